@@ -1,0 +1,50 @@
+"""sslviz: look inside self-supervised vision encoders; no picture without its control.
+
+A checkpoint turns images into features; a diagnostic turns features into a result; a figure shows a result, always beside
+the control that says whether to believe it.
+"""
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+# Where each public name lives.  Loaded on first use (PEP 562), so that `import sslviz` costs nothing.
+_HOME = {
+    "Images": "images", "digits": "images", "folder": "images", "named": "images",
+    "shapes": "worlds", "counterfactual": "worlds", "load_images": "specs",
+    "ViewPolicy": "views", "Encoder": "encoders", "create_encoder": "encoders", "METHODS": "methods",
+    "pretrain": "pretrain", "import_checkpoint": "foreign",
+    "Run": "runs", "Checkpoint": "runs", "open_runs": "runs",
+    "Features": "features", "embed": "embed", "raw_pixels": "embed",
+    "Score": "scores",
+    "spectrum": "diagnostics", "neighbors": "diagnostics", "knn_probe": "diagnostics", "linear_probe": "diagnostics",
+    "projection": "diagnostics",
+    "CATALOG": "catalog", "draw": "catalog", "diagnose": "diagnose", "demo": "demo",
+}  # fmt: skip
+
+__all__ = sorted(_HOME)
+__version__ = "0.1.0"
+
+
+class _Package(ModuleType):
+    """Loads public names when they are asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module 'sslviz' has no attribute {name!r}")
+        value = getattr(import_module(f"sslviz.{_HOME[name]}"), name)
+        setattr(self, name, value)
+        return value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Importing the module sslviz.embed sets sslviz.embed; the public name means the function in it.
+        if name in _HOME and isinstance(value, ModuleType):
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+    def __dir__(self) -> list[str]:
+        return __all__
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,0 +1,5 @@
+"""`python -m sslviz` is `sslviz`."""
+
+from sslviz.cli import main
+
+main()

@@ -1,0 +1,283 @@
+"""What can be read out of the features?  Two readouts: the nearest neighbours' vote, and a linear one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from sslviz.diagnostics.neighbors import Neighbors, neighbors
+from sslviz.features import Features
+from sslviz.scores import Score, balanced_mean, bootstrap_balanced_mean, percentile_interval
+
+MOST_CLASSES = 50
+PENALTIES = (1e-3, 1e-2, 1e-1)  # scikit-learn's C, for standardised features
+
+Controls = Mapping[str, Features | tuple[Features, Features | None]]
+# (fit features, their classes as codes, features to read) -> predicted codes, and what was chosen on the way
+Readout = Callable[[Features, np.ndarray, Features], tuple[np.ndarray, dict[str, float]]]
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """Can this label be read out of the features, and out of its controls?
+
+    `truth` and `predicted` (n,) index `classes` (c,); `ids` (n,) name the scored images.  `controls` {name: (n,) bool} say
+    which of the same images each control got right, so that differences can be paired.  `method` is "knn" or "linear",
+    `params` what it was run with, `n_fit` how many images it was fitted on.
+    """
+
+    method: str
+    label: str
+    classes: np.ndarray
+    truth: np.ndarray
+    predicted: np.ndarray
+    ids: np.ndarray
+    n_fit: int
+    params: dict[str, float]
+    controls: dict[str, np.ndarray]
+    seed: int
+
+    @property
+    def correct(self) -> np.ndarray:
+        """Which images were read right: (n,) bool."""
+        return self.predicted == self.truth
+
+    @property
+    def accuracy(self) -> float:
+        """Share of images read right, every class counting the same."""
+        return balanced_mean(self.correct, self.truth)
+
+    @property
+    def chance(self) -> float:
+        """What a reader who never looks gets on average: 1 / number of classes among the scored images."""
+        return 1 / len(np.unique(self.truth))
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """How many images of each class (row) were read as each class (column): (c, c)."""
+        c = len(self.classes)
+        return np.bincount(self.truth * c + self.predicted, minlength=c * c).reshape(c, c)
+
+    def scores(self) -> dict[str, Score]:
+        """`accuracy`, class-balanced, with its bootstrap interval over images, beside chance and the other controls."""
+        value = self.accuracy
+        low, high = percentile_interval(bootstrap_balanced_mean(self.correct, self.truth, seed=self.seed))
+        if value == 1:  # no resample of images without an error holds one; up to 3 / n errors would hide (rule of three)
+            low = 1 - 3 / len(self.truth)
+        controls = {"chance": self.chance}
+        controls |= {name: balanced_mean(correct, self.truth) for name, correct in self.controls.items()}
+        return {"accuracy": Score(value, low, high, controls)}
+
+
+def knn_probe(
+    features: Features,
+    label: str = "label",
+    *,
+    fit: Features | None = None,
+    k: int = 20,
+    temperature: float = 0.07,
+    controls: Controls | None = None,
+    graph: Neighbors | None = None,
+    seed: int = 0,
+) -> Probe:
+    """Are an image's nearest neighbours of its own class?
+
+    The `k` nearest images of `fit` by cosine vote with weight exp(similarity / temperature), as in DINO (arXiv 2104.14294).
+    Without `fit`, a stratified half of `features` (by `seed`) votes on the other half.  `controls` {name: Features, or
+    (Features, fit Features)} of the same images are read in the same way.  `graph` is `neighbors(features, k, among=fit)`
+    where that was computed before.  Score: `accuracy` in [0, 1], class-balanced; interval over the scored images, for this
+    probe as fitted.  ValueError for a missing or incomplete column, a single class, a class the fit never saw, fewer than
+    `k` images to vote.
+
+    Caveat: It asks whether classes lie together, not whether they can be told apart: what varies more than the class hides
+    it.
+    """
+    return _probe("knn", features, label, fit, controls, seed, {"k": k, "temperature": temperature}, _vote, graph)
+
+
+def linear_probe(
+    features: Features,
+    label: str = "label",
+    *,
+    fit: Features | None = None,
+    controls: Controls | None = None,
+    seed: int = 0,
+) -> Probe:
+    """What can a linear readout decode?
+
+    Multinomial logistic regression with class weights (scikit-learn's, L-BFGS) on features standardised by the fit images;
+    C is the best of 0.001, 0.01, 0.1 on a stratified fifth of them, for the features and for each control alike.  Without
+    `fit`, it is fitted on a stratified half of `features` (by `seed`) and scored on the other.  Arguments, score and errors
+    as for `knn_probe`.
+
+    Caveat: What can be decoded need not be used by anything, and raw pixels already let a linear readout decode a lot: look
+    at the distance to the controls.
+    """
+    return _probe("linear", features, label, fit, controls, seed, {}, partial(_regress, seed=seed), None)
+
+
+def probe_labels(table: pd.DataFrame) -> list[str]:
+    """Which columns can be probed?  Those with 2 to 50 classes of at least two images each, complete, and not fractions.
+
+    `split` is left out, and so is `label` where another column says the same (the shapes' `label` is their `shape`).
+
+    Caveat: Whole numbers with few values count as classes, whether or not they are meant so.
+    """
+    codes = {str(c): table[c].factorize()[0] for c in table.columns if c != "split" and _is_categorical(table[c])}
+    said_twice = any(name != "label" and np.array_equal(code, codes.get("label")) for name, code in codes.items())
+    return [name for name in codes if name != "label" or not said_twice]
+
+
+def stratified_half(labels: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Which images are fitted on?  True (n,) for half of each class, drawn with `seed`; the odd image is fitted on.
+
+    Caveat: Images that are nearly the same (frames of one video) land on both sides; split those by hand.
+    """
+    return _place_in_class(np.unique(labels, return_inverse=True)[1], seed) % 2 == 0
+
+
+def _place_in_class(codes: np.ndarray, seed: int) -> np.ndarray:
+    """0, 1, 2, ... for the images of each class in random order, (n,)."""
+    shuffled = np.random.default_rng(seed).permutation(len(codes))
+    order = shuffled[np.argsort(codes[shuffled], kind="stable")]  # class by class
+    sizes = np.bincount(codes)
+    place = np.empty(len(codes), dtype=int)
+    place[order] = np.arange(len(codes)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return place
+
+
+def _is_categorical(column: pd.Series) -> bool:
+    if pd.api.types.is_float_dtype(column) or column.isna().any():
+        return False
+    counts = column.value_counts()
+    counts = counts[counts > 0]  # a pandas category may hold names that no image has
+    return 2 <= len(counts) <= MOST_CLASSES and counts.min() >= 2
+
+
+def _probe(
+    method: str,
+    features: Features,
+    label: str,
+    fit: Features | None,
+    controls: Controls | None,
+    seed: int,
+    params: dict[str, float],
+    readout: Callable[..., tuple[np.ndarray, dict[str, float]]],
+    graph: Neighbors | None,
+) -> Probe:
+    """Splits, reads the features and each control in the same way, and keeps who was read right."""
+    scored, fitted = _halves(features, label, seed) if fit is None else (features, fit)
+    classes, truth, fit_codes = _classes(scored, fitted, label)
+    _refuse_seen_images(scored, fitted)
+    extra = {} if graph is None else {"graph": graph}
+    predicted, chosen = readout(fitted, fit_codes, scored, **params, **extra)
+    right: dict[str, np.ndarray] = {}
+    for name, control in (controls or {}).items():
+        whole, bank = control if isinstance(control, tuple) else (control, None)
+        pair = (whole if bank is None else bank).select(fitted.ids), whole.select(scored.ids)
+        right[name] = readout(pair[0], fit_codes, pair[1], **params)[0] == truth
+    return Probe(
+        method, label, classes, truth, predicted, scored.ids, len(fitted), params | chosen, right, seed
+    )
+
+
+def _halves(features: Features, label: str, seed: int) -> tuple[Features, Features]:
+    labels = _complete(features, label)
+    names, counts = np.unique(labels, return_counts=True)
+    if counts.min() < 2:
+        raise ValueError(
+            f"Class {names[counts.argmin()]!r} of {label!r} has a single image, but one is needed to fit on and one to "
+            "score; drop the class, or pass other images as `fit`."
+        )
+    half = stratified_half(labels, seed)
+    return features.rows(~half), features.rows(half)
+
+
+def _complete(features: Features, label: str) -> np.ndarray:
+    """The column as text; ValueError where values are missing."""
+    values = features.column(label)
+    if missing := int(pd.isna(values).sum()):
+        raise ValueError(
+            f"The column {label!r} has no value for {missing} of {len(values)} images; drop those rows or fill them in."
+        )
+    return values.astype(str)
+
+
+def _classes(scored: Features, fitted: Features, label: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The classes, and for the images scored and fitted on which of them each is."""
+    truth, known = _complete(scored, label), _complete(fitted, label)
+    names = sorted(set(known), key=int if all(map(str.isdigit, set(known))) else str)
+    if unseen := sorted(set(truth) - set(names)):
+        raise ValueError(
+            f"Images of {', '.join(map(repr, unseen[:5]))} are to be scored, but the images fitted on show no such "
+            f"{label!r}; fit on images of every class."
+        )
+    for name, values in (("fitted on", known), ("scored", truth)):
+        if len(set(values)) < 2:
+            raise ValueError(
+                f"A probe tells classes apart, but all images {name} have the {label!r} {values[0]!r}; "
+                "choose another column or more images."
+            )
+    index = pd.Index(names)
+    return np.array(names), index.get_indexer(pd.Index(truth)), index.get_indexer(pd.Index(known))
+
+
+def _refuse_seen_images(scored: Features, fitted: Features) -> None:
+    """ValueError where an image is fitted on and scored: same id and same features (ids alone may be row numbers)."""
+    _, here, there = np.intersect1d(scored.ids, fitted.ids, return_indices=True)
+    if len(here) and scored.x.shape[1] == fitted.x.shape[1]:
+        if same := int((scored.x[here] == fitted.x[there]).all(axis=1).sum()):
+            raise ValueError(
+                f"{same} of the {len(scored)} images to score are also fitted on, which flatters a probe; "
+                "pass other images as `fit`, or none to use one half of these."
+            )
+
+
+def _vote(
+    fitted: Features, codes: np.ndarray, scored: Features, *, k: int, temperature: float, graph: Neighbors | None = None
+) -> tuple[np.ndarray, dict[str, float]]:
+    if graph is None:
+        graph = neighbors(scored, k, among=fitted)
+    elif graph.metric != "cosine" or not (
+        np.array_equal(graph.ids, scored.ids) and np.array_equal(graph.bank_ids, fitted.ids)
+    ):
+        raise ValueError("This graph is of other images or not by cosine; pass neighbors(features, k, among=fit).")
+    graph = graph.nearest(k)
+    weights = np.exp((graph.similarities - 1) / temperature)  # the largest is 1, whatever the temperature
+    votes = np.zeros((len(scored), codes.max() + 1))
+    rows = np.arange(len(scored))
+    for column, weight in zip(graph.indices.T, weights.T, strict=True):
+        votes[rows, codes[column]] += weight
+    return votes.argmax(axis=1), {}
+
+
+def _regress(
+    fitted: Features, codes: np.ndarray, scored: Features, *, seed: int
+) -> tuple[np.ndarray, dict[str, float]]:
+    from sklearn.linear_model import LogisticRegression
+
+    center, scale = fitted.x.mean(axis=0), fitted.x.std(axis=0)
+    scale[scale == 0] = 1
+    x, z = (fitted.x - center) / scale, (scored.x - center) / scale
+    model = LogisticRegression(C=_best_penalty(x, codes, seed), class_weight="balanced", max_iter=1000, tol=1e-3)
+    return model.fit(x, codes).predict(z), {"C": model.C}
+
+
+def _best_penalty(x: np.ndarray, codes: np.ndarray, seed: int) -> float:
+    """Which of PENALTIES reads a fifth of each class best after a fit on the rest?  The strongest of equals."""
+    from sklearn.linear_model import LogisticRegression
+
+    inner = _place_in_class(codes, seed) % 5 != 4
+    if inner.all():  # no class of five images: nothing to choose by
+        return PENALTIES[1]
+    # Coarse fits are enough to choose by, and each starts where the last one ended.
+    path = LogisticRegression(class_weight="balanced", max_iter=1000, tol=1e-2, warm_start=True)
+    reached = []
+    for c in PENALTIES:
+        right = path.set_params(C=c).fit(x[inner], codes[inner]).predict(x[~inner]) == codes[~inner]
+        reached.append(balanced_mean(right, codes[~inner]))
+    return PENALTIES[int(np.argmax(reached))]

@@ -1,0 +1,77 @@
+"""Which pictures does a folder hold, and what does it say of them?  Class folders, split folders or a metadata.csv."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"})
+SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "probe", "test", "testing"})
+
+
+def list_pictures(root: Path) -> pd.DataFrame:
+    """Which pictures does `root` hold, and what does it say of them?
+
+    One row per picture: `file_name` (relative, with forward slashes), then `label`, `split`, attributes if known:
+    - a `metadata.csv` in it names the pictures in its column `file_name`; its other columns are taken as they are;
+    - else, if all its folders are called train, val, test or the like, each is a `split`, itself read by these rules;
+    - else its folders are the labels, and what lies deeper in one has its label;
+    - else, if the pictures lie in `root` itself, they have no label.
+    Hidden files are passed over, links to folders followed.  ValueError for anything else, and where there is no
+    picture.
+    """
+    if not root.is_dir():
+        raise ValueError(f"{root} is a file, not a folder." if root.exists() else f"There is no folder {root}.")
+    if (root / "metadata.csv").exists():
+        return _from_csv(root / "metadata.csv")
+    names = _picture_names(root)
+    if not names:
+        raise ValueError(f"There are no pictures in {root}; looked for {', '.join(sorted(SUFFIXES))}.")
+    top = sorted({name.partition("/")[0] for name in names if "/" in name})
+    if not top:
+        return pd.DataFrame({"file_name": names})
+    if loose := [name for name in names if "/" not in name]:
+        raise ValueError(
+            f"{root} holds {len(loose)} pictures ({loose[0]!r}, ...) beside its class folders ({', '.join(top[:3])}); "
+            "move them into one, or describe all in a metadata.csv."
+        )
+    if SPLITS.issuperset(top):
+        return pd.concat([_in_split(root, split) for split in top], ignore_index=True)
+    return pd.DataFrame({"file_name": names, "label": [name.partition("/")[0] for name in names]})
+
+
+def _picture_names(root: Path) -> list[str]:
+    names = []
+    for here, folders, files in os.walk(root, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        inside = Path(here).relative_to(root)
+        for name in files:
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+                names.append((inside / name).as_posix())
+    return sorted(names)
+
+
+def _in_split(root: Path, split: str) -> pd.DataFrame:
+    table = list_pictures(root / split)
+    return table.assign(file_name=f"{split}/" + table["file_name"], split=split)
+
+
+def _from_csv(path: Path) -> pd.DataFrame:
+    try:
+        # Only an empty cell (or NaN) is missing: "NA" and "None" are words somebody chose as a label.
+        table = pd.read_csv(path, dtype={"file_name": str}, keep_default_na=False, na_values=["", "nan", "NaN"])
+    except ValueError as error:  # an empty file, no table, not text
+        raise ValueError(f"{path} cannot be read as a table ({error}).") from error
+    if "file_name" not in table:
+        raise ValueError(f"{path} needs a column 'file_name'; its columns are: {', '.join(map(str, table.columns))}.")
+    if table.empty or table["file_name"].isna().any():
+        raise ValueError(f"{path} needs a file_name in every row and at least one row; fill or remove the empty ones.")
+    names = table["file_name"].map(lambda name: PurePosixPath(name).as_posix())
+    if (again := names[names.duplicated()]).size:
+        raise ValueError(f"{path} names {again.iloc[0]!r} more than once; keep one row per picture.")
+    if missing := [name for name in names if not (path.parent / name).is_file()]:
+        listed = ", ".join(missing[:3]) + ", ..." * (len(missing) > 3)
+        raise ValueError(f"{path} names {len(missing)} files that are not there: {listed}.")
+    return table.assign(file_name=names)

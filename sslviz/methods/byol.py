@@ -1,0 +1,54 @@
+"""BYOL: predict what a slow copy of the network makes of another view.  https://arxiv.org/abs/2006.07733"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sslviz.encoders import Encoder, seeded
+from sslviz.methods.heads import mlp
+from sslviz.views import ViewPolicy
+
+
+class BYOL(nn.Module):
+    """Can the projection that a slow copy of this network gives of another view be predicted?
+
+    There are no negatives: the predictor and the slow copy keep the features from collapsing.  The training loop moves
+    each target in `ema` towards its online twin, keeping `momentum` of it.  Caveat: the loss may rise while the
+    features improve, for its target moves.
+    """
+
+    # The paper's (App. B) less the blur, which leaves too little at 32 px.
+    views = ViewPolicy(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1, solarize_prob=(0.0, 0.2))
+    ema = {"target_encoder": "encoder", "target_projector": "projector"}
+
+    def __init__(
+        self, encoder: Encoder, *, momentum: float = 0.99, hidden: int = 512, out: int = 128, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.encoder = encoder
+        with seeded(seed):
+            self.projector = mlp(encoder.dim, hidden, out)
+            self.predictor = mlp(out, hidden, out)
+        self.target_encoder = copy.deepcopy(self.encoder).requires_grad_(False)
+        self.target_projector = copy.deepcopy(self.projector).requires_grad_(False)
+
+    def loss(self, views: list[Tensor]) -> Tensor:
+        """2 - 2 cosine of prediction and target, both ways; two `views[0]` (2, b, 3, s, s) -> scalar in [0, 4]."""
+        x = views[0].flatten(0, 1)  # (2b, 3, s, s)
+        p = self.predictor(self.projector(self.encoder(x)))  # (2b, out)
+        with torch.no_grad():
+            z = self.target_projector(self.target_encoder(x))  # (2b, out)
+        return byol_loss(p.unflatten(0, (2, -1)), z.unflatten(0, (2, -1)))
+
+
+def byol_loss(p: Tensor, z: Tensor) -> Tensor:
+    """How far is each prediction from the other view's target?  p, z (2, b, d), any length -> scalar in [0, 4].
+
+    Eq. 2, averaged over the two ways round (the paper sums them).
+    """
+    return 2 - 2 * F.cosine_similarity(p, z.flip(0), dim=-1).mean()

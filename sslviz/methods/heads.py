@@ -1,0 +1,33 @@
+"""What do the methods share?  The head that is thrown away after training, and the batch of all processes."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+def mlp(*widths: int, last_norm: bool = False) -> nn.Sequential:
+    """What stands between the features and the loss?  Linear layers, (b, widths[0]) -> (b, widths[-1]).
+
+    Batch norm and ReLU follow each but the last; `last_norm` adds a batch norm there, without scale and shift
+    (SimSiam, arXiv 2011.10566).
+    """
+    layers: list[nn.Module] = []
+    for before, after in zip(widths[:-2], widths[1:-1], strict=True):
+        layers += [nn.Linear(before, after, bias=False), nn.BatchNorm1d(after), nn.ReLU(inplace=True)]
+    layers += [nn.Linear(widths[-2], widths[-1], bias=not last_norm)]
+    return nn.Sequential(*layers, *([nn.BatchNorm1d(widths[-1], affine=False)] if last_norm else []))
+
+
+def gather(z: Tensor) -> Tensor:
+    """What would one process with the whole batch have?  (views, b, d) -> (views, processes * b, d), with gradients.
+
+    Every process then computes the whole loss, and the average of their gradients, which data-parallel training takes,
+    is the gradient of that one process.
+    """
+    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        return z
+    from torch.distributed.nn.functional import all_gather
+
+    return torch.cat(all_gather(z), dim=1)

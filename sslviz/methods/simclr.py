@@ -1,0 +1,45 @@
+"""SimCLR: two views of an image find each other among all other images.  https://arxiv.org/abs/2002.05709"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sslviz.encoders import Encoder, seeded
+from sslviz.methods.heads import gather, mlp
+from sslviz.views import ViewPolicy
+
+
+class SimCLR(nn.Module):
+    """Can a view be told to belong to its image, among all other views in the batch?
+
+    `temperature` says how much the hardest of the others count.  Caveat: what is kept is what both views share most
+    easily, not what matters; and other images in the batch are the only negatives, so it wants large batches.
+    """
+
+    views = ViewPolicy(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)  # App. B.9, for 32 px: no blur
+
+    def __init__(
+        self, encoder: Encoder, *, temperature: float = 0.2, hidden: int = 512, out: int = 128, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.encoder = encoder
+        with seeded(seed):
+            self.projector = mlp(encoder.dim, hidden, out)
+
+    def loss(self, views: list[Tensor]) -> Tensor:
+        """NT-Xent of two views, `views[0]` (2, b, 3, s, s); a scalar, log(2B - 1) when nothing is told apart."""
+        z = self.projector(self.encoder(views[0].flatten(0, 1)))  # (2b, out)
+        return nt_xent(gather(z.unflatten(0, (2, -1))), self.temperature)
+
+
+def nt_xent(z: Tensor, temperature: float) -> Tensor:
+    """How surprising is an image's other view, among all the others?  z (2, b, d), any length -> scalar (Eq. 1)."""
+    b = z.shape[1]
+    z = F.normalize(z.flatten(0, 1), dim=1)  # (2b, d)
+    similarity = z @ z.T / temperature  # (2b, 2b)
+    similarity = similarity.masked_fill(torch.eye(2 * b, dtype=torch.bool, device=z.device), -torch.inf)  # not itself
+    other_view = torch.arange(2 * b, device=z.device).roll(b)  # (2b,)
+    return F.cross_entropy(similarity, other_view)

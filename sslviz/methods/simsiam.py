@@ -1,0 +1,42 @@
+"""SimSiam: predict another view's projection, and stop the gradient there.  https://arxiv.org/abs/2011.10566"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sslviz.encoders import Encoder, seeded
+from sslviz.methods.heads import mlp
+from sslviz.views import ViewPolicy
+
+
+class SimSiam(nn.Module):
+    """Can the projection of another view be predicted, if that view may not come to meet the prediction?
+
+    `stop_gradient=False` is the paper's own experiment (Sec. 4.1): the loss falls to -1, its best, because all images
+    get the same features.  Caveat: a loss near -1 therefore says nothing; look at the features' spread.
+    """
+
+    views = ViewPolicy(scale=(0.2, 1.0), brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)  # App. A and D: no blur
+
+    def __init__(
+        self, encoder: Encoder, *, stop_gradient: bool = True, hidden: int = 512, out: int = 512, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.stop_gradient = stop_gradient
+        self.encoder = encoder
+        with seeded(seed):
+            self.projector = mlp(encoder.dim, hidden, out, last_norm=True)
+            self.predictor = mlp(out, out // 4, out)
+
+    def loss(self, views: list[Tensor]) -> Tensor:
+        """Negative cosine of prediction and target, both ways, for two views `views[0]` (2, b, 3, s, s); in [-1, 1]."""
+        z = self.projector(self.encoder(views[0].flatten(0, 1)))  # (2b, out)
+        p = self.predictor(z)  # (2b, out)
+        z = z.detach() if self.stop_gradient else z
+        return simsiam_loss(p.unflatten(0, (2, -1)), z.unflatten(0, (2, -1)))
+
+
+def simsiam_loss(p: Tensor, z: Tensor) -> Tensor:
+    """Does each prediction point to the other view's projection?  p, z (2, b, d) -> scalar, -1 at best (Eq. 2)."""
+    return -F.cosine_similarity(p, z.flip(0), dim=-1).mean()

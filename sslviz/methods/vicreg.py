@@ -1,0 +1,61 @@
+"""VICReg: views agree, dimensions vary, and no two of them say the same.  https://arxiv.org/abs/2105.04906"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sslviz.encoders import Encoder, seeded
+from sslviz.methods.heads import gather, mlp
+from sslviz.views import ViewPolicy
+
+
+class VICReg(nn.Module):
+    """Can two views agree while every dimension keeps varying and none repeats another?
+
+    The three weights are the paper's.  Caveat: what is kept from collapsing is the projector's output; the features
+    before it may still be of low rank.
+    """
+
+    # BYOL's, as in the paper, less the blur, which leaves too little at 32 px.
+    views = ViewPolicy(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1, solarize_prob=(0.0, 0.2))
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        invariance: float = 25.0,
+        variance: float = 25.0,
+        covariance: float = 1.0,
+        hidden: int = 512,
+        out: int = 512,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.weights = invariance, variance, covariance
+        self.encoder = encoder
+        with seeded(seed):
+            self.projector = mlp(encoder.dim, hidden, hidden, out)
+
+    def loss(self, views: list[Tensor]) -> Tensor:
+        """The weighted sum of the three terms, for two views `views[0]` (2, b, 3, s, s); a scalar."""
+        z = self.projector(self.encoder(views[0].flatten(0, 1)))  # (2b, out)
+        terms = vicreg_terms(gather(z.unflatten(0, (2, -1))))
+        return sum((w * term for w, term in zip(self.weights, terms, strict=True)), start=z.new_zeros(()))
+
+
+def vicreg_terms(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Do views agree, dimensions vary, pairs of dimensions differ?  z (2, b, d) -> three scalars, each 0 at best.
+
+    Invariance: the mean squared difference of the views.  Variance: by how much the standard deviations miss 1,
+    averaged over dimensions and views (as in the authors' code; the paper sums the views).  Covariance: the squared
+    covariances of different dimensions, summed over views, divided by d.
+    """
+    _, b, d = z.shape
+    invariance = F.mse_loss(z[0], z[1])
+    centered = z - z.mean(1, keepdim=True)  # (2, b, d)
+    std = (centered.square().sum(1) / (b - 1) + 1e-4).sqrt()  # (2, d); a bare root has no gradient at 0
+    variance = F.relu(1 - std).mean()
+    covariance = centered.mT @ centered / (b - 1)  # (2, d, d)
+    off_diagonal = covariance.square().sum() - covariance.diagonal(dim1=1, dim2=2).square().sum()
+    return invariance, variance, off_diagonal / d

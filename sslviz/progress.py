@@ -1,0 +1,50 @@
+"""How far is it?  One progress bar, with rate and remaining time, for everything that takes long."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+
+class _Rate(ProgressColumn):
+    """Units per second since the bar began."""
+
+    def render(self, task: Task) -> Text:
+        rate = task.finished_speed or task.speed
+        return Text(f"{rate:,.0f} {task.fields['unit']}/s" if rate else "", style="dim")
+
+
+@contextmanager
+def progress_bar(title: str, total: int, unit: str, *, shown: bool = True) -> Iterator[Callable[..., None]]:
+    """A bar on standard error; yields `advance(n, note="")`.
+
+    Nothing is drawn where there is no terminal or notebook, except one line at the end, so that logs stay readable.
+    """
+    console = Console(stderr=True)
+    if not shown or not (console.is_terminal or console.is_jupyter):
+        began = time.perf_counter()
+        yield lambda n=1, note="": None
+        if shown:
+            print(f"{title}: {total:,} {unit} in {time.perf_counter() - began:.1f} s", file=sys.stderr, flush=True)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(title, total=total, unit=unit, note="")
+
+        def advance(n: int = 1, note: str = "") -> None:
+            bar.update(task, advance=n, **({"note": note} if note else {}))
+
+        yield advance

@@ -1,0 +1,289 @@
+"""What does the encoder get to see?  A batch of uint8 images becomes augmented views, where it lies.
+
+Cropping, antialiased resizing, flipping and blurring are linear along each axis: every view has one matrix for its
+rows and one for its columns, and two batched products make all views at once.  Brightness, contrast, saturation,
+hue and grey are together one 3x4 matrix per view.  Nothing here waits for the device.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class ViewParameters:
+    """How was each view made?  One number per view and image, shape (views, b), for the views of one size.
+
+    `box` (views, b, 4) is top, left, height and width of the crop in whole pixels of the image; `flip` is bool.
+    `brightness`, `contrast` and `saturation` are factors (1 changes nothing), `hue` is in turns (0 changes nothing);
+    `gray` is bool and overrules saturation and hue.  `sigma` is the blur in pixels of the view (0 is none), `solarize`
+    is bool; each is None where the policy never does it.  To see what a step does, `dataclasses.replace` it and render.
+    """
+
+    size: int
+    box: Tensor
+    flip: Tensor
+    brightness: Tensor
+    contrast: Tensor
+    saturation: Tensor
+    hue: Tensor
+    gray: Tensor
+    sigma: Tensor | None = None
+    solarize: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class ViewPolicy:
+    """Which views of an image shall the encoder find alike?  By default SimCLR's, at 32 px (arXiv 2002.05709).
+
+    `policy(batch, generator)` turns uint8 images (b, h, w, 3) or (b, 3, h, w) into a list of normalised float32 tensors
+    (views, b, 3, size, size) on the batch's device: the global views, then `local_views` if there are any (DINO, arXiv
+    2104.14294).  Every view of every image draws its own parameters from the generator, which may be on the CPU or, so
+    that the host need not wait, on the batch's device.  The same state of the generator gives the same views.
+
+    `scale` and `local_scale` are the crop's share of the image's area, uniform; its aspect ratio is log-uniform over
+    the part of `ratio` that fits the image.  With `jitter_prob`, factors of brightness, contrast and saturation come
+    from [max(0, 1-x), 1+x] and the hue from [-hue, hue] turns.  `blur_sigma` is in pixels of the view.  Pixels of at
+    least `solarize_threshold` are inverted.  `blur_prob` and `solarize_prob` may be one number for each view, as BYOL
+    has it (arXiv 2006.07733).  `mean` and `std` are the encoder's.  ValueError for numbers that make no sense.
+
+    Crop, flip and blur are torchvision's `resized_crop(antialias=True)`, `hflip`, and `gaussian_blur` with a
+    radius of 4 times the largest sigma.  Caveat: colours differ from torchvision's in two ways.  They are clamped to
+    [0, 1] once, at the end, not after each step; and hue turns the chroma plane (YUV, YIQ), which keeps the luma, where
+    torchvision turns HSV, which keeps the largest channel.  In return the steps commute, and no order is drawn.
+    """
+
+    size: int = 32
+    views: int = 2
+    scale: Range = (0.08, 1.0)
+    local_size: int = 16
+    local_views: int = 0
+    local_scale: Range = (0.05, 0.4)
+    ratio: Range = (3 / 4, 4 / 3)
+    flip_prob: float = 0.5
+    jitter_prob: float = 0.8
+    brightness: float = 0.8
+    contrast: float = 0.8
+    saturation: float = 0.8
+    hue: float = 0.2
+    gray_prob: float = 0.2
+    blur_prob: float | tuple[float, ...] = 0.0
+    blur_sigma: Range = (0.1, 2.0)
+    solarize_prob: float | tuple[float, ...] = 0.0
+    solarize_threshold: float = 0.5
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def without_color(self) -> ViewPolicy:
+        """The same crops, flips and blurs, but every view keeps the colours of its image."""
+        return replace(self, jitter_prob=0.0, gray_prob=0.0, solarize_prob=0.0)
+
+    def __call__(self, batch: Tensor, generator: Generator) -> list[Tensor]:
+        """New views of a batch; to know how they were made, `draw` the parameters and `render` them."""
+        return self.render(batch, self.draw(batch, generator))
+
+    def draw(self, batch: Tensor, generator: Generator) -> list[ViewParameters]:
+        """How shall the next views of this batch be made?  One `ViewParameters` per size, nothing rendered."""
+        groups = [self._draw(self.size, self.scale, range(self.views), batch, generator)]
+        if self.local_views:
+            which = range(self.views, self.views + self.local_views)
+            groups.append(self._draw(self.local_size, self.local_scale, which, batch, generator))
+        return groups
+
+    def _draw(self, size: int, scale: Range, which: range, batch: Tensor, generator: Generator) -> ViewParameters:
+        b, _, height, width = _channels_first(batch).shape
+        uniform = torch.rand(14, len(which), b, generator=generator, device=generator.device)
+        uniform = uniform.to(batch.device, non_blocking=True)
+        area, *place, flip, jitter, bright, contrast, saturation, hue, gray, blur, sigma, solar = uniform
+        jittered = jitter < self.jitter_prob
+
+        def factor(u: Tensor, strength: float) -> Tensor:
+            return torch.where(jittered, _between(u, (max(0.0, 1 - strength), 1 + strength)), 1.0)
+
+        def happens(u: Tensor, prob: float | tuple[float, ...]) -> Tensor | None:
+            each = tuple(prob[i] for i in which) if isinstance(prob, tuple) else (prob,)
+            return u < _constant(each, u.device)[:, None] if any(each) else None
+
+        blurred = happens(blur, self.blur_prob)
+        return ViewParameters(
+            size=size,
+            box=_boxes(_between(area, scale), place, self.ratio, height, width),
+            flip=flip < self.flip_prob,
+            brightness=factor(bright, self.brightness),
+            contrast=factor(contrast, self.contrast),
+            saturation=factor(saturation, self.saturation),
+            hue=torch.where(jittered, _between(hue, (-self.hue, self.hue)), 0.0),
+            gray=gray < self.gray_prob,
+            sigma=None if blurred is None else torch.where(blurred, _between(sigma, self.blur_sigma), 0.0),
+            solarize=happens(solar, self.solarize_prob),
+        )
+
+    def render(self, batch: Tensor, parameters: Sequence[ViewParameters]) -> list[Tensor]:
+        """What do views made this way look like?  One (views, b, 3, size, size) per entry; nothing is drawn."""
+        # (b, h, 3, w): with the channels inside, both products are plain batched ones on what lies in memory.
+        pixels = _channels_first(batch).permute(0, 2, 1, 3)
+        pixels = pixels.to(torch.float32, memory_format=torch.contiguous_format)
+        return [self._render(pixels, p) for p in parameters]
+
+    def _render(self, pixels: Tensor, p: ViewParameters) -> Tensor:
+        b, h, _, w = pixels.shape
+        v, s = p.flip.shape[0], p.size
+        top, left, height, width = p.box.permute(2, 1, 0).contiguous()  # (b, v): an image's views are one product
+        rows = _resampling(h, top, height, s)  # (b, v, s, h)
+        columns = _resampling(w, left, width, s, p.flip.T)  # (b, v, s, w)
+        # The crop's mean colour, before any blur: contrast turns about its grey.
+        mean = (rows.mean(2) @ pixels.view(b, h, 3 * w)).view(b, v, 3, w)
+        mean = (mean * columns.mean(2)[:, :, None]).sum(3)  # (b, v, 3)
+        if p.sigma is not None:
+            reach = min(s - 1, math.ceil(4 * self.blur_sigma[1]))
+            blur = _blurring(s, reach, p.sigma.T)  # (b, v, s, s)
+            rows, columns = blur @ rows, blur @ columns
+        x = rows.reshape(b, v * s, h) @ pixels.view(b, h, 3 * w)  # (b, v*s, 3*w)
+        x = x.view(b * v, s * 3, w) @ columns.reshape(b * v, s, w).mT  # (b*v, s*3, s)
+        x = x.view(b, v, s, 3, s).permute(1, 0, 3, 2, 4).reshape(v * b, 3, s * s)
+        matrix, offset = _color(p, mean.transpose(0, 1))
+        x = torch.baddbmm(offset.reshape(v * b, 1, 1), matrix.reshape(v * b, 3, 3), x).clamp_(0, 1)
+        x = x.view(v, b, 3, s, s)
+        if p.solarize is not None:
+            threshold = torch.where(p.solarize, self.solarize_threshold, torch.inf)[..., None, None, None]
+            inverted = torch.ge(x, threshold, out=torch.empty_like(x))  # 0.0 or 1.0: a bool mask is ten times slower
+            x.addcmul_(inverted, 1 - 2 * x)
+        mean, std = (_constant(values, x.device)[:, None, None] for values in (self.mean, self.std))
+        return x.sub_(mean).div_(std)
+
+
+def _boxes(area: Tensor, place: Sequence[Tensor], ratios: Range, height: int, width: int) -> Tensor:
+    """Crops (..., 4) in whole pixels, of a given share of the area; `place` is ratio, top, left, uniform in [0, 1)."""
+    ratio, top, left = place
+    # A crop of this area fits only if width / height lies between these, so that nothing is drawn twice.
+    low = (area * (width / height)).clamp(*ratios).log()
+    high = (width / height / area).clamp(*ratios).log()
+    ratio = (low + ratio * (high - low)).exp()
+    h, w = (area * (height * width) / ratio).sqrt(), (area * (height * width) * ratio).sqrt()
+    # In an image longer than any ratio allows, the crop gives up area and keeps its shape.
+    fits = torch.minimum(height / h, width / w).clamp(max=1)
+    h, w = (h * fits).round().clamp(1, height), (w * fits).round().clamp(1, width)
+    top = torch.minimum((top * (height - h + 1)).floor(), height - h)
+    left = torch.minimum((left * (width - w + 1)).floor(), width - w)
+    return torch.stack([top, left, h, w], -1)
+
+
+def _resampling(pixels: int, start: Tensor, extent: Tensor, size: int, flip: Tensor | None = None) -> Tensor:
+    """How much of each pixel of an axis is in each of `size` outputs?  (..., size, pixels); rows sum to one.
+
+    Bilinear inside the crop; where the crop shrinks, the triangle widens with it, as in PIL and torchvision.
+    """
+    centers = torch.arange(size, device=start.device) + 0.5
+    if flip is not None:
+        centers = torch.where(flip[..., None], size - centers, centers)
+    start, extent = start[..., None], extent[..., None]
+    step = extent / size
+    reach = step.clamp(min=1)
+    at = torch.arange(pixels, device=start.device) + 0.5 - start  # (..., pixels)
+    at = torch.where((at > 0) & (at < extent), at, torch.inf)  # what lies outside the crop is out of reach
+    distance = (at / reach)[..., None, :] - (centers * step / reach)[..., None]
+    weights = 1 - distance.abs_().clamp_(max=1)
+    return weights.div_(weights.sum(-1, keepdim=True))
+
+
+def _blurring(size: int, reach: int, sigma: Tensor) -> Tensor:
+    """The Gaussian blur of an axis as a matrix (..., size, size); sigma 0 is the identity."""
+    # From output i, which pixel j does each step from -reach to reach lead to, with the axis mirrored at its ends?
+    padded = F.pad(torch.eye(size, device=sigma.device), (reach, reach), mode="reflect")  # (j, size + 2*reach)
+    leads = padded.unfold(1, size, 1).permute(1, 2, 0)  # (2*reach + 1, i, j)
+    steps = torch.arange(-reach, reach + 1, device=sigma.device)
+    # At 0.01 the nearest neighbour's weight is already exactly zero.
+    kernel = torch.exp(-0.5 * (steps / sigma[..., None].clamp(min=0.01)) ** 2)
+    kernel = kernel / kernel.sum(-1, keepdim=True)
+    return (kernel @ leads.flatten(1)).unflatten(-1, (size, size))
+
+
+def _color(p: ViewParameters, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """From 0-255 to changed colours in 0-1: matrix (v, b, 3, 3), offset (v, b); `mean` (v, b, 3) is the crop's."""
+    light = p.brightness * p.contrast / 255
+    chroma = torch.where(p.gray, 0.0, light * p.saturation)
+    angle = 2 * math.pi * p.hue
+    basis = _constant(_COLOR_BASIS, mean.device)
+    matrix = torch.stack([light, chroma * angle.cos(), chroma * angle.sin()], -1) @ basis
+    offset = p.brightness * (1 - p.contrast) / 255 * (mean @ basis[0, :3])
+    return matrix.unflatten(-1, (3, 3)), offset
+
+
+def _color_basis() -> tuple[tuple[float, ...], ...]:
+    """Three matrices, flattened: a colour's grey; what is left; that, turned by 90 degrees from red towards green."""
+    red, green, blue = torch.eye(3, dtype=torch.float64)
+    gray = 0.299 * red + 0.587 * green + 0.114 * blue  # Rec. 601, as in PIL and torchvision
+    to_yuv = torch.stack([gray, 0.492 * (blue - gray), 0.877 * (red - gray)])
+    luma, chroma, turned = torch.zeros(3, 3, 3, dtype=torch.float64)
+    luma[0, 0] = chroma[1, 1] = chroma[2, 2] = turned[2, 1] = 1
+    turned[1, 2] = -1
+    basis = torch.linalg.inv(to_yuv) @ torch.stack([luma, chroma, turned]) @ to_yuv
+    return tuple(map(tuple, basis.flatten(1).tolist()))
+
+
+_COLOR_BASIS = _color_basis()
+
+
+@cache
+def _constant(values: tuple, device: torch.device) -> Tensor:
+    """Numbers on a device, copied there once: each such copy makes the host wait."""
+    return torch.tensor(values, device=device)
+
+
+def _between(uniform: Tensor, bounds: Range) -> Tensor:
+    return bounds[0] + uniform * (bounds[1] - bounds[0])
+
+
+def _channels_first(batch: Tensor) -> Tensor:
+    """The batch seen as (b, 3, h, w); ValueError if it is none of uint8 images."""
+    if batch.dtype == torch.uint8 and batch.ndim == 4 and batch.numel():
+        if batch.shape[3] == 3:
+            return batch.permute(0, 3, 1, 2)
+        if batch.shape[1] == 3:
+            return batch
+    raise ValueError(
+        "Views are made of uint8 images (b, h, w, 3) or (b, 3, h, w), at least one; "
+        f"got {batch.dtype} {tuple(batch.shape)}. Pass the pixels as they are stored, 0 to 255."
+    )
+
+
+_BOUNDS = {
+    **dict.fromkeys(["size", "views", "local_size"], (1, math.inf)),
+    **dict.fromkeys(["scale", "local_scale"], (1e-6, 1)),
+    **dict.fromkeys(["ratio", "blur_sigma", "std"], (1e-6, math.inf)),
+    **dict.fromkeys(["flip_prob", "jitter_prob", "gray_prob", "blur_prob", "solarize_prob"], (0, 1)),
+    **dict.fromkeys(["local_views", "brightness", "contrast", "saturation"], (0, math.inf)),
+    "hue": (0, 0.5),
+}
+
+
+def _check(p: ViewPolicy) -> None:
+    """Every field is of its default's kind and within its bounds, or a ValueError says what it is to be."""
+    for field in fields(p):
+        value: Any = getattr(p, field.name)
+        default: Any = field.default
+        kind, count = (float, len(default)) if isinstance(default, tuple) else (type(default), 1)
+        if isinstance(value, tuple) and field.name in ("blur_prob", "solarize_prob"):
+            count = p.views + p.local_views
+        numbers = value if isinstance(value, tuple) else (value,)
+        low, high = _BOUNDS.get(field.name, (-math.inf, math.inf))
+        right = len(numbers) == count and all(isinstance(x, int | kind) and low <= x <= high for x in numbers)
+        is_range = isinstance(default, tuple) and count == 2
+        if not right or (is_range and numbers[0] > numbers[1]):
+            what = "two ascending numbers" if is_range else f"{count} numbers" if count > 1 else f"one {kind.__name__}"
+            raise ValueError(f"The {field.name} of views is {what} from {low:g} to {high:g}; got {value!r}.")
+    if p.local_views and p.local_size > p.size:
+        raise ValueError(f"Local views are the smaller ones; got local_size {p.local_size} for size {p.size}.")
