@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import timm
 import torch
@@ -43,11 +43,16 @@ class Encoder(nn.Module):
         return self.model.forward_head(self.model.forward_features(x), pre_logits=True).flatten(1)
 
     def tokens(self, x: Tensor) -> Tensor:
-        """The last grid of features, before pooling; (b, 3, h, w) -> (b, d, rows, columns), without class tokens."""
+        """The last grid of features, before pooling; (b, 3, h, w) -> (b, d, rows, columns), without class tokens.
+
+        ValueError for the few models that end in no grid (CrossViT, PiT, EfficientViM).
+        """
         final, grids = self.model.forward_intermediates(x, indices=1)
+        grid = grids[-1].shape[-2:]
+        if not isinstance(final, Tensor) or (final.ndim == 3 and final.shape[1] < grid.numel()):
+            raise ValueError(f"{self.name} does not end in one grid of tokens; use its pooled features.")
         if final.ndim == 4:
             return final.movedim(-1, 1) if getattr(self.model, "output_fmt", "") == "NHWC" else final
-        grid = grids[-1].shape[-2:]
         return final[:, -grid.numel() :].mT.unflatten(2, grid)  # class and register tokens come first
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
@@ -56,7 +61,7 @@ class Encoder(nn.Module):
         The last entry, "pooled", is what `forward` gives.  Class tokens are left out of the others.
         """
         final, grids = self.model.forward_intermediates(x)
-        names = [info["module"] for info in self.model.feature_info]
+        names = [info["module"] or "stem" for info in self.model.feature_info]
         layers = {name: grid.mean((2, 3)) for name, grid in zip(names, grids, strict=True)}
         return layers | {"pooled": self.model.forward_head(final, pre_logits=True).flatten(1)}
 
@@ -66,7 +71,7 @@ def create_encoder(
     *,
     image_size: int | None = 32,
     pretrained: bool = False,
-    stem: str | None = None,
+    stem: Literal["standard", "low-resolution"] | None = None,
     seed: int = 0,
 ) -> Encoder:
     """Which encoder is to be trained or looked at?  One of `list_encoders()`, with weights that `seed` alone decides.
@@ -94,7 +99,7 @@ def list_encoders() -> list[str]:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Weights drawn in here depend on `seed` alone, and the global random state is afterwards what it was before."""
+    """How do weights depend on `seed` alone?  Draw them in here; the global random state is then as it was before."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # the CPU's only: weights are drawn there
         yield
@@ -104,9 +109,12 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def _conv_nano(image_size: int) -> nn.Module:
-    """Three residual stages on 8x8, 4x4 and 2x2 grids (at 32 px): what two CPU cores can train in a minute."""
-    stages = tuple(ByoBlockCfg(type="basic", d=1, c=width, s=2, gs=0) for width in (48, 96, 128))
-    model = ByobNet(ByoModelCfg(blocks=stages, stem_type="3x3", stem_pool="", stem_chs=32), num_classes=0)
+    """Three residual stages, of which the last has a grid of 4x4 at 32 px: what two CPU cores can train in a minute."""
+    widths, strides = (24, 48, 128), (1, 2, 2)
+    stages = tuple(ByoBlockCfg(type="basic", d=1, c=c, s=s, gs=0) for c, s in zip(widths, strides, strict=True))
+    config = ByoModelCfg(blocks=stages, stem_type="3x3", stem_pool="", stem_chs=widths[0])
+    # Residual branches that start at zero pay off in long training; here they cost half the accuracy of a short one.
+    model = ByobNet(config, num_classes=0, zero_init_last=False)
     model.feature_info[-1]["module"] = "stages.2"  # timm says final_conv, which is the identity here
     return model
 

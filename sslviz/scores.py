@@ -17,9 +17,9 @@ import numpy as np
 class Score:
     """Should this number be believed?  A value with its 95 % interval and its controls.
 
-    `controls` maps a name ("chance", "untrained", "noise") to what the number reads there.  `control_is` says how to read
-    them: a "floor" is to be beaten, a "ceiling" is what an ideal structureless space would read and is not to be passed.
-    `higher_is_better` is None where neither direction is good in itself.
+    `controls` maps a name ("chance", "untrained", "noise") to what the number reads there.  `control_is` says how to
+    read them: a "floor" is to be beaten, a "ceiling" is what an ideal structureless space would read and is not to be
+    passed.  `higher_is_better` is None where neither direction is good in itself.
     """
 
     value: float
@@ -88,10 +88,10 @@ def percentile_interval(draws: np.ndarray) -> tuple[float, float]:
 def jackknife_interval(value: float, replicates: np.ndarray) -> tuple[float, float] | tuple[None, None]:
     """How far could `value` lie elsewhere on other images?  95 % interval from the delete-group jackknife.
 
-    `replicates` (g,) are the same number without one of g random groups of rows at a time; (None, None) for fewer than two, or
-    where one of them does not exist.
-    Resampling rows with repetition would bias spectra (a repeated row adds no direction); leaving some out does not, because
-    only the spread of the replicates is used.  Student's t with g - 1 degrees of freedom.
+    `replicates` (g,) are the same number without one of g random groups of rows at a time; (None, None) for fewer
+    than two, or where one of them does not exist.  Resampling rows with repetition would bias spectra (a repeated row
+    adds no direction); leaving some out does not, because only the spread of the replicates is used.  Student's t
+    with g - 1 degrees of freedom.
     """
     from scipy.special import stdtrit
 
@@ -104,19 +104,17 @@ def jackknife_interval(value: float, replicates: np.ndarray) -> tuple[float, flo
 
 
 def balanced_mean(values: np.ndarray, groups: np.ndarray) -> float:
-    """What is the mean of `values` (n,) when every group counts the same?  Class-balanced accuracy if they are 0/1."""
+    """What is the mean of `values` (n,) when every group counts the same?  0/1: class-balanced accuracy."""
     _, codes = np.unique(groups, return_inverse=True)
     return float((np.bincount(codes, values) / np.bincount(codes)).mean())
 
 
-def bootstrap_balanced_mean(
-    values: np.ndarray, groups: np.ndarray, *, draws: int = 1000, seed: int = 0
-) -> np.ndarray:
+def bootstrap_balanced_mean(values: np.ndarray, groups: np.ndarray, *, draws: int = 1000, seed: int = 0) -> np.ndarray:
     """How would the class-balanced mean vary over other samples of images?  Returns (draws,) resampled means.
 
     `values` (n,), or (m, n) for m paired quantities over the same images, which gives (draws, m): all m see the same
-    resamples, so that differences between them are paired.  Images are resampled within their group, so that no group can
-    vanish.
+    resamples, so that differences between them are paired.  Images are resampled within their group, so that no group
+    can vanish.
     """
     values = np.asarray(values, dtype=float)
     paired = np.atleast_2d(values)  # (m, n)
@@ -129,6 +127,9 @@ def bootstrap_balanced_mean(
         step = max(1, 2**20 // n)  # so that 100,000 images do not need 1000 copies of themselves at once
         for start in range(0, draws, step):
             part = means[start : start + step]
-            part += member[:, rng.integers(n, size=(len(part), n))].mean(axis=-1).T
+            row = n * np.arange(len(part))[:, None]
+            drawn = (rng.integers(n, size=(len(part), n), dtype=np.int32) + row).ravel()
+            times = np.bincount(drawn, minlength=len(part) * n).reshape(len(part), n)  # how often each image is drawn
+            part += times @ member.T / n
     means /= len(names)
     return means[:, 0] if values.ndim == 1 else means

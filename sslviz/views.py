@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 Range = tuple[float, float]
+CACHED = 300_000  # how many numbers of a view tensor are in work at a time on a CPU: about a megabyte, a core's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,11 @@ class ViewParameters:
     gray: Tensor
     sigma: Tensor | None = None
     solarize: Tensor | None = None
+
+    def of(self, images: slice) -> ViewParameters:
+        """How were the views of some of the images made?"""
+        tensors: dict[str, Any] = {name: x[:, images] for name, x in vars(self).items() if isinstance(x, Tensor)}
+        return replace(self, **tensors)
 
 
 @dataclass(frozen=True)
@@ -133,12 +139,23 @@ class ViewPolicy:
 
     def render(self, batch: Tensor, parameters: Sequence[ViewParameters]) -> list[Tensor]:
         """What do views made this way look like?  One (views, b, 3, size, size) per entry; nothing is drawn."""
-        # (b, h, 3, w): with the channels inside, both products are plain batched ones on what lies in memory.
-        pixels = _channels_first(batch).permute(0, 2, 1, 3)
-        pixels = pixels.to(torch.float32, memory_format=torch.contiguous_format)
-        return [self._render(pixels, p) for p in parameters]
+        batch = _channels_first(batch)
+        results = []
+        for p in parameters:
+            if p.flip.shape[1] != len(batch):
+                raise ValueError(f"These parameters are for {p.flip.shape[1]} images; got a batch of {len(batch)}.")
+            views = torch.empty(*p.flip.shape, 3, p.size, p.size, device=batch.device)
+            # On a CPU a few images at a time, so that what passes between the steps stays in the cache: twice as fast.
+            few = max(1, CACHED // views[:, 0].numel()) if batch.device.type == "cpu" else len(batch)
+            for i in range(0, len(batch), few):
+                some = slice(i, i + few)
+                self._render(batch[some], p.of(some), views[:, some])
+            results.append(views)
+        return results
 
-    def _render(self, pixels: Tensor, p: ViewParameters) -> Tensor:
+    def _render(self, batch: Tensor, p: ViewParameters, out: Tensor) -> None:
+        # (b, h, 3, w): with the channels inside, both products are plain batched ones on what lies in memory.
+        pixels = batch.permute(0, 2, 1, 3).to(torch.float32, memory_format=torch.contiguous_format)
         b, h, _, w = pixels.shape
         v, s = p.flip.shape[0], p.size
         top, left, height, width = p.box.permute(2, 1, 0).contiguous()  # (b, v): an image's views are one product
@@ -162,7 +179,7 @@ class ViewPolicy:
             inverted = torch.ge(x, threshold, out=torch.empty_like(x))  # 0.0 or 1.0: a bool mask is ten times slower
             x.addcmul_(inverted, 1 - 2 * x)
         mean, std = (_constant(values, x.device)[:, None, None] for values in (self.mean, self.std))
-        return x.sub_(mean).div_(std)
+        torch.div(x.sub_(mean), std, out=out)
 
 
 def _boxes(area: Tensor, place: Sequence[Tensor], ratios: Range, height: int, width: int) -> Tensor:

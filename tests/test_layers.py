@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+FOUNDATION = {"files", "progress", "scores", "images", "folders", "decoding", "timm_datasets", "drawing", "worlds"}
+FOUNDATION |= {"specs", "features", "runs"}
 ORDER = [  # a module may import from its own rank and from those before it
-    {"files", "progress", "scores", "images", "worlds", "specs", "features", "runs"},
-    {"views", "encoders", "foreign"},
+    FOUNDATION,
+    {"views", "encoders", "weights", "foreign"},
     {"methods"},
     {"embed", "batches", "maps", "diagnostics"},
     {"pretrain", "transfer"},
@@ -21,10 +23,7 @@ ORDER = [  # a module may import from its own rank and from those before it
     {"cli", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
-WITHOUT_TORCH = (
-    {"files", "progress", "scores", "images", "worlds", "specs", "features", "runs"}
-    | {"diagnostics", "figures", "catalog", "diagnose", "demo", "audit", "cli", "foreign"}
-)  # fmt: skip
+WITHOUT_TORCH = FOUNDATION | {"diagnostics", "figures", "catalog", "diagnose", "demo", "audit", "cli", "foreign"}
 FILES = sorted((ROOT / "sslviz").rglob("*.py"))
 
 

@@ -17,8 +17,8 @@ class Neighbors:
     """Who are the nearest images of each image?
 
     `indices` int32 (n, k) are row numbers in the searched features, nearest first; `distances` float32 (n, k) are
-    1 - cosine, in [0, 2], or Euclidean.  `ids` (n,) name the rows and `bank_ids` (m,) those searched among (the same ids,
-    if each image was searched among the others).  `duplicates` counts the searched rows that repeat an earlier one exactly.
+    1 - cosine, in [0, 2], or Euclidean.  `ids` (n,) name the rows and `bank_ids` (m,) those searched among (the same,
+    if each image was searched among the others).  `duplicates` counts searched rows that repeat an earlier one.
     """
 
     indices: np.ndarray
@@ -43,18 +43,17 @@ class Neighbors:
     def nearest(self, k: int) -> Neighbors:
         """The same graph with the `k` nearest only: what a graph made once with a large k is shared by."""
         if k > self.k:
-            raise ValueError(f"This graph holds {self.k} neighbours a row, but {k} are asked for; compute it with k={k}.")
+            raise ValueError(f"This graph holds {self.k} neighbours a row, but {k} are asked for; make it with k={k}.")
         return replace(self, indices=self.indices[:, :k], distances=self.distances[:, :k])
 
 
-def neighbors(
-    features: Features, k: int, *, metric: Metric = "cosine", among: Features | None = None
-) -> Neighbors:
+def neighbors(features: Features, k: int, *, metric: Metric = "cosine", among: Features | None = None) -> Neighbors:
     """Which images lie nearest to each image?  Exact, by blocks of one matrix product each.
 
-    Searches among the other rows of `features`, or among all rows of `among`.  Equal distances come in the order of the
-    rows.  A row of zeros has no direction: under cosine it is as far (1) from everything.  n x m products in float32, on the
-    GPU if there is one; memory for a block of them only.  ValueError if there are fewer than `k` rows to find.
+    Searches among the other rows of `features`, or among all rows of `among`.  Equal distances come in the order of
+    the rows.  Under cosine a row of zeros, which has no direction, counts as 0.5 from every other.  n x m products in
+    float32, on the GPU if there is one; memory for a block of them only.  ValueError if there are fewer than `k` rows
+    to find.
 
     Caveat: Nearest is not near: every image has k neighbours, however far away they are.
     """
@@ -73,7 +72,7 @@ def neighbors(
     rows, where = (directions(f.x) if metric == "cosine" else f.x for f in (features, bank))
     indices, squared = _search(rows, where, k, exclude_self=among is None)
     distances = squared / 2 if metric == "cosine" else np.sqrt(squared)  # |a - b|^2 = 2 (1 - cos) between unit vectors
-    duplicates = len(bank) - len({row.tobytes() for row in bank.x})
+    duplicates = len(bank) - len({hash(row.tobytes()) for row in bank.x})
     return Neighbors(indices, distances, features.ids, bank.ids, metric, duplicates)
 
 
@@ -87,7 +86,7 @@ def directions(x: np.ndarray) -> np.ndarray:
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Which share of its neighbours does each point keep?  |A_i ∩ B_i| / k for index arrays (n, k); returns (n,) in [0, 1].
+    """Which share of its neighbours does each point keep?  |A_i ∩ B_i| / k of index arrays (n, k), (n,) in [0, 1].
 
     Caveat: Two unrelated neighbourhoods still share k / (n - 1) of their members by chance.
     """
@@ -100,10 +99,10 @@ def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def neighbor_ranks(x: np.ndarray, members: np.ndarray) -> np.ndarray:
     """As which neighbour of row i, by Euclidean distance, would each of its `members` come?  1 is the nearest.
 
-    `x` (n, d), `members` row numbers (n, k); returns ranks (n, k) in 1..n-1.  Distances in float64; of equal ones all have
-    the lowest rank.  Sorts one block of rows at a time, so memory grows with n and not with its square.
+    `x` (n, d), `members` row numbers (n, k); returns ranks (n, k) in 1..n-1.  Distances in float64; of equal ones all
+    have the lowest rank.  Sorts one block of rows at a time, so memory grows with n and not with its square.
 
-    Caveat: In many dimensions distances are nearly equal, so a large difference in rank can be a tiny one in distance.
+    Caveat: In many dimensions distances are nearly equal, so a large step in rank can be a tiny one in distance.
     """
     x = np.asarray(x, dtype=np.float64)
     x = x - x.mean(axis=0)  # the formula below loses the digits that a common offset takes
@@ -121,13 +120,11 @@ def neighbor_ranks(x: np.ndarray, members: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def _search(
-    queries: np.ndarray, bank: np.ndarray, k: int, *, exclude_self: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def _search(queries: np.ndarray, bank: np.ndarray, k: int, *, exclude_self: bool) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers and squared Euclidean distances of the k nearest, (n, k) each.
 
-    Everything is centred first: between rows that share nearly all of their length (a collapsed encoder), differences of
-    1e-7 in the cosine are all there is, and float32 keeps them only once the common part is gone.
+    Everything is centred first: between rows that share nearly all of their length (a collapsed encoder), differences
+    of 1e-7 in the cosine are all there is, and float32 keeps them only once the common part is gone.
     """
     import torch
 

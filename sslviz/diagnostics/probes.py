@@ -9,11 +9,11 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from sslviz.diagnostics.labels import place_in_class, stratified_half
 from sslviz.diagnostics.neighbors import Neighbors, neighbors
 from sslviz.features import Features
 from sslviz.scores import Score, balanced_mean, bootstrap_balanced_mean, percentile_interval
 
-MOST_CLASSES = 50
 PENALTIES = (1e-3, 1e-2, 1e-1)  # scikit-learn's C, for standardised features
 
 Controls = Mapping[str, Features | tuple[Features, Features | None]]
@@ -25,9 +25,9 @@ Readout = Callable[[Features, np.ndarray, Features], tuple[np.ndarray, dict[str,
 class Probe:
     """Can this label be read out of the features, and out of its controls?
 
-    `truth` and `predicted` (n,) index `classes` (c,); `ids` (n,) name the scored images.  `controls` {name: (n,) bool} say
-    which of the same images each control got right, so that differences can be paired.  `method` is "knn" or "linear",
-    `params` what it was run with, `n_fit` how many images it was fitted on.
+    `truth` and `predicted` (n,) index `classes` (c,); `ids` (n,) name the scored images.  `controls` {name: (n,)
+    bool} say which of the same images each control got right, so that differences can be paired.  `method` is "knn"
+    or "linear", `params` what it was run with, `n_fit` how many images it was fitted on.
     """
 
     method: str
@@ -63,10 +63,10 @@ class Probe:
         return np.bincount(self.truth * c + self.predicted, minlength=c * c).reshape(c, c)
 
     def scores(self) -> dict[str, Score]:
-        """`accuracy`, class-balanced, with its bootstrap interval over images, beside chance and the other controls."""
+        """`accuracy`, class-balanced, with its bootstrap interval over images, beside chance and other controls."""
         value = self.accuracy
         low, high = percentile_interval(bootstrap_balanced_mean(self.correct, self.truth, seed=self.seed))
-        if value == 1:  # no resample of images without an error holds one; up to 3 / n errors would hide (rule of three)
+        if value == 1:  # no resample holds an error where there is none to draw; 3 / n may hide (rule of three)
             low = 1 - 3 / len(self.truth)
         controls = {"chance": self.chance}
         controls |= {name: balanced_mean(correct, self.truth) for name, correct in self.controls.items()}
@@ -86,15 +86,15 @@ def knn_probe(
 ) -> Probe:
     """Are an image's nearest neighbours of its own class?
 
-    The `k` nearest images of `fit` by cosine vote with weight exp(similarity / temperature), as in DINO (arXiv 2104.14294).
-    Without `fit`, a stratified half of `features` (by `seed`) votes on the other half.  `controls` {name: Features, or
-    (Features, fit Features)} of the same images are read in the same way.  `graph` is `neighbors(features, k, among=fit)`
-    where that was computed before.  Score: `accuracy` in [0, 1], class-balanced; interval over the scored images, for this
-    probe as fitted.  ValueError for a missing or incomplete column, a single class, a class the fit never saw, fewer than
-    `k` images to vote.
+    The `k` images of `fit` nearest by cosine vote with weight exp(similarity / temperature), as in DINO (arXiv
+    2104.14294).  Without `fit`, a stratified half of `features` (by `seed`) votes on the other half.  `controls`
+    {name: Features, or (Features, fit Features)} of the same images are read in the same way.  `graph` is
+    `neighbors(features, k, among=fit)` where that was computed before.  Score: `accuracy` in [0, 1], class-balanced;
+    interval over the scored images, for this probe as fitted.  ValueError for a missing or incomplete column, a
+    single class, a class the fit never saw, an image both fitted on and scored, fewer than `k` images to vote.
 
-    Caveat: It asks whether classes lie together, not whether they can be told apart: what varies more than the class hides
-    it.
+    Caveat: It asks whether a class lies together, not whether it can be told apart: what varies more than the class
+    hides it.
     """
     return _probe("knn", features, label, fit, controls, seed, {"k": k, "temperature": temperature}, _vote, graph)
 
@@ -109,53 +109,15 @@ def linear_probe(
 ) -> Probe:
     """What can a linear readout decode?
 
-    Multinomial logistic regression with class weights (scikit-learn's, L-BFGS) on features standardised by the fit images;
-    C is the best of 0.001, 0.01, 0.1 on a stratified fifth of them, for the features and for each control alike.  Without
-    `fit`, it is fitted on a stratified half of `features` (by `seed`) and scored on the other.  Arguments, score and errors
-    as for `knn_probe`.
+    Multinomial logistic regression with class weights (scikit-learn's, L-BFGS) on features standardised by the fit
+    images; C is the best of 0.001, 0.01, 0.1 on a stratified fifth of them, for the features and for each control
+    alike.  Without `fit`, it is fitted on a stratified half of `features` (by `seed`) and scored on the other.
+    Arguments, score and errors as for `knn_probe`.
 
-    Caveat: What can be decoded need not be used by anything, and raw pixels already let a linear readout decode a lot: look
-    at the distance to the controls.
+    Caveat: What can be decoded need not be used by anything, and raw pixels already let a linear readout decode a
+    lot: look at the distance to the controls.
     """
     return _probe("linear", features, label, fit, controls, seed, {}, partial(_regress, seed=seed), None)
-
-
-def probe_labels(table: pd.DataFrame) -> list[str]:
-    """Which columns can be probed?  Those with 2 to 50 classes of at least two images each, complete, and not fractions.
-
-    `split` is left out, and so is `label` where another column says the same (the shapes' `label` is their `shape`).
-
-    Caveat: Whole numbers with few values count as classes, whether or not they are meant so.
-    """
-    codes = {str(c): table[c].factorize()[0] for c in table.columns if c != "split" and _is_categorical(table[c])}
-    said_twice = any(name != "label" and np.array_equal(code, codes.get("label")) for name, code in codes.items())
-    return [name for name in codes if name != "label" or not said_twice]
-
-
-def stratified_half(labels: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Which images are fitted on?  True (n,) for half of each class, drawn with `seed`; the odd image is fitted on.
-
-    Caveat: Images that are nearly the same (frames of one video) land on both sides; split those by hand.
-    """
-    return _place_in_class(np.unique(labels, return_inverse=True)[1], seed) % 2 == 0
-
-
-def _place_in_class(codes: np.ndarray, seed: int) -> np.ndarray:
-    """0, 1, 2, ... for the images of each class in random order, (n,)."""
-    shuffled = np.random.default_rng(seed).permutation(len(codes))
-    order = shuffled[np.argsort(codes[shuffled], kind="stable")]  # class by class
-    sizes = np.bincount(codes)
-    place = np.empty(len(codes), dtype=int)
-    place[order] = np.arange(len(codes)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return place
-
-
-def _is_categorical(column: pd.Series) -> bool:
-    if pd.api.types.is_float_dtype(column) or column.isna().any():
-        return False
-    counts = column.value_counts()
-    counts = counts[counts > 0]  # a pandas category may hold names that no image has
-    return 2 <= len(counts) <= MOST_CLASSES and counts.min() >= 2
 
 
 def _probe(
@@ -178,11 +140,9 @@ def _probe(
     right: dict[str, np.ndarray] = {}
     for name, control in (controls or {}).items():
         whole, bank = control if isinstance(control, tuple) else (control, None)
-        pair = (whole if bank is None else bank).select(fitted.ids), whole.select(scored.ids)
-        right[name] = readout(pair[0], fit_codes, pair[1], **params)[0] == truth
-    return Probe(
-        method, label, classes, truth, predicted, scored.ids, len(fitted), params | chosen, right, seed
-    )
+        bank = (whole if bank is None else bank).select(list(fitted.ids))
+        right[name] = readout(bank, fit_codes, whole.select(list(scored.ids)), **params)[0] == truth
+    return Probe(method, label, classes, truth, predicted, scored.ids, len(fitted), params | chosen, right, seed)
 
 
 def _halves(features: Features, label: str, seed: int) -> tuple[Features, Features]:
@@ -204,7 +164,7 @@ def _complete(features: Features, label: str) -> np.ndarray:
         raise ValueError(
             f"The column {label!r} has no value for {missing} of {len(values)} images; drop those rows or fill them in."
         )
-    return values.astype(str)
+    return np.array([str(value) for value in values], dtype=object)
 
 
 def _classes(scored: Features, fitted: Features, label: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -263,7 +223,7 @@ def _regress(
     center, scale = fitted.x.mean(axis=0), fitted.x.std(axis=0)
     scale[scale == 0] = 1
     x, z = (fitted.x - center) / scale, (scored.x - center) / scale
-    model = LogisticRegression(C=_best_penalty(x, codes, seed), class_weight="balanced", max_iter=1000, tol=1e-3)
+    model = LogisticRegression(C=_best_penalty(x, codes, seed), class_weight="balanced", max_iter=1000)
     return model.fit(x, codes).predict(z), {"C": model.C}
 
 
@@ -271,7 +231,7 @@ def _best_penalty(x: np.ndarray, codes: np.ndarray, seed: int) -> float:
     """Which of PENALTIES reads a fifth of each class best after a fit on the rest?  The strongest of equals."""
     from sklearn.linear_model import LogisticRegression
 
-    inner = _place_in_class(codes, seed) % 5 != 4
+    inner = place_in_class(codes, seed) % 5 != 4
     if inner.all():  # no class of five images: nothing to choose by
         return PENALTIES[1]
     # Coarse fits are enough to choose by, and each starts where the last one ended.

@@ -5,16 +5,16 @@ All geometry is that of directions: rows at length one, where Euclidean order is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
-from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
 
-from sslviz.diagnostics.collapse import Moments
-from sslviz.diagnostics.neighbors import Neighbors, directions, neighbor_ranks, neighbors, overlap
+from sslviz.diagnostics.map_quality import align, map_chance, map_quality, seed_agreement
+from sslviz.diagnostics.moments import Moments
+from sslviz.diagnostics.neighbors import Neighbors, directions, neighbors
 from sslviz.features import Features
 from sslviz.scores import Score, bootstrap_balanced_mean, percentile_interval
 
@@ -27,11 +27,11 @@ EPOCHS = 200
 class Projection:
     """Where does each image lie on the map, and is it believable there?
 
-    `xy` float32 (n, 2) in the order of `ids`.  Per image, in [0, 1]: `trustworthiness` (its neighbours on the map are true
-    ones), `continuity` (its true ones are on the map nearby) and `preservation` (share of its `k` nearest that are its `k`
-    nearest on the map).  UMAP only: `stability`, the share of its map neighbours that another seed gives it too, and
-    `spread`, how far seeds move it once aligned, in units of the map's radius.  `null_xy` (n, 2) is the map of Gaussian noise
-    with the same mean and covariance.  `controls` {score: {control: value}}.
+    `xy` float32 (n, 2) in the order of `ids`.  Per image, in [0, 1]: `trustworthiness` (its neighbours on the map are
+    true ones), `continuity` (its true ones are on the map nearby) and `preservation` (share of its `k` nearest that
+    are its `k` nearest on the map).  UMAP only: `stability`, the share of its map neighbours that another seed gives
+    it too, and `spread`, how far seeds move it once aligned, in units of the map's radius.  `null_xy` (n, 2) is the
+    map of Gaussian noise with the same mean and covariance.  `controls` {score: {control: value}}.
     """
 
     xy: np.ndarray
@@ -77,20 +77,21 @@ def projection(
 ) -> Projection:
     """What is near what, drawn in two dimensions?
 
-    `method` "umap" (arXiv 1802.03426; our exact cosine neighbours, PCA start, `epochs` rounds) or "pca" (of the rows at length
-    one).  `like` is another projection of (some of) the same images: UMAP starts from its positions, and the map is turned,
-    mirrored and scaled onto it, so that points do not jump for no reason.  `graph` is `neighbors(features, k)` with
-    k >= n_neighbors, where that was computed before.
+    `method` "umap" (arXiv 1802.03426; our exact cosine neighbours, PCA start, `epochs` rounds) or "pca" (of the rows
+    at length one).  `like` is another projection of (some of) the same images: UMAP starts from its positions, and
+    the map is turned, mirrored and scaled onto it, so that points do not jump for no reason.  `graph` is
+    `neighbors(features, k)` with k >= n_neighbors, where that was computed before.
 
     Scores, means over images with k = n_neighbors: `trustworthiness`, `continuity` (Venna & Kaski 2001; exact),
-    `knn_preservation`, and for UMAP `seed_stability` over three seeds.  Controls: "chance" (a random map, closed form),
-    "PCA", and the "null map": Gaussian noise with the same mean and covariance through the same steps, scored against its own
-    space.  A UMAP costs five layouts.  Layouts are the same for the same seed and versions on the same kind of machine.
+    `knn_preservation`, and for UMAP `seed_stability` over three seeds.  Controls: "chance" (a random map, closed
+    form), "PCA", and the "null map": Gaussian noise with the same mean and covariance through the same steps, scored
+    against its own space.  A UMAP costs five layouts.  Layouts are the same for the same seed and versions on the
+    same kind of machine.
 
     ValueError for features without two different directions, n <= 2 n_neighbors, and more than 99,999 images.
 
-    Caveat: Sizes of clusters and distances between them mean nothing on a UMAP, which draws clusters in noise too: compare
-    the null map.
+    Caveat: Sizes of clusters and distances between them mean nothing on a UMAP, which draws clusters in noise too:
+    compare the null map.
     """
     _check(features, method, n_neighbors)
     if graph is None:
@@ -102,121 +103,47 @@ def projection(
     null = directions(_same_moments(features.x, seed))
     null_graph = neighbors(Features.from_array(null), n_neighbors)
     pca_xy, null_xy = _pca(x), _pca(null)
-    if method == "umap":
+    if method == "pca":
+        layouts, null_layouts = [pca_xy], [null_xy]
+    else:
         start = pca_xy if like is None else _start_like(like, features.ids, pca_xy)
         layouts = _umap(graph, start, min_dist, epochs, range(seed, seed + SEEDS))
         null_layouts = _umap(null_graph, null_xy, min_dist, epochs, range(seed, seed + 2))
-    else:
-        layouts, null_layouts = [pca_xy], [null_xy]
-    maps = {"": layouts[0]} | ({"PCA": pca_xy} if method == "umap" else {})
-    quality = map_quality(x, maps, graph.indices)
-    points = quality.pop("")
+    others = {"PCA": pca_xy} if method == "umap" else {}
+    quality = map_quality(x, {"": layouts[0]} | others, graph.indices)
+    own = quality.pop("")
     quality |= map_quality(null, {"null map": null_layouts[0]}, null_graph.indices)
-    controls = {
-        name: {"chance": chance} | {control: float(of[name].mean()) for control, of in quality.items()}
-        for name, chance in _chance(len(x), n_neighbors).items()
-    }
-    stability = spread = None
-    if method == "umap":
-        stability, spread = _seed_agreement(layouts, n_neighbors)
-        null_stability, _ = _seed_agreement(null_layouts, n_neighbors)
-        controls["seed_stability"] = {
-            "chance": controls["knn_preservation"]["chance"], "null map": float(null_stability.mean())
-        }
-    xy = layouts[0] if like is None else align(layouts[0], features.ids, like.xy, like.ids)
+    stability, spread = seed_agreement(layouts, n_neighbors)
+    null_stability, _ = seed_agreement(null_layouts, n_neighbors)
+    umap_only = {"n_neighbors": n_neighbors, "min_dist": min_dist, "epochs": epochs} if method == "umap" else {}
     return Projection(
-        xy=xy.astype(np.float32),
+        xy=layouts[0] if like is None else align(layouts[0], features.ids, like.xy, like.ids),
         ids=features.ids,
         method=method,
         k=n_neighbors,
-        params={"metric": "cosine", "seed": seed, "aligned": like is not None}
-        | ({"n_neighbors": n_neighbors, "min_dist": min_dist, "epochs": epochs} if method == "umap" else {}),
+        params={"metric": "cosine", "seed": seed, "aligned": like is not None} | umap_only,
         versions={name: version(name) for name in ("numpy", *(("umap-learn", "numba") if method == "umap" else ()))},
-        trustworthiness=points["trustworthiness"],
-        continuity=points["continuity"],
-        preservation=points["knn_preservation"],
+        trustworthiness=own["trustworthiness"],
+        continuity=own["continuity"],
+        preservation=own["knn_preservation"],
         stability=stability,
         spread=spread,
-        null_xy=null_layouts[0].astype(np.float32),
-        controls=controls,
+        null_xy=null_layouts[0],
+        controls=_controls(quality, null_stability, len(x), n_neighbors),
     )
 
 
-def align(
-    xy: np.ndarray, ids: np.ndarray, reference_xy: np.ndarray, reference_ids: np.ndarray
-) -> np.ndarray:
-    """Where do the points of one map lie once it is laid over another?  Turned, mirrored, shifted and scaled, (n, 2).
-
-    Orthogonal Procrustes on the images that both maps show; neighbours on the map stay what they were.  ValueError if these
-    are fewer than three.
-
-    Caveat: It brings maps as close as a rigid motion can; two unrelated maps laid over each other still look a little alike.
-    """
-    _, here, there = np.intersect1d(ids, reference_ids, return_indices=True)
-    if len(here) < 3:
-        raise ValueError(f"Two maps can be aligned by 3 common images or more; these share {len(here)}.")
-    own, other = xy[here].astype(np.float64), reference_xy[there].astype(np.float64)
-    own_center, other_center = own.mean(axis=0), other.mean(axis=0)
-    own, other = own - own_center, other - other_center
-    u, stretch, vt = np.linalg.svd(own.T @ other)
-    scale = stretch.sum() / max((own**2).sum(), np.finfo(float).tiny)
-    return ((xy - own_center) @ (u @ vt) * scale + other_center).astype(np.float32)
-
-
-def map_quality(
-    x: np.ndarray, maps: Mapping[str, np.ndarray], near: np.ndarray
-) -> dict[str, dict[str, np.ndarray]]:
-    """How far can each point of these maps be believed?  {map: {score: (n,)}}, each in [0, 1], means being the scores.
-
-    `x` (n, d) is the space drawn, `maps` {name: xy (n, 2)}, `near` (n, k) the k nearest rows of each row of `x`.
-    `trustworthiness` falls with the true rank of the k nearest on the map, `continuity` with the rank on the map of the k
-    nearest (Venna & Kaski 2001); `knn_preservation` is the share that both have.  Exact; memory for a block of rows.
-
-    Caveat: All three look at the k nearest only: a map can score well and still place whole groups anywhere.
-    """
-    n, k = near.shape
-    on_map = {name: _nearest_on_map(xy, k) for name, xy in maps.items()}
-    ranks = np.split(neighbor_ranks(x, np.hstack(list(on_map.values()))), len(maps), axis=1)  # one sort serves all
-    return {
-        name: {
-            "trustworthiness": _rank_score(rank, n),
-            "continuity": _rank_score(neighbor_ranks(xy, near), n),
-            "knn_preservation": overlap(near, on_map[name]),
-        }
-        for rank, (name, xy) in zip(ranks, maps.items(), strict=True)
+def _controls(
+    quality: dict[str, dict[str, np.ndarray]], null_stability: np.ndarray | None, n: int, k: int
+) -> dict[str, dict[str, float]]:
+    """{score: {control: value}}: chance beside the means of the maps that are there to compare with."""
+    controls = {
+        score: {"chance": chance} | {name: float(points[score].mean()) for name, points in quality.items()}
+        for score, chance in map_chance(n, k).items()
     }
-
-
-def _rank_score(ranks: np.ndarray, n: int) -> np.ndarray:
-    """1 where all k are among the k nearest, 0 where they are the k farthest: 1 - 2 / (k (2n - 3k - 1)) sum (rank - k)+."""
-    k = ranks.shape[1]
-    return 1 - 2 / (k * (2 * n - 3 * k - 1)) * np.maximum(ranks - k, 0).sum(axis=1)
-
-
-def _chance(n: int, k: int) -> dict[str, float]:
-    """What a random map scores on average: each of the k neighbours has any of the n - 1 ranks."""
-    random = 1 - (n - 1 - k) * (n - k) / ((n - 1) * (2 * n - 3 * k - 1))
-    return {"trustworthiness": random, "continuity": random, "knn_preservation": k / (n - 1)}
-
-
-def _nearest_on_map(xy: np.ndarray, k: int) -> np.ndarray:
-    """The k nearest other points of each, (n, k)."""
-    from scipy.spatial import cKDTree
-
-    _, near = cKDTree(xy).query(xy, k + 1)
-    self_column = near == np.arange(len(xy))[:, None]
-    self_column[~self_column.any(axis=1), -1] = True  # pushed out by k + 1 others at the same place
-    return near[~self_column].reshape(len(xy), k)
-
-
-def _seed_agreement(layouts: list[np.ndarray], k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Per point: the share of map neighbours that two seeds agree on, and the spread over seeds, in map radii."""
-    near = [_nearest_on_map(xy, k) for xy in layouts]
-    agreement = np.mean([overlap(a, b) for a, b in combinations(near, 2)], axis=0)
-    ids = np.arange(len(layouts[0]))
-    aligned = np.stack([align(xy, ids, layouts[0], ids) for xy in layouts])  # (seeds, n, 2)
-    radius = np.sqrt(layouts[0].var(axis=0).sum())
-    return agreement, np.sqrt(aligned.var(axis=0).sum(axis=1)) / radius
+    if null_stability is not None:
+        controls["seed_stability"] = {"chance": k / (n - 1), "null map": float(null_stability.mean())}
+    return controls
 
 
 def _pca(x: np.ndarray) -> np.ndarray:
@@ -224,11 +151,11 @@ def _pca(x: np.ndarray) -> np.ndarray:
     moments = Moments.of(x)
     axes = np.linalg.eigh(moments.scatter)[1][:, :-3:-1]
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])
-    return (x - moments.mean) @ axes
+    return ((x - moments.mean) @ axes).astype(np.float32)
 
 
 def _same_moments(x: np.ndarray, seed: int) -> np.ndarray:
-    """Gaussian noise with the mean and covariance of the rows of `x`: all that the spectrum knows, and no clusters."""
+    """Gaussian noise with the mean and covariance of the rows of `x`: all a spectrum knows, and no clusters."""
     moments = Moments.of(x)
     values, vectors = np.linalg.eigh(moments.scatter / (moments.n - 1))
     noise = np.random.default_rng(seed).standard_normal(x.shape)
@@ -243,13 +170,12 @@ def _start_like(like: Projection, ids: np.ndarray, pca_xy: np.ndarray) -> np.nda
     return start
 
 
-def _umap(
-    graph: Neighbors, start: np.ndarray, min_dist: float, epochs: int, seeds: Iterable[int]
-) -> list[np.ndarray]:
+def _umap(graph: Neighbors, start: np.ndarray, min_dist: float, epochs: int, seeds: Iterable[int]) -> list[np.ndarray]:
     """One layout (n, 2) per seed, of one fuzzy graph made from our neighbours.
 
-    Takes umap-learn's two steps instead of its class: the class would make the graph again for each seed, and does not cut
-    a shared `precomputed_knn` to n_neighbors below 4,096 rows.  Its neighbour lists start with the point itself.
+    Takes umap-learn's two steps instead of its class: the class would make the graph again for each seed, and does
+    not cut a shared `precomputed_knn` to n_neighbors below 4,096 rows.  Its neighbour lists start with the point
+    itself.
     """
     from sklearn.utils import check_random_state
     from umap.umap_ import find_ab_params, fuzzy_simplicial_set, simplicial_set_embedding

@@ -1,0 +1,301 @@
+"""How is sslviz used from a terminal?  The signatures below are the command line."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from tyro.conf import Positional, UseAppendAction, arg, subcommand
+
+Spec = Annotated[
+    str, arg(metavar="SPEC", help="shapes | shapes:n=8000,bias=0.95 | digits | folder:PATH | any timm dataset name")
+]
+
+
+@dataclass
+class Demo:
+    """Train three small encoders, diagnose them, print their scores beside their controls, and open the app."""
+
+    runs: Path = Path("runs")
+    """Where the runs go."""
+    app: bool = True
+    """Open the app at the end (--no-app: do not)."""
+    seed: int = 0
+
+    def __call__(self) -> None:
+        from sslviz.demo import demo
+
+        _print_scores(demo(self.runs, seed=self.seed))
+        if self.app:
+            App(self.runs)()
+
+
+@dataclass
+class Pretrain:
+    """Pretrain an encoder on images, without labels."""
+
+    images: Spec
+    out: Path
+    """The run folder to make, e.g. runs/simclr."""
+    method: str = "simclr"
+    """See `sslviz list methods`."""
+    encoder: str = "conv_nano"
+    """See `sslviz list encoders`; any timm model."""
+    epochs: int = 20
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    """For a batch of 256; scaled by sqrt(batch-size / 256)."""
+    seed: int = 0
+    resume: bool = False
+    """Continue a run that was interrupted."""
+    devices: str = "auto"
+    """How many GPUs, or auto."""
+    strategy: str = "auto"
+    num_nodes: int = 1
+    precision: str = "32-true"
+    """Lightning Fabric's, e.g. bf16-mixed on a GPU."""
+    set: Annotated[UseAppendAction[list[str]], arg(metavar="NAME=VALUE")] = field(default_factory=list)
+    """A setting of the method or of its views, e.g. temperature=0.2; may be repeated."""
+
+    def __call__(self) -> None:
+        from sslviz.pretrain import pretrain
+        from sslviz.specs import load_images
+
+        images = load_images(self.images)
+        splits = set(images.table["split"]) if "split" in images.table else set()
+        held_out = next((s for s in ("probe", "val", "validation", "test") if s in splits), None)
+        use_splits = "train" in splits and len(splits) > 1
+        run = pretrain(
+            images.split("train") if use_splits else images,
+            self.method,
+            out=self.out,
+            encoder=self.encoder,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            seed=self.seed,
+            settings=_settings(self.set),
+            held_out=images.split(held_out) if use_splits and held_out else None,
+            resume=self.resume,
+            devices=int(self.devices) if self.devices.isdigit() else self.devices,
+            strategy=self.strategy,
+            num_nodes=self.num_nodes,
+            precision=self.precision,
+        )
+        print(f"{run.path}: {len(run.checkpoints)} checkpoints, the last at step {run.last.step}.")
+
+
+@dataclass
+class Import:
+    """Bring in an encoder that something else trained."""
+
+    encoder: str
+    """Any timm model, e.g. resnet18."""
+    out: Path
+    weights: Path | None = None
+    """A .safetensors or .pt state dict; without it, --pretrained."""
+    pretrained: bool = False
+    """timm's own weights for this model."""
+    image_size: int = 0
+    """The pictures' side in pixels the encoder is to see; 0: the model's own."""
+
+    def __call__(self) -> None:
+        from sslviz.foreign import import_checkpoint
+
+        run, report = import_checkpoint(
+            self.encoder, out=self.out, weights=self.weights, pretrained=self.pretrained, image_size=self.image_size or None
+        )
+        print(report)
+        print(f"{run.path}: {self.encoder}, ready for `sslviz diagnose {run.path} --images ...`.")
+
+
+@dataclass
+class Embed:
+    """Embed images with a run's last checkpoint and store the features in the run."""
+
+    run: Positional[Path]
+    images: Spec
+    layer: str = "pooled"
+
+    def __call__(self) -> None:
+        from sslviz.embed import stored_embed
+        from sslviz.runs import Run
+        from sslviz.specs import load_images
+
+        run, images = Run(self.run), load_images(self.images)
+        features = stored_embed(run, run.last, images, layer=self.layer)
+        stem = run.features_stem(run.last.key, images.digest, self.layer)
+        print(f"{stem}.npy: {features.x.shape[0]:,} images x {features.x.shape[1]} dimensions of layer {self.layer}.")
+
+
+@dataclass
+class Diagnose:
+    """Compute scores of runs beside their controls, print them, and store them for the app."""
+
+    run: Positional[list[Path]]
+    images: Spec
+    fit: Spec | None = None
+    """Images to fit probes on; without it, the `probe` or `train` split, or a stratified half of --images."""
+    only: str | None = None
+    """Diagnostics, with commas between, e.g. spectrum,linear_probe."""
+    label: str | None = None
+    """The column to probe; without it, every column that can be."""
+    json: Path | None = None
+    """Also write the scores to this file."""
+
+    def __call__(self) -> None:
+        from sslviz.diagnose import diagnose, scored_and_fit
+        from sslviz.files import atomic_write
+        from sslviz.runs import Run
+        from sslviz.specs import load_images
+
+        if not self.run:
+            raise ValueError("Name at least one run folder, e.g. `sslviz diagnose runs/simclr --images shapes`.")
+        runs = [Run(path) for path in self.run]
+        images, fit = scored_and_fit(load_images(self.images))
+        fit = load_images(self.fit) if self.fit else fit
+        only = [name.strip() for name in self.only.split(",")] if self.only else None
+        results = diagnose(runs, images, fit=fit, only=only, label=self.label)
+        _print_scores(results)
+        if self.json:
+            with atomic_write(self.json) as file:
+                file.write(json.dumps(_as_json(results), indent=1).encode())
+
+
+@dataclass
+class App:
+    """Open the app on a folder of runs."""
+
+    runs: Path = Path("runs")
+
+    def __call__(self) -> None:
+        main_script = Path(__file__).parents[1] / "app" / "main.py"
+        if not main_script.exists():
+            raise ValueError(f"The app lies beside the library, but {main_script} is missing; install from a checkout.")
+        try:
+            import streamlit  # noqa: F401  (asked for here, so that the answer is one sentence)
+        except ImportError:
+            raise ValueError('The app needs Streamlit; install it with `pip install -e ".[app]"`.') from None
+        command = [sys.executable, "-m", "streamlit", "run", str(main_script), "--", "--runs", str(self.runs)]
+        environment = {**os.environ, "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false"}
+        try:
+            code = subprocess.run(command, env=environment).returncode
+        except KeyboardInterrupt:
+            code = 0
+        raise SystemExit(code)
+
+
+@dataclass
+class List:
+    """List the methods, encoders, image sources or diagnostics there are."""
+
+    what: Positional[Literal["methods", "encoders", "images", "diagnostics"]]
+
+    def __call__(self) -> None:
+        for name, text in _listing(self.what):
+            print(f"{name:<22} {text}".rstrip())
+
+
+def _listing(what: str) -> list[tuple[str, str]]:
+    if what == "methods":
+        from sslviz.methods import METHODS
+
+        return [(name, _first_line(method)) for name, method in METHODS.items()]
+    if what == "encoders":
+        from sslviz.encoders import list_encoders
+
+        return list_encoders()
+    if what == "images":
+        from sslviz.specs import SOURCES
+
+        return list(SOURCES.items())
+    from sslviz.catalog import CATALOG
+
+    return [(one.name, one.question) for one in CATALOG]
+
+
+def _first_line(thing: object) -> str:
+    return (thing.__doc__ or "").strip().partition("\n")[0]
+
+
+def _settings(pairs: list[str]) -> dict[str, Any]:
+    """["temperature=0.2"] -> {"temperature": 0.2}; values are Python literals, or else words."""
+    settings = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ValueError(f"--set takes NAME=VALUE, e.g. temperature=0.2; got {pair!r}.")
+        try:
+            settings[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            settings[name] = value
+    return settings
+
+
+def _print_scores(results: dict[str, dict[str, Any]]) -> None:
+    """A table of every score beside its interval and its strongest control, and a sentence for each run."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from sslviz.diagnose import sentence
+
+    console = Console()
+    for name, of_run in results.items():
+        table = Table(title=name, title_justify="left", title_style="bold", box=None, pad_edge=False)
+        for heading in ("diagnostic", "score", "value [95 %]  vs control"):
+            table.add_column(heading, overflow="fold")
+        for diagnostic, result in of_run.items():
+            for score_name, score in result.scores().items():
+                mark = {True: "✓", False: "✗", None: " "}[score.beats_control]
+                table.add_row(diagnostic, score_name, f"{mark} {score}")
+        console.print(table)
+        console.print()
+    for name, of_run in results.items():
+        console.print(sentence(name, of_run), highlight=False, soft_wrap=True)
+
+
+def _as_json(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {
+        run: {name: {k: s.to_dict() for k, s in result.scores().items()} for name, result in of_run.items()}
+        for run, of_run in results.items()
+    }
+
+
+Command = (
+    Annotated[Demo, subcommand("demo")]
+    | Annotated[Pretrain, subcommand("pretrain")]
+    | Annotated[Import, subcommand("import")]
+    | Annotated[Embed, subcommand("embed")]
+    | Annotated[Diagnose, subcommand("diagnose")]
+    | Annotated[App, subcommand("app")]
+    | Annotated[List, subcommand("list")]
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs one command; bad input ends with one sentence on standard error and exit code 2."""
+    command = tyro.cli(
+        Command,  # type: ignore[arg-type]
+        args=arguments,
+        prog="sslviz",
+        description="Look inside self-supervised vision encoders; no picture without its control.",
+    )
+    try:
+        command()
+    except (ValueError, OSError) as error:
+        print(f"sslviz: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("sslviz: interrupted; nothing is lost, run the same command again (a pretraining with --resume).", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""What is near what?  Maps of the images, each with what it may be believed for, beside the map of mere noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from sslviz.diagnostics import Projection
+from sslviz.figures import theme
+from sslviz.figures.paint import Paint
+
+POINTS = 20_000  # drawn in one figure unless more are asked for
+MOST_POINTS = 99_999  # plotly freezes on hover beyond
+MOST_CLASSES = 20  # in a legend; more are told by hover
+CAPTION = "Distances between clusters and sizes of clusters are not meaningful."
+HEADING = 68  # pixels above a map
+NULL = "null map: noise with the same covariance (control)"
+
+
+def map_figure(
+    result: Projection,
+    color: Any = None,
+    selected: Iterable[str] | None = None,
+    *,
+    title: str = "",
+    null: bool = False,
+    point_color: str = theme.CHECKPOINT_COLORS[0],
+    limit: int = POINTS,
+) -> go.Figure:
+    """What is near what for one checkpoint?  A single map, so that a lasso can be read from it (see `selected_ids`).
+
+    `color`: one value per image in the order of `result.ids` (a pandas Series brings its name), or None for all points
+    in `point_color`.  `selected` ids are opaque and larger, all others fade.  `null` draws the null map in grey, which
+    belongs beside every map.  At most `limit` points (99,999 whatever is asked) are drawn, always the same, `selected`
+    first.
+    Caveat: distances between clusters and sizes of clusters are not meaningful.
+    """
+    paint, chosen = Paint.of(color, result.ids), set(() if selected is None else selected)
+    rows = _rows(result.ids, chosen, min(limit, MOST_POINTS))
+    fig = go.Figure(_null_points(result, rows) if null else _points(result, paint, rows, chosen, point_color, title))
+    _equal_axes(fig)
+    _legend_and_scale(fig, paint)
+    fig.update_layout(
+        height=500 + _legend_height(paint), dragmode="lasso", margin_t=HEADING,
+        annotations=[_heading(_title(title, null), result, x=0, y=1, xanchor="left")],
+    )  # fmt: skip
+    return theme.finish(fig, alt=_alt({title: result}, paint, null), caption=_caption(result, len(rows)))
+
+
+def projection(
+    results: Projection | Mapping[str, Projection],
+    *,
+    color: Any = None,
+    selected: Iterable[str] | None = None,
+    colors: Mapping[str, str] | None = None,
+) -> go.Figure:
+    """What is near what, and does the map invent it?  One map per checkpoint, and its null map in grey below or beside.
+
+    `results` is a Projection or {checkpoint: Projection}, `color` one value per image in the order of their ids
+    (without it points have their checkpoint's colour), `selected` ids to stand out.  For a lasso use `map_figure`.
+    ValueError if `color` is given and the maps do not show the same images.
+    Caveat: distances between clusters and sizes of clusters are not meaningful.
+    """
+    named = theme.as_dict(results)
+    first = next(iter(named.values()))
+    if color is not None and any(not np.array_equal(r.ids, first.ids) for r in named.values()):
+        raise ValueError("Maps coloured alike must show the same images in the same order; project the same images.")
+    paint, chosen = Paint.of(color, first.ids), set(() if selected is None else selected)
+    palette, short = theme.colors(named, colors), theme.short_names(named)
+    fig, places = _grid(len(named))
+    limit = max(1000, POINTS // (2 * len(named)))
+    for (name, result), (row, col) in zip(named.items(), places, strict=True):
+        rows = _rows(result.ids, chosen, limit)
+        below = (row, col + 1) if len(named) == 1 else (row + 1, col)
+        fig.add_traces(_points(result, paint, rows, chosen, palette[name], name), rows=row, cols=col)
+        fig.add_traces(_null_points(result, rows), rows=below[0], cols=below[1])
+        _put_heading(fig, short[name], result, row, col)
+    _equal_axes(fig)
+    _once_in_legend(fig)
+    _legend_and_scale(fig, paint)
+    fig.update_layout(height=fig.layout.height + _legend_height(paint), margin_t=HEADING)
+    return theme.finish(fig, alt=_alt(named, paint, False), caption=_caption(first, min(limit, len(first.ids))))
+
+
+def selected_ids(points: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Which images were selected?  Ids in the order of selection, each once, from `event["selection"]["points"]`."""
+    return list(dict.fromkeys(str(point["customdata"][0]) for point in points if point.get("customdata")))
+
+
+def _rows(ids: np.ndarray, chosen: set[str], limit: int) -> np.ndarray:
+    """Which rows are drawn: all, or a random sample that is always the same and holds the chosen."""
+    if len(ids) <= limit:
+        return np.arange(len(ids))
+    order = np.random.default_rng(0).permutation(len(ids))
+    order = order[np.argsort(~np.isin(ids[order], list(chosen)), kind="stable")]
+    return np.sort(order[:limit])
+
+
+def _points(
+    result: Projection, paint: Paint, rows: np.ndarray, chosen: set[str], color: str, name: str
+) -> list[go.Scattergl]:
+    """One trace per class (or one in all), with the sample ids as customdata."""
+    size = _size(len(result.ids))
+    traces = []
+    for label, mine, marker, said in paint.groups(rows, color):
+        trace = go.Scattergl(
+            x=result.xy[mine, 0], y=result.xy[mine, 1], mode="markers", customdata=result.ids[mine][:, None],
+            name=theme.short_names([label])[label] or "images", legendgroup=label, showlegend=bool(label),
+            marker={"size": size, "opacity": 0.9 if size > 4 else 0.65, **marker},
+            hovertemplate=f"%{{customdata[0]}}{said}<extra>{escape(name)}</extra>",
+        )  # fmt: skip
+        if chosen:
+            trace.selectedpoints = np.flatnonzero(np.isin(result.ids[mine], list(chosen)))
+            trace.selected = {"marker": {"opacity": 1, "size": size + 3}}
+            trace.unselected = {"marker": {"opacity": 0.12}}
+        traces.append(trace)
+    return traces
+
+
+def _null_points(result: Projection, rows: np.ndarray) -> list[go.Scattergl]:
+    xy = result.null_xy[rows]
+    return [
+        go.Scattergl(
+            x=xy[:, 0], y=xy[:, 1], mode="markers", name=NULL, legendgroup="null map", hoverinfo="skip",
+            showlegend=True, marker={"size": _size(len(rows)), "color": theme.CONTROL, "opacity": 0.6},
+        )
+    ]  # fmt: skip
+
+
+def _size(n: int) -> int:
+    """Pixels across a point; many points are also more transparent, or the class drawn last hides the others."""
+    return 7 if n <= 500 else 5 if n <= 3000 else 4 if n <= 10_000 else 3
+
+
+def _grid(n: int) -> tuple[go.Figure, list[tuple[int, int]]]:
+    """Places (row, column) of n maps: at most three side by side, their null maps in a lower row below them."""
+    if n == 1:
+        fig = make_subplots(cols=2, horizontal_spacing=0.04)
+        return fig.update_layout(height=HEADING + 370), [(1, 1)]
+    across = 2 if n == 4 else min(n, 3)
+    blocks = -(-n // across)
+    fig = make_subplots(rows=2 * blocks, cols=across, horizontal_spacing=0.03)
+    places = [(2 * (i // across) + 1, i % across + 1) for i in range(n)]
+    heights = [HEADING, 290, 14, 170]  # of a block, in pixels: heading, map, gap, null map
+    total = blocks * sum(heights) - HEADING  # the first heading stands in the margin
+    for row in range(2 * blocks):
+        top = row // 2 * sum(heights) + (row % 2) * sum(heights[1:3])
+        domain = [max(0, 1 - (top + heights[1 + 2 * (row % 2)]) / total), 1 - top / total]
+        fig.update_yaxes(domain=domain, row=row + 1)
+    return fig.update_layout(height=total + HEADING + 30), places
+
+
+def _equal_axes(fig: go.Figure) -> None:
+    """No ticks, since positions have no unit; equal units in x and y; maps stand right below their headings."""
+    hidden = {"visible": False, "constrain": "domain"}
+    fig.update_xaxes(**hidden, constraintoward="left")
+    fig.for_each_yaxis(lambda axis: axis.update(**hidden, constraintoward="top", scaleanchor=axis.anchor or "x"))
+
+
+def _put_heading(fig: go.Figure, name: str, result: Projection, row: int, col: int) -> None:
+    place = fig.get_subplot(row, col)
+    heading = _heading(name, result, x=place.xaxis.domain[0], y=place.yaxis.domain[1], xanchor="left")
+    fig.add_annotation(heading)
+
+
+def _heading(name: str, result: Projection, **at: Any) -> dict[str, Any]:
+    """The checkpoint's name, and under it what the map may be believed for, beside its controls."""
+    lines = [f"<b>{escape(name)}</b>"] if name else []
+    lines += [f'<span style="font-size:11px">{line}</span>' for line in _badge(result)]
+    return {"text": "<br>".join(lines), "showarrow": False, "align": "left", "xref": "paper", "yref": "paper",
+            "yanchor": "bottom", **at}  # fmt: skip
+
+
+def _badge(result: Projection) -> list[str]:
+    """Means as in `result.scores()`, without their intervals: a bootstrap at every redraw would take a second."""
+    lines = []
+    for name, word, values in (
+        ("trustworthiness", "trustworthy", result.trustworthiness),
+        ("knn_preservation", "kNN kept", result.preservation),
+    ):
+        shown = {k.removesuffix(" map"): v for k, v in result.controls[name].items() if k in ("PCA", "null map")}
+        beside = "".join(f" · {control} {value:.2f}" for control, value in shown.items())
+        lines.append(f"{word} {values.mean():.2f}{beside}")
+    return lines
+
+
+def _once_in_legend(fig: go.Figure) -> None:
+    seen: set[str] = set()
+    for trace in fig.data:
+        trace.showlegend = bool(trace.showlegend) and trace.legendgroup not in seen
+        seen.add(trace.legendgroup)
+
+
+def _legend_and_scale(fig: go.Figure, paint: Paint) -> None:
+    if paint.kind == "numbers":
+        finite = paint.values[np.isfinite(paint.values)]
+        fig.update_layout(coloraxis={
+            "colorscale": theme.SCALE, "cmin": finite.min(), "cmax": finite.max(),
+            "colorbar": {"title": {"text": paint.name, "side": "right"}, "len": 0.7},
+        })  # fmt: skip
+    if paint.kind == "classes" and len(paint.classes()[0]) > MOST_CLASSES:
+        fig.for_each_trace(lambda trace: trace.update(showlegend=trace.name == NULL and trace.showlegend))
+    title = escape(paint.name) if paint.kind == "classes" else ""
+    fig.update_layout(legend={"itemsizing": "constant", "title": {"text": title, "side": "left", "font_size": 12}})
+
+
+def _legend_height(paint: Paint) -> int:
+    names = paint.classes()[0] if paint.kind == "classes" else []
+    return theme.legend_room([*(names if len(names) <= MOST_CLASSES else []), "null map"])
+
+
+def _title(title: str, null: bool) -> str:
+    return f"{title}: null map".lstrip(": ") if null else title
+
+
+def _caption(result: Projection, drawn: int) -> str:
+    n, p = len(result.ids), result.params
+    method = {"umap": "UMAP", "pca": "PCA"}.get(result.method, result.method)
+    settings = ", ".join(f"{key} {p[key]}" for key in ("n_neighbors", "min_dist", "seed") if key in p)
+    shown = f"{n:,} images" if drawn >= n else f"{drawn:,} of {n:,} images drawn, a random sample (seed 0)"
+    return f"{CAPTION} {method} of {shown}; {settings}."
+
+
+def _alt(named: Mapping[str, Projection], paint: Paint, null: bool) -> str:
+    what = "null map (noise of the same covariance)" if null else "map of images"
+    by = f", coloured by {paint.name or 'class'}" if paint.kind != "one" else ""
+    said = "; ".join(f"{name or 'this checkpoint'}: {', '.join(_badge(result))}" for name, result in named.items())
+    return f"A {what}{by}. {said}."

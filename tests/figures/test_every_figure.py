@@ -1,0 +1,104 @@
+"""What holds for every figure, whatever it shows."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from sslviz import diagnostics, figures
+from sslviz.features import Features
+from sslviz.figures import theme
+
+NAMES = [f"a-long-name-of-a-run-with-temperature-0.{i}" for i in range(10)]
+
+
+def features(seed):
+    rng = np.random.default_rng(seed)
+    label = np.arange(90) % 3
+    x = rng.standard_normal((90, 8)) + 2 * np.eye(8)[label]
+    return Features.from_array(x, table={"label": label.astype(str)}, ids=np.arange(90).astype(str))
+
+
+def history(seed):
+    epochs = np.arange(5)
+    values = np.random.default_rng(seed).random((5, 4))
+    return pd.DataFrame(values, columns=["loss", "knn", "rankme", "std"]).assign(epoch=epochs, step=10 * epochs)
+
+
+def probe(f):
+    return diagnostics.knn_probe(f, k=5, controls={"untrained": features(99)})
+
+
+MAKE = {
+    "score_bars": (figures.score_bars, lambda f, i: probe(f).scores()),
+    "spectrum": (figures.spectrum, lambda f, i: diagnostics.spectrum(f)),
+    "probe": (figures.probe, lambda f, i: probe(f)),
+    "projection": (figures.projection, lambda f, i: diagnostics.projection(f, "pca")),
+    "training": (figures.training, lambda f, i: history(i)),
+}
+
+
+@pytest.fixture(scope="module", params=MAKE)
+def case(request):
+    draw, make = MAKE[request.param]
+    return draw, {name: make(features(i), i) for i, name in enumerate(NAMES)}
+
+
+def all_figures(case):
+    draw, results = case
+    return [draw(results[NAMES[0]]), draw({NAMES[0]: results[NAMES[0]]}), draw(results)]
+
+
+def colours(trace):
+    found = [trace.marker.color, trace.line.color if "line" in trace else None, trace.marker.line.color]
+    return {c for c in found if isinstance(c, str)}
+
+
+def test_control_is_there_and_grey(case):
+    for fig in all_figures(case):
+        assert any(theme.CONTROL in colours(t) for t in fig.data)
+        for trace in fig.data:
+            for color in colours(trace) - {theme.CONTROL}:
+                assert color in theme.CHECKPOINT_COLORS
+
+
+def test_it_speaks_and_is_titled(case):
+    for fig in all_figures(case):
+        assert len(fig.layout.meta["alt"]) > 40 and fig.layout.meta["caption"].endswith(".")
+        titled = [axis for axis in (*fig.select_xaxes(), *fig.select_yaxes()) if axis.title.text]
+        without_units = all(axis.visible is False for axis in fig.select_xaxes())
+        assert titled or without_units
+    assert all(name in fig.layout.meta["alt"] for name in NAMES)
+
+
+def test_dark_is_the_template_and_nothing_else(case):
+    for fig in all_figures(case):
+        light = json.loads(fig.to_json())
+        dark = json.loads(theme.apply(go.Figure(fig), dark=True).to_json())
+        assert light["layout"].pop("template") != dark["layout"].pop("template")
+        assert light == dark
+
+
+def test_colours_do_not_move_when_a_checkpoint_goes(case):
+    draw, results = case
+    palette = theme.colors(NAMES)
+    fewer = draw({name: results[name] for name in NAMES[4:6]}, colors=palette)
+    used = set().union(*map(colours, fewer.data)) - {theme.CONTROL}
+    assert used == {palette[name] for name in NAMES[4:6]}
+
+
+def test_it_is_json_without_nan_and_names_cannot_inject(case):
+    draw, results = case
+    nasty = "<script>alert(1)</script>"
+    fig = draw({nasty: results[NAMES[0]]})
+    hover = [t.hovertemplate or "" for t in fig.data]
+    hover += [text for t in fig.data if t.hovertemplate == "%{text}<extra></extra>" for text in t.text]
+    assert not any("<script" in text for text in hover)
+    assert "NaN" not in fig.to_json()
+
+
+def test_no_results_is_an_error(case):
+    with pytest.raises(ValueError, match="at least one"):
+        case[0]({})
