@@ -1,8 +1,7 @@
 """sslviz: look inside self-supervised vision encoders; no picture without its control.
 
-A checkpoint turns images into features; a diagnostic turns features into a result; a figure shows a result, always beside
-the control that says whether to believe it.
-"""
+A checkpoint turns images into features; a diagnostic turns features into a result; a figure shows a result, always
+beside the control that says whether to believe it."""
 
 import sys
 from importlib import import_module

@@ -13,14 +13,21 @@ RESIDENT = 0.5  # of a GPU's free memory may hold the images; a larger set is st
 
 
 def batches_on(
-    device: torch.device, pixels: np.ndarray, batch_size: int, *, seed: int, epochs: range, rank: int = 0, world_size: int = 1
+    device: torch.device,
+    pixels: np.ndarray,
+    batch_size: int,
+    *,
+    seed: int,
+    epochs: range,
+    rank: int = 0,
+    world_size: int = 1,
 ) -> Iterator[Tensor]:
     """Which images come next?  Batches uint8 (b, h, w, 3) on `device`, for the epochs asked for.
 
-    The order of an epoch is a permutation that (seed, epoch) alone decide; an incomplete last batch is left out.  Of each
-    batch, process `rank` of `world_size` gets its share.  On a GPU, pixels that fit its memory are sent once and stay;
-    others, and all on a CPU, may be a memory map larger than memory: a thread gathers the next batch during the step.
-    """
+    The order of an epoch is a permutation that (seed, epoch) alone decide; an incomplete last batch is left out.  Of
+    each batch, process `rank` of `world_size` gets its share.  On a GPU, pixels that fit its memory are sent once and
+    stay; others, and all on a CPU, may be a memory map larger than memory: a thread gathers the next batch during the
+    step."""
     order = _order(len(pixels), batch_size, seed, epochs, rank, world_size)
     if device.type == "cuda" and pixels.nbytes < RESIDENT * torch.cuda.mem_get_info(device)[0]:
         resident = torch.from_numpy(np.array(pixels)).to(device)

@@ -110,7 +110,11 @@ class Import:
         from sslviz.foreign import import_checkpoint
 
         run, report = import_checkpoint(
-            self.encoder, out=self.out, weights=self.weights, pretrained=self.pretrained, image_size=self.image_size or None
+            self.encoder,
+            out=self.out,
+            weights=self.weights,
+            pretrained=self.pretrained,
+            image_size=self.image_size or None,
         )
         print(report)
         print(f"{run.path}: {self.encoder}, ready for `sslviz diagnose {run.path} --images ...`.")
@@ -209,9 +213,9 @@ def _listing(what: str) -> list[tuple[str, str]]:
 
         return [(name, _first_line(method)) for name, method in METHODS.items()]
     if what == "encoders":
-        from sslviz.encoders import list_encoders
+        from sslviz.encoders import PRESETS, list_encoders
 
-        return list_encoders()
+        return [(name, _first_line(PRESETS[name]) if name in PRESETS else "timm") for name in list_encoders()]
     if what == "images":
         from sslviz.specs import SOURCES
 
@@ -248,17 +252,19 @@ def _print_scores(results: dict[str, dict[str, Any]]) -> None:
 
     console = Console()
     for name, of_run in results.items():
-        table = Table(title=name, title_justify="left", title_style="bold", box=None, pad_edge=False)
-        for heading in ("diagnostic", "score", "value [95 %]  vs control"):
-            table.add_column(heading, overflow="fold")
+        table = Table(title=name, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+        for heading in ("diagnostic", "score", "  value [95 %]", "control"):
+            table.add_column(heading, no_wrap=True)
         for diagnostic, result in of_run.items():
-            for score_name, score in result.scores().items():
+            for i, (score_name, score) in enumerate(result.scores().items()):
                 mark = {True: "✓", False: "✗", None: " "}[score.beats_control]
-                table.add_row(diagnostic, score_name, f"{mark} {score}")
+                value, _, control = str(score).partition("  ")
+                table.add_row("" if i else diagnostic, score_name, f"{mark} {value}", control.removeprefix("vs "))
         console.print(table)
         console.print()
     for name, of_run in results.items():
-        console.print(sentence(name, of_run), highlight=False, soft_wrap=True)
+        console.print(sentence(name, of_run), highlight=False)
+    console.print("\n✓ the whole interval beats the strongest control   ✗ it does not", style="dim", highlight=False)
 
 
 def _as_json(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -289,11 +295,18 @@ def main(arguments: list[str] | None = None) -> None:
     )
     try:
         command()
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, OSError) as error:
+        if os.environ.get("SSLVIZ_DEBUG"):
+            raise
         print(f"sslviz: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
-        print("sslviz: interrupted; nothing is lost, run the same command again (a pretraining with --resume).", file=sys.stderr)
+        print(
+            "sslviz: interrupted; nothing is lost, run the same command again (a pretraining with --resume).",
+            file=sys.stderr,
+        )
         raise SystemExit(130) from None
 
 

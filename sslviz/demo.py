@@ -14,7 +14,11 @@ JITTER = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.8, "hue": 0.5}
 NO_JITTER = {"jitter_prob": 0.0, "gray_prob": 0.0}
 RUNS: dict[str, dict[str, Any]] = {
     "simclr": {"method": "simclr", "settings": {"temperature": 0.1, **CROPS, **JITTER}, "learning_rate": 4e-3},
-    "simclr-no-jitter": {"method": "simclr", "settings": {"temperature": 0.1, **CROPS, **NO_JITTER}, "learning_rate": 4e-3},
+    "simclr-no-jitter": {
+        "method": "simclr",
+        "settings": {"temperature": 0.1, **CROPS, **NO_JITTER},
+        "learning_rate": 4e-3,
+    },
     "collapsed": {"method": "simsiam", "settings": {"stop_gradient": False, **CROPS, **JITTER}, "learning_rate": 3e-2},
 }
 

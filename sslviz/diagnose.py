@@ -56,11 +56,10 @@ def diagnose(
 ) -> dict[str, dict[str, Any]]:
     """What is to be said of these runs' last checkpoints on these images?
 
-    Returns {run: {diagnostic: Result}}.  Probes are asked for `label`, or else for every column that can be probed; they
-    are fitted on `fit`, or else on a stratified half of `images`.  A probe of another column than the table's `label` is
-    called "linear_probe:column".  Features, thumbnails and results are stored in the run folders, and read from there the
-    next time.  ValueError for an unknown diagnostic or column.
-    """
+    Returns {run: {diagnostic: Result}}.  Probes are asked for `label`, or else for every column that can be probed;
+    they are fitted on `fit`, or else on a stratified half of `images`.  A probe of another column than the table's
+    `label` is called "linear_probe:column".  Features, thumbnails and results are stored in the run folders, and read
+    from there the next time.  ValueError for an unknown diagnostic or column."""
     from sslviz.progress import progress_bar
 
     runs = [runs] if isinstance(runs, Run) else list(runs)
@@ -99,9 +98,9 @@ def gather(run: Run, checkpoint: Checkpoint, images: Images, fit: Images | None)
             stored_embed(run, key, fit, progress=False) if fit else None,
         )
 
-    for part in (images, fit):
-        stem = run.features_stem(PIXELS, part.digest) if part else None
-        if stem and not stem.with_name(stem.name + ".json").exists():
+    for part in [images, fit] if fit else [images]:
+        stem = run.features_stem(PIXELS, part.digest)
+        if not stem.with_name(stem.name + ".json").exists():
             raw_pixels(part).save(stem)
     run.save_thumbnails(images)
     both(checkpoint), both(checkpoint.untrained())
@@ -115,7 +114,9 @@ def gather(run: Run, checkpoint: Checkpoint, images: Images, fit: Images | None)
 def stored_evidence(run: Run, checkpoint: Checkpoint, digest: str) -> Evidence:
     """What `gather` stored for the images with this digest; ValueError, saying how to make it, if it did not."""
     if digest not in run.info.get("diagnosed", {}):
-        raise ValueError(f"{run.name} was not diagnosed on these images; run `sslviz diagnose {run.path} --images ...`.")
+        raise ValueError(
+            f"{run.name} was not diagnosed on these images; run `sslviz diagnose {run.path} --images ...`."
+        )
     fit_digest = run.info["diagnosed"][digest]["fit"]
 
     def both(key: str) -> tuple[Features, Features | None]:
@@ -170,7 +171,9 @@ def statements(results: dict[str, Any]) -> list[tuple[str, str, bool]]:
             score = probe.scores()["accuracy"]
             control = max(score.controls, key=lambda k: score.controls[k])
             beside, good = f"{control} {score.controls[control]:.2f}", bool(score.beats_control)
-            text = f"decodable at {score.value:.2f} ({beside})" if good else f"{score.value:.2f}, no better than {beside}"
+            text = (
+                f"decodable at {score.value:.2f} ({beside})" if good else f"{score.value:.2f}, no better than {beside}"
+            )
             said.append((key, f"{probe.label} {text}", good))
     return said
 

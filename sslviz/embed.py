@@ -26,7 +26,9 @@ def embed(checkpoint: Checkpoint, images: Images, *, layer: str = "pooled", prog
     encoder's are resized to it.  Runs on the GPU if there is one.  ValueError for a layer the encoder does not have.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    x = embed_pixels(checkpoint.encoder().to(device), images.pixels, layer=layer, title=checkpoint.run if progress else "")
+    x = embed_pixels(
+        checkpoint.encoder().to(device), images.pixels, layer=layer, title=checkpoint.run if progress else ""
+    )
     source = {
         "run": checkpoint.run,
         "step": checkpoint.step,
@@ -84,7 +86,9 @@ def raw_pixels(images: Images, size: int = 16) -> Features:
     return Features(torch.cat(parts).numpy(), images.ids, images.table, source)
 
 
-def stored_embed(run: Run, checkpoint: Checkpoint, images: Images, *, layer: str = "pooled", progress: bool = True) -> Features:
+def stored_embed(
+    run: Run, checkpoint: Checkpoint, images: Images, *, layer: str = "pooled", progress: bool = True
+) -> Features:
     """The features of a run's checkpoint, read from the run folder if they lie there, else embedded and stored."""
     stem = run.features_stem(checkpoint.key, images.digest, layer)
     try:

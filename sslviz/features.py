@@ -33,7 +33,9 @@ class Features:
     def __post_init__(self) -> None:
         x = self.x if isinstance(self.x, np.ndarray) and self.x.dtype == np.float32 else np.asarray(self.x, np.float32)
         if x.ndim != 2:
-            raise ValueError(f"Features need a matrix (images, dimensions); got shape {x.shape}. Flatten or pool first.")
+            raise ValueError(
+                f"Features need a matrix (images, dimensions); got shape {x.shape}. Flatten or pool first."
+            )
         if len(x) != len(self.ids) or len(x) != len(self.table):
             raise ValueError(
                 f"Features have {len(x)} rows, but there are {len(self.ids)} ids and {len(self.table)} table rows."
@@ -82,7 +84,9 @@ class Features:
         """How do I bring embeddings that something else made?  `x` (n, d), any float type; rows are numbered without `ids`."""
         x = np.asarray(x)
         if x.ndim != 2:
-            raise ValueError(f"Features need a matrix (images, dimensions); got shape {x.shape}. Flatten or pool first.")
+            raise ValueError(
+                f"Features need a matrix (images, dimensions); got shape {x.shape}. Flatten or pool first."
+            )
         frame = pd.DataFrame(table if table is not None else {}, index=None if table is not None else range(len(x)))
         rows = np.arange(len(x)).astype(str) if ids is None else np.asarray(ids, dtype=str)
         return cls(np.array(x, dtype=np.float32), rows, frame, {"run": name, "step": 0, "layer": "given"})

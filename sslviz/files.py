@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,5 +29,14 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise OSError(error.errno, f"Could not write {path} ({error.strerror or error}); nothing was changed") from error
+            raise OSError(
+                error.errno, f"Could not write {path} ({error.strerror or error}); nothing was changed"
+            ) from error
         raise
+
+
+def sweep(folder: Path) -> None:
+    """Removes what writers that were killed left in `folder`; only for a folder that no one else is writing to."""
+    for path in folder.glob(".*"):
+        if re.fullmatch(r"\..+\.[0-9a-f]{32}", path.name):
+            path.unlink(missing_ok=True)

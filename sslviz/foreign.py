@@ -10,13 +10,18 @@ from sslviz.runs import Run
 
 
 def import_checkpoint(
-    encoder: str, *, out: str | Path, weights: str | Path | None = None, pretrained: bool = False, image_size: int | None = None
+    encoder: str,
+    *,
+    out: str | Path,
+    weights: str | Path | None = None,
+    pretrained: bool = False,
+    image_size: int | None = None,
 ) -> tuple[Run, Any]:
     """How do I look at an encoder that is not ours?
 
-    `encoder` is any timm name; `weights` a .safetensors or .pt state dict (common prefixes are stripped), or `pretrained`
-    takes timm's own.  Returns the run with its one checkpoint, and the report of what matched and what did not.
-    ValueError, and no folder, for weights of another architecture, truncated files and pickles with code.
+    `encoder` is any timm name; `weights` a .safetensors or .pt state dict (common prefixes are stripped), or
+    `pretrained` takes timm's own.  Returns the run with its one checkpoint, and the report of what matched and what
+    did not. ValueError, and no folder, for weights of another architecture, truncated files and pickles with code.
     """
     from sslviz.encoders import create_encoder, load_weights
 

@@ -1,8 +1,8 @@
 """How is an encoder pretrained?  THE loop: one file, read from top to bottom.
 
 Pixels lie on the device as one uint8 tensor, views are made there, all views go through the encoder in one call, and
-nothing inside a step waits for the device.  Every random choice of a step is a function of (seed, step), so a run that was
-killed and resumed takes the same steps as one that was not; on a CPU its weights are the same bit for bit.
+nothing inside a step waits for the device.  Every random choice of a step is a function of (seed, step), so a run
+that was killed and resumed takes the same steps as one that was not; on a CPU its weights are the same bit for bit.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import copy
 import dataclasses
 import fcntl
 import inspect
+import json
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -28,7 +29,7 @@ from sslviz.diagnostics import knn_probe, spectrum, stratified_half
 from sslviz.embed import embed_pixels
 from sslviz.encoders import Encoder, create_encoder
 from sslviz.features import Features
-from sslviz.files import atomic_write
+from sslviz.files import atomic_write, sweep
 from sslviz.images import Images
 from sslviz.methods import METHODS
 from sslviz.progress import progress_bar
@@ -64,11 +65,11 @@ def pretrain(
     """What does an encoder learn from these images without labels?
 
     Trains `method` (see `METHODS`) on `images` and returns the Run whose folder `out` holds checkpoints and history.
-    `settings` are hyper-parameters of the method ("temperature") or of its views ("hue"), by name.  `learning_rate` is for
-    a batch of 256 and scales with sqrt(batch_size / 256) (arXiv 2002.05709, App. B.1); `batch_size` counts images over all
-    devices.  `held_out` images are looked at every `eval_every` epochs (kNN accuracy, RankMe, std); without them a tenth
-    of `images` is held back.  `resume` continues an interrupted run.  `devices`, `strategy`, `num_nodes` and `precision`
-    are Lightning Fabric's.
+    `settings` are hyper-parameters of the method ("temperature") or of its views ("hue"), by name.  `learning_rate`
+    is for a batch of 256 and scales with sqrt(batch_size / 256) (arXiv 2002.05709, App. B.1); `batch_size` counts
+    images over all devices.  `held_out` images are looked at every `eval_every` epochs (kNN accuracy, RankMe, std);
+    without them a tenth of `images` is held back.  `resume` continues an interrupted run.  `devices`, `strategy`,
+    `num_nodes` and `precision` are Lightning Fabric's.
 
     Raises ValueError for an `out` that exists, for settings nobody knows, for fewer images than one batch, and when the
     loss stops being a number.  Caveat: the loss of one method says nothing about another, and little about the encoder.
@@ -76,7 +77,9 @@ def pretrain(
     if held_out is None:
         images, held_out = _hold_out(images, seed)
     if len(images) < batch_size:
-        raise ValueError(f"There are {len(images)} images to train on, fewer than one batch of {batch_size}; lower --batch-size.")
+        raise ValueError(
+            f"There are {len(images)} images to train on, fewer than one batch of {batch_size}; lower --batch-size."
+        )
     fabric = Fabric(accelerator="auto", devices=devices, strategy=strategy, num_nodes=num_nodes, precision=precision)  # type: ignore[arg-type]
     fabric.launch()
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
@@ -90,7 +93,12 @@ def pretrain(
             "held_out": held_out.spec, "held_out_digest": held_out.digest,
         }  # fmt: skip
         checkpoint_every = checkpoint_every or max(1, epochs // 5)
-        run = _open(fabric, Path(out), arguments, net.spec, dataclasses.asdict(policy), resume)
+        info = {
+            "kind": "pretrain", "arguments": arguments, "encoder": net.spec, "views": dataclasses.asdict(policy),
+            "device": torch.cuda.get_device_name() if fabric.device.type == "cuda" else "cpu",
+            "precision": precision, "world_size": fabric.world_size, "finished": False,
+        }  # fmt: skip
+        run = _open(fabric, Path(out), json.loads(json.dumps(info)), resume)
         with _only_one(fabric, run):
             _train(fabric, run, model, policy, images, held_out, checkpoint_every, progress)
     return Run(run.path)
@@ -173,7 +181,7 @@ def build_method(
     """The method around this encoder and its views, each with its share of `settings`; ValueError for unknown names."""
     if name not in METHODS:
         raise ValueError(f"There is no method {name!r}; the methods are: {', '.join(METHODS)}.")
-    cls = METHODS[name]
+    cls: Any = METHODS[name]
     mine = {p.name for p in inspect.signature(cls).parameters.values() if p.kind is p.KEYWORD_ONLY} - {"seed"}
     of_views = {f.name for f in dataclasses.fields(ViewPolicy)} - {"size", "mean", "std"}  # the encoder's to say
     if unknown := sorted(set(settings) - mine - of_views):
@@ -205,7 +213,7 @@ def _learning_rate(step: int, total: int, a: Mapping[str, Any]) -> float:
 
 
 @torch.no_grad()
-def update_ema(model: nn.Module, progress: float) -> None:
+def update_ema(model: Any, progress: float) -> None:
     """Moves each target a little towards its online twin; the momentum rises to 1 on a cosine (arXiv 2006.07733, §3.2)."""
     for target, online in getattr(model, "ema", {}).items():
         momentum = 1 - (1 - model.momentum) * (math.cos(math.pi * progress) + 1) / 2
@@ -232,14 +240,16 @@ def _hold_out(images: Images, seed: int) -> tuple[Images, Images]:
     return images.rows(np.sort(order[n:]), images.spec), images.rows(np.sort(order[:n]), images.spec)
 
 
-def _evaluate(fabric: Fabric, model: nn.Module, held_out: Images, seed: int) -> dict[str, float]:
+def _evaluate(fabric: Fabric, model: Any, held_out: Images, seed: int) -> dict[str, float]:
     """kNN accuracy (half of the held-out images vote on the other half), RankMe and std, on the first device only."""
     row: dict[str, float] = {}
     if fabric.is_global_zero:
         keep = np.arange(min(len(held_out), HELD_OUT))
         x = embed_pixels(model.encoder, held_out.pixels[keep])
         if not np.isfinite(x).all():
-            raise ValueError("The encoder's features are no longer numbers; lower --learning-rate or use --precision 32-true.")
+            raise ValueError(
+                "The encoder's features are no longer numbers; lower --learning-rate or use --precision 32-true."
+            )
         features = Features(x, held_out.ids[keep], held_out.table.iloc[keep], {"run": "held out"})
         geometry = spectrum(features).scores()
         row = {"rankme": geometry["rankme"].value, "std": geometry["std"].value, "std_isotropic": x.shape[1] ** -0.5}
@@ -258,9 +268,7 @@ def _note(row: Mapping[str, float]) -> str:
 # --- what is written ---------------------------------------------------------------------------------------------------
 
 
-def _open(
-    fabric: Fabric, path: Path, arguments: dict[str, Any], encoder: dict[str, Any], views: dict[str, Any], resume: bool
-) -> Run:
+def _open(fabric: Fabric, path: Path, info: dict[str, Any], resume: bool) -> Run:
     """Creates the run folder, or, to resume, opens it and makes sure that it was started with the same arguments."""
     if not fabric.is_global_zero:
         fabric.barrier()
@@ -268,19 +276,14 @@ def _open(
     if resume and (path / "run.json").exists():
         run = Run(path)
         before = run.info.get("arguments", {})
-        changed = [k for k in arguments if before.get(k) != arguments[k]]
-        if changed:
-            k = changed[0]
-            raise ValueError(
-                f"{path} was started with {k}={before.get(k)!r}, not {arguments[k]!r}; resume with the same arguments, "
-                "or choose another --out."
-            )
+        for name, now in info["arguments"].items():
+            if before.get(name) != now:
+                raise ValueError(
+                    f"{path} was started with {name}={before.get(name)!r}, not {now!r}; resume with the same arguments, "
+                    "or choose another --out."
+                )
     else:
-        run = Run.create(path, {
-            "kind": "pretrain", "arguments": arguments, "encoder": encoder, "views": views, "finished": False,
-            "device": torch.cuda.get_device_name() if fabric.device.type == "cuda" else "cpu",
-            "precision": str(fabric._precision.precision), "world_size": fabric.world_size,
-        })  # fmt: skip
+        run = Run.create(path, info)
     fabric.barrier()
     return run
 
@@ -295,7 +298,11 @@ def _only_one(fabric: Fabric, run: Run) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(f"Another process is training into {run.path} right now; wait for it, or stop it.") from None
+            raise ValueError(
+                f"Another process is training into {run.path} right now; wait for it, or stop it."
+            ) from None
+        for folder in (run.path, run.path / "checkpoints"):
+            sweep(folder)
         yield
 
 

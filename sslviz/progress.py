@@ -45,6 +45,8 @@ def progress_bar(title: str, total: int, unit: str, *, shown: bool = True) -> It
         task = bar.add_task(title, total=total, unit=unit, note="")
 
         def advance(n: int = 1, note: str = "") -> None:
-            bar.update(task, advance=n, **({"note": note} if note else {}))
+            bar.update(task, advance=n)
+            if note:
+                bar.update(task, note=note)
 
         yield advance

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from sslviz.images import Images
 
 FORMAT = 1  # of the run folder; a folder with a larger number was written by a newer sslviz
-RESULTS = 1  # of the numbers in results/; raised whenever a diagnostic's definition changes, so that old ones are not read
+RESULTS = (
+    1  # of the numbers in results/; raised whenever a diagnostic's definition changes, so that old ones are not read
+)
 T = TypeVar("T")
 
 
@@ -47,8 +49,8 @@ T = TypeVar("T")
 class Checkpoint:
     """Which weights?  One step of a run: the file, and what is needed to build the encoder around it.
 
-    `path` is None for the same encoder with fresh random weights (see `untrained`), the control of every learned number.
-    """
+    `path` is None for the same encoder with fresh random weights (see `untrained`), the control of every learned
+    number."""
 
     run: str
     step: int
@@ -95,22 +97,15 @@ class Run:
 
     @classmethod
     def create(cls, path: str | Path, info: Mapping[str, Any]) -> Run:
-        """Makes the folder with its run.json; ValueError if something already lies at `path`."""
+        """Makes the folder with its run.json; ValueError if something already lies at `path`, unless it is empty."""
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            path.mkdir()
-        except FileExistsError:
+        if path.exists() and (not path.is_dir() or any(not file.name.startswith(".") for file in path.iterdir())):
             raise ValueError(
                 f"{path} already exists; choose another --out, or continue an interrupted pretraining with --resume."
-            ) from None
+            )
         run = cls.__new__(cls)
         run.path, run.name, run.info = path, path.resolve().name, {}
-        try:
-            run.update(format=FORMAT, versions=_versions(), git=_git_sha(), **info)
-        except OSError:
-            path.rmdir()
-            raise
+        run.update(format=FORMAT, versions=_versions(), git=_git_sha(), **info)
         return run
 
     def update(self, **info: Any) -> None:

@@ -103,7 +103,9 @@ def test_an_encoder_trained_elsewhere_becomes_a_run(prefix, suffix, tmp_path):
 
 
 def test_an_imported_encoder_is_diagnosed_beside_our_own(runs, photos, cache, tmp_path):
-    save_file(create_encoder("resnet10t", image_size=64, stem="standard").model.state_dict(), tmp_path / "w.safetensors")
+    save_file(
+        create_encoder("resnet10t", image_size=64, stem="standard").model.state_dict(), tmp_path / "w.safetensors"
+    )
     imported = runs / "imported"
     answer = sslviz("import", "--encoder", "resnet10t", "--weights", tmp_path / "w.safetensors", "--out", imported)
     assert "weights loaded" in answer.stdout
@@ -119,7 +121,14 @@ def test_an_imported_encoder_is_diagnosed_beside_our_own(runs, photos, cache, tm
 def test_weights_of_another_architecture_leave_no_run_behind(tmp_path):
     save_file(create_encoder("conv_nano").model.state_dict(), tmp_path / "w.safetensors")
     answer = sslviz(
-        "import", "--encoder", "resnet10t", "--weights", tmp_path / "w.safetensors", "--out", tmp_path / "run", check=False
+        "import",
+        "--encoder",
+        "resnet10t",
+        "--weights",
+        tmp_path / "w.safetensors",
+        "--out",
+        tmp_path / "run",
+        check=False,
     )
     assert answer.returncode == 2 and "another architecture" in answer.stderr
     assert not (tmp_path / "run").exists()
@@ -170,4 +179,9 @@ def test_the_lists_name_everything():
 
 
 def test_settings_are_literals_or_words():
-    assert _settings(["a=0.2", "b=False", "c=(0.1, 1.0)", "d=cosine"]) == {"a": 0.2, "b": False, "c": (0.1, 1.0), "d": "cosine"}
+    assert _settings(["a=0.2", "b=False", "c=(0.1, 1.0)", "d=cosine"]) == {
+        "a": 0.2,
+        "b": False,
+        "c": (0.1, 1.0),
+        "d": "cosine",
+    }

@@ -128,6 +128,20 @@ def test_resuming_a_finished_run_changes_nothing(run, images):
     assert (weights(again), (run.path / "history.csv").read_bytes()) == before
 
 
+def test_a_run_killed_before_its_first_file_and_half_written_files_do_not_stand_in_the_way(run, images, tmp_path):
+    out = tmp_path / "begun"
+    out.mkdir()
+    (out / f".run.json.{'0' * 32}").write_text('{"for')
+    assert weights(pretrain(images, out, resume=True)) == weights(run)
+    assert not list(out.glob(".run.json*"))
+
+
+def test_settings_with_several_numbers_survive_the_way_through_run_json(images, tmp_path):
+    options = {"settings": {"scale": (0.5, 1.0)}, "epochs": 1}
+    first = weights(pretrain(images, tmp_path / "r", **options))
+    assert weights(pretrain(images, tmp_path / "r", resume=True, **options)) == first
+
+
 def test_resuming_with_other_arguments_is_refused(run, images):
     with pytest.raises(ValueError, match="was started with epochs=2, not 4"):
         pretrain(images, run.path, resume=True, epochs=4)
@@ -232,7 +246,9 @@ def test_embedding_does_not_depend_on_the_batch_and_restores_the_encoders_mode(r
 def test_images_are_brought_to_the_encoders_size_with_anti_aliasing():
     """A checkerboard of single pixels shrunk to half its size is plain grey, not a sample of its squares."""
     encoder = create_encoder("conv_nano", image_size=32)
-    board = torch.from_numpy((np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8))[None, :, :, None].expand(1, 64, 64, 3)
+    board = torch.from_numpy((np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8))[None, :, :, None].expand(
+        1, 64, 64, 3
+    )
     x = preprocess(board, encoder)
     grey = (0.5 - torch.tensor(encoder.mean)) / torch.tensor(encoder.std)
     assert x.shape == (1, 3, 32, 32)
