@@ -89,7 +89,8 @@ class Pretrain:
             num_nodes=self.num_nodes,
             precision=self.precision,
         )
-        print(f"{run.path}: {len(run.checkpoints)} checkpoints, the last at step {run.last.step}.")
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # one of several processes speaks
+            print(f"{run.path}: {len(run.checkpoints)} checkpoints, the last at step {run.last.step}.")
 
 
 @dataclass

@@ -82,6 +82,10 @@ def pretrain(
         )
     fabric = Fabric(accelerator="auto", devices=devices, strategy=strategy, num_nodes=num_nodes, precision=precision)  # type: ignore[arg-type]
     fabric.launch()
+    if batch_size % fabric.world_size:
+        raise ValueError(
+            f"A batch of {batch_size} cannot be shared evenly by {fabric.world_size} devices; change --batch-size."
+        )
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         net = create_encoder(encoder, image_size=min(images.size), seed=seed)

@@ -81,6 +81,17 @@ def test_pretraining_on_a_folder_of_images_and_all_that_follows(runs, photos, ca
     assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]
 
 
+@pytest.mark.slow
+def test_two_processes_train_one_run(tmp_path):
+    answer = sslviz(
+        "pretrain", "--images", "shapes:n=640", "--epochs", 1, "--batch-size", 64, "--devices", 2, "--out", tmp_path / "two",
+        OMP_NUM_THREADS="1",
+    )  # fmt: skip
+    run = Run(tmp_path / "two")
+    assert run.info["world_size"] == 2 and run.info["finished"] and np.isfinite(run.history["loss"][1])
+    assert answer.stdout.count("checkpoints, the last at step 6") == 1
+
+
 def test_embedding_a_layer_stores_it_in_the_run(runs, photos, cache):
     layer = list(Run(runs / "mine").last.encoder().layers(torch.zeros(1, 3, 40, 40)))[0]
     answer = sslviz("embed", runs / "mine", "--images", f"folder:{photos}", "--layer", layer, **cache)

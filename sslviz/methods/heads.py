@@ -28,6 +28,9 @@ def gather(z: Tensor) -> Tensor:
     """
     if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
         return z
-    from torch.distributed.nn.functional import all_gather
-
-    return torch.cat(all_gather(z), dim=1)
+    processes = dist.get_world_size()
+    parts = [torch.empty_like(z) for _ in range(processes)]
+    dist.all_gather(parts, z.detach().contiguous())
+    # All processes compute the same loss, and their gradients are averaged later: each counts its own images in full.
+    parts[dist.get_rank()] = z * processes - (z * (processes - 1)).detach()
+    return torch.cat(parts, dim=1)
