@@ -58,7 +58,7 @@ def confusion(result: Probe, *, color: str = theme.CHECKPOINT_COLORS[0]) -> go.F
     fig.update_yaxes(autorange="reversed", showgrid=False, ticks="", showline=False)
     fig.update_yaxes(title_text=f"true {result.label}", col=1)
     fig.update_xaxes(title_text=f"{result.label} as read", showgrid=False, ticks="", showline=False, col=1)
-    fig.update_xaxes(title_text="read rightly (0 to 1)", range=[-0.03, 1.03], dtick=0.5, col=2)
+    fig.update_xaxes(title_text="right (0 to 1)", range=[-0.03, 1.03], dtick=0.5, col=2)
     fig.update_layout(height=max(240, 34 * min(len(names), 12) + 17 * max(0, len(names) - 12) + 130))
     worst = int(np.argmin(shares.diagonal()))
     alt = (

@@ -7,75 +7,83 @@ Every round times everyone once, one after the other, so that a busy machine slo
 its round.  All start from the same uint8 images in memory and end with two normalised float32 views of each: random
 resized crop, flip, colour jitter, greyscale.  torchvision gets antialiased crops, as sslviz makes them; kornia has none
 and gets its faster way of cropping ("resample").  torchvision image by image keeps one core busy; in a loader, both.
+It takes tensors or PIL images, and is faster with the latter; the loader has those.
 """
 
 import argparse
-import platform
 import time
-from importlib.metadata import version
 from statistics import median
 
 import torch
+from hardware import header, spread, verdict
+from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from sslviz.views import ViewPolicy
 
-POLICY = ViewPolicy()
-JITTER = (POLICY.brightness, POLICY.contrast, POLICY.saturation, POLICY.hue)
 WORKERS = 2
 TARGETS = {"torchvision v2, per image": 25, "kornia, batched": 5}
 
 
-def torchvision_chain(size):
+def torchvision_chain(policy):
     from torchvision.transforms import v2
 
     return v2.Compose([
-        v2.RandomResizedCrop(size, POLICY.scale, POLICY.ratio, antialias=True),
-        v2.RandomHorizontalFlip(POLICY.flip_prob),
-        v2.RandomApply([v2.ColorJitter(*JITTER)], POLICY.jitter_prob),
-        v2.RandomGrayscale(POLICY.gray_prob),
+        v2.RandomResizedCrop(policy.size, policy.scale, policy.ratio, antialias=True),
+        v2.RandomHorizontalFlip(policy.flip_prob),
+        v2.RandomApply([v2.ColorJitter(*jitter(policy))], policy.jitter_prob),
+        v2.RandomGrayscale(policy.gray_prob),
+        v2.ToImage(),
         v2.ToDtype(torch.float32, scale=True),
-        v2.Normalize(POLICY.mean, POLICY.std),
+        v2.Normalize(policy.mean, policy.std),
     ])  # fmt: skip
 
 
-def kornia_chain(size):
+def kornia_chain(policy):
     import kornia.augmentation as K
 
     return torch.nn.Sequential(
-        K.RandomResizedCrop((size, size), POLICY.scale, POLICY.ratio, cropping_mode="resample"),
-        K.RandomHorizontalFlip(POLICY.flip_prob),
-        K.ColorJitter(*JITTER, p=POLICY.jitter_prob),
-        K.RandomGrayscale(p=POLICY.gray_prob),
-        K.Normalize(torch.tensor(POLICY.mean), torch.tensor(POLICY.std)),
+        K.RandomResizedCrop((policy.size, policy.size), policy.scale, policy.ratio, cropping_mode="resample"),
+        K.RandomHorizontalFlip(policy.flip_prob),
+        K.ColorJitter(*jitter(policy), p=policy.jitter_prob),
+        K.RandomGrayscale(p=policy.gray_prob),
+        K.Normalize(torch.tensor(policy.mean), torch.tensor(policy.std)),
     )
 
 
-class TwoViews(Dataset):
-    """What a loader's workers run: two views of one image."""
+def jitter(policy):
+    return policy.brightness, policy.contrast, policy.saturation, policy.hue
 
-    def __init__(self, images, transform):
-        self.images, self.transform = images, transform
+
+class TwoViews(Dataset):
+    """What a loader's workers run: two views of one of the images uint8 (n, h, w, 3)."""
+
+    def __init__(self, pixels, transform):
+        self.pixels, self.transform = pixels, transform
 
     def __len__(self):
-        return len(self.images)
+        return len(self.pixels)
 
     def __getitem__(self, i):
-        return self.transform(self.images[i]), self.transform(self.images[i])
+        image = Image.fromarray(self.pixels[i].numpy())
+        return self.transform(image), self.transform(image)
 
 
 def contenders(size, batch):
     """{name: a function that makes two views of `batch` images}."""
     images = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8)
+    pixels = images.permute(0, 2, 3, 1).contiguous()
+    pictures = [Image.fromarray(x.numpy()) for x in pixels]
     policy, generator = ViewPolicy(size=size), torch.Generator().manual_seed(0)
-    transform, kornia = torchvision_chain(size), kornia_chain(size)
+    transform, kornia = torchvision_chain(policy), kornia_chain(policy)
     # Four batches a pass, of which the mean counts: enough to keep both workers busy throughout.
     loader = DataLoader(
-        TwoViews(images.repeat(4, 1, 1, 1), transform), batch, num_workers=WORKERS, persistent_workers=True
+        TwoViews(pixels.repeat(4, 1, 1, 1), transform), batch, num_workers=WORKERS, persistent_workers=True
     )
     return {
         "sslviz": (1, lambda: policy(images, generator)),
         "torchvision v2, per image": (1, lambda: torch.stack([transform(x) for _ in range(2) for x in images])),
+        "torchvision v2, PIL": (1, lambda: torch.stack([transform(x) for _ in range(2) for x in pictures])),
         f"torchvision v2, {WORKERS} workers": (4, lambda: list(loader)),
         "kornia, batched": (1, lambda: kornia(images.repeat(2, 1, 1, 1).float().div_(255))),
     }
@@ -94,18 +102,6 @@ def measure(tasks, rounds):
     return seconds
 
 
-def spread(values, form):
-    return " / ".join(format(x, form) for x in (min(values), median(values), max(values)))
-
-
-def processor():
-    try:
-        with open("/proc/cpuinfo") as file:
-            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=32)
@@ -115,18 +111,17 @@ def main():
     torch.set_num_threads(2)
 
     seconds = measure(contenders(args.size, args.batch), args.rounds)
-    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "kornia"))
-    print(f"{processor()}, {torch.get_num_threads()} threads; Python {platform.python_version()}, {versions}")
+    print(header("torch", "torchvision", "kornia"))
     print(f"{args.size} px, batch {args.batch}, two views of each; min / median / max of {args.rounds} rounds\n")
     print(f"{'':28}{'ms per batch':>27}{'views/s':>10}{'times slower than sslviz':>28}")
     for name, times in seconds.items():
         ratios = [theirs / ours for theirs, ours in zip(times, seconds["sslviz"], strict=True)]
         rate = 2 * args.batch / median(times)
         print(f"{name:28}{spread([1e3 * t for t in times], '.1f'):>27}{rate:>10,.0f}{spread(ratios, '.1f'):>28}")
+    print()
     for name, target in TARGETS.items() if (args.size, args.batch) == (32, 256) else ():
         ratio = median(theirs / ours for theirs, ours in zip(seconds[name], seconds["sslviz"], strict=True))
-        print(f"\n{name}: {ratio:.1f}x, target {target}x {'reached' if ratio >= target else 'MISSED'}", end="")
-    print()
+        print(verdict(name, ratio, target))
 
 
 if __name__ == "__main__":

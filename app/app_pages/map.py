@@ -1,0 +1,55 @@
+import streamlit as st
+from cached import result
+from choice import chosen, labels
+from explorer import aligned_maps, explore, map_of, missing_umaps
+from show import chart, literal
+
+from sslviz.catalog import entry
+from sslviz.figures import score_bars
+
+MOST = 4  # maps side by side: a browser draws few WebGL charts at once
+LAYOUTS = {"umap": "UMAP", "pca": "PCA"}
+
+choice = chosen()
+names = list(choice.evidence)[:MOST]
+features = choice.evidence[names[0]].features
+columns = dict.fromkeys(
+    [*labels(choice), *features.table.columns.drop(["label", "split", "noise_seed"], errors="ignore")]
+)
+missing = missing_umaps(choice, names)
+
+with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    color = st.selectbox("Colour by", list(columns) or [None], key="color", bind="query-params", width=200)
+    layout = st.segmented_control(
+        "Layout", list(LAYOUTS), format_func=LAYOUTS.__getitem__, default="umap", required=True, key="layout",
+        bind="query-params",
+    )  # fmt: skip
+    null = st.toggle(
+        "Show the null maps", key="null", bind="query-params",
+        help="The control: what the same layout makes of noise with the same mean and covariance, which has no groups.",
+    )  # fmt: skip
+if len(choice.evidence) > MOST:
+    st.caption(f"The first {MOST} of the {len(choice.evidence)} chosen runs; choose others in the sidebar.")
+
+if layout == "umap" and missing:
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(f"Below is the PCA: the UMAP of {literal(', '.join(missing))} is not computed yet.")
+        pressed = st.button("Compute UMAP", icon=":material/play_arrow:")
+    if pressed:
+        with st.status("Loading UMAP", expanded=True) as status:
+            for name in missing:
+                status.update(
+                    label=f"Laying out {len(features):,} images as {name} sees them, with four more to compare"
+                )
+                result(choice.runs[name], "projection", choice.evidence[name])
+        st.rerun()
+    layout = "pca"
+
+found, reasons = aligned_maps(choice, names, layout)
+for name, reason in reasons.items():
+    st.caption(f":material/block: No map of {literal(name)}. {reason}")
+if found:
+    explore(choice, names, found, color, null)
+    st.subheader("How far can the maps be believed?", anchor=False)
+    scores = {name: map_of(choice, name, layout).scores() for name in found}
+    chart(score_bars(scores, colors=choice.colors), choice, "map_scores", caveat=entry("projection").caveat)

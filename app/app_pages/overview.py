@@ -1,0 +1,50 @@
+from html import escape
+
+import pandas as pd
+import streamlit as st
+from choice import chosen, dot, everything
+from score_table import score_table
+from show import literal
+
+from sslviz.diagnose import statements
+
+PAGES = {"spectrum": "app_pages/collapse.py", "linear_probe": "app_pages/probes.py"}
+COLORS = {"spectrum": ("red", "green"), "linear_probe": ("gray", "blue")}  # of bad news and of good
+
+choice = chosen()
+found = everything(choice)
+for name, results in found.items():
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
+        st.html(f"{dot(choice.colors[name])}<b>{escape(name)}</b>", width="content")
+        for diagnostic, text, good in statements(results):
+            kind = diagnostic.partition(":")[0]
+            st.page_link(PAGES[kind], label=f":{COLORS[kind][good]}[{literal(text)}]")
+
+histories = {name: choice.runs[name].history for name in found}
+losses = {name: h["loss"].dropna().iloc[-1] for name, h in histories.items() if h["loss"].notna().any()}
+lowest = min(losses, key=losses.get, default="")
+verdict = getattr(found.get(lowest, {}).get("spectrum"), "verdict", "healthy")
+if len(losses) > 1 and verdict != "healthy":
+    st.info(
+        f"**{literal(lowest)}** ends with the lowest loss, {losses[lowest]:.2f}, and with a {verdict}: "
+        "a loss does not say what an encoder is worth.",
+        icon=":material/lightbulb:",
+    )
+
+st.html(score_table(found, histories, choice.colors, choice.dark))
+features = next(iter(choice.evidence.values())).features
+st.caption(
+    "A dot is a value, the line through it its 95 % interval, a tick a control (hover to read it); grey: no better than "
+    f"the strongest control. On {len(features):,} images {literal(features.source.get('spec', ''))}"
+)
+
+with st.expander("All scores", icon=":material/table_rows:"):
+    table = pd.DataFrame(
+        {"run": run, "diagnostic": diagnostic, "score": name, **score.to_dict()}
+        for run, results in found.items()
+        for diagnostic, result in results.items()
+        for name, score in result.scores().items()
+    )
+    table["controls"] = table["controls"].map(lambda c: ", ".join(f"{name} {value:.3g}" for name, value in c.items()))
+    st.dataframe(table, hide_index=True, alt="All scores beside their intervals and controls")
+    st.download_button("Download as CSV", table.to_csv(index=False), "scores.csv", icon=":material/download:")

@@ -1,0 +1,44 @@
+import streamlit as st
+from choice import chosen, labels, results
+from show import chart, literal, pictures
+
+from sslviz.catalog import entry
+from sslviz.figures.probes import confusion
+
+choice = chosen()
+columns = labels(choice)
+if not columns:
+    st.info(
+        "Nothing is known of these images that could be decoded: no column with 2 to 50 classes and no gaps. Sort them into "
+        "class folders, or describe them in a metadata.csv, and diagnose again.",
+        icon=":material/label_off:",
+    )
+    st.stop()
+
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    column = st.segmented_control("Label", columns, default=columns[0], required=True, key="label", bind="query-params")
+    names = {"linear_probe": "Linear", "knn_probe": "Neighbours"}
+    readout = st.segmented_control(
+        "Read by", list(names), default="linear_probe", required=True, key="readout", bind="query-params",
+        format_func=names.__getitem__,
+    )  # fmt: skip
+probes = results(choice, readout, column)
+chart(entry(readout).figure(probes, colors=choice.colors), choice, "probe", caveat=entry(readout).caveat)
+
+st.subheader("Which are taken for which?", anchor=False)
+with st.grid(3, min_column_width=340):
+    for name, probe in probes.items():
+        with st.container():
+            st.markdown(f"**{literal(name)}**")
+            chart(confusion(probe, color=choice.colors[name]), choice, f"confusion {name}", caveat=None)
+
+if len(probes) > 1:
+    st.subheader("Where do two runs differ?", anchor=False)
+    ranked = sorted(probes, key=lambda name: probes[name].accuracy)
+    with st.container(horizontal=True):
+        right = st.selectbox("Read rightly by", ranked[::-1], key="right", bind="query-params")
+        wrong = st.selectbox("but not by", [n for n in ranked if n != right], key="wrong", bind="query-params")
+    a, b = probes[right], probes[wrong]
+    where = a.correct & ~b.correct
+    st.markdown(f"{where.sum():,} of {len(where):,} images. Under each: what **{literal(wrong)}** took it for.")
+    pictures(choice, a.ids[where], captions=b.classes[b.predicted[where]], limit=75)

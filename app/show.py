@@ -1,0 +1,98 @@
+"""What looks the same on every page?  A chart with its caption under it, thumbnails, and what to do with runs not ready yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+from choice import Choice
+
+from sslviz.catalog import CATALOG
+from sslviz.diagnose import diagnose, scored_and_fit
+from sslviz.figures import theme
+from sslviz.figures.thumbnails import gallery_html
+from sslviz.runs import Run
+from sslviz.specs import load_images
+
+
+def literal(text: str) -> str:
+    """A name that Markdown shows as it is written."""
+    return re.sub(r"([\\`*_\[\]<>#$:~|])", r"\\\1", text)
+
+
+FEW_BUTTONS = {"modeBarButtonsToRemove": ["zoom2d", "zoomIn2d", "zoomOut2d", "autoScale2d"], "displaylogo": False}
+
+
+def chart(fig: go.Figure, choice: Choice, key: str, *, caveat: str | None = "", **options: Any) -> Any:
+    """A figure in the page's light or dark; under it its own caption and the caveat, or, with caveat=None, nothing.
+
+    Returns what was selected in it, where `options` (Streamlit's own) ask for that.
+    """
+    theme.apply(fig, choice.dark)
+    event = st.plotly_chart(fig, theme=None, key=key, alt=fig.layout.meta["alt"], config=FEW_BUTTONS, **options)
+    if caveat is not None:
+        st.caption(f"{fig.layout.meta['caption']} {caveat}")
+    return event
+
+
+def pictures(choice: Choice, ids: Sequence[str], captions: Sequence[str] | None = None, **options: Any) -> None:
+    """Thumbnails of these images, from whichever run folder holds them; their ids where none does."""
+    first = next(iter(choice.evidence.values())).features
+    kept = (run.thumbnails(choice.digest) for run in choice.runs.values())
+    pixels = next((p for p in kept if p is not None and len(p) == len(first)), None)
+    if pixels is None:
+        st.caption(
+            f"The run folders hold no thumbnails of these images (diagnose again to make them): {', '.join(ids[:50])}"
+        )
+        return
+    where = pd.Index(first.ids).get_indexer(pd.Index(ids))
+    st.html(gallery_html(pixels[where], ids, captions=captions, **options))
+
+
+def unready(choice: Choice) -> None:
+    """A line for each chosen run that cannot be compared yet, and a button that changes it."""
+    waiting = {name: choice.runs[name] for name in choice.unready if choice.runs[name].checkpoints}
+    for name in set(choice.unready) - set(waiting):
+        st.caption(f":material/hourglass_empty: {literal(name)} has no checkpoint yet; reload once it has written one.")
+    if not waiting:
+        return
+    diagnosed = (run.info.get("diagnosed", {}).get(choice.digest) for run in choice.runs.values())
+    known = next((entry for entry in diagnosed if entry and entry["spec"]), None)
+    with st.container(border=True, horizontal=True, vertical_alignment="bottom"):
+        names = ", ".join(f"**{literal(name)}**" for name in waiting)
+        if known:
+            st.markdown(f"Not compared yet: {names}. Their features on these images are missing, or cannot be read.")
+            spec, fit = known["spec"], known.get("fit_spec")
+        else:
+            spec, fit = st.text_input(f"Images to compare {names} on", _trained_on(waiting), key="diagnose_on"), None
+        pressed = st.button("Diagnose now", type="primary", icon=":material/stethoscope:")
+    if pressed:
+        _diagnose(list(waiting.values()), spec, fit)
+
+
+def _trained_on(runs: dict[str, Run]) -> str:
+    """The spec of the images, all splits of them, that one of these runs was trained on."""
+    specs = (run.info.get("arguments", {}).get("images", "") for run in runs.values())
+    return next((spec.partition(",split=")[0] for spec in specs if spec), "shapes")
+
+
+def _diagnose(runs: list[Run], spec: str, fit_spec: str | None) -> None:
+    """Embeds and diagnoses here and now, saying what it is at; a sentence where that cannot be done."""
+    with st.status(f"Loading {spec}", expanded=True) as status:
+        bar = st.progress(0.0)
+        try:
+            images, fit = (load_images(spec), load_images(fit_spec)) if fit_spec else scored_and_fit(load_images(spec))
+            # Maps take the longest; their page offers them, and shows the PCA until then.
+            steps = [(run, one) for run in runs for one in CATALOG if one.name != "projection"]
+            for done, (run, one) in enumerate(steps):
+                bar.progress(done / len(steps), f"{run.name}: {one.question}")
+                status.update(label=f"Diagnosing {run.name} on {len(images):,} images")
+                diagnose(run, images, fit=fit, only=[one.name], progress=False)
+        except (ValueError, OSError) as error:
+            status.update(label=str(error), state="error")
+            return
+    st.rerun()

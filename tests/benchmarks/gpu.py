@@ -1,0 +1,83 @@
+"""How fast is pretraining at full size?  ResNet-18 at 32 px and ViT-S/16 at 224 px, in bf16, beside a plain loop.
+
+pip install lightly
+python tests/benchmarks/gpu.py [--small]
+
+Ours is `sslviz.pretrain` itself; the plain loop (loops.py) has one worker per core, 16 at most.  Both train SimCLR on two
+views of each image, on the same device, in turns.  The pixels are noise: nothing here depends on what they show.
+`--small`, which a machine without a GPU always gets, is a rehearsal: a few images in fp32, whose numbers mean little.
+The last lines are rows of the README's table.
+"""
+
+import argparse
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from hardware import header, verdict
+from loops import DEVICE, in_turns, report
+
+from sslviz.images import Images
+
+
+@dataclass(frozen=True)
+class Size:
+    """`images` in our epoch; `steps` of the plain loop's are timed."""
+
+    encoder: str
+    pixels: int
+    batch: int
+    images: int
+    steps: int
+    images_per_second: float  # the target
+
+
+FULL = (
+    Size("resnet18", 32, batch=512, images=50_000, steps=48, images_per_second=50_000 / 3),
+    Size("vit_small_patch16_224", 224, batch=256, images=10_240, steps=16, images_per_second=1750),
+)
+SMALL = (
+    Size("resnet18", 32, batch=16, images=64, steps=2, images_per_second=0),
+    Size("vit_small_patch16_224", 224, batch=4, images=8, steps=1, images_per_second=0),
+)
+VIEWS_SHARE = 15  # %, the target
+
+
+def measure(size, rounds, workers, precision):
+    """Prints what came out and returns the row for the README."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (size.images, size.pixels, size.pixels, 3), dtype=np.uint8)
+    names = np.arange(size.images).astype(str)
+    images = Images(pixels, names, pd.DataFrame({"name": names}))
+    print(f"\n{size.encoder}, {size.pixels} px, batch {size.batch}, {precision}; min / median / max of {rounds} rounds")
+    ours, theirs = in_turns(
+        images, size.encoder, size.batch, workers=workers, rounds=rounds, steps=size.steps, precision=precision
+    )
+    rate, plain_rate, ratio, share = report(ours, theirs, workers)
+    if size.images_per_second:
+        print(verdict("  images/s", rate, round(size.images_per_second), unit=""))
+        print(verdict("  views", share, VIEWS_SHARE, unit=" %", at_least=False))
+    memory = f"{max(pace.memory for pace in ours):.1f} GB" if DEVICE == "cuda" else ""
+    return (
+        f"| {size.encoder}, {size.pixels} px, batch {size.batch} | {rate:,.0f} | {share:.0f} % "
+        f"| {memory} | {plain_rate:,.0f} | {ratio:.1f}x |"
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--small", action="store_true", default=DEVICE == "cpu", help="a rehearsal, in seconds")
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+    workers = 2 if args.small else min(16, len(os.sched_getaffinity(0)))
+    sizes, precision = (SMALL, "32-true") if args.small else (FULL, "bf16-mixed")
+
+    print(header("torch", "torchvision", "lightly", "timm", device=DEVICE))
+    rows = [measure(size, args.rounds, workers, precision) for size in sizes]
+    print("\n| SimCLR, two views | images/s | of it views | peak memory | DataLoader + lightly, images/s | faster |")
+    print("|---|---|---|---|---|---|", *rows, sep="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "app"))
+
+from planted import plant_results, plant_three  # noqa: E402
+
+FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-background-networking"]
+
+
+@contextmanager
+def served(folder):
+    """The app on a free port, as a user starts it; stopped at the end."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = [
+        "--server.headless=true",
+        f"--server.port={port}",
+        "--server.address=127.0.0.1",
+        "--server.fileWatcherType=none",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        str(ROOT / "app" / "main.py"),
+        *options,
+        "--",
+        "--runs",
+        str(folder),
+    ]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield address
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory):
+    """The address of the app on three runs whose truth is planted."""
+    folder = tmp_path_factory.mktemp("planted")
+    for run in plant_three(folder):
+        plant_results(run)
+    with served(folder) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def empty_app(tmp_path_factory):
+    """The address of the app on a folder that does not exist."""
+    with served(tmp_path_factory.mktemp("nothing") / "runs") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A browser; where there is none, tests are skipped on a desk and fail in CI."""
+    path = next(
+        (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+    )
+    if path is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium on the PATH, which the browser tests drive")
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=60_000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium):
+    context = chromium.new_context(viewport={"width": 1280, "height": 1000})
+    context.set_default_timeout(60_000)
+    yield context.new_page()
+    context.close()

@@ -1,0 +1,122 @@
+"""What only a browser can do: draw around points, follow links, and see that nothing sticks out."""
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+# For one map: each point's id and where it is on the screen.
+POINTS = """plot => {
+    const {xaxis, yaxis} = plot._fullLayout, at = plot.getBoundingClientRect();
+    return plot._fullData.flatMap(trace => Array.from(trace.x, (x, i) => ({
+        id: trace.customdata[i][0],
+        x: at.left + xaxis._offset + xaxis.l2p(x),
+        y: at.top + yaxis._offset + yaxis.l2p(trace.y[i]),
+    })));
+}"""
+# Whether in the map of one run exactly these ids stand out.
+STAND_OUT = """([name, ids]) => {
+    const figures = Array.from(document.querySelectorAll("[role=figure]"));
+    const plot = figures.find(f => f.ariaLabel.includes(`. ${name}:`))?.querySelector(".js-plotly-plot");
+    const found = plot?._fullData?.flatMap(t => Array.from(t.selectedpoints || [], i => t.customdata[i][0]));
+    return found?.sort().join() === ids.join();
+}"""
+
+
+def opened(page, address):
+    page.goto(address)
+    settle(page)
+    return page
+
+
+def settle(page):
+    """Waits until the script has run and every chart is drawn."""
+    page.wait_for_selector("[data-test-script-state=notRunning]", state="attached")
+    expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0)
+
+
+def map_of(page, name):
+    plot = page.get_by_role("figure", name=f". {name}:").locator(".js-plotly-plot")
+    plot.scroll_into_view_if_needed()
+    expect(plot.locator("canvas").first).to_be_visible()
+    return plot
+
+
+def lasso(page, plot, share):
+    """Draws a rectangle around the upper left of the cloud; returns the ids surely inside, and those perhaps inside.
+
+    Plotly straightens what was drawn by up to 1.5 px, so 3 px on either side of the line decide nothing.
+    """
+    points = plot.evaluate(POINTS)
+    xs, ys = sorted(p["x"] for p in points), sorted(p["y"] for p in points)
+    cut = int(share * len(points))
+    left, right, top, bottom = xs[0] - 6, xs[cut], ys[0] - 6, ys[cut]
+    page.mouse.move(left, top)
+    page.mouse.down()
+    for x, y in ((right, top), (right, bottom), (left, bottom), (left, top)):
+        page.mouse.move(x, y, steps=5)
+    page.mouse.up()
+    return tuple({p["id"] for p in points if p["x"] < right + slack and p["y"] < bottom + slack} for slack in (-3, 3))
+
+
+def gallery(page):
+    return page.locator(".st-key-selected img")
+
+
+def test_a_lasso_shows_its_images_and_where_they_are_in_the_other_maps(page, app):
+    opened(page, f"{app}/map")
+    surely, perhaps = lasso(page, map_of(page, "keeps-shape"), 0.4)
+    expect(page.get_by_role("heading", name="images selected")).to_be_visible()
+    expect(gallery(page).first).to_be_visible()
+    settle(page)
+    shown = {image.get_attribute("alt") for image in gallery(page).all()}
+    assert 2 < len(surely) and surely <= shown <= perhaps
+    expect(page.get_by_role("heading", name=f"{len(shown)} images selected")).to_be_visible()
+    for other in ("keeps-color", "collapsed"):
+        page.wait_for_function(STAND_OUT, arg=[other, sorted(shown)])
+    assert (
+        map_of(page, "keeps-shape").evaluate("plot => plot.layout.selections.length") == 1
+    )  # its lasso is still there
+
+    lasso(page, map_of(page, "keeps-color"), 0.7)  # another map, in which images stand out already
+    expect(page.get_by_role("heading", name=f"{len(shown)} images selected")).to_have_count(0)
+    page.get_by_role("button", name="Clear the selection").click()
+    expect(gallery(page)).to_have_count(0)
+    for name in ("keeps-shape", "keeps-color", "collapsed"):
+        page.wait_for_function(STAND_OUT, arg=[name, []])
+
+
+def test_a_link_brings_back_page_runs_and_colour(page, app):
+    opened(page, f"{app}/map?runs=collapsed&runs=keeps-shape&color=texture")
+    expect(page.get_by_role("heading", name="What is near what?")).to_be_visible()
+    expect(page.get_by_role("figure", name="A map of images, coloured by texture")).to_have_count(2)
+    page.get_by_role("link", name="Probes").click()
+    expect(page.get_by_role("heading", name="What can be decoded?")).to_be_visible()
+    settle(page)
+    assert "runs=collapsed&runs=keeps-shape" in page.url and "/probes" in page.url
+
+
+def test_a_verdict_leads_to_the_page_that_shows_why(page, app):
+    opened(page, f"{app}/?runs=collapsed&runs=keeps-shape")
+    page.get_by_role("link", name="complete collapse").click()
+    expect(page.get_by_role("heading", name="Has it collapsed?")).to_be_visible()
+    expect(page.get_by_text("collapsed: complete collapse")).to_be_visible()
+    expect(page.get_by_text("keeps-color")).to_have_count(0)
+
+
+def test_without_runs_there_is_a_page_that_offers_the_demo(page, empty_app):
+    opened(page, f"{empty_app}/map")
+    expect(page.get_by_role("heading", name="Nothing to compare yet")).to_be_visible()
+    expect(page.get_by_role("button", name="Make the demo")).to_be_enabled()
+
+
+@pytest.mark.parametrize("width", [1280, 700])
+def test_nothing_sticks_out(chromium, app, width):
+    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme="dark")
+    page = context.new_page()
+    for name in ("", "training", "collapse", "map", "probes"):
+        opened(page, f"{app}/{name}")
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+        main = page.get_by_test_id("stMain")
+        assert main.evaluate("e => e.scrollWidth <= e.clientWidth"), f"/{name} must be scrolled sideways at {width} px"
+    context.close()
