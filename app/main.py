@@ -23,7 +23,7 @@ PAGES = {
     "probes": ("What can be decoded?", ":material/labs:", "What readouts tell of each label, beside their controls."),
 }
 
-st.set_page_config(page_title="sslviz", page_icon=":material/scatter_plot:", layout="wide", initial_sidebar_state=256)
+st.set_page_config(page_title="sslviz", page_icon=":material/scatter_plot:", layout="wide", initial_sidebar_state=264)
 folder = choice.folder()
 runs, problems = cached.runs(folder)
 waiting = not runs or welcome.is_running(folder)

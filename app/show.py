@@ -62,16 +62,22 @@ def unready(choice: Choice) -> None:
         return
     diagnosed = (run.info.get("diagnosed", {}).get(choice.digest) for run in choice.runs.values())
     known = next((entry for entry in diagnosed if entry and entry["spec"]), None)
-    with st.container(border=True, horizontal=True, vertical_alignment="bottom"):
-        names = ", ".join(f"**{literal(name)}**" for name in waiting)
-        if known:
-            st.markdown(f"Not compared yet: {names}. Their features on these images are missing, or cannot be read.")
-            spec, fit = known["spec"], known.get("fit_spec")
-        else:
-            spec, fit = st.text_input(f"Images to compare {names} on", _trained_on(waiting), key="diagnose_on"), None
-        pressed = st.button("Diagnose now", type="primary", icon=":material/stethoscope:")
-    if pressed:
-        _diagnose(list(waiting.values()), spec, fit)
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            names = ", ".join(f"**{literal(name)}**" for name in waiting)
+            if known:
+                st.markdown(
+                    f"Not compared yet: {names}. Their features on these images are missing, or cannot be read."
+                )
+                spec, fit = known["spec"], known.get("fit_spec")
+            else:
+                spec, fit = (
+                    st.text_input(f"Images to compare {names} on", _trained_on(waiting), key="diagnose_on"),
+                    None,
+                )
+            pressed = st.button("Diagnose now", type="primary", icon=":material/stethoscope:")
+        if pressed:
+            _diagnose(list(waiting.values()), spec, fit)
 
 
 def _trained_on(runs: dict[str, Run]) -> str:

@@ -32,17 +32,16 @@ if len(choice.evidence) > MOST:
     st.caption(f"The first {MOST} of the {len(choice.evidence)} chosen runs; choose others in the sidebar.")
 
 if layout == "umap" and missing:
-    with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        st.markdown(f"Below is the PCA: the UMAP of {literal(', '.join(missing))} is not computed yet.")
-        pressed = st.button("Compute UMAP", icon=":material/play_arrow:")
-    if pressed:
-        with st.status("Loading UMAP", expanded=True) as status:
-            for name in missing:
-                status.update(
-                    label=f"Laying out {len(features):,} images as {name} sees them, with four more to compare"
-                )
-                result(choice.runs[name], "projection", choice.evidence[name])
-        st.rerun()
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"Below is the PCA: the UMAP of {literal(', '.join(missing))} is not computed yet.")
+            pressed = st.button("Compute UMAP", icon=":material/play_arrow:")
+        if pressed:
+            with st.status("Loading UMAP") as status:
+                for name in missing:
+                    status.update(label=f"{name}: laying out {len(features):,} images, and four maps to compare with")
+                    result(choice.runs[name], "projection", choice.evidence[name])
+            st.rerun()
     layout = "pca"
 
 found, reasons = aligned_maps(choice, names, layout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,8 @@ def training(
     as any run has them.  The value at step 0 is the control, a grey line.  ValueError if no run has any of the columns.
     Caveat: the loss of one method cannot be compared with that of another.
     """
-    runs = {"": histories} if isinstance(histories, pd.DataFrame) else theme.as_dict(histories)
+    given: Any = histories  # a table has columns, a dict has runs
+    runs: dict[str, pd.DataFrame] = {"": given} if isinstance(given, pd.DataFrame) else theme.as_dict(given)
     wanted = list(columns or PANELS)
     shown = [c for c in wanted if any(c in h and h[c].notna().any() for h in runs.values())]
     if not shown:
