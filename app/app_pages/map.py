@@ -31,18 +31,13 @@ with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
 if len(choice.evidence) > MOST:
     st.caption(f"The first {MOST} of the {len(choice.evidence)} chosen runs; choose others in the sidebar.")
 
+wanted = False
 if layout == "umap" and missing:
-    with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"Below is the PCA: the UMAP of {literal(', '.join(missing))} is not computed yet.")
-            pressed = st.button("Compute UMAP", icon=":material/play_arrow:")
-        if pressed:
-            with st.status("Loading UMAP") as status:
-                for name in missing:
-                    status.update(label=f"{name}: laying out {len(features):,} images, and four maps to compare with")
-                    result(choice.runs[name], "projection", choice.evidence[name])
-            st.rerun()
     layout = "pca"
+    box = st.container(border=True)
+    with box.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"Below is the PCA: the UMAP of {literal(', '.join(missing))} is not computed yet.")
+        wanted = st.button("Compute UMAP", icon=":material/play_arrow:")
 
 found, reasons = aligned_maps(choice, names, layout)
 for name, reason in reasons.items():
@@ -52,3 +47,10 @@ if found:
     st.subheader("How far can the maps be believed?", anchor=False)
     scores = {name: map_of(choice, name, layout).scores() for name in found}
     chart(score_bars(scores, colors=choice.colors), choice, "map_scores", caveat=entry("projection").caveat)
+
+if wanted:  # last of all, so that the PCA is there meanwhile
+    with box.status("Loading UMAP") as status:
+        for name in missing:
+            status.update(label=f"{name}: laying out {len(features):,} images, and four maps to compare with")
+            result(choice.runs[name], "projection", choice.evidence[name])
+    st.rerun()
