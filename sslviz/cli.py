@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -55,7 +56,7 @@ class Pretrain:
     seed: int = 0
     resume: bool = False
     """Continue a run that was interrupted."""
-    devices: str = "auto"
+    devices: str = "1"
     """How many GPUs, or auto."""
     strategy: str = "auto"
     num_nodes: int = 1
@@ -240,20 +241,21 @@ def _settings(pairs: list[str]) -> dict[str, Any]:
         try:
             settings[name] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
-            settings[name] = value
+            settings[name] = {"true": True, "false": False}.get(value.lower(), value)
     return settings
 
 
 def _print_scores(results: dict[str, dict[str, Any]]) -> None:
     """A table of every score beside its interval and its strongest control, and a sentence for each run."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from sslviz.diagnose import sentence
 
     console = Console()
     for name, of_run in results.items():
-        table = Table(title=name, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+        table = Table(title=escape(name), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
         for heading in ("diagnostic", "score", "  value [95 %]", "control"):
             table.add_column(heading, no_wrap=True)
         for diagnostic, result in of_run.items():
@@ -264,7 +266,7 @@ def _print_scores(results: dict[str, dict[str, Any]]) -> None:
         console.print(table)
         console.print()
     for name, of_run in results.items():
-        console.print(sentence(name, of_run), highlight=False)
+        console.print(sentence(name, of_run), highlight=False, markup=False)
     console.print("\n✓ the whole interval beats the strongest control   ✗ it does not", style="dim", highlight=False)
 
 
@@ -294,6 +296,7 @@ def main(arguments: list[str] | None = None) -> None:
         prog="sslviz",
         description="Look inside self-supervised vision encoders; no picture without its control.",
     )
+    warnings.showwarning = lambda message, *_: print(f"sslviz: {message}", file=sys.stderr)  # type: ignore[assignment]
     try:
         command()
     except BrokenPipeError:  # the reader (head, less) has seen enough

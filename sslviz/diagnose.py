@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +64,10 @@ def diagnose(
     from sslviz.progress import progress_bar
 
     runs = [runs] if isinstance(runs, Run) else list(runs)
+    if len({run.name for run in runs}) < len(runs):
+        raise ValueError(
+            f"Runs are told apart by name, but two are called the same: {', '.join(r.name for r in runs)}."
+        )
     entries = [entry(name) for name in only] if only else list(CATALOG)
     labels = probe_labels(images.table) if label is None else [label]
     if label is not None and label not in images.table:
@@ -70,6 +75,7 @@ def diagnose(
         raise ValueError(f"The table has no column {label!r}; its columns are: {have}.")
     asked = [(e, column) for e in entries for column in (labels if e.per_label else [None])]
     results: dict[str, dict[str, Any]] = {}
+    problems: list[str] = []
     with progress_bar("diagnosing", len(runs) * (len(asked) + 1), "steps", shown=progress) as advance:
         for run in runs:
             advance(0, note=f"{run.name}: embedding")
@@ -78,8 +84,15 @@ def diagnose(
             results[run.name] = {}
             for one, column in asked:
                 advance(0, note=f"{run.name}: {one.name} {column or ''}")
-                results[run.name][called(one, column)] = compute(run, one, evidence, column)
+                try:
+                    results[run.name][called(one, column)] = compute(run, one, evidence, column)
+                except ValueError as error:  # one diagnostic that cannot be had must not cost the others
+                    problems.append(f"{run.name}: no {called(one, column)}: {error}")
                 advance(1)
+    if problems and not any(results.values()):
+        raise ValueError(problems[0])
+    for problem in problems:
+        warnings.warn(problem, stacklevel=2)
     return results
 
 

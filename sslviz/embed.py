@@ -35,6 +35,7 @@ def embed(checkpoint: Checkpoint, images: Images, *, layer: str = "pooled", prog
         "layer": layer,
         "images": images.digest,
         "spec": images.spec,
+        "weights": checkpoint.digest,
     }
     return Features(x, images.ids, images.table, source)
 
@@ -66,7 +67,7 @@ def preprocess(pixels: torch.Tensor, encoder: Encoder) -> torch.Tensor:
     if x.shape[-2:] != (s, s):
         x = F.interpolate(x, (s, s), mode="bilinear", antialias=True, align_corners=False)
     mean, std = (torch.tensor(v, device=x.device).view(3, 1, 1) for v in (encoder.mean, encoder.std))
-    return (x - mean) / std
+    return ((x - mean) / std).to(next(encoder.parameters()).dtype)
 
 
 def _layer(encoder: Encoder, x: torch.Tensor, layer: str) -> torch.Tensor:
@@ -92,7 +93,10 @@ def stored_embed(
     """The features of a run's checkpoint, read from the run folder if they lie there, else embedded and stored."""
     stem = run.features_stem(checkpoint.key, images.digest, layer)
     try:
-        return Features.load(stem)
+        features = Features.load(stem)
+        if features.source.get("weights") == checkpoint.digest:
+            return features
     except ValueError:
-        embed(checkpoint, images, layer=layer, progress=progress).save(stem)
-        return Features.load(stem)
+        pass  # never embedded, or damaged
+    embed(checkpoint, images, layer=layer, progress=progress).save(stem)
+    return Features.load(stem)

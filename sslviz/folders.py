@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"})
+SAME_SPLIT = {"training": "train", "valid": "val", "validation": "val", "dev": "val", "testing": "test"}
 SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "probe", "test", "testing"})
 
 
@@ -55,7 +56,7 @@ def _picture_names(root: Path) -> list[str]:
 
 def _in_split(root: Path, split: str) -> pd.DataFrame:
     table = list_pictures(root / split)
-    return table.assign(file_name=f"{split}/" + table["file_name"], split=split)
+    return table.assign(file_name=f"{split}/" + table["file_name"], split=SAME_SPLIT.get(split, split))
 
 
 def _from_csv(path: Path) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import copy
 import dataclasses
 import fcntl
 import inspect
+import io
 import json
 import math
 import time
@@ -36,6 +37,8 @@ from sslviz.progress import progress_bar
 from sslviz.runs import Run
 from sslviz.views import ViewPolicy
 
+# What the encoder decides of the views, and how many there are: the methods take two of one size.
+FIXED_VIEWS = {"size", "mean", "std", "views", "local_views", "local_size", "local_scale"}
 HELD_OUT = 2000  # images at most that the evaluations during training look at
 WEIGHT_DECAY = 0.05  # AdamW's usual value for encoders of this size; not applied to biases and norms
 WARM_UP = 0.05  # of all steps: long enough for Adam's second moments to settle
@@ -56,7 +59,7 @@ def pretrain(
     eval_every: int = 1,
     checkpoint_every: int | None = None,
     resume: bool = False,
-    devices: int | str = "auto",
+    devices: int | str = 1,
     strategy: str = "auto",
     num_nodes: int = 1,
     precision: str = "32-true",
@@ -80,7 +83,12 @@ def pretrain(
         raise ValueError(
             f"There are {len(images)} images to train on, fewer than one batch of {batch_size}; lower --batch-size."
         )
-    fabric = Fabric(accelerator="auto", devices=devices, strategy=strategy, num_nodes=num_nodes, precision=precision)  # type: ignore[arg-type]
+    for name, value, least in [("epochs", epochs, 1), ("batch_size", batch_size, 2), ("eval_every", eval_every, 1)]:
+        if value < least:
+            raise ValueError(f"{name} must be at least {least}; got {value}.")
+    if not learning_rate > 0:
+        raise ValueError(f"learning_rate must be above 0; got {learning_rate}.")
+    fabric = _fabric(devices=devices, strategy=strategy, num_nodes=num_nodes, precision=precision)
     fabric.launch()
     if batch_size % fabric.world_size:
         raise ValueError(
@@ -125,6 +133,8 @@ def _train(
     state = _load_resume(run, model, optimizer) or {"epoch": 0, "rows": [], "seconds": 0.0}
     done, rows, began = state["epoch"], state["rows"], time.perf_counter() - state["seconds"]
     if done == a["epochs"]:
+        if fabric.is_global_zero:
+            run.update(seconds=round(state["seconds"], 2), finished=True)
         return
     if done == 0:
         _checkpoint(fabric, run, model, 0)
@@ -176,6 +186,13 @@ def _train(
     fabric.barrier()
 
 
+def _fabric(**options: Any) -> Fabric:
+    try:
+        return Fabric(accelerator="auto", **options)
+    except Exception as error:  # Fabric's own kinds, for what this machine does not have
+        raise ValueError(f"This machine cannot be set up as asked ({error}); see --devices and --precision.") from error
+
+
 # --- what a step is made of --------------------------------------------------------------------------------------------
 
 
@@ -186,13 +203,18 @@ def build_method(
     if name not in METHODS:
         raise ValueError(f"There is no method {name!r}; the methods are: {', '.join(METHODS)}.")
     cls: Any = METHODS[name]
-    mine = {p.name for p in inspect.signature(cls).parameters.values() if p.kind is p.KEYWORD_ONLY} - {"seed"}
-    of_views = {f.name for f in dataclasses.fields(ViewPolicy)} - {"size", "mean", "std"}  # the encoder's to say
-    if unknown := sorted(set(settings) - mine - of_views):
+    parameters = inspect.signature(cls).parameters.values()
+    mine = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "seed"}
+    of_views = {f.name for f in dataclasses.fields(ViewPolicy)} - FIXED_VIEWS
+    if unknown := sorted(set(settings) - set(mine) - of_views):
         raise ValueError(
             f"{name} has no setting {unknown[0]!r}; it has {', '.join(sorted(mine))}, and its views have "
             f"{', '.join(sorted(of_views))}."
         )
+    for key, default in mine.items():
+        given = settings.get(key, default)
+        if isinstance(given, bool) != isinstance(default, bool) or not isinstance(given, int | float):
+            raise ValueError(f"{name}'s {key} is {type(default).__name__}, such as {default}; got {given!r}.")
     seen = {"size": encoder.image_size, "mean": encoder.mean, "std": encoder.std}
     policy = dataclasses.replace(cls.views, **seen, **{k: v for k, v in settings.items() if k in of_views})
     return cls(encoder, seed=seed, **{k: v for k, v in settings.items() if k in mine}), policy
@@ -248,7 +270,8 @@ def _evaluate(fabric: Fabric, model: Any, held_out: Images, seed: int) -> dict[s
     """kNN accuracy (half of the held-out images vote on the other half), RankMe and std, on the first device only."""
     row: dict[str, float] = {}
     if fabric.is_global_zero:
-        keep = np.arange(min(len(held_out), HELD_OUT))
+        # A sample, not the first ones: folders come class by class.
+        keep = np.sort(np.random.default_rng(seed).permutation(len(held_out))[:HELD_OUT])
         x = embed_pixels(model.encoder, held_out.pixels[keep])
         if not np.isfinite(x).all():
             raise ValueError(
@@ -257,7 +280,11 @@ def _evaluate(fabric: Fabric, model: Any, held_out: Images, seed: int) -> dict[s
         features = Features(x, held_out.ids[keep], held_out.table.iloc[keep], {"run": "held out"})
         geometry = spectrum(features).scores()
         row = {"rankme": geometry["rankme"].value, "std": geometry["std"].value, "std_isotropic": x.shape[1] ** -0.5}
-        if "label" in features.table and 1 < features.table["label"].nunique() <= len(features) // 4:
+        if (
+            "label" in features.table
+            and features.table["label"].notna().all()
+            and 1 < features.table["label"].nunique() <= len(features) // 4
+        ):
             bank = stratified_half(features.column("label"), seed)
             row["knn"] = knn_probe(features.rows(~bank), fit=features.rows(bank), k=min(20, int(bank.sum()))).accuracy
     fabric.barrier()
@@ -325,15 +352,20 @@ def _checkpoint(fabric: Fabric, run: Run, model: nn.Module, step: int) -> None:
 
 def _save_resume(fabric: Fabric, run: Run, model: nn.Module, optimizer: Any, state: dict[str, Any]) -> None:
     if fabric.is_global_zero:
+        buffer = io.BytesIO()  # torch.save straight to a full disk raises an error of its own, which names no file
+        torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), **state}, buffer)
         with atomic_write(run.path / "resume.pt") as file:
-            torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), **state}, file)
+            file.write(buffer.getbuffer())
 
 
 def _load_resume(run: Run, model: nn.Module, optimizer: Any) -> dict[str, Any] | None:
     path = run.path / "resume.pt"
     if not path.exists():
         return None
-    state = torch.load(path, weights_only=True, map_location="cpu")
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # of many kinds, for a file that something else has damaged
+        raise ValueError(f"{path} cannot be read; delete it to begin this run again.") from error
     model.load_state_dict(state.pop("model"))
     optimizer.load_state_dict(state.pop("optimizer"))
     return copy.deepcopy(state)

@@ -72,6 +72,14 @@ class Checkpoint:
         return Checkpoint(self.run, -1 - seed, self.config, None, seed)
 
     @property
+    def digest(self) -> str:
+        """Sixteen hex digits that change with the weights; features embedded with others do not count as this one's."""
+        if self.path is None:
+            return f"untrained{self.seed}"
+        with open(self.path, "rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+
+    @property
     def key(self) -> str:
         """How this checkpoint is called in file names: "000400", or "untrained0"."""
         return f"{self.step:06d}" if self.path is not None else f"untrained{self.seed}"
@@ -109,8 +117,9 @@ class Run:
         return run
 
     def update(self, **info: Any) -> None:
-        """Adds to run.json."""
-        self.info |= info
+        """Adds to run.json, to what another process may have written there since this run was opened."""
+        path = self.path / "run.json"
+        self.info = (json.loads(path.read_text()) if path.exists() else self.info) | info
         with atomic_write(self.path / "run.json") as file:
             file.write(json.dumps(self.info, indent=1, default=str).encode())
 

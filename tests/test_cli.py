@@ -190,7 +190,7 @@ def test_the_lists_name_everything():
 
 
 def test_settings_are_literals_or_words():
-    assert _settings(["a=0.2", "b=False", "c=(0.1, 1.0)", "d=cosine"]) == {
+    assert _settings(["a=0.2", "b=false", "c=(0.1, 1.0)", "d=cosine"]) == {
         "a": 0.2,
         "b": False,
         "c": (0.1, 1.0),

@@ -96,3 +96,26 @@ def test_every_public_name_says_what_it_is_for(name):
     if callable(thing):
         first = (thing.__doc__ or "").strip().partition("\n")[0]
         assert "?" in first, f"the first line of {name}'s docstring should ask the question it answers: {first!r}"
+
+
+def test_one_diagnostic_that_cannot_be_had_does_not_cost_the_others(tmp_path):
+    """Too few images have no map; their spectrum still stands."""
+    images = sslviz.shapes(n=400, seed=0).split("train")
+    run = sslviz.pretrain(images, out=tmp_path / "r", epochs=1, batch_size=64, progress=False)
+    few = images.rows(np.arange(24))
+    with pytest.warns(UserWarning, match="r: no projection: "):
+        results = sslviz.diagnose(run, few, only=["spectrum", "projection"], progress=False)
+    assert set(results["r"]) == {"spectrum"}
+    with pytest.raises(ValueError, match="no projection"):
+        sslviz.diagnose(run, few, only=["projection"], progress=False)
+    with pytest.raises(ValueError, match="two are called the same"):
+        sslviz.diagnose([run, run], few, progress=False)
+
+
+def test_features_of_weights_that_were_replaced_are_embedded_again(tmp_path):
+    images = sslviz.shapes(n=400, seed=0).split("train")
+    run = sslviz.pretrain(images, out=tmp_path / "r", epochs=1, batch_size=64, progress=False)
+    before = sslviz.diagnose(run, images, only=["spectrum"], progress=False)["r"]["spectrum"]
+    run.last.path.write_bytes(run.checkpoints[0].path.read_bytes())
+    after = sslviz.diagnose(run, images, only=["spectrum"], progress=False)["r"]["spectrum"]
+    assert before.scores()["rankme"].value != after.scores()["rankme"].value

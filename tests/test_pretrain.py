@@ -163,6 +163,15 @@ def test_bad_input_is_one_sentence_and_leaves_nothing_behind(run, images, tmp_pa
         "simclr has no setting 'temprature'; it has .*temperature": {"settings": {"temprature": 1}},
         "384 images to train on, fewer than one batch of 512": {"batch_size": 512},
         "no encoder 'resnet19'; did you mean": {"encoder": "resnet19"},
+        "epochs must be at least 1; got 0": {"epochs": 0},
+        "batch_size must be at least 2; got 1": {"batch_size": 1},
+        "learning_rate must be above 0": {"learning_rate": -1.0},
+        "cannot be set up as asked": {"devices": "abc"},
+        "Precision 'foo' is invalid": {"precision": "foo"},
+        "temperature is float, such as 0.2; got 'warm'": {"settings": {"temperature": "warm"}},
+        "stop_gradient is bool, such as True; got 'no'": {"method": "simsiam", "settings": {"stop_gradient": "no"}},
+        "simclr has no setting 'views'": {"settings": {"views": 3}},
+        "scale of views is two ascending numbers": {"settings": {"scale": 3}},
     }.items():
         with pytest.raises(ValueError, match=message):
             pretrain(images, **{"out": tmp_path / "bad", **changes})
@@ -187,6 +196,24 @@ def test_every_method_trains_a_vision_transformer_and_a_convolutional_net(method
         run = pretrain(images, tmp_path / encoder, method=method, encoder=encoder, epochs=1, batch_size=128)
         assert np.isfinite(run.history["loss"][1])
         assert sslviz.embed(run.last, images.split("test"), progress=False).x.shape == (96, run.last.encoder().dim)
+
+
+def test_held_out_images_in_the_order_of_their_classes_are_sampled_not_cut_off(images, tmp_path, monkeypatch):
+    """Of images sorted by class, the first few are of one class, and kNN accuracy on them would be 1."""
+    import sslviz.pretrain  # noqa: F401
+
+    monkeypatch.setattr(sys.modules["sslviz.pretrain"], "HELD_OUT", 48)
+    held_out = images.split("probe")
+    in_order = held_out.rows(np.argsort(held_out.table["label"].to_numpy(), kind="stable"))
+    run = pretrain(images, tmp_path / "sorted", held_out=in_order, epochs=1)
+    assert 0 < run.history["knn"][0] < 0.6  # four classes, an untrained encoder
+
+
+def test_images_of_which_some_have_no_label_are_trained_on(images, tmp_path):
+    table = images.table.assign(label=[None, *images.table["label"][1:]])
+    gaps = Images(images.pixels, images.ids, table)
+    run = sslviz.pretrain(gaps, out=tmp_path / "gaps", epochs=1, batch_size=128, held_out=gaps, progress=False)
+    assert run.info["finished"]
 
 
 def test_settings_go_to_the_method_or_to_its_views():

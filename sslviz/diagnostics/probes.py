@@ -66,8 +66,11 @@ class Probe:
         """`accuracy`, class-balanced, with its bootstrap interval over images, beside chance and other controls."""
         value = self.accuracy
         low, high = percentile_interval(bootstrap_balanced_mean(self.correct, self.truth, seed=self.seed))
-        if value == 1:  # no resample holds an error where there is none to draw; 3 / n may hide (rule of three)
-            low = 1 - 3 / len(self.truth)
+        if (
+            value == 1
+        ):  # no resample holds an error where there is none to draw; 3 / n of a class may hide (rule of three)
+            counts = np.bincount(self.truth)
+            low = float(np.maximum(0, 1 - 3 / counts[counts > 0]).mean())
         controls = {"chance": self.chance}
         controls |= {name: balanced_mean(correct, self.truth) for name, correct in self.controls.items()}
         return {"accuracy": Score(value, low, high, controls)}

@@ -11,6 +11,14 @@ from planted import plant_three  # noqa: E402
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
 
 
+@pytest.fixture(autouse=True)
+def main_stays_main():
+    """AppTest puts the app in the place of `__main__`, which processes that other tests start would then import."""
+    before = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = before
+
+
 @pytest.fixture
 def open_app(monkeypatch):
     """`open_app(folder, page="overview", **query)` opens the app on a folder of runs, and fails if it raises anything."""

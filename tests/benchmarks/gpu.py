@@ -3,10 +3,10 @@
 pip install lightly
 python tests/benchmarks/gpu.py [--small]
 
-Ours is `sslviz.pretrain` itself; the plain loop (loops.py) has one worker per core, 16 at most.  Both train SimCLR on two
+Ours is `sslviz.pretrain` itself; the plain loop (loops.py) has a worker per core, 16 at most.  Both train SimCLR on two
 views of each image, on the same device, in turns.  The pixels are noise; what they show matters to nobody here.
-`--small`, which a machine without a GPU always gets, is a rehearsal: one round of few images in fp32, that means little.
-The last lines are rows of the README's table.
+`--small`, which a machine without a GPU always gets, is a rehearsal: one round of a few images in fp32, whose numbers
+mean little.  The last lines are rows of the README's table.
 """
 
 import argparse

@@ -111,12 +111,11 @@ def test_without_runs_there_is_a_page_that_offers_the_demo(page, empty_app):
 
 
 @pytest.mark.parametrize("width", [1280, 700])
-def test_nothing_sticks_out(chromium, app, width):
-    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme="dark")
-    page = context.new_page()
+def test_nothing_sticks_out(page, app, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme="dark")
     for name in ("", "training", "collapse", "map", "probes"):
         opened(page, f"{app}/{name}")
         expect(page.get_by_test_id("stException")).to_have_count(0)
         main = page.get_by_test_id("stMain")
         assert main.evaluate("e => e.scrollWidth <= e.clientWidth"), f"/{name} must be scrolled sideways at {width} px"
-    context.close()

@@ -60,7 +60,7 @@ class TestPlanted:
     def test_far_classes_are_all_read_right_and_the_interval_admits_doubt(self, probe):
         score = probe(blobs(shift=30.0)).scores()["accuracy"]
         assert (score.value, score.high) == (1, 1)
-        assert score.low == pytest.approx(1 - 3 / 200)  # rule of three, 200 images scored
+        assert score.low == pytest.approx(1 - 3 / 50)  # rule of three in each of the four classes of 50
 
     @pytest.mark.parametrize("probe", PROBES)
     def test_a_constant_space_reads_at_chance_and_does_not_beat_it(self, probe):
