@@ -1,7 +1,7 @@
 """How fast is pretraining beside a plain loop?  Images/s through the same encoder, measured in turns in one run.
 
 pip install lightly
-python tests/benchmarks/pretrain.py [--encoder conv_nano] [--batch 256] [--steps 12] [--rounds 4]
+python tests/benchmarks/pretrain.py [--encoder conv_nano] [--batch 256] [--steps 10] [--rounds 4]
 
 Ours is `sslviz.pretrain` itself, as anyone calls it; loops.py says what the plain loop is.  Every round runs both, one
 after the other; a ratio is taken within its round.
@@ -21,7 +21,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--encoder", default="conv_nano")
     parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--steps", type=int, default=12, help="timed in every round")
+    parser.add_argument("--steps", type=int, default=10, help="timed in every round")
     parser.add_argument("--rounds", type=int, default=4)
     args = parser.parse_args()
 
