@@ -29,7 +29,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from sslviz.features import Features
 from sslviz.files import atomic_write
 
 if TYPE_CHECKING:
@@ -180,13 +179,6 @@ class Run:
         path = self.path / "thumbnails" / f"{digest}.npy"
         return np.load(path, mmap_mode="r", allow_pickle=False) if path.exists() else None
 
-    def stored_images(self) -> list[str]:
-        """The digests of the images that the last checkpoint's pooled features are stored for, newest first."""
-        if not self.checkpoints:
-            return []
-        files = self.path.glob(f"features/{self.last.key}-*-pooled.json")
-        return [f.stem.split("-")[1] for f in sorted(files, key=lambda f: f.stat().st_mtime, reverse=True)]
-
     def result(self, key: Mapping[str, Any], kind: type[T], compute: Callable[[], T]) -> T:
         """The result stored under `key`, or else computed, stored and returned."""
         path = self.result_path(key)
@@ -253,11 +245,6 @@ def load_result(path: Path, kind: type[T]) -> T:
         if data["type"] != kind.__name__:
             raise ValueError(f"{path} holds a {data['type']}, not a {kind.__name__}.")
         return kind(**{name: rich(value) for name, value in data["fields"].items()})
-
-
-def load_features(run: Run, key: str, digest: str, layer: str = "pooled") -> Features:
-    """The stored features of one checkpoint of a run; ValueError if they were never embedded."""
-    return Features.load(run.features_stem(key, digest, layer))
 
 
 def _versions() -> dict[str, str]:

@@ -39,6 +39,9 @@ if len(probes) > 1:
         right = st.selectbox("Read rightly by", ranked[::-1], key="right", bind="query-params")
         wrong = st.selectbox("but not by", [n for n in ranked if n != right], key="wrong", bind="query-params")
     a, b = probes[right], probes[wrong]
-    where = a.correct & ~b.correct
-    st.markdown(f"{where.sum():,} of {len(where):,} images. Under each: what **{literal(wrong)}** took it for.")
-    pictures(choice, a.ids[where], captions=b.classes[b.predicted[where]], limit=75)
+    if list(a.ids) == list(b.ids):
+        where = a.correct & ~b.correct
+        st.markdown(f"{where.sum():,} of {len(where):,} images. Under each: what **{literal(wrong)}** took it for.")
+        pictures(choice, a.ids[where], captions=b.classes[b.predicted[where]], limit=75)
+    else:
+        st.info("These two were scored on different images; diagnose both with the same --fit to compare them.")

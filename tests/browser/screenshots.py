@@ -31,7 +31,6 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=Path("shots"))
     parser.add_argument("--readme", action="store_true")
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
     with served(options.runs.resolve()) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         if options.readme:
