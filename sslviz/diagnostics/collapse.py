@@ -1,194 +1,186 @@
-"""Has it collapsed?  The spectrum of the features, beside that of Gaussian noise of the same shape.
-
-Everything here is read from `Moments`, added up once: no singular value decomposition, and never all rows at a time.
-"""
+"""Has it collapsed, and how?  A verdict in words, from the spectrum and from whether the images fall into heaps."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
-from operator import add
+from functools import cached_property
 
 import numpy as np
 
-from sslviz.diagnostics.moments import grouped, noise_moments
+from sslviz.diagnostics.heaps import SAMPLE, SMALLEST_HEAP, heaps_beside_noise
+from sslviz.diagnostics.spectrum import effective_rank, spectrum
 from sslviz.features import Features
 from sslviz.scores import Score, jackknife_interval
 
-GROUPS = 10  # of rows, left out one at a time: enough for an interval, few enough to stay cheap
-FIRST_RANK, LAST_RANK = 6, 100  # where alpha-ReQ fits its line
-FEWEST_RANKS = 5  # for a line worth the name
 # Where the words begin.  Measured on planted spaces, see tests/diagnostics/test_collapse.py.
 LEAST_SPREAD = 0.02  # of the isotropic std: below, images share more than 99.96 % of their squared length
 LEAST_SHARE = 0.1  # of the directions that noise uses
 FEW_DIRECTIONS, MOST_VARIANCE = 3, 0.9  # few directions that hold most of the variance: what SimSiam without ...
 FEW_SHARE = 0.35  # ... its stop-gradient leaves, while a long tail keeps its rank at a quarter of that of noise
-
-
-def effective_rank(values: np.ndarray, *, eps: float = 0.0) -> float:
-    """Over how many directions do these sizes spread?  exp(entropy of values / sum + eps), in [0, len(values)].
-
-    With eps = 0 on singular values: Roy & Vetterli 2007.  With eps = 1e-7 on those of the uncentred features: RankMe
-    (arXiv 2210.02885).  0 if all values are 0.
-
-    Caveat: It counts directions, not information: noise of any kind has a high rank.
-    """
-    total = values.sum()
-    if total == 0:
-        return 0.0
-    p = values / total + eps
-    p = p[p > 0]
-    return float(np.exp(-(p * np.log(p)).sum()))
-
-
-def stable_rank(eigenvalues: np.ndarray) -> float:
-    """How many times the leading direction's variance is there in all?  sum / largest, in [0, d]; also called NESum.
-
-    Caveat: One dominant direction makes it 1, whatever the others hold.
-    """
-    return float(eigenvalues.sum() / eigenvalues[0]) if eigenvalues[0] > 0 else 0.0
-
-
-def participation_ratio(eigenvalues: np.ndarray) -> float:
-    """Over how many directions does the variance spread?  (sum)^2 / sum of squares, in [0, d].
-
-    Caveat: It follows the few largest directions and hardly sees a long tail of small ones.
-    """
-    return float(eigenvalues.sum() ** 2 / (eigenvalues**2).sum()) if eigenvalues[0] > 0 else 0.0
-
-
-def power_law(eigenvalues: np.ndarray) -> dict[str, float]:
-    """How fast does the spectrum decay?  `alpha` of eigenvalue ~ rank^-alpha, `r2`, and the ranks `first`, `last`.
-
-    alpha-ReQ (arXiv 2202.05808): least squares in log-log with weights 1 / rank, from rank 6 to 100, but not into the
-    lower half of the spectrum, which the number of rows bends down.  NaN where that leaves fewer than 5 ranks.
-
-    Caveat: It only means something where the line fits: look at its R^2 and at the spectrum.
-    """
-    last = min(LAST_RANK, int((eigenvalues > 0).sum()) // 2)
-    fit = {"alpha": np.nan, "r2": np.nan, "first": float(FIRST_RANK), "last": float(last)}
-    if last - FIRST_RANK + 1 < FEWEST_RANKS:
-        return fit
-    rank = np.arange(FIRST_RANK, last + 1)
-    x, y, weight = np.log(rank), np.log(eigenvalues[rank - 1]), 1 / rank / (1 / rank).sum()
-    x, y = x - weight @ x, y - weight @ y
-    covariance, spread, height = weight @ (x * y), weight @ x**2, weight @ y**2
-    r2 = float(covariance**2 / (spread * height)) if height > 0 else np.nan
-    return fit | {"alpha": float(-covariance / spread), "r2": r2}
+LEAST_GAP = (
+    5.0  # the next heap this many times as far as the farthest of one's own; ordinary classes reach 3, a curve 1.5
+)
+DEAD = 1e-3  # of the root mean square over dimensions: what varies less than this is a millionth of the variance
 
 
 @dataclass(frozen=True, eq=False)
-class Spectrum:
-    """How many directions are in use, and is that a collapse?
+class Collapse:
+    """Has it collapsed, and how?
 
-    `singular_values` (min(n, d),) are those of the uncentred features and `eigenvalues` those of their covariance,
-    descending; `noise_*` the same of Gaussian noise of the same n and d, scaled to the same sum of squares, so that
-    they can be drawn together.  `std` is the mean per-dimension standard deviation at row length one, `noise_std`
-    1 / sqrt(d).  `alpha_fit` is `power_law` of the eigenvalues.  `replicates` {score: (10,)} are the scores without
-    one tenth of the images at a time: of the same images and seed they leave out the same ones, and can be paired.
+    `n` images and `d` dimensions were looked at, and of `sample` images all distances.  `numbers` {name: value} are
+    the scores and what else the verdict needs: `held`, the share of the variance in 3 directions, and of the heaps how
+    many (`heaps`) and how far apart two images of one are, as a share of two of different ones (`within`).
+    `controls` {score: value} are what noise reads, `replicates` {score: (10,)} the scores without a tenth of the
+    images.  `projector_*` are the same of the projector, or None.
     """
 
     n: int
+    sample: int
     d: int
-    singular_values: np.ndarray
-    eigenvalues: np.ndarray
-    noise_singular_values: np.ndarray
-    noise_eigenvalues: np.ndarray
-    std: float
-    noise_std: float
-    alpha_fit: dict[str, float]
+    numbers: dict[str, float]
+    controls: dict[str, float]
     replicates: dict[str, np.ndarray]
-
-    def scores(self) -> dict[str, Score]:
-        """All numbers beside what noise reads; a ceiling, which a structured space is not expected to pass."""
-        values = _numbers(self.singular_values, self.eigenvalues, self.std)
-        noise = _numbers(self.noise_singular_values, self.noise_eigenvalues, self.noise_std)
-        scores = {}
-        for name, value in values.items():
-            if not np.isfinite(value):  # alpha, of a spectrum too short to fit
-                continue
-            low, high = jackknife_interval(value, self.replicates.get(name, np.empty(0)))
-            better = None if name == "alpha" else True
-            scores[name] = Score(value, low, high, {"noise": noise[name]}, better, control_is="ceiling")
-        return scores
-
-    @property
-    def directions(self) -> int:
-        """Of the d directions, how many are in use: the effective rank of the centred features, rounded."""
-        return round(effective_rank(np.sqrt(self.eigenvalues)))
+    projector_d: int | None = None
+    projector_numbers: dict[str, float] | None = None
+    projector_controls: dict[str, float] | None = None
+    projector_replicates: dict[str, np.ndarray] | None = None
 
     @property
     def verdict(self) -> str:
-        """In a word or two: healthy, dimensional collapse or complete collapse, judged against noise."""
-        return self._judged[0]
+        """In a word or two: healthy, complete, dimensional or cluster collapse, or projector-only collapse."""
+        if self.encoder_verdict == "healthy" and self.projector_verdict not in (None, "healthy"):
+            return "projector-only collapse"
+        return self.encoder_verdict
 
     @property
     def reasons(self) -> list[str]:
         """The sentences that led to the verdict, numbers included."""
-        return self._judged[1]
+        reasons = list(self._encoder[1])
+        if self._projector is not None:
+            verdict, said = self._projector
+            shows = "is healthy" if verdict == "healthy" else f"shows a {verdict}"
+            reasons.append(f"The projector {shows}: {' '.join(said)}")
+        return reasons
 
     @property
-    def _judged(self) -> tuple[str, list[str]]:
-        noise = effective_rank(np.sqrt(self.noise_eigenvalues))
-        used = effective_rank(np.sqrt(self.eigenvalues))
-        held = self.eigenvalues[:FEW_DIRECTIONS].sum() / (self.eigenvalues.sum() or 1.0)
-        spread = self.std / self.noise_std
-        varies = f"At length one, features vary {spread:.2g} times as much between images as random directions would."
-        uses = f"{self.directions} of {self.d} directions are in use; noise of the same shape would use {noise:.0f}."
-        holds = f"{held:.0%} of the variance lies in {FEW_DIRECTIONS} directions."
-        if spread < LEAST_SPREAD or not self.eigenvalues.any():
-            return "complete collapse", [varies]
-        if used < LEAST_SHARE * noise:
-            return "dimensional collapse", [uses]
-        if held >= MOST_VARIANCE and used < FEW_SHARE * noise:
-            return "dimensional collapse", [holds, uses]
-        return "healthy", [uses, varies]
+    def encoder_verdict(self) -> str:
+        """The verdict on the encoder alone."""
+        return self._encoder[0]
+
+    @property
+    def projector_verdict(self) -> str | None:
+        """The verdict on the projector alone, None without one."""
+        return None if self._projector is None else self._projector[0]
+
+    @cached_property
+    def _encoder(self) -> tuple[str, list[str]]:
+        return judge(self.d, self.numbers, self.controls)
+
+    @cached_property
+    def _projector(self) -> tuple[str, list[str]] | None:
+        if self.projector_d is None or self.projector_numbers is None or self.projector_controls is None:
+            return None
+        return judge(self.projector_d, self.projector_numbers, self.projector_controls)
+
+    def scores(self) -> dict[str, Score]:
+        """What the verdict was read from, beside what noise reads; the projector's scores begin with `projector_`."""
+        scores = _scores("", self.numbers, self.controls, self.replicates)
+        if self.projector_numbers and self.projector_controls and self.projector_replicates is not None:
+            scores |= _scores("projector_", self.projector_numbers, self.projector_controls, self.projector_replicates)
+        return scores
 
 
-def spectrum(features: Features, *, seed: int = 0) -> Spectrum:
-    """How many directions does it use, and has it collapsed?
+def collapse(features: Features, projector: Features | None = None, *, seed: int = 0) -> Collapse:
+    """Has it collapsed, and how?
 
-    Scores: `rankme` (arXiv 2210.02885; singular values of the uncentred features, eps 1e-7), `effective_rank` (Roy &
-    Vetterli 2007; the same entropy of the centred features, without eps), `stable_rank` and `participation_ratio` (of
-    the covariance), each in [0, min(n, d)]; `alpha` (alpha-ReQ, arXiv 2202.05808; see `power_law`) and `std`
-    (SimSiam, arXiv 2011.10566; in [0, 1 / sqrt(d)]).  Control: Gaussian noise of the same n and d, drawn with `seed`.
-    Intervals: delete-group jackknife over ten random groups of images, at this n (none below 20 images).  Ranks grow
-    with n: compare spaces at the same n.  Features may be a memory map; they are read once.  ValueError for fewer
-    than two rows.
+    The first of these that holds is the verdict: "complete collapse" (all images nearly alike), "cluster collapse"
+    (images fall into heaps far apart, and hardly differ within one), "dimensional collapse" (few directions in use),
+    "projector-only collapse" (none of these, but one in `projector`: the same images after the projector), "healthy".
+    Scores: `spread` in [0, 1], mean per-dimension std of rows at length one over 1 / sqrt(d) (SimSiam, arXiv
+    2011.10566); `directions`, the effective rank; `dead_dimensions` in [0, 1], the share of dimensions whose std is
+    below a thousandth of the root mean square over dimensions; `cluster_gap` >= 1, how many times farther the next
+    image is once an image's own heap is left, the median over (at most 1,000) images.  Controls: isotropic noise, and
+    for the gap noise with the same covariance.  Jackknife intervals.  ValueError for fewer than two rows, and for a
+    projector of other images.
 
-    Caveat: A high rank is necessary, not sufficient: noise has the highest of all, and ranks may only be compared
-    between encoders of the same width on the same images.
+    Caveat: Healthy says that nothing of this kind is wrong, not that the features are good: noise is healthy too, and
+    more than 50 heaps or fewer than 12 images are too many and too few to see heaps.
     """
+    if projector is not None and not np.array_equal(features.ids, projector.ids):
+        raise ValueError(
+            f"Encoder and projector are compared on the same images in the same order, but their ids differ "
+            f"({len(features)} and {len(projector)} rows); embed both from the same images."
+        )
+    of_encoder, of_projector = _measure(features, seed), None if projector is None else _measure(projector, seed)
+    return Collapse(len(features), min(len(features), SAMPLE), *of_encoder, *(of_projector or ()))
+
+
+def judge(d: int, numbers: dict[str, float], controls: dict[str, float]) -> tuple[str, list[str]]:
+    """Which words describe these numbers of a space of `d` dimensions?  The verdict, and the sentences that led to it.
+
+    Caveat: The thresholds are where planted spaces of every kind are told apart; a space near one may fall either way.
+    """
+    share = numbers["directions"] / controls["directions"] if controls["directions"] else 0.0
+    spread = f"{numbers['spread']:.2g}" if numbers["spread"] >= 1e-3 else "less than 0.001"
+    varies = f"At length one, features vary {spread} times as much between images as random directions would."
+    uses = f"{numbers['directions']:.0f} of {d} directions are in use; noise would use {controls['directions']:.0f}."
+    dead = [f"{numbers['dead_dimensions']:.0%} of the dimensions hardly vary."] * (numbers["dead_dimensions"] > 0)
+    if numbers["spread"] < LEAST_SPREAD or numbers["directions"] == 0:
+        return "complete collapse", [varies]
+    if numbers.get("cluster_gap", 1) >= LEAST_GAP:
+        fall = f"The images fall into about {numbers['heaps']:.0f} heaps: two of one heap differ by"
+        return "cluster collapse", [f"{fall} {numbers['within']:.1%} of what two of different heaps do.", uses]
+    if share < LEAST_SHARE:
+        return "dimensional collapse", [uses, *dead]
+    if numbers["held"] >= MOST_VARIANCE and share < FEW_SHARE:
+        holds = f"{numbers['held']:.0%} of the variance lies in {FEW_DIRECTIONS} directions."
+        return "dimensional collapse", [holds, uses, *dead]
+    return "healthy", [uses, varies, *dead]
+
+
+def _scores(
+    prefix: str, numbers: dict[str, float], controls: dict[str, float], replicates: dict[str, np.ndarray]
+) -> dict[str, Score]:
+    scores = {}
+    for name, control in controls.items():
+        low, high = jackknife_interval(numbers[name], replicates.get(name, np.empty(0)))
+        better, against = name in ("spread", "directions"), "noise"
+        if name == "cluster_gap":
+            against = "noise, same covariance"
+        scores[prefix + name] = Score(numbers[name], low, high, {against: control}, better, "ceiling")
+    return scores
+
+
+Measured = tuple[int, dict[str, float], dict[str, float], dict[str, np.ndarray]]
+
+
+def _measure(features: Features, seed: int) -> Measured:
+    """d, numbers, controls and replicates of one space."""
     n, d = features.x.shape
-    if n < 2:
-        raise ValueError(f"A spectrum needs at least 2 images to differ from each other; got {n}. Embed more images.")
-    rng = np.random.default_rng(seed)
-    groups = grouped(features.x, GROUPS if n >= 2 * GROUPS else 1, rng)
-    rests = [reduce(add, groups[:g] + groups[g + 1 :]) for g in range(len(groups))] if len(groups) > 1 else []
-    whole = reduce(add, groups)
-    raw, centred = whole.spectra
-    noise_raw, noise_centred = noise_moments(n, d, rng).spectra
-    replicates = [_numbers(*rest.spectra, rest.std) for rest in rests]
-    return Spectrum(
-        n=n,
-        d=d,
-        singular_values=raw,
-        eigenvalues=centred,
-        noise_singular_values=noise_raw * np.sqrt((raw**2).sum() / (noise_raw**2).sum() or 1.0),
-        noise_eigenvalues=noise_centred * (centred.sum() / noise_centred.sum() or 1.0),
-        std=whole.std,
-        noise_std=1 / np.sqrt(d),
-        alpha_fit=power_law(centred),
-        replicates={name: np.array([r[name] for r in replicates]) for name in replicates[0]} if replicates else {},
-    )
-
-
-def _numbers(singular_values: np.ndarray, eigenvalues: np.ndarray, std: float) -> dict[str, float]:
-    return {
-        "rankme": effective_rank(singular_values, eps=1e-7),
-        "effective_rank": effective_rank(np.sqrt(eigenvalues)),
-        "stable_rank": stable_rank(eigenvalues),
-        "participation_ratio": participation_ratio(eigenvalues),
-        "alpha": power_law(eigenvalues)["alpha"],
-        "std": std,
+    found = spectrum(features, seed=seed)
+    numbers = {
+        "spread": found.std / found.noise_std,
+        "directions": effective_rank(np.sqrt(found.eigenvalues)),
+        "dead_dimensions": _dead(found.dimension_std) if found.eigenvalues.any() else 1.0,
+        "held": float(found.eigenvalues[:FEW_DIRECTIONS].sum() / (found.eigenvalues.sum() or 1.0)),
     }
+    controls = {
+        "spread": np.sqrt((n - 1) / n),  # of n directions drawn at random: var 1 / d each, about their own mean
+        "directions": effective_rank(np.sqrt(found.noise_eigenvalues)),
+        "dead_dimensions": _dead(np.sqrt(np.random.default_rng(seed).chisquare(n - 1, d))),
+    }
+    replicates = {}
+    if found.replicates:
+        replicates = {
+            "spread": found.replicates["std"] / found.noise_std,
+            "directions": found.replicates["effective_rank"],
+        }
+    if n >= 2 * SMALLEST_HEAP:
+        found_heaps, control, replicates["cluster_gap"] = heaps_beside_noise(features.x, found.eigenvalues, seed)
+        numbers, controls = numbers | found_heaps, controls | {"cluster_gap": control}
+    return d, numbers, controls, replicates
+
+
+def _dead(std: np.ndarray) -> float:
+    """Share of the dimensions, given the std of each, that hardly vary."""
+    return float((std <= DEAD * np.sqrt((std**2).mean())).mean())

@@ -1,67 +1,85 @@
-"""Spectra: is what is drawn the spectrum, beside noise of the same shape?"""
+"""The verdict's figure: does a dot lie in the red exactly where the verdict says so?"""
 
 import numpy as np
 import pytest
 
-from sslviz.diagnostics import spectrum as diagnose
+from sslviz.diagnostics.collapse import collapse as diagnose
 from sslviz.features import Features
-from sslviz.figures import spectrum, theme
+from sslviz.figures import theme
+from sslviz.figures.collapse import collapse
+
+N, D = 300, 48
 
 
-def result(rank=16, n=400, d=16, scale=1.0, mean=0.0, seed=0):
-    x = np.random.default_rng(seed).standard_normal((n, d))
-    x[:, rank:] = 0
-    return diagnose(Features.from_array(scale * x + mean))
+def space(kind, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((N, D))
+    if kind == "complete":
+        x = rng.standard_normal(D) + 1e-4 * x
+    if kind == "dimensional":
+        x = 1e-2 * x + x[:, :1] * rng.standard_normal(D) + rng.standard_normal(D)
+    if kind == "cluster":
+        x = rng.standard_normal((8, D))[rng.integers(0, 8, N)] + 0.02 * x
+    return Features.from_array(x)
 
 
-def lines(fig):
-    return {t.name: t for t in fig.data if t.mode == "lines"}
+RESULTS = {kind: diagnose(space(kind)) for kind in ("healthy", "complete", "dimensional", "cluster")}
+BOTH = diagnose(space("healthy"), space("cluster"))
 
 
-def test_shares_are_of_all_that_the_features_hold():
-    one = result(mean=3.0)
-    line = lines(spectrum({"one": one}))["one"]
-    x = np.random.default_rng(0).standard_normal((400, 16)) + 3
-    assert line.y.sum() == pytest.approx(((x - x.mean(0)) ** 2).sum() / (x**2).sum(), rel=1e-5)
-    assert line.y[0] == pytest.approx(np.linalg.svd(x - x.mean(0))[1][0] ** 2 / (x**2).sum(), rel=1e-5)
-    assert list(line.x) == list(range(1, 17))
+def in_red(fig, name):
+    """The titles of the columns in whose red this mark lies."""
+    red = {s.xref: (s.x0, s.x1) for s in fig.layout.shapes if s.fillcolor.endswith("0.16)")}
+    title = {a.xref: a.text for a in fig.layout.annotations}
+    marks = [t for t in fig.data if t.name == name]
+    assert len(marks) == 3
+    return {title[t.xaxis] for t in marks if red[t.xaxis][0] <= t.x[0] <= red[t.xaxis][1]}
 
 
-def test_a_cliff_falls_to_the_floor_at_the_rank():
-    y = np.array(lines(spectrum({"low": result(rank=5)}))["low"].y)
-    assert (y[:5] > 0.1).all() and (y[5:] <= 1e-8).all() and y.min() == pytest.approx(1e-8 * y.max())
+@pytest.mark.parametrize("kind", RESULTS)
+def test_a_dot_lies_in_the_red_of_its_own_kind(kind):
+    fig = collapse(RESULTS)
+    assert RESULTS[kind].verdict.split()[0] == kind
+    hits = in_red(fig, f"{kind} encoder")
+    assert kind in hits if kind != "healthy" else not hits
+    assert hits <= {kind, "dimensional"}  # few heaps, and one point, have few directions too
 
 
-def test_a_complete_collapse_lies_below_a_healthy_space_and_counts_no_directions():
-    fig = spectrum({"healthy": result(), "collapsed": result(scale=1e-3, mean=1.0)})
-    assert lines(fig)["collapsed"].y[0] < 1e-4 * lines(fig)["healthy"].y[-1]
-    assert {t.legendgroup for t in fig.data if t.mode == "markers"} == {"healthy"}
+def test_the_projector_is_a_diamond_beside_the_encoders_dot():
+    fig = collapse({"run": BOTH})
+    assert not in_red(fig, "run encoder") and "cluster" in in_red(fig, "run projector")
+    marks = {t.name: t for t in fig.data}
+    assert marks["run projector"].marker.symbol == "diamond-open" and marks["run encoder"].marker.symbol == "circle"
+    assert marks["run projector"].y[0] > marks["run encoder"].y[0]
+    assert "projector-only collapse" in fig.layout.yaxis.ticktext[0] and "diamond" in fig.layout.meta["caption"]
+    assert "diamond" not in collapse(RESULTS).layout.meta["caption"]
 
 
-def test_noise_is_grey_and_drawn_once_for_each_shape():
-    same = spectrum({"a": result(), "b": result(rank=5)})
-    assert [t.name for t in same.data if t.line.color == theme.CONTROL] == ["noise (control)"]
-    noise = lines(same)["noise (control)"]
-    assert noise.y.sum() == pytest.approx(1) and noise.y[0] < 2 / 16
-    fig = spectrum({"a": result(), "b": result(d=8, rank=8), "c": result(n=300)})
-    assert sum(t.line.color == theme.CONTROL for t in fig.data) == 3
+def test_marks_are_the_scores_and_noise_is_grey():
+    fig = collapse(RESULTS)
+    for kind, result in RESULTS.items():
+        spread, directions, gap = (t for t in fig.data if t.name == f"{kind} encoder")
+        scores = result.scores()
+        assert spread.x[0] == pytest.approx(max(scores["spread"].value, 3e-4))
+        share = scores["directions"].value / scores["directions"].control
+        assert directions.x[0] == pytest.approx(share)
+        assert gap.x[0] + gap.error_x.array[0] == pytest.approx(scores["cluster_gap"].high)
+    controls = [t for t in fig.data if t.name == "noise (control)"]
+    assert len(controls) == 3 and {t.marker.color for t in controls} == {theme.CONTROL}
+    assert list(controls[1].x) == [1] * 4 and sum(bool(t.showlegend) for t in fig.data) == 1
 
 
-def test_dot_is_at_the_directions_in_use():
-    one = result(rank=5)
-    dot = next(t for t in spectrum({"one": one}).data if t.mode == "markers")
-    assert dot.x[0] == one.directions and dot.y[0] == lines(spectrum({"one": one}))["one"].y[one.directions - 1]
+def test_it_says_the_verdicts_and_the_number_of_images():
+    fig = collapse(RESULTS)
+    assert all(
+        result.verdict in label for result, label in zip(RESULTS.values(), fig.layout.yaxis.ticktext, strict=True)
+    )
+    assert fig.layout.meta["caption"].endswith("Measured on 300 images.")
+    assert all(reason in fig.layout.meta["alt"] for reason in RESULTS["cluster"].reasons)
 
 
-def test_alpha_is_marked_for_a_single_result_only():
-    wide = diagnose(Features.from_array(np.random.default_rng(0).standard_normal((300, 60)) / np.arange(1, 61)))
-    shape = spectrum(wide).layout.shapes[0]
-    assert (shape.x0, shape.x1) == (wide.alpha_fit["first"], wide.alpha_fit["last"])
-    assert not spectrum({"a": wide, "b": wide}).layout.shapes
-    assert not spectrum(result(rank=3)).layout.shapes  # too few ranks to fit
-
-
-def test_constant_features_are_drawn_too():
-    fig = spectrum(diagnose(Features.from_array(np.ones((30, 4)))))
-    assert np.isfinite(lines(fig)["this checkpoint"].y).all()
-    assert "complete collapse" in fig.layout.meta["alt"]
+def test_too_few_images_for_heaps_leave_that_column_empty():
+    few = diagnose(Features.from_array(np.random.default_rng(0).standard_normal((8, 4))))
+    fig = collapse(few)
+    assert len([t for t in fig.data if t.name == " encoder"]) == 2
+    assert "NaN" not in fig.to_json()
