@@ -39,12 +39,15 @@ class Score:
 
     @property
     def beats_control(self) -> bool | None:
-        """Whether the whole interval lies beyond the strongest control; None where the question has no meaning."""
+        """Whether the whole interval lies beyond the strongest control; None where that means nothing or is not known.
+
+        Without an interval it is not known: a value alone may lie beyond a control by luck.
+        """
         if self.control is None or self.higher_is_better is None or self.control_is == "ceiling":
             return None
-        low = self.value if self.low is None else self.low
-        high = self.value if self.high is None else self.high
-        return bool(low > self.control) if self.higher_is_better else bool(high < self.control)
+        if self.low is None or self.high is None:
+            return None
+        return bool(self.low > self.control) if self.higher_is_better else bool(self.high < self.control)
 
     def to_dict(self) -> dict[str, Any]:
         """The stable JSON form that `sslviz diagnose --json` writes; a number that is not finite becomes null."""
@@ -101,6 +104,15 @@ def jackknife_interval(value: float, replicates: np.ndarray) -> tuple[float, flo
     error = np.sqrt((g - 1) / g * ((replicates - replicates.mean()) ** 2).sum())
     reach = float(stdtrit(g - 1, 0.975) * error)
     return value - reach, value + reach
+
+
+def delete_groups(n: int, groups: int = 10, seed: int = 0) -> np.ndarray:
+    """Which images are left out together in a jackknife?  Group numbers (n,), the same for every space of n images.
+
+    At random: rows lie in the order of their class often enough that every tenth would not do.  A single group, so
+    that there is nothing to leave out, for fewer than two rows a group.
+    """
+    return np.random.default_rng(seed).permutation(n) % (groups if n >= 2 * groups else 1)
 
 
 def balanced_mean(values: np.ndarray, groups: np.ndarray) -> float:

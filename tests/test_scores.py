@@ -26,9 +26,9 @@ class TestScore:
     def test_beats_its_control_only_with_the_whole_interval(self, low, high, better, beats):
         assert Score((low + high) / 2, low, high, {"chance": 0.4}, better).beats_control is beats
 
-    def test_without_an_interval_the_value_itself_is_compared(self):
-        assert Score(0.5, controls={"chance": 0.4}).beats_control is True
-        assert Score(0.4, controls={"chance": 0.4}).beats_control is False
+    def test_without_an_interval_nothing_is_claimed(self):
+        assert Score(0.5, controls={"chance": 0.4}).beats_control is None
+        assert Score(0.3, controls={"chance": 0.4}).beats_control is None
 
     @pytest.mark.parametrize(
         "score",

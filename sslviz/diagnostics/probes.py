@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from sslviz.features import Features
 from sslviz.scores import Score, balanced_mean, bootstrap_balanced_mean, percentile_interval
 
 PENALTIES = (1e-3, 1e-2, 1e-1)  # scikit-learn's C, for standardised features
+FEWEST_IN_CLASS = 10  # scored images in the smallest class, for an interval
 
 Controls = Mapping[str, Features | tuple[Features, Features | None]]
 # (fit features, their classes as codes, features to read) -> predicted codes, and what was chosen on the way
@@ -62,15 +63,31 @@ class Probe:
         c = len(self.classes)
         return np.bincount(self.truth * c + self.predicted, minlength=c * c).reshape(c, c)
 
+    def per_image(self) -> dict[str, np.ndarray]:
+        """The quantity whose class-balanced mean is the score, for each image: {score: (n,)}."""
+        return {"accuracy": self.correct.astype(float)}
+
+    def groups(self) -> np.ndarray:
+        """Which class each image counts for: (n,)."""
+        return self.truth
+
     def scores(self) -> dict[str, Score]:
-        """`accuracy`, class-balanced, with its bootstrap interval over images, beside chance and other controls."""
-        value = self.accuracy
-        low, high = percentile_interval(bootstrap_balanced_mean(self.correct, self.truth, seed=self.seed))
-        if (
-            value == 1
-        ):  # no resample holds an error where there is none to draw; 3 / n of a class may hide (rule of three)
-            counts = np.bincount(self.truth)
-            low = float(np.maximum(0, 1 - 3 / counts[counts > 0]).mean())
+        """`accuracy`, class-balanced, with its bootstrap interval over images, beside chance and other controls.
+
+        No interval, and so no claim, where a class has fewer than ten scored images: within so few the bootstrap sees
+        too little of what chance can do.
+        """
+        return self._scores
+
+    @cached_property
+    def _scores(self) -> dict[str, Score]:
+        value, low, high = self.accuracy, None, None
+        counts = np.bincount(self.truth)
+        counts = counts[counts > 0]
+        if counts.min() >= FEWEST_IN_CLASS:
+            low, high = percentile_interval(bootstrap_balanced_mean(self.correct, self.truth, seed=self.seed))
+            if value == 1:  # no resample holds an error where there is none to draw; ...
+                low = float(np.maximum(0, 1 - 3 / counts).mean())  # ... 3 / n of a class may hide (rule of three)
         controls = {"chance": self.chance}
         controls |= {name: balanced_mean(correct, self.truth) for name, correct in self.controls.items()}
         return {"accuracy": Score(value, low, high, controls)}
@@ -93,8 +110,9 @@ def knn_probe(
     2104.14294).  Without `fit`, a stratified half of `features` (by `seed`) votes on the other half.  `controls`
     {name: Features, or (Features, fit Features)} of the same images are read in the same way.  `graph` is
     `neighbors(features, k, among=fit)` where that was computed before.  Score: `accuracy` in [0, 1], class-balanced;
-    interval over the scored images, for this probe as fitted.  ValueError for a missing or incomplete column, a
-    single class, a class the fit never saw, an image both fitted on and scored, fewer than `k` images to vote.
+    interval over the scored images, for this probe as fitted, if every class has ten of them.  ValueError for a missing
+    or incomplete column, a single class, a class the fit never saw, an image both fitted on and scored, fewer than `k`
+    images to vote.
 
     Caveat: It asks whether a class lies together, not whether it can be told apart: what varies more than the class
     hides it.

@@ -12,6 +12,7 @@ from sslviz.diagnostics.labels import probe_labels, stratified_half
 from sslviz.diagnostics.neighbors import neighbors
 from sslviz.diagnostics.probes import knn_probe, linear_probe
 from sslviz.features import Features
+from sslviz.scores import balanced_mean
 
 PROBES = [knn_probe, linear_probe]
 
@@ -94,10 +95,32 @@ class TestPlanted:
             alarms += bool(probe(features, seed=seed).scores()["accuracy"].beats_control)
         assert alarms <= 5
 
+    @pytest.mark.parametrize(("classes", "images"), [(50, 2), (50, 20), (2, 20)])
+    def test_few_images_of_a_class_claim_nothing_or_alarm_in_at_most_5_of_100_seeds(self, classes, images):
+        scores = []
+        for seed in range(100):
+            x = np.random.default_rng(seed).normal(size=(classes * images, 8))
+            features = Features.from_array(x, table={"label": np.arange(len(x)) % classes})
+            scores.append(knn_probe(features, k=5, seed=seed).scores()["accuracy"])
+        assert sum(bool(score.beats_control) for score in scores) <= 5
+        assert {score.low is None for score in scores} == {images < 20}  # half of them are scored
+
+    def test_one_small_class_takes_the_interval(self):
+        features = blobs(shift=30.0)
+        few = (features.column("label") != "a") | (np.cumsum(features.column("label") == "a") <= 18)  # 9 of them scored
+        score = linear_probe(features.rows(few)).scores()["accuracy"]
+        assert score.value == 1 and score.low is None and score.high is None and score.beats_control is None
+
     def test_rare_classes_are_not_given_up_for_the_common_one(self):
         features = blobs(2000, classes=2, shift=1.5)
         keep = (features.column("label") == "a") | (np.arange(2000) % 20 == 1)  # one b to ten a
         assert linear_probe(features.rows(keep)).accuracy > 0.75
+
+
+def test_per_image_and_groups_give_the_score_again():
+    probe = knn_probe(blobs(shift=1.0))
+    assert balanced_mean(probe.per_image()["accuracy"], probe.groups()) == probe.scores()["accuracy"].value
+    assert probe.scores() is probe.scores()  # resampled once
 
 
 class TestControls:
