@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from threading import Lock
 from typing import Literal
 
 import numpy as np
 
+from sslviz.diagnostics.search import search
 from sslviz.features import Features
 
 Metric = Literal["cosine", "euclidean"]
+
+AT_LEAST = 30  # neighbours are found where there are so many, so that whoever asks next does not search again
+MOST_GRAPHS, MOST_BYTES = 16, 2**28  # that are kept, the last used ones
+
+_graphs: OrderedDict[tuple[str, str, str], Neighbors] = OrderedDict()
+_lock = Lock()  # held while searching too: of two threads that ask the same, the second waits and finds it done
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +59,13 @@ class Neighbors:
 
 
 def neighbors(features: Features, k: int, *, metric: Metric = "cosine", among: Features | None = None) -> Neighbors:
-    """Which images lie nearest to each image?  Exact, by blocks of one matrix product each.
+    """Which images lie nearest to each image?  Exact, by blocks of one matrix product each, and only once.
 
     Searches among the other rows of `features`, or among all rows of `among`.  Equal distances come in the order of
     the rows.  Under cosine a row of zeros, which has no direction, counts as 0.5 from every other.  n x m products in
-    float32, on the GPU if there is one; memory for a block of them only.  ValueError if there are fewer than `k` rows
-    to find.
+    float32, on the GPU if there is one; memory for a block of them only.  The last graphs made are kept in memory by
+    the features' digests, and everyone who asks shares them; their arrays are read-only.  ValueError if there are
+    fewer than `k` rows to find.
 
     Caveat: Nearest is not near: every image has k neighbours, however far away they are.
     """
@@ -69,9 +81,29 @@ def neighbors(features: Features, k: int, *, metric: Metric = "cosine", among: F
             f"Neighbours need features of one width, but these have {features.x.shape[1]} dimensions and those "
             f"searched among {bank.x.shape[1]}; embed both with the same checkpoint."
         )
-    rows, where = (directions(f.x) if metric == "cosine" else f.x for f in (features, bank))
-    indices, squared = _search(rows, where, k, exclude_self=among is None)
-    distances = squared / 2 if metric == "cosine" else np.sqrt(squared)  # |a - b|^2 = 2 (1 - cos) between unit vectors
+    key = (features.digest, "" if among is None else among.digest, metric)
+    with _lock:
+        graph = _graphs.pop(key, None)
+        if graph is None or graph.k < k:
+            graph = _graph(features, among, min(found, max(k, AT_LEAST)), metric)
+        _graphs[key] = graph
+        while len(_graphs) > MOST_GRAPHS or sum(8 * g.indices.size for g in _graphs.values()) > MOST_BYTES:
+            _graphs.popitem(last=False)
+    return graph.nearest(k)
+
+
+def _graph(features: Features, among: Features | None, k: int, metric: Metric) -> Neighbors:
+    bank = features if among is None else among
+    if metric == "cosine":
+        unit, rows, where = 1.0, directions(features.x), directions(bank.x)
+    else:
+        unit = power_of_two(bank.x)  # so that squares neither overflow nor vanish
+        rows, where = features.x / unit, bank.x / unit
+    indices, squared = search(rows, where, k, exclude_self=among is None)
+    # |a - b|^2 = 2 (1 - cos) between unit vectors
+    distances = squared / 2 if metric == "cosine" else np.sqrt(squared) * np.float32(unit)
+    for array in (indices, distances):
+        array.flags.writeable = False
     duplicates = len(bank) - len({hash(row.tobytes()) for row in bank.x})
     return Neighbors(indices, distances, features.ids, bank.ids, metric, duplicates)
 
@@ -81,6 +113,7 @@ def directions(x: np.ndarray) -> np.ndarray:
 
     Caveat: Between rows of length one, Euclidean order is cosine order; what their lengths said is gone.
     """
+    x = x / power_of_two(x)
     norms = np.linalg.norm(x, axis=1, keepdims=True)
     return x / np.where(norms == 0, 1, norms)
 
@@ -106,46 +139,51 @@ def neighbor_ranks(x: np.ndarray, members: np.ndarray) -> np.ndarray:
     """
     x = np.asarray(x, dtype=np.float64)
     x = x - x.mean(axis=0)  # the formula below loses the digits that a common offset takes
+    x /= power_of_two(x)
     half_norms = (x**2).sum(axis=1) / 2
     ranks = np.empty(members.shape, dtype=np.int64)
-    step = max(1, 2**22 // len(x))
-    for start in range(0, len(x), step):
-        rows = np.arange(start, min(start + step, len(x)))
-        farness = half_norms - x[rows] @ x.T  # half the squared distance, less what the whole row shares
-        limits = np.take_along_axis(farness, members[rows], axis=1)
-        farness[np.arange(len(rows)), rows] = np.inf
-        farness.sort(axis=1)
-        for row, ordered, limit in zip(rows, farness, limits, strict=True):
-            ranks[row] = np.searchsorted(ordered, limit) + 1
+
+    def rank(block: tuple[np.ndarray, np.ndarray]) -> None:
+        rows, farness = block
+        ranks[rows] = _places(farness, np.take_along_axis(farness, members[rows], axis=1), rows)
+
+    with ThreadPoolExecutor() as pool:
+        for blocks in _farness(x, half_norms):
+            list(pool.map(rank, blocks))  # sorting releases the interpreter's lock
     return ranks
 
 
-def _search(queries: np.ndarray, bank: np.ndarray, k: int, *, exclude_self: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers and squared Euclidean distances of the k nearest, (n, k) each.
+def _farness(x: np.ndarray, half_norms: np.ndarray) -> Iterator[list[tuple[np.ndarray, np.ndarray]]]:
+    """Half the squared distances from some rows to all, less what the whole row shares; in parts, to share out."""
+    step = max(1, 2**22 // len(x))
+    for start in range(0, len(x), step):
+        rows = np.arange(start, min(start + step, len(x)))
+        farness = x[rows] @ x.T
+        np.subtract(half_norms, farness, out=farness)
+        parts = max(1, len(rows) // 16)
+        yield list(zip(np.array_split(rows, parts), np.array_split(farness, parts), strict=True))
 
-    Everything is centred first: between rows that share nearly all of their length (a collapsed encoder), differences
-    of 1e-7 in the cosine are all there is, and float32 keeps them only once the common part is gone.
+
+def _places(farness: np.ndarray, limits: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """1 + how many of each row of `farness` (r, n) lie below each of its `limits` (r, k), leaving out column `own`.
+
+    Sorted in float32, which takes half the time; where that cannot tell a limit from another value, counted in float64.
     """
-    import torch
+    farness[np.arange(len(own)), own] = np.inf
+    ordered, coarse = farness.astype(np.float32), limits.astype(np.float32)
+    ordered.sort(axis=1)
+    places = np.empty(limits.shape, dtype=np.int64)
+    for i, row in enumerate(ordered):
+        below = np.searchsorted(row, coarse[i])
+        places[i] = below + 1
+        for j in np.flatnonzero(row[np.minimum(below + 1, len(row) - 1)] == coarse[i]):
+            places[i, j] = 1 + np.count_nonzero(farness[i] < limits[i, j])
+    return places
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    center = bank.mean(axis=0, dtype=np.float64).astype(np.float32)
-    points = torch.from_numpy(bank - center).to(device)
-    asked = points if exclude_self else torch.from_numpy(queries - center).to(device)
-    half_norms = points.square().sum(1) / 2  # (m,)
-    step = max(1, 2**23 // len(points)) if device == "cpu" else max(1, 2**28 // len(points))
-    found, squared = [], []
-    for start in range(0, len(asked), step):
-        block = asked[start : start + step]
-        nearness = torch.addmm(half_norms, block, points.T, beta=-1)  # a.b - |b|^2 / 2 orders as -|a - b|^2 does
-        if exclude_self:
-            nearness.diagonal(start).fill_(-torch.inf)
-        value, index = nearness.topk(k)
-        index, order = index.sort(dim=1)
-        value, stable = value.gather(1, order).sort(dim=1, descending=True, stable=True)
-        lengths = block.square().sum(1, keepdim=True)
-        distance = lengths - 2 * value
-        # A difference below what float32 resolves is none: a repeated row is at distance 0.
-        squared.append(distance.where(distance > 4e-7 * lengths, 0.0).cpu().numpy())
-        found.append(index.gather(1, stable).to(torch.int32).cpu().numpy())
-    return np.concatenate(found), np.concatenate(squared)
+
+def power_of_two(x: np.ndarray) -> float:
+    """By what can `x` be divided without a rounding error so that its largest entry is about 1?  1 for zeros.
+
+    Caveat: What lies more than 38 powers of ten below the largest entry still vanishes in float32.
+    """
+    return float(2.0 ** (np.frexp(max(x.max(), -x.min(), 0.0))[1] - 1))
