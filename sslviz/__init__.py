@@ -8,7 +8,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-# Where each public name lives.  Loaded on first use (PEP 562), so that `import sslviz` costs nothing.
+# Where each public name lives.  Loaded on first use (PEP 562), so that `import sslviz` costs nothing.  The diagnostics
+# are not listed: those of the catalog are public by being there.
 _HOME = {
     "Images": "images", "digits": "images", "folder": "images", "named": "images",
     "shapes": "worlds", "counterfactual": "worlds", "load_images": "specs",
@@ -17,22 +18,31 @@ _HOME = {
     "Run": "runs", "Checkpoint": "runs", "open_runs": "runs",
     "Features": "features", "embed": "embed", "raw_pixels": "embed",
     "Score": "scores",
-    "spectrum": "diagnostics", "neighbors": "diagnostics", "knn_probe": "diagnostics", "linear_probe": "diagnostics",
-    "projection": "diagnostics",
+    "neighbors": "diagnostics.neighbors",
     "CATALOG": "catalog", "draw": "catalog", "diagnose": "diagnose", "demo": "demo",
 }  # fmt: skip
 
-__all__ = sorted(_HOME)
 __version__ = "0.1.0"
+
+
+def _diagnostics() -> dict[str, Any]:
+    from sslviz.catalog import CATALOG
+
+    return {one.name: one.compute for one in CATALOG}
 
 
 class _Package(ModuleType):
     """Loads public names when they are asked for."""
 
     def __getattr__(self, name: str) -> Any:
-        if name not in _HOME:
+        if name == "__all__":
+            value: Any = sorted([*_HOME, *_diagnostics()])
+        elif name in _HOME:
+            value = getattr(import_module(f"sslviz.{_HOME[name]}"), name)
+        elif name.startswith("_") or name not in _diagnostics():
             raise AttributeError(f"module 'sslviz' has no attribute {name!r}")
-        value = getattr(import_module(f"sslviz.{_HOME[name]}"), name)
+        else:
+            value = _diagnostics()[name]
         setattr(self, name, value)
         return value
 
@@ -43,7 +53,7 @@ class _Package(ModuleType):
         super().__setattr__(name, value)
 
     def __dir__(self) -> list[str]:
-        return __all__
+        return self.__all__
 
 
 sys.modules[__name__].__class__ = _Package

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-from sslviz import diagnostics, figures
+from sslviz.diagnostics.collapse import Collapse, collapse
+from sslviz.diagnostics.probes import Probe, knn_probe, linear_probe
+from sslviz.diagnostics.projection import Projection, projection
+from sslviz.diagnostics.spectrum import Spectrum, spectrum
+from sslviz.figures.collapse import collapse as draw_collapse
+from sslviz.figures.probes import probe as draw_probe
+from sslviz.figures.projection import projection as draw_projection
+from sslviz.figures.spectrum import spectrum as draw_spectrum
+
+MAP_POINTS = 10_000  # a UMAP of more takes minutes on two cores
 
 
 @dataclass(frozen=True)
 class Entry:
     """One diagnostic: the question it answers, how it is computed, the result it gives and the figure that shows it.
 
-    `compute(features)` gives a `kind`; where `per_label` is set it is asked once for each column of the table, as
-    `compute(features, label, fit=..., controls=...)`.
+    It is asked once `per` checkpoint, or once for each label of the table, or once for each pair of checkpoints.
+    `inputs` names what of the `Evidence` it is given, in order (then the label, if it is asked per label), and
+    `options` what it is given by name.  `control` says in a word or two what its numbers stand beside.  `page` is the
+    page of the app that shows it.  Of more than `most` images a sample is taken, the same for every checkpoint.
     """
 
     name: str
@@ -24,7 +35,12 @@ class Entry:
     compute: Callable[..., Any]
     kind: type
     figure: Callable[..., go.Figure]
-    per_label: bool = False
+    control: str
+    page: str
+    per: Literal["checkpoint", "label", "pair"] = "checkpoint"
+    inputs: tuple[str, ...] = ("features",)
+    options: tuple[str, ...] = ()
+    most: int | None = None
 
     @property
     def caveat(self) -> str:
@@ -35,20 +51,27 @@ class Entry:
 
 CATALOG: tuple[Entry, ...] = (
     Entry(
+        "collapse", "Has it collapsed, and how?",
+        collapse, Collapse, draw_collapse, "noise of the same n and d", "collapse", options=("projector",),
+    ),
+    Entry(
         "spectrum", "How many directions does it use?",
-        diagnostics.spectrum, diagnostics.Spectrum, figures.spectrum,
+        spectrum, Spectrum, draw_spectrum, "Gaussian noise of the same n and d", "collapse",
     ),
     Entry(
         "knn_probe", "Are an image's neighbours of its own kind?",
-        diagnostics.knn_probe, diagnostics.Probe, figures.probe, per_label=True,
+        knn_probe, Probe, draw_probe, "chance, raw pixels, the encoder untrained", "probes",
+        per="label", options=("fit", "controls"),
     ),
     Entry(
         "linear_probe", "What can a linear readout decode?",
-        diagnostics.linear_probe, diagnostics.Probe, figures.probe, per_label=True,
+        linear_probe, Probe, draw_probe, "chance, raw pixels, the encoder untrained", "probes",
+        per="label", options=("fit", "controls"),
     ),
     Entry(
         "projection", "What is near what?",
-        diagnostics.projection, diagnostics.Projection, figures.projection,
+        projection, Projection, draw_projection,
+        "PCA, chance, and the map of noise with the same covariance", "map", most=MAP_POINTS,
     ),
 )  # fmt: skip
 
@@ -59,6 +82,12 @@ def entry(name: str) -> Entry:
         if one.name == name:
             return one
     raise ValueError(f"There is no diagnostic {name!r}; there are: {', '.join(e.name for e in CATALOG)}.")
+
+
+def readme_table() -> str:
+    """The README's table of what can be answered; `python tests/test_docs.py` writes it there."""
+    rows = [f"| {one.question} | `{one.name}` | {one.control} |" for one in CATALOG]
+    return "\n".join(["| question | name | control beside it |", "|---|---|---|", *rows])
 
 
 def draw(results: Any, **options: Any) -> go.Figure:

@@ -153,6 +153,8 @@ class Diagnose:
     """Diagnostics, with commas between, e.g. spectrum,linear_probe."""
     label: str | None = None
     """The column to probe; without it, every column that can be."""
+    every: bool = False
+    """All checkpoints of each run, not only the last: how the scores went through training."""
     json: Path | None = None
     """Also write the scores to this file."""
 
@@ -168,8 +170,10 @@ class Diagnose:
         images, fit = scored_and_fit(load_images(self.images))
         fit = load_images(self.fit) if self.fit else fit
         only = [name.strip() for name in self.only.split(",")] if self.only else None
-        results = diagnose(runs, images, fit=fit, only=only, label=self.label)
-        _print_scores(results)
+        results = diagnose(runs, images, fit=fit, only=only, label=self.label, every=self.every)
+        if self.every:
+            _print_through_training(results)
+        _print_scores({run.name: results[run.name] for run in runs})
         if self.json:
             with atomic_write(self.json) as file:
                 file.write(json.dumps(_as_json(results), indent=1).encode())
@@ -268,6 +272,30 @@ def _print_scores(results: dict[str, dict[str, Any]]) -> None:
     for name, of_run in results.items():
         console.print(sentence(name, of_run), highlight=False, markup=False)
     console.print("\n✓ the whole interval beats the strongest control   ✗ it does not", style="dim", highlight=False)
+
+
+def _print_through_training(results: dict[str, dict[str, Any]]) -> None:
+    """A table for each run: a score in each row, a checkpoint in each column."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    for name in (name for name in results if " @ " not in name):
+        steps = {key.rpartition(" @ ")[2]: r for key, r in results.items() if key.startswith(f"{name} @ ")}
+        steps["last"] = results[name]
+        title = f"{escape(name)} through training, by step"
+        table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+        table.add_column("score", no_wrap=True)
+        for step in steps:
+            table.add_column(step, justify="right")
+        for diagnostic in dict.fromkeys(key for of_step in steps.values() for key in of_step):
+            scores = {step: of_step[diagnostic].scores() for step, of_step in steps.items() if diagnostic in of_step}
+            for score in dict.fromkeys(key for of_step in scores.values() for key in of_step):
+                values = [str(scores[s][score]).partition(" ")[0] if score in scores.get(s, {}) else "" for s in steps]
+                table.add_row(f"{diagnostic} {score}", *values)
+        console.print(table)
+        console.print()
 
 
 def _as_json(results: dict[str, dict[str, Any]]) -> dict[str, Any]:

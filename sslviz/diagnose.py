@@ -1,35 +1,18 @@
-"""What is to be said of these checkpoints?  Embeds, adds the controls, computes all that the catalog holds, stores it."""
+"""What is to be said of these checkpoints?  Computes all that the catalog holds, beside its controls, and stores it."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from sslviz.catalog import CATALOG, Entry, entry
-from sslviz.diagnostics import Spectrum, probe_labels
-from sslviz.features import Features
+from sslviz.diagnostics.collapse import Collapse
+from sslviz.diagnostics.labels import probe_labels
+from sslviz.diagnostics.spectrum import Spectrum
+from sslviz.evidence import Evidence, gather, note, sample_rows
 from sslviz.images import Images
 from sslviz.runs import Checkpoint, Run
-
-MAP_POINTS = 10_000  # points a map shows; more are sampled, the same ones for every checkpoint
-UNTRAINED = "untrained"
-PIXELS = "pixels"
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """All that diagnostics of one checkpoint need: its features, those to fit probes on, and those of its controls.
-
-    `fit` is None where a stratified half of `features` is fitted on.  `controls` are {name: (features, fit)}.
-    """
-
-    features: Features
-    fit: Features | None
-    controls: dict[str, tuple[Features, Features | None]]
 
 
 def scored_and_fit(images: Images) -> tuple[Images, Images | None]:
@@ -53,14 +36,17 @@ def diagnose(
     fit: Images | None = None,
     only: Sequence[str] | None = None,
     label: str | None = None,
+    every: bool = False,
     progress: bool = True,
 ) -> dict[str, dict[str, Any]]:
-    """What is to be said of these runs' last checkpoints on these images?
+    """What is to be said of these runs' checkpoints on these images?
 
-    Returns {run: {diagnostic: Result}}.  Probes are asked for `label`, or else for every column that can be probed;
-    they are fitted on `fit`, or else on a stratified half of `images`.  A probe of another column than the table's
-    `label` is called "linear_probe:column".  Features, thumbnails and results are stored in the run folders, and read
-    from there the next time.  ValueError for an unknown diagnostic or column."""
+    Returns {run: {diagnostic: Result}} of their last checkpoints; with `every`, of all of them, first step first, those
+    before the last as "run @ step".  Probes are asked for `label`, or else for every column that can be probed; they
+    are fitted on `fit`, or else on a stratified half of `images`.  A diagnostic of another column than the table's
+    `label` is called "linear_probe:column"; one of a pair is called "similarity:run", by the first run, which each
+    other is compared with.  Features, thumbnails and results are stored in the run folders, and read from there the
+    next time.  ValueError for an unknown diagnostic or column."""
     from sslviz.progress import progress_bar
 
     runs = [runs] if isinstance(runs, Run) else list(runs)
@@ -73,22 +59,31 @@ def diagnose(
     if label is not None and label not in images.table:
         have = ", ".join(map(str, images.table.columns)) or "none"
         raise ValueError(f"The table has no column {label!r}; its columns are: {have}.")
-    asked = [(e, column) for e in entries for column in (labels if e.per_label else [None])]
+    asked = [(e, c) for e in entries if e.per != "pair" for c in (labels if e.per == "label" else [None])]
+    pairs = [e for e in entries if e.per == "pair"]
     results: dict[str, dict[str, Any]] = {}
     problems: list[str] = []
-    with progress_bar("diagnosing", len(runs) * (len(asked) + 1), "steps", shown=progress) as advance:
-        for run in runs:
-            advance(0, note=f"{run.name}: embedding")
-            evidence = gather(run, run.last, images, fit)
+    who = list(_checkpoints(runs, every))
+    first: tuple[str, Evidence] | None = None
+    with progress_bar("diagnosing", len(who) * (1 + len(asked) + len(pairs)), "steps", shown=progress) as advance:
+        for name, run, checkpoint in who:
+            advance(0, note=f"{name}: embedding")
+            evidence = gather(run, checkpoint, images, fit)
             advance(1)
-            results[run.name] = {}
-            for one, column in asked:
-                advance(0, note=f"{run.name}: {one.name} {column or ''}")
+            results[name] = {}
+            steps = [(e, c, called(e, c), None) for e, c in asked]
+            steps += [(e, None, called(e, first[0]), first[1]) for e in pairs if first]
+            for one, column, title, other in steps:
+                advance(0, note=f"{name}: {title}")
                 try:
-                    results[run.name][called(one, column)] = compute(run, one, evidence, column)
+                    results[name][title] = compute(run, one, evidence, column, other=other)
                 except ValueError as error:  # one diagnostic that cannot be had must not cost the others
-                    problems.append(f"{run.name}: no {called(one, column)}: {error}")
+                    problems.append(f"{name}: no {title}: {error}")
                 advance(1)
+            first = first or (name, evidence)
+            if results[name]:
+                note(run, images, fit)
+        advance(0 if len(who) == 0 else len(pairs))  # the first is compared with nothing
     if problems and not any(results.values()):
         raise ValueError(problems[0])
     for problem in problems:
@@ -96,54 +91,24 @@ def diagnose(
     return results
 
 
-def called(one: Entry, column: str | None) -> str:
-    """How a diagnostic of a column is called in results and JSON."""
-    return one.name if column in (None, "label") else f"{one.name}:{column}"
+def _checkpoints(runs: Sequence[Run], every: bool) -> Iterator[tuple[str, Run, Checkpoint]]:
+    for run in runs:
+        for checkpoint in run.checkpoints[:-1] if every else ():
+            yield f"{run.name} @ {checkpoint.step}", run, checkpoint
+        yield run.name, run, run.last
 
 
-def gather(run: Run, checkpoint: Checkpoint, images: Images, fit: Images | None) -> Evidence:
-    """Embeds (or reads) a checkpoint's features and its controls', and keeps what the app needs to find them again."""
-    from sslviz.embed import raw_pixels, stored_embed
-
-    def both(key: Checkpoint) -> tuple[Features, Features | None]:
-        return (
-            stored_embed(run, key, images, progress=False),
-            stored_embed(run, key, fit, progress=False) if fit else None,
-        )
-
-    for part in [images, fit] if fit else [images]:
-        stem = run.features_stem(PIXELS, part.digest)
-        if not stem.with_name(stem.name + ".json").exists():
-            raw_pixels(part).save(stem)
-    run.save_thumbnails(images)
-    both(checkpoint), both(checkpoint.untrained())
-    said = {"spec": images.spec, "fit": fit.digest if fit else None, "fit_spec": fit.spec if fit else None}
-    known = {**run.info.get("diagnosed", {}), images.digest: said}
-    if known != run.info.get("diagnosed"):
-        run.update(diagnosed=known)
-    return stored_evidence(run, checkpoint, images.digest)
+def called(one: Entry, of: str | None) -> str:
+    """How a diagnostic of a column, or of a pair with another run, is called in results and JSON."""
+    return one.name if of in (None, "label") else f"{one.name}:{of}"
 
 
-def stored_evidence(run: Run, checkpoint: Checkpoint, digest: str) -> Evidence:
-    """What `gather` stored for the images with this digest; ValueError, saying how to make it, if it did not."""
-    if digest not in run.info.get("diagnosed", {}):
-        raise ValueError(
-            f"{run.name} was not diagnosed on these images; run `sslviz diagnose {run.path} --images ...`."
-        )
-    fit_digest = run.info["diagnosed"][digest]["fit"]
-
-    def both(key: str) -> tuple[Features, Features | None]:
-        fit = Features.load(run.features_stem(key, fit_digest)) if fit_digest else None
-        return Features.load(run.features_stem(key, digest)), fit
-
-    features, fit = both(checkpoint.key)
-    controls = {PIXELS: both(PIXELS), UNTRAINED: both(checkpoint.untrained().key)}
-    return Evidence(features, fit, controls)
-
-
-def compute(run: Run, one: Entry, evidence: Evidence, column: str | None = None) -> Any:
-    """One diagnostic of one checkpoint: read from the run folder, or computed and stored there."""
-    return run.result(result_key(one, evidence, column), one.kind, lambda: _compute(one, evidence, column))
+def compute(
+    run: Run, one: Entry, evidence: Evidence, column: str | None = None, *, other: Evidence | None = None
+) -> Any:
+    """One diagnostic of one checkpoint (beside another): read from the run folder, or computed and stored there."""
+    key = result_key(one, evidence, column, other=other)
+    return run.result(key, one.kind, lambda: ask(one, evidence, column, other=other))
 
 
 def is_stored(run: Run, one: Entry, evidence: Evidence, column: str | None = None) -> bool:
@@ -151,34 +116,41 @@ def is_stored(run: Run, one: Entry, evidence: Evidence, column: str | None = Non
     return run.result_path(result_key(one, evidence, column)).exists()
 
 
-def result_key(one: Entry, evidence: Evidence, column: str | None) -> dict[str, Any]:
+def result_key(one: Entry, evidence: Evidence, column: str | None, *, other: Evidence | None = None) -> dict[str, Any]:
     """What a stored result depends on."""
-    key = {"diagnostic": one.name, "features": evidence.features.digest, "label": column}
-    return key | ({"fit": evidence.fit.digest if evidence.fit else None} if one.per_label else {})
+    given = [name for name in (*one.inputs, *one.options) if name != "controls"]
+    digests = {name: getattr(getattr(evidence, name), "digest", None) for name in given}
+    against = {"with": other.features.digest} if other is not None else {}
+    return {"diagnostic": one.name, "label": column} | digests | against
 
 
-def _compute(one: Entry, evidence: Evidence, column: str | None) -> Any:
-    if one.per_label:
-        return one.compute(evidence.features, column, fit=evidence.fit, controls=evidence.controls)
-    features = evidence.features
-    if one.name == "projection" and len(features) > MAP_POINTS:
-        features = features.rows(map_rows(len(features)))
-    return one.compute(features)
+def ask(one: Entry, evidence: Evidence, column: str | None = None, *, other: Evidence | None = None) -> Any:
+    """Puts the question of one entry of the catalog; nothing is read or stored.
 
-
-def map_rows(n: int) -> np.ndarray:
-    """Which of `n` images a map shows: at most `MAP_POINTS`, the same ones for every checkpoint."""
-    return np.sort(np.random.default_rng(0).permutation(n)[:MAP_POINTS])
+    A pair is asked as compute(other, this): what became of the other one.
+    """
+    if one.per == "pair":
+        assert other is not None
+        return one.compute(other.features, evidence.features)
+    inputs = [getattr(evidence, name) for name in one.inputs]
+    if any(given is None for given in inputs):
+        raise ValueError("This checkpoint's views were not embedded; diagnose it again.")
+    if one.most and len(inputs[0]) > one.most:
+        inputs = [given.rows(sample_rows(len(given), one.most)) for given in inputs]
+    labels = [column] if one.per == "label" else []
+    return one.compute(*inputs, *labels, **{name: getattr(evidence, name) for name in one.options})
 
 
 def statements(results: dict[str, Any]) -> list[tuple[str, str, bool]]:
     """What would one say of this checkpoint?  (diagnostic, what it says, whether that is good news), one for each statement."""
     said = []
-    if isinstance(geometry := results.get("spectrum"), Spectrum):
-        used = f"{geometry.directions} of {geometry.d} directions in use"
-        gone = "hardly anything differs between images"  # of which the directions in use say nothing
-        text = f"{geometry.verdict}, {gone if geometry.verdict == 'complete collapse' else used}"
-        said.append(("spectrum", text, geometry.verdict == "healthy"))
+    if isinstance(collapse := results.get("collapse"), Collapse):
+        text = collapse.verdict
+        if isinstance(geometry := results.get("spectrum"), Spectrum):
+            used = f"{geometry.directions} of {geometry.d} directions in use"
+            gone = "hardly anything differs between images"  # of which the directions in use say nothing
+            text = f"{text}, {gone if collapse.verdict == 'complete collapse' else used}"
+        said.append(("collapse", text, collapse.verdict == "healthy"))
     for key, probe in results.items():
         if key.partition(":")[0] == "linear_probe":
             score = probe.scores()["accuracy"]

@@ -58,8 +58,11 @@ class Encoder(nn.Module):
     def layers(self, x: Tensor) -> dict[str, Tensor]:
         """What is known where?  {block or stage, as timm calls it: its mean over the grid (b, d_l)}, in order.
 
-        The last entry, "pooled", is what `forward` gives.  Class tokens are left out of the others.
+        The last entry, "pooled", is what `forward` gives, and the only one of the few models that show no others.
+        Class tokens are left out of the others.
         """
+        if not hasattr(self.model, "forward_intermediates"):
+            return {"pooled": self(x)}
         final, grids = self.model.forward_intermediates(x)
         names = [info["module"] or "stem" for info in self.model.feature_info]
         layers = {name: grid.mean((2, 3)) for name, grid in zip(names, grids, strict=True)}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import fcntl
-import inspect
 import io
 import json
 import math
@@ -26,19 +25,19 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from sslviz.batches import batches_on
-from sslviz.diagnostics import knn_probe, spectrum, stratified_half
+from sslviz.diagnostics.labels import stratified_half
+from sslviz.diagnostics.probes import knn_probe
+from sslviz.diagnostics.spectrum import spectrum
 from sslviz.embed import embed_pixels
-from sslviz.encoders import Encoder, create_encoder
+from sslviz.encoders import create_encoder
 from sslviz.features import Features
 from sslviz.files import atomic_write, sweep
 from sslviz.images import Images
-from sslviz.methods import METHODS
+from sslviz.methods import build_method
 from sslviz.progress import progress_bar
 from sslviz.runs import Run
 from sslviz.views import ViewPolicy
 
-# What the encoder decides of the views, and how many there are: the methods take two of one size.
-FIXED_VIEWS = {"size", "mean", "std", "views", "local_views", "local_size", "local_scale"}
 HELD_OUT = 2000  # images at most that the evaluations during training look at
 WEIGHT_DECAY = 0.05  # AdamW's usual value for encoders of this size; not applied to biases and norms
 WARM_UP = 0.05  # of all steps: long enough for Adam's second moments to settle
@@ -194,30 +193,6 @@ def _fabric(**options: Any) -> Fabric:
 
 
 # --- what a step is made of --------------------------------------------------------------------------------------------
-
-
-def build_method(
-    name: str, encoder: Encoder, settings: Mapping[str, Any], seed: int = 0
-) -> tuple[nn.Module, ViewPolicy]:
-    """The method around this encoder and its views, each with its share of `settings`; ValueError for unknown names."""
-    if name not in METHODS:
-        raise ValueError(f"There is no method {name!r}; the methods are: {', '.join(METHODS)}.")
-    cls: Any = METHODS[name]
-    parameters = inspect.signature(cls).parameters.values()
-    mine = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "seed"}
-    of_views = {f.name for f in dataclasses.fields(ViewPolicy)} - FIXED_VIEWS
-    if unknown := sorted(set(settings) - set(mine) - of_views):
-        raise ValueError(
-            f"{name} has no setting {unknown[0]!r}; it has {', '.join(sorted(mine))}, and its views have "
-            f"{', '.join(sorted(of_views))}."
-        )
-    for key, default in mine.items():
-        given = settings.get(key, default)
-        if isinstance(given, bool) != isinstance(default, bool) or not isinstance(given, int | float):
-            raise ValueError(f"{name}'s {key} is {type(default).__name__}, such as {default}; got {given!r}.")
-    seen = {"size": encoder.image_size, "mean": encoder.mean, "std": encoder.std}
-    policy = dataclasses.replace(cls.views, **seen, **{k: v for k, v in settings.items() if k in of_views})
-    return cls(encoder, seed=seed, **{k: v for k, v in settings.items() if k in mine}), policy
 
 
 def _parameter_groups(model: nn.Module) -> list[dict[str, Any]]:

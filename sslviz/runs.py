@@ -49,13 +49,14 @@ class Checkpoint:
     """Which weights?  One step of a run: the file, and what is needed to build the encoder around it.
 
     `path` is None for the same encoder with fresh random weights (see `untrained`), the control of every learned
-    number."""
+    number.  `head` names the method and settings whose projector lies in the file too; None for imported encoders."""
 
     run: str
     step: int
     config: Mapping[str, Any]
     path: Path | None
     seed: int = 0
+    head: Mapping[str, Any] | None = None
 
     def encoder(self) -> Encoder:
         """The encoder in evaluation mode, with these weights; ValueError for a truncated or foreign file."""
@@ -68,7 +69,7 @@ class Checkpoint:
 
     def untrained(self, seed: int = 0) -> Checkpoint:
         """The same encoder re-initialised: what it reads is what the architecture alone gives."""
-        return Checkpoint(self.run, -1 - seed, self.config, None, seed)
+        return Checkpoint(self.run, -1 - seed, self.config, None, seed, self.head)
 
     @property
     def digest(self) -> str:
@@ -138,7 +139,12 @@ class Run:
     def checkpoints(self) -> list[Checkpoint]:
         """All checkpoints, first step first."""
         files = sorted((self.path / "checkpoints").glob("[0-9]*.safetensors"))
-        return [Checkpoint(self.name, int(file.stem), self.info["encoder"], file) for file in files]
+        return [self._checkpoint(int(file.stem), file) for file in files]
+
+    def _checkpoint(self, step: int, file: Path) -> Checkpoint:
+        arguments = self.info.get("arguments", {})
+        head = {k: arguments[k] for k in ("method", "settings") if k in arguments} if "method" in arguments else None
+        return Checkpoint(self.name, step, self.info["encoder"], file, head=head)
 
     @property
     def last(self) -> Checkpoint:
@@ -154,7 +160,7 @@ class Run:
         path = self.path / "checkpoints" / f"{step:06d}.safetensors"
         with atomic_write(path) as file:
             file.write(save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
-        return Checkpoint(self.name, step, self.info["encoder"], path)
+        return self._checkpoint(step, path)
 
     def features_stem(self, key: str, digest: str, layer: str = "pooled") -> Path:
         """Where the features of one checkpoint (`Checkpoint.key`) on the images with this digest lie."""

@@ -1,6 +1,7 @@
 """What every diagnostic of the catalog must keep: its control, its purity, its caveat, its figure, its stored form."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
@@ -8,34 +9,26 @@ import pytest
 
 import sslviz
 from sslviz.catalog import CATALOG, draw, entry
-from sslviz.diagnose import called
-from sslviz.features import Features
+from sslviz.diagnose import ask, called
 from sslviz.runs import load_result, save_result
 
-
-def blobs(n=240, d=24, seed=0, shift=3.0):
-    """Three planted classes and an attribute that has nothing to do with them."""
-    rng = np.random.default_rng(seed)
-    label = np.arange(n) % 3
-    x = rng.normal(size=(n, d))
-    x[np.arange(n), label] += shift
-    table = {"label": np.array(["a", "b", "c"])[label], "coin": np.array(["heads", "tails"])[rng.integers(0, 2, n)]}
-    return Features.from_array(x, table=table, name="planted")
+ROOT = Path(__file__).parents[1]
 
 
-def compute(one, features, fit=None):
-    if not one.per_label:
-        return one.compute(features)
-    other = Features.from_array(
-        np.random.default_rng(9).normal(size=features.x.shape), table=features.table, ids=features.ids, name="noise"
-    )
-    return one.compute(features, "label", controls={"untrained": (other, None)})
+def compute(one, evidence, other=None):
+    return ask(one, evidence, "label" if one.per == "label" else None, other=other if one.per == "pair" else None)
 
 
 @pytest.fixture(scope="module")
-def results():
-    features = blobs()
-    return {one.name: compute(one, features) for one in CATALOG}
+def others(planted_evidence):
+    """What pairs are made with: the same images in another space."""
+    return planted_evidence(seed=1)
+
+
+@pytest.fixture(scope="module")
+def results(planted_evidence, others):
+    evidence = planted_evidence()
+    return {one.name: compute(one, evidence, others) for one in CATALOG}
 
 
 @pytest.mark.parametrize("one", CATALOG, ids=lambda e: e.name)
@@ -53,13 +46,17 @@ class TestEveryDiagnostic:
             if score.low is not None:
                 assert score.low <= score.high
 
-    def test_leaves_its_input_alone_and_repeats_itself(self, one, results):
-        features = blobs()
+    def test_leaves_its_input_alone_and_repeats_itself(self, one, results, planted_evidence, others):
+        evidence = planted_evidence()
+        features = evidence.features
         before, table = features.x.copy(), features.table.copy()
-        again = compute(one, features)
+        again = compute(one, evidence, others)
         np.testing.assert_array_equal(features.x, before)
         assert features.table.equals(table)
         assert again.scores() == results[one.name].scores()
+
+    def test_belongs_to_a_page_and_says_what_its_control_is(self, one):
+        assert (ROOT / "app" / "app_pages" / f"{one.page}.py").exists() and one.control
 
     def test_is_stored_and_read_back_whole(self, one, results, tmp_path):
         save_result(tmp_path / "r.npz", results[one.name])

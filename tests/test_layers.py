@@ -18,12 +18,23 @@ ORDER = [  # a module may import from its own rank and from those before it
     {"pretrain", "transfer"},
     {"figures"},
     {"catalog"},
+    {"evidence"},
     {"diagnose"},
     {"demo", "audit", "widgets"},
     {"cli", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
-WITHOUT_TORCH = FOUNDATION | {"diagnostics", "figures", "catalog", "diagnose", "demo", "audit", "cli", "foreign"}
+WITHOUT_TORCH = FOUNDATION | {
+    "diagnostics",
+    "figures",
+    "catalog",
+    "evidence",
+    "diagnose",
+    "demo",
+    "audit",
+    "cli",
+    "foreign",
+}
 FILES = sorted((ROOT / "sslviz").rglob("*.py"))
 
 

@@ -5,10 +5,10 @@ One file per question; every figure takes a result or {checkpoint name: result} 
 """
 
 from sslviz.figures import theme
-from sslviz.figures.collapse import spectrum
 from sslviz.figures.probes import confusion, probe
 from sslviz.figures.projection import map_figure, projection, selected_ids
 from sslviz.figures.scores import score_bars
+from sslviz.figures.spectrum import spectrum
 from sslviz.figures.svg import score_bar_svg, sparkline_svg, svg_uri
 from sslviz.figures.thumbnails import contact_sheet, data_uri, gallery_html, png
 from sslviz.figures.training import training

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from sslviz.diagnostics import Probe
+from sslviz.diagnostics.probes import Probe
 from sslviz.figures import theme
 from sslviz.figures.scores import bars
 

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from sslviz.diagnostics import Projection
+from sslviz.diagnostics.projection import Projection
 from sslviz.figures import theme
 from sslviz.figures.paint import Paint
 

@@ -7,43 +7,42 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from sslviz import diagnostics, figures
-from sslviz.features import Features
+from sslviz import figures
+from sslviz.catalog import CATALOG
+from sslviz.diagnose import ask
+from sslviz.diagnostics.probes import knn_probe
+from sslviz.diagnostics.projection import projection
 from sslviz.figures import theme
 
 NAMES = [f"a-long-name-of-a-run-with-temperature-0.{i}" for i in range(10)]
 
 
-def features(seed):
-    rng = np.random.default_rng(seed)
-    label = np.arange(90) % 3
-    x = rng.standard_normal((90, 8)) + 2 * np.eye(8)[label]
-    return Features.from_array(x, table={"label": label.astype(str)}, ids=np.arange(90).astype(str))
-
-
-def history(seed):
+def history(evidence, i):
     epochs = np.arange(5)
-    values = np.random.default_rng(seed).random((5, 4))
+    values = np.random.default_rng(i).random((5, 4))
     return pd.DataFrame(values, columns=["loss", "knn", "rankme", "std"]).assign(epoch=epochs, step=10 * epochs)
 
 
-def probe(f):
-    return diagnostics.knn_probe(f, k=5, controls={"untrained": features(99)})
+def scores(evidence, i):
+    return knn_probe(evidence.features, k=5, controls=evidence.controls).scores()
 
 
-MAKE = {
-    "score_bars": (figures.score_bars, lambda f, i: probe(f).scores()),
-    "spectrum": (figures.spectrum, lambda f, i: diagnostics.spectrum(f)),
-    "probe": (figures.probe, lambda f, i: probe(f)),
-    "projection": (figures.projection, lambda f, i: diagnostics.projection(f, "pca")),
-    "training": (figures.training, lambda f, i: history(i)),
-}
+def asked(one):
+    if one.name == "projection":  # of ten UMAPs one would see no more
+        return lambda evidence, i: projection(evidence.features, "pca")
+    column = "label" if one.per == "label" else None
+    return lambda evidence, i: ask(one, evidence, column, other=evidence if one.per == "pair" else None)
+
+
+MAKE = {"score_bars": (figures.score_bars, scores), "training": (figures.training, history)}
+MAKE |= {one.name: (one.figure, asked(one)) for one in CATALOG}
 
 
 @pytest.fixture(scope="module", params=MAKE)
-def case(request):
+def case(request, planted_evidence):
     draw, make = MAKE[request.param]
-    return draw, {name: make(features(i), i) for i, name in enumerate(NAMES)}
+    evidence = [planted_evidence(n=90, d=8, seed=i) for i in range(len(NAMES))]
+    return draw, {name: make(evidence[i], i) for i, name in enumerate(NAMES)}
 
 
 def all_figures(case):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sslviz.diagnostics import Probe
+from sslviz.diagnostics.probes import Probe
 from sslviz.figures import confusion, probe, theme
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sslviz.diagnostics import projection as diagnose
+from sslviz.diagnostics.projection import projection as diagnose
 from sslviz.features import Features
 from sslviz.figures import map_figure, projection, selected_ids, theme
 
