@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, reduce
-from operator import add
 
 import numpy as np
 
-BLOCK = 2**22  # numbers read at a time: 32 MB in float64
+ROWS = 8192  # read at a time; a tenth of them, the members of one group, in float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,48 +26,35 @@ class Moments:
     @classmethod
     def of(cls, x: np.ndarray) -> Moments:
         """The state of the rows of `x` (n, d), read a block at a time: a memory map of any length streams."""
-        step = max(1, BLOCK // x.shape[1])
-        return reduce(add, (cls._block(x[start : start + step]) for start in range(0, len(x), step)))
-
-    @classmethod
-    def _block(cls, x: np.ndarray) -> Moments:
-        x = x.astype(np.float64)
-        norms = np.sqrt(np.einsum("nd,nd->n", x, x))
-        unit = x / np.where(norms == 0, 1, norms)[:, None]
-        mean, unit_mean = x.mean(axis=0), unit.mean(axis=0)
-        x -= mean
-        unit -= unit_mean
-        return cls(len(x), mean, x.T @ x, unit_mean, np.einsum("nd,nd->d", unit, unit))
+        return grouped(x, np.zeros(len(x), dtype=int))[0]
 
     def __add__(self, other: Moments) -> Moments:
         """The state of the rows of both (Chan's formula): exact in any order, which a sum of squares is not."""
-        n = self.n + other.n
+        return self._with(other, 1)
+
+    def __sub__(self, part: Moments) -> Moments:
+        """The state of the rows without those of `part`, which must be among them and not all of them."""
+        return self._with(part, -1)
+
+    def _with(self, other: Moments, sign: int) -> Moments:
+        n = self.n + sign * other.n
         shift, unit_shift = other.mean - self.mean, other.unit_mean - self.unit_mean
-        weight = self.n * other.n / n
+        share, weight = sign * other.n / n, sign * self.n * other.n / n
+        scatter = np.multiply.outer(shift, shift * weight)
+        scatter += self.scatter
+        (np.add if sign > 0 else np.subtract)(scatter, other.scatter, out=scatter)
         return Moments(
             n,
-            self.mean + shift * (other.n / n),
-            self.scatter + other.scatter + np.outer(shift, shift) * weight,
-            self.unit_mean + unit_shift * (other.n / n),
-            self.unit_scatter + other.unit_scatter + unit_shift**2 * weight,
+            self.mean + shift * share,
+            scatter,
+            self.unit_mean + unit_shift * share,
+            np.maximum(self.unit_scatter + sign * other.unit_scatter + unit_shift**2 * weight, 0),
         )
 
-    @cached_property
-    def spectra(self) -> tuple[np.ndarray, np.ndarray]:
-        """Singular values of the rows as they are, and eigenvalues of their covariance; descending, min(n, d) each.
-
-        What float32 rounding of the rows, or float64 rounding of the sums, could have made is set to 0.
-        """
-        gram = self.scatter + self.n * np.outer(self.mean, self.mean)
-        kept = min(self.n, len(self.mean))
-        total = np.trace(gram)
-        rounding = max(
-            total / kept * np.finfo(np.float32).eps ** 2,
-            total * len(self.mean) * np.finfo(np.float64).eps,
-        )
-        raw, centred = (np.linalg.eigvalsh(matrix)[::-1][:kept] for matrix in (gram, self.scatter))
-        raw, centred = (np.where(values > rounding, values, 0.0) for values in (raw, centred))
-        return np.sqrt(raw), centred / max(1, self.n - 1)
+    @property
+    def gram(self) -> np.ndarray:
+        """The sum of outer products of the rows as they are, (d, d)."""
+        return self.scatter + np.multiply.outer(self.mean, self.n * self.mean)
 
     @property
     def std(self) -> float:
@@ -77,33 +62,85 @@ class Moments:
         return float(np.sqrt(self.unit_scatter / self.n).mean())
 
 
-def grouped(x: np.ndarray, groups: int, rng: np.random.Generator) -> list[Moments]:
-    """The states of `groups` random groups of the rows of `x` (n, d), which is read once, a block at a time.
+def grouped(x: np.ndarray, group: np.ndarray) -> list[Moments]:
+    """What are the states of groups of rows?  One for each number in `group` (n,); `x` (n, d) is read once, in order.
 
-    At random: rows lie in the order of their class often enough that every tenth would not do.
+    Caveat: It holds a d x d matrix for each group: 34 MB each at 2,048 dimensions.
     """
-    group = rng.permutation(len(x)) % groups
-    step = max(1, BLOCK // x.shape[1])
-    states: dict[int, Moments] = {}
-    for start in range(0, len(x), step):
-        members, block = group[start : start + step], x[start : start + step]
+    sums: dict[int, _Sums] = {}
+    for start in range(0, len(x), ROWS):
+        block, members = x[start : start + ROWS], group[start : start + ROWS]
+        if not sums:
+            near = _Sums.near(block)
         for g in map(int, np.unique(members)):
-            part = Moments.of(block[members == g])
-            states[g] = states[g] + part if g in states else part
-    return list(states.values())
+            sums.setdefault(g, near.fresh()).add(np.array(block[members == g], dtype=np.float64, order="C"))
+    return [sums.pop(g).moments() for g in sorted(sums)]  # each makes room for the next
 
 
-def noise_moments(n: int, d: int, rng: np.random.Generator) -> Moments:
-    """The state of n rows of N(0, I_d), without drawing them: its mean is normal and its scatter Wishart(n - 1).
+class _Sums:
+    """Sums about a point near the mean, where they lose no digits: x is added up fast, and centred once at the end."""
 
-    A Wishart matrix is A A^T with A lower triangular, chi on the diagonal and normal below (Bartlett 1933).
+    def __init__(self, point: np.ndarray, unit_point: np.ndarray) -> None:
+        d = len(point)
+        self.point, self.unit_point, self.n = point, unit_point, 0
+        self.total, self.unit_total, self.unit_squares = np.zeros(d), np.zeros(d), np.zeros(d)
+        self.products = np.zeros((d, d), order="F")  # the lower triangle
+
+    @classmethod
+    def near(cls, x: np.ndarray) -> _Sums:
+        """About the mean of these rows."""
+        x = x.astype(np.float64)
+        return cls(x.mean(axis=0), _at_length_one(x).mean(axis=0))
+
+    def fresh(self) -> _Sums:
+        """About the same point, and empty."""
+        return _Sums(self.point, self.unit_point)
+
+    def add(self, x: np.ndarray) -> None:
+        """Adds rows of float64, which are overwritten."""
+        from scipy.linalg.blas import dsyrk
+
+        unit = _at_length_one(x)
+        unit -= self.unit_point
+        x -= self.point
+        self.n += len(x)
+        self.total += x.sum(axis=0)
+        self.unit_total += unit.sum(axis=0)
+        self.unit_squares += np.einsum("nd,nd->d", unit, unit)
+        self.products = dsyrk(1.0, x.T, beta=1.0, c=self.products, lower=1, overwrite_c=1)
+
+    def moments(self) -> Moments:
+        shift, unit_shift = self.total / self.n, self.unit_total / self.n
+        scatter = self.products + self.products.T  # of a triangle: its diagonal twice
+        scatter[np.diag_indices_from(scatter)] /= 2
+        scatter -= np.multiply.outer(shift, self.n * shift)
+        unit_scatter = np.maximum(self.unit_squares - self.n * unit_shift**2, 0)
+        return Moments(self.n, self.point + shift, scatter, self.unit_point + unit_shift, unit_scatter)
+
+
+def _at_length_one(x: np.ndarray) -> np.ndarray:
+    norms = np.sqrt(np.einsum("nd,nd->n", x, x))
+    return x * (1 / np.where(norms == 0, 1, norms))[:, None]
+
+
+def noise_spectra(n: int, d: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """What is the spectrum of n rows of N(0, I_d)?  Singular values, and eigenvalues of the covariance, descending.
+
+    Drawn without drawing the rows: those of a bidiagonal matrix of chi variables have the same distribution (Dumitriu &
+    Edelman 2002).
+
+    Caveat: The two are drawn apart, so they do not interlace as those of one matrix would.
     """
-    free = n - 1
-    if free < d:
-        rows = rng.standard_normal((free, d))
-        scatter = rows.T @ rows
-    else:
-        root = np.tril(rng.standard_normal((d, d)), -1)
-        root[np.diag_indices(d)] = np.sqrt(rng.chisquare(free - np.arange(d)))
-        scatter = root @ root.T
-    return Moments(n, rng.standard_normal(d) / np.sqrt(n), scatter, np.zeros(d), np.full(d, n / d))
+    centred = np.zeros(min(n, d))  # n rows about their mean are n - 1 rows of noise
+    centred[: min(n - 1, d)] = _wishart(n - 1, d, rng) / (n - 1)
+    return np.sqrt(_wishart(n, d, rng)), centred
+
+
+def _wishart(n: int, d: int, rng: np.random.Generator) -> np.ndarray:
+    from scipy.linalg import eigvalsh_tridiagonal
+
+    few, many = min(n, d), max(n, d)
+    diagonal, below = rng.chisquare(many - np.arange(few)), rng.chisquare(np.arange(few - 1, 0, -1))
+    off = np.sqrt(diagonal[:-1] * below)
+    diagonal[1:] += below
+    return np.maximum(eigvalsh_tridiagonal(diagonal, off), 0)[::-1]

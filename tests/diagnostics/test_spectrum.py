@@ -6,7 +6,7 @@ from operator import add
 import numpy as np
 import pytest
 
-from sslviz.diagnostics.moments import Moments, noise_moments
+from sslviz.diagnostics.moments import Moments, noise_spectra
 from sslviz.diagnostics.spectrum import (
     Spectrum,
     effective_rank,
@@ -16,6 +16,7 @@ from sslviz.diagnostics.spectrum import (
     stable_rank,
 )
 from sslviz.features import Features
+from sslviz.scores import delete_groups
 
 RANKS = ("rankme", "effective_rank", "stable_rank", "participation_ratio")
 
@@ -126,6 +127,18 @@ class TestAgainstDecompositions:
             assert there[name] == pytest.approx(here[name], rel=1e-4)
 
 
+class TestBesideAnSvd:
+    @pytest.mark.parametrize(("n", "d", "mean"), [(3000, 96, 0.0), (3000, 96, 5.0), (50, 96, 1.0)])
+    def test_the_values_are_those_of_one_in_float64(self, n, d, mean):
+        x = (power_law_rows(np.random.default_rng(0), n, d, 2.0) + mean).astype(np.float32)
+        result, x = of(x), x.astype(float)
+        sizes = np.linalg.svd(x, compute_uv=False)
+        np.testing.assert_allclose(result.singular_values, sizes, rtol=1e-6)
+        centred = np.linalg.svd(x - x.mean(axis=0), compute_uv=False)[: min(n - 1, d)]
+        np.testing.assert_allclose(result.eigenvalues[: len(centred)], centred**2 / (n - 1), rtol=1e-6)
+        assert values(result)["effective_rank"] == pytest.approx(entropy_rank(centred), rel=1e-6)
+
+
 class TestMoments:
     def test_any_parts_in_any_order_equal_the_whole(self):
         rng = np.random.default_rng(0)
@@ -138,6 +151,10 @@ class TestMoments:
             for field in ("mean", "scatter", "unit_mean", "unit_scatter"):
                 one, other = getattr(merged, field), getattr(whole, field)
                 np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10 * np.abs(other).max())
+        for field in ("mean", "scatter", "unit_mean", "unit_scatter"):
+            left = getattr(whole - parts[3], field)
+            rest = getattr(reduce(add, parts[:3] + parts[4:]), field)
+            np.testing.assert_allclose(left, rest, rtol=1e-9, atol=1e-9 * np.abs(rest).max())
         x64 = x.astype(float)
         np.testing.assert_allclose(whole.scatter, np.cov(x64.T) * 399, rtol=1e-9, atol=1e-12)
         unit = x64 / np.linalg.norm(x64, axis=1, keepdims=True)
@@ -147,7 +164,7 @@ class TestMoments:
         x = np.random.default_rng(0).normal(size=(1000, 8)).astype(np.float32)
         np.save(tmp_path / "x.npy", x)
         at_once = of(x).scores()
-        monkeypatch.setattr("sslviz.diagnostics.moments.BLOCK", 8 * 64)
+        monkeypatch.setattr("sslviz.diagnostics.moments.ROWS", 64)
         mapped = of(np.load(tmp_path / "x.npy", mmap_mode="r")).scores()
         for name, score in mapped.items():
             expected = at_once[name]
@@ -159,11 +176,15 @@ class TestMoments:
 class TestNoiseControl:
     @pytest.mark.parametrize(("n", "d"), [(400, 64), (60, 100), (65, 64)])
     def test_reads_what_drawn_noise_reads(self, n, d):
-        seeds = [np.random.default_rng(seed) for seed in range(20)]
-        for which in (0, 1):  # singular values of the rows, eigenvalues of their covariance
-            made = np.mean([noise_moments(n, d, rng).spectra[which] for rng in seeds], axis=0)
-            drawn = np.mean([Moments.of(rng.normal(size=(n, d))).spectra[which] for rng in seeds], axis=0)
-            np.testing.assert_allclose(made, drawn, rtol=0.08, atol=0.02 * drawn[0])
+        made, drawn = np.zeros((2, min(n, d))), np.zeros((2, min(n, d)))
+        for seed in range(20):
+            rng = np.random.default_rng(seed)
+            made += noise_spectra(n, d, rng)
+            x = rng.normal(size=(n, d))
+            drawn[0] += np.linalg.svd(x, compute_uv=False)
+            drawn[1] += np.linalg.svd(x - x.mean(axis=0), compute_uv=False) ** 2 / (n - 1)
+        for ours, theirs in zip(made, drawn, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=0.08, atol=0.02 * theirs[0])
 
     def test_is_a_ceiling_of_every_rank_and_not_beaten(self):
         scores = of(power_law_rows(np.random.default_rng(0), 400, 48, 1.0)).scores()
@@ -178,16 +199,39 @@ class TestNoiseControl:
         assert result.noise_eigenvalues.sum() == pytest.approx(result.eigenvalues.sum())
 
 
-def test_intervals_hold_the_expected_score_in_19_of_20_samples():
-    """The number estimated is the score's expectation at this n; two spectra, 100 samples of each."""
-    for alpha in (0.5, 1.5):
+class TestIntervals:
+    @pytest.mark.parametrize(
+        ("n", "d", "alpha", "mean"), [(200, 16, 0.5, 0), (200, 16, 1.5, 0), (60, 48, 1.0, 0), (150, 24, 2.0, 0.5)]
+    )
+    def test_they_hold_the_expected_score_in_19_of_20_samples(self, n, d, alpha, mean):
+        """The number estimated is the score's expectation at this n; 100 samples of one population."""
         rng = np.random.default_rng(0)
-        scale = np.arange(1, 17.0) ** (-alpha / 2)
-        samples = [of(rng.normal(size=(200, 16)) * scale).scores() for _ in range(100)]
+        scale = np.arange(1, d + 1.0) ** (-alpha / 2)
+        samples = [of(rng.normal(size=(n, d)) * scale + mean).scores() for _ in range(100)]
         for name in (*RANKS, "std"):
             expected = np.mean([scores[name].value for scores in samples])
             held = sum(scores[name].low <= expected <= scores[name].high for scores in samples)
-            assert held >= 90, f"{name} at alpha {alpha}: {held} of 100"
+            assert held >= 90, f"{name}: {held} of 100"
+
+    def test_what_is_left_without_some_images_is_what_an_svd_of_the_rest_says(self):
+        """To first order: the replicates lie as far from their mean as ten decompositions would put them."""
+        rng = np.random.default_rng(0)
+        x = (power_law_rows(rng, 2000, 24, 1.0) + 0.3).astype(np.float32).astype(float)
+        found = of(x).replicates
+        group = delete_groups(2000, 10, 0)
+        exact = {name: [] for name in RANKS}
+        for g in range(10):
+            rest = x[group != g]
+            sizes = np.linalg.svd(rest - rest.mean(axis=0), compute_uv=False)
+            exact["rankme"].append(entropy_rank(np.linalg.svd(rest, compute_uv=False)))
+            exact["effective_rank"].append(entropy_rank(sizes))
+            exact["stable_rank"].append((sizes**2).sum() / sizes[0] ** 2)
+            exact["participation_ratio"].append((sizes**2).sum() ** 2 / (sizes**4).sum())
+        for name, values in exact.items():
+            theirs, ours = np.array(values), found[name]
+            spread = (theirs - theirs.mean()).std()
+            np.testing.assert_allclose(ours - ours.mean(), theirs - theirs.mean(), atol=0.1 * spread)
+            assert ours.mean() == pytest.approx(theirs.mean(), rel=1e-3)
 
 
 def test_of_the_same_images_the_same_ones_are_left_out():
