@@ -118,6 +118,32 @@ def directions(x: np.ndarray) -> np.ndarray:
     return x / np.where(norms == 0, 1, norms)
 
 
+def with_spare(features: Features, k: int, *, metric: Metric = "cosine") -> Neighbors:
+    """Which images lie nearest, also once a tenth of all images is left out?  At least half as many again as `k`.
+
+    Caveat: In fewer than 1 of 1,000 rows a tenth of the images takes so many neighbours that fewer than k are left.
+    """
+    most = len(features) - 1
+    return neighbors(features, k if k >= most else min(most, max(AT_LEAST, k + k // 2)), metric=metric)
+
+
+def noise_like(features: Features, seed: int) -> Features:
+    """What would as many images in as many dimensions look like without any structure?  Rows of N(0, I), by `seed`.
+
+    Caveat: It fills all dimensions, which no real features do: in many of them everything is about equally far away.
+    """
+    x = np.random.default_rng(seed).standard_normal(features.x.shape, dtype=np.float32)
+    return Features.from_array(x, name="noise")
+
+
+def first(held: np.ndarray, k: int) -> np.ndarray:
+    """Which are the first `k` in each row for which something holds?  Of `held` bool (n, m), True for those only.
+
+    Caveat: A row in which it holds for fewer has fewer.
+    """
+    return held & (held.cumsum(axis=1, dtype=np.int32) <= k)
+
+
 def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Which share of its neighbours does each point keep?  |A_i ∩ B_i| / k of index arrays (n, k), (n,) in [0, 1].
 
