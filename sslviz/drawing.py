@@ -48,6 +48,14 @@ def grating(vertical: np.ndarray, phase: np.ndarray, cycles: float, size: int) -
     return np.sin(2 * np.pi * (cycles * along + _planes(phase) / 360))
 
 
+def slanted_grating(slant: np.ndarray, phase: np.ndarray, cycles: float, size: int) -> np.ndarray:
+    """What does a sine grating look like whose stripes are turned by `slant` degrees from the horizontal?  As `grating`."""
+    at = (np.arange(size, dtype=np.float32) + 0.5) / size
+    turn = np.deg2rad(_planes(slant))
+    along = np.cos(turn) * at[:, None] - np.sin(turn) * at  # across the stripes; y points down
+    return np.sin(2 * np.pi * (cycles * along + _planes(phase) / 360))
+
+
 def paint(canvas: np.ndarray, cover: np.ndarray, rgb: np.ndarray) -> None:
     """Lays one flat colour (n, 3) per picture over the canvas (n, h, w, 3), in place, as far as it covers (n, h, w)."""
     canvas += cover[..., None] * (rgb[:, None, None, :].astype(np.float32) - canvas)

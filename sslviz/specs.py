@@ -9,15 +9,21 @@ from typing import Any
 
 from sslviz.images import Images, digits, folder, named
 from sslviz.timm_datasets import PACKAGES
-from sslviz.worlds import shapes
+from sslviz.worlds import randbit, shapes, tagged_shapes, textured
 
 # Sources without a place of their own; what may be set, and of which type, is read from their signatures.
-DRAWN: dict[str, Callable[..., Images]] = {"shapes": shapes, "digits": digits}
+DRAWN: dict[str, Callable[..., Images]] = {
+    "shapes": shapes, "tagged_shapes": tagged_shapes, "textured": textured, "randbit": randbit, "digits": digits,
+}  # fmt: skip
 FOLDER_SETTINGS = {"size": int, "on_error": str}
 NAMED_SETTINGS = {"root": str, "size": int, "limit": int, "on_error": str}
 
 SOURCES = {
     "shapes": "one object whose colour betrays its shape, every factor known; shapes:n=8000,size=32,bias=0.95,seed=0",
+    "tagged_shapes": "a grey object and a tag whose colour betrays its shape, beside one that does not; "
+    "tagged_shapes:n=8000,size=32,bias=0.95,seed=0",
+    "textured": "a grey object on a background that betrays its shape; textured:n=8000,size=32,bias=0.95,seed=0",
+    "randbit": "shapes above a strip of random bits; randbit:n=8000,bits=4,size=32,bias=0.95,seed=0",
     "digits": "scikit-learn's 1,797 handwritten digits; digits:size=32",
     "folder:PATH": "your own pictures, in class folders or with a metadata.csv; folder:PATH,size=64,on_error=skip",
     "torch/NAME": "a torchvision dataset by its timm name; torch/cifar10:root=data,split=test,size=32,limit=1000",

@@ -1,15 +1,15 @@
 """Specs: does a short text mean the images it says, and do they say how to get them again?"""
 
 import importlib.util
+import inspect
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from sslviz.images import digits, folder
 from sslviz.specs import DRAWN, PACKAGES, SOURCES, load_images
-from sslviz.worlds import shapes
+from sslviz.worlds import randbit, shapes, tagged_shapes, textured
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +34,9 @@ def test_a_spec_means_what_the_function_gives(tmp_path):
         "digits:size=16": digits(size=16),
         "shapes:n=30": shapes(30),
         " shapes:n=30,size=16,bias=1,seed=5 ": shapes(30, size=16, bias=1.0, seed=5),
+        "tagged_shapes:n=30,bias=0.5": tagged_shapes(30, bias=0.5),
+        "textured:n=30,size=48": textured(30, size=48),
+        "randbit:n=30,bits=7": randbit(30, bits=7),
         f"folder:{root}": folder(root),
         f"folder:{root},size=24": folder(root, size=24),
     }.items():
@@ -120,7 +123,10 @@ def test_the_first_split_of_a_named_dataset_is_its_own(tmp_path):
         ("folder:/nowhere,size=8", "There is no folder /nowhere."),
         ("torch/mnist:colour=1", "torch/mnist has no setting 'colour'; it takes: root, size, limit, on_error, split."),
         ("torch/nothing", "Unknown torchvision dataset nothing"),
-        ("shape", "There are no images called 'shape'; possible are: shapes, digits, folder:PATH, torch/NAME"),
+        (
+            "shape",
+            "There are no images called 'shape'; possible are: shapes, tagged_shapes, textured, randbit, digits, folder:PATH",
+        ),
         ("", "There are no images called ''"),
     ],
 )
@@ -145,7 +151,9 @@ def test_the_list_of_sources_is_complete_and_its_examples_are_understood():
     shown = " ".join(SOURCES)
     assert all(name in shown for name in [*DRAWN, "folder:", "torch/", "hfds/", "tfds/", "wds/", "split="])
     assert all(f"{kind}/NAME" in shown + " ".join(SOURCES.values()) for kind in PACKAGES)
-    for name in DRAWN:
+    for name, make in DRAWN.items():
         example = next(word for word in SOURCES[name].split() if word.startswith(name + ":"))
-        assert np.array_equal(load_images(example).ids, load_images(name).ids)
-        assert load_images(example).spec == load_images(name).spec
+        defaults = {key: p.default for key, p in inspect.signature(make).parameters.items()}
+        shown_settings = dict(part.split("=") for part in example.partition(":")[2].split(","))
+        assert {key: type(value)(shown_settings.pop(key, value)) for key, value in defaults.items()} == defaults
+        assert not shown_settings and len(load_images(example.replace("n=8000", "n=20")))

@@ -1,4 +1,4 @@
-"""The shapes world: is what it claims to plant really there, and nothing else?"""
+"""The worlds: is what each claims to plant really there, and nothing else?"""
 
 import random
 import time
@@ -17,7 +17,22 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from sslviz import drawing, worlds
-from sslviz.worlds import COLORS, RANGES, SHAPES, SPLITS, TEXTURES, counterfactual, shapes
+from sslviz.maps.controls import control_maps
+from sslviz.maps.localization import pointing_game
+from sslviz.worlds import (
+    COLORS,
+    PLACES,
+    RANGES,
+    SHAPES,
+    SPLITS,
+    TAGGED_RANGES,
+    TEXTURES,
+    counterfactual,
+    randbit,
+    shapes,
+    tagged_shapes,
+    textured,
+)
 
 K = len(SHAPES)
 FACTORS = {"shape": SHAPES, "color": tuple(COLORS), "texture": TEXTURES}
@@ -323,7 +338,7 @@ def test_counterfactuals_of_other_images_are_refused(world):
     inverted = replace(some, pixels=255 - some.pixels)
     without = replace(some, table=some.table.drop(columns="phase"))
     for images in (inverted, without):
-        with pytest.raises(ValueError, match="as shapes\\(\\) drew them"):
+        with pytest.raises(ValueError, match="as shapes\\(\\) or another world drew them"):
             counterfactual(images, "color")
 
 
@@ -341,3 +356,251 @@ def test_eight_thousand_images_take_two_seconds_of_one_core():
         return time.process_time() - began
 
     assert min(seconds(2000) for _ in range(3)) * 4 < 2
+
+
+# --- the other worlds -------------------------------------------------------------------------------------------------
+
+WORLDS = {"tagged_shapes": tagged_shapes, "textured": textured, "randbit": randbit}
+GOES_WITH_SHAPE = {"tagged_shapes": "tag_color", "textured": "background", "randbit": "color"}
+
+
+@pytest.fixture(scope="module", params=WORLDS)
+def other(request):
+    """(name, function, 3,000 images, the factor that goes with the shape)."""
+    make = WORLDS[request.param]
+    return request.param, make, make(3000), GOES_WITH_SHAPE[request.param]
+
+
+@pytest.fixture(scope="module")
+def tagged():
+    return tagged_shapes(3000)
+
+
+def test_every_world_draws_an_image_whatever_n_is(other):
+    _, make, images, _ = other
+    few = make(7)
+    np.testing.assert_array_equal(few.pixels, images.pixels[:7])
+    pd.testing.assert_frame_equal(few.table, images.table[:7])
+    for name, mask in few.masks.items():
+        np.testing.assert_array_equal(mask, images.masks[name][:7])
+    assert not np.array_equal(few.pixels, make(7, seed=1).pixels)
+    large = make(7, size=64)
+    pd.testing.assert_frame_equal(large.table.drop(columns="noise_seed"), few.table.drop(columns="noise_seed"))
+    assert large.masks.keys() == few.masks.keys()
+
+
+@pytest.mark.parametrize("bias", [1 / K, 0.7, 0.95, 1.0])
+def test_every_world_plants_as_much_as_asked(other, bias):
+    name, make, images, factor = other
+    world = {"tagged_shapes": worlds._TAGGED, "textured": worlds._TEXTURED, "randbit": worlds._randbit_world(4)}[name]
+    table = worlds._draw_factors(np.arange(20_000), bias, 0, world)
+    if bias == 0.95:
+        pd.testing.assert_frame_equal(table[:3000], images.table)
+    codes = pd.Categorical(table["shape"], SHAPES).codes == pd.Categorical(table[factor], tuple(COLORS)).codes
+    for split in SPLITS:
+        part = codes[(table["split"] == split).to_numpy()]
+        assert within(part.mean(), 1 / K if split in ("probe", "test") else bias, len(part)), split
+    # Mutual information in bits: log2 K + p log2 p + (1 - p) log2((1 - p) / (K - 1)), 1.634 for p = .95.
+    train = table[table["split"] == "train"]
+    counts = pd.crosstab(train["shape"], train[factor]).to_numpy() / len(train)
+    outer = counts.sum(1, keepdims=True) * counts.sum(0)
+    measured = (counts[counts > 0] * np.log2(counts[counts > 0] / outer[counts > 0])).sum()
+    missed = (1 - bias) * np.log2((1 - bias) / (K - 1)) if bias < 1 else 0
+    assert measured == pytest.approx(np.log2(K) + bias * np.log2(bias) + missed, abs=0.03)
+
+
+def test_nothing_else_in_a_world_goes_with_the_shape(other):
+    _, _, images, factor = other
+    free = set(images.table) - {"label", "split", "shape", factor, "noise_seed"}
+    for column in sorted(free):
+        values = images.table[column]
+        if values.dtype.kind == "f":
+            groups = [values[images.table["shape"] == shape] for shape in SHAPES]
+            assert stats.f_oneway(*groups).pvalue > 1e-4, column
+        else:
+            assert stats.chi2_contingency(pd.crosstab(values, images.table["shape"])).pvalue > 1e-4, column
+            assert stats.chisquare(values.value_counts()).pvalue > 1e-4, column
+
+
+def test_splits_of_every_world_are_those_of_shapes(other):
+    _, _, images, _ = other
+    assert tuple(images.table["split"][:20]) == SPLITS and (images.table["label"] == images.table["shape"]).all()
+
+
+def factors_of(name):
+    world = {"tagged_shapes": worlds._TAGGED, "textured": worlds._TEXTURED, "randbit": worlds._randbit_world(4)}[name]
+    return world.factors
+
+
+@pytest.mark.parametrize(("name", "factor"), [(name, factor) for name in WORLDS for factor in factors_of(name)])
+def test_counterfactuals_of_every_world_change_one_factor(name, factor):
+    some = WORLDS[name](60).rows(np.arange(7, 60))
+    changed = counterfactual(some, factor)
+    for column in some.table:
+        expected = column == factor or (column == "label" and factor == "shape")
+        assert (some.table[column] != changed.table[column]).all() == expected, column
+        assert expected or (some.table[column] == changed.table[column]).all(), column
+    assert changed.masks.keys() == some.masks.keys()
+    one = counterfactual(some.rows(np.array([5, 2])), factor)
+    np.testing.assert_array_equal(one.pixels, changed.pixels[[5, 2]])
+
+
+def test_unknown_factors_of_every_world_are_named(other):
+    _, _, images, factor = other
+    with pytest.raises(ValueError, match=f"the factors are: shape, {factor}"):
+        counterfactual(images.rows(np.arange(3)), "hat")
+
+
+@pytest.mark.parametrize("wrong", [{"n": 0}, {"size": 8}, {"bias": 1.2}])
+def test_other_impossible_worlds_are_refused(other, wrong):
+    with pytest.raises(ValueError, match=f"{other[0]} needs n >= 1, size >= 16 and 0 <= bias <= 1"):
+        other[1](**wrong)
+
+
+# --- tags -------------------------------------------------------------------------------------------------------------
+
+
+def test_masks_of_tagged_shapes_are_disjoint_and_cover_everything_even_at_the_ends_of_all_ranges():
+    numbers = ("x", "y", "angle", "tag_x", "tag_y")
+    # Half a corner's places are enough: the mirror images are the others.
+    ends = pd.MultiIndex.from_product([SHAPES, PLACES, *(TAGGED_RANGES[f] for f in numbers)])
+    table = ends.to_frame(index=False, name=["shape", "places", *numbers])
+    table = table.assign(radius=TAGGED_RANGES["radius"][1], distractor_x=table["tag_x"], distractor_y=table["tag_y"])
+    table = table.assign(tag_color="blue", distractor_color="green", texture="vertical", phase=0.0, noise_seed=1)
+    turned = table[:1].loc[[0] * 361].assign(shape="triangle", x=0.42, y=0.42, angle=np.linspace(-45, 45, 361))
+    turned = turned.assign(places=PLACES[0], tag_x=0.13, tag_y=0.13, distractor_x=0.13, distractor_y=0.13)
+    for size in (16, 32, 33):
+        for rows in (table, turned):
+            _, masks = worlds._render(rows, size, worlds._TAGGED)
+            assert list(masks) == ["shape", "tag", "distractor", "background"]
+            np.testing.assert_array_equal(np.sum([m.astype(int) for m in masks.values()], axis=0), 1)
+            assert all(mask.any((1, 2)).all() for mask in masks.values())
+    covers = worlds._paint_tagged({name: column.to_numpy() for name, column in turned.items()}, 32)[1]
+    assert np.sum(list(covers.values()), axis=0).max() <= 1 + 1e-5  # not even their anti-aliased edges meet
+
+
+def test_tag_and_distractor_have_one_area_whatever_the_shape(tagged):
+    covers = worlds._paint_tagged({name: column.to_numpy() for name, column in tagged.table.items()}, 32)[1]
+    areas = {name: covers[name].sum((1, 2)) for name in ("tag", "distractor")}
+    expected = np.pi * (32 * worlds.TAG) ** 2
+    for name, area in areas.items():
+        assert np.abs(area / expected - 1).max() < 2e-2, name
+        assert tagged.masks[name].sum((1, 2)).mean() == pytest.approx(expected, rel=0.03)
+    by_shape = tagged.masks["shape"].sum((1, 2)) / (np.pi * (32 * tagged.table["radius"]) ** 2)
+    assert np.abs(by_shape.groupby(tagged.table["shape"]).mean() - 1).max() < 2e-2
+
+
+def test_tag_and_distractor_have_one_luminance_and_the_same_places(tagged):
+    grey = tagged.pixels @ np.array([0.299, 0.587, 0.114])
+    table, mean = tagged.table, {}
+    for name in ("tag", "distractor"):
+        inside = np.array([binary_erosion(mask) for mask in tagged.masks[name]])
+        mean[name] = pd.Series((grey * inside).sum((1, 2)) / inside.sum((1, 2)))
+        assert stats.f_oneway(*(group for _, group in mean[name].groupby(table[f"{name}_color"]))).pvalue > 1e-4
+    assert stats.ttest_rel(mean["tag"], mean["distractor"]).pvalue > 1e-4
+    corners = pd.DataFrame([place.split(", ") for place in table["places"]])
+    assert (corners[0] != corners[1]).all()
+    assert stats.chisquare(corners[0].value_counts()).pvalue > 1e-4
+    assert stats.chisquare(corners[1].value_counts()).pvalue > 1e-4
+
+
+def test_maps_that_no_model_made_cannot_tell_tag_from_distractor(tagged):
+    """Saturation finds either, luminance the shape: only an encoder can give them different relevance."""
+    drawn = control_maps(tagged)
+    points = {c: {m: pointing_game(drawn[c], tagged.masks[m]).mean() for m in tagged.masks} for c in drawn}
+    assert within(points["saturation"]["tag"], 0.5, len(tagged))
+    assert points["saturation"]["tag"] + points["saturation"]["distractor"] == pytest.approx(1)
+    assert points["saturation"]["shape"] == 0
+    assert points["luminance"]["shape"] > 0.97
+    assert points["centre"]["shape"] > 0.9
+
+
+def test_only_the_tag_changes_with_its_colour(tagged):
+    some = tagged.rows(np.arange(100))
+    for name, rest in (("tag", "distractor"), ("distractor", "tag")):
+        changed = (counterfactual(some, f"{name}_color").pixels != some.pixels).any(-1)
+        assert changed[some.masks[name]].all() and not changed[some.masks[rest] | some.masks["shape"]].any()
+        assert not changed[~grown(some.masks[name])].any()
+    moved = counterfactual(some, "places")
+    np.testing.assert_array_equal(moved.masks["shape"], some.masks["shape"])
+    assert (moved.masks["tag"] != some.masks["tag"]).any((1, 2)).mean() > 0.5
+
+
+# --- backgrounds ------------------------------------------------------------------------------------------------------
+
+
+def test_backgrounds_have_one_luminance_and_are_not_clipped():
+    images = textured(3000)
+    grey = images.pixels @ np.array([0.299, 0.587, 0.114])
+    behind = np.array([~m for m in grown(images.masks["object"])])
+    mean = pd.Series((grey * behind).sum((1, 2)) / behind.sum((1, 2)))
+    groups = [group for _, group in mean.groupby(images.table["background"])]
+    assert stats.f_oneway(*groups).pvalue > 1e-4 and mean.mean() == pytest.approx(255 * worlds.BACKGROUND, abs=0.5)
+    assert images.pixels.min() > 0
+    np.testing.assert_array_equal(images.masks["background"], ~images.masks["object"])
+
+
+def test_stripes_run_as_their_background_says():
+    images = textured(400, bias=1.0)
+    grey = images.pixels.astype(float) @ np.array([0.299, 0.587, 0.114])
+    flat = np.where(images.masks["background"], grey, np.nan)
+    grey = np.where(np.isnan(flat), np.nanmean(flat, axis=(1, 2), keepdims=True), flat)
+    grey -= grey.mean((1, 2), keepdims=True)
+    power = np.abs(np.fft.fft2(grey)) ** 2
+    at = np.rint(32 * np.fft.fftfreq(32)).astype(int)
+    for kind, background in enumerate(COLORS):
+        mean = power[(images.table["background"] == background).to_numpy()].mean(0)
+        down, right = (at[i] for i in np.unravel_index(mean.argmax(), mean.shape))
+        # Four cycles across the stripes, which are turned by 0, 45, 90, 135 degrees from the horizontal.
+        turn = np.deg2rad(45 * kind)
+        along = np.array([4 * np.cos(turn), -4 * np.sin(turn)])
+        assert min(np.abs(along - (down, right)).max(), np.abs(along + (down, right)).max()) < 1, background
+
+
+def test_the_same_object_stands_on_another_ground():
+    some = textured(100)
+    other = counterfactual(some, "background")
+    inside = np.array([binary_erosion(m, np.ones((3, 3))) for m in some.masks["object"]])
+    np.testing.assert_array_equal(some.pixels[inside], other.pixels[inside])
+    assert (some.pixels != other.pixels).any(-1)[some.masks["background"]].mean() > 0.9
+    np.testing.assert_array_equal(some.masks["object"], other.masks["object"])
+
+
+# --- bits -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bits", [0, 1, 3, 16])
+def test_bits_are_where_and_what_they_are_said_to_be(bits):
+    images = randbit(300, bits=bits)
+    assert [c for c in images.table if c.startswith("bit")] == [f"bit{i}" for i in range(bits)]
+    strip = images.pixels[:, 30:].mean(-1) / 255
+    assert images.masks["bits"].any() == (bits > 0) and not (images.masks["bits"] & images.masks["object"]).any()
+    for i in range(bits):
+        cell = strip[:, :, np.arange(32) * bits // 32 == i]
+        expected = np.where(images.table[f"bit{i}"] == "1", *worlds.BITS[::-1])
+        assert np.abs(cell - expected[:, None, None]).max() < 0.08
+        assert within((images.table[f"bit{i}"] == "1").mean(), 0.5, 300)
+    if bits:
+        assert images.masks["bits"][:, 30:].all() and not images.masks["bits"][:, :30].any()
+        flipped = counterfactual(images, "bit0")
+        assert not (flipped.pixels != images.pixels)[:, :, -(-32 // bits) :].any()
+
+
+def test_more_bits_leave_all_other_factors_and_pixels_as_they_were():
+    none, many = randbit(100, bits=0), randbit(100, bits=9)
+    np.testing.assert_array_equal(none.pixels[:, :30], many.pixels[:, :30])
+    shared = list(none.table)
+    pd.testing.assert_frame_equal(none.table, many.table[shared])
+
+
+@pytest.mark.parametrize("bits", [-1, 33])
+def test_an_impossible_number_of_bits_is_refused(bits):
+    with pytest.raises(ValueError, match="0 <= bits <= size"):
+        randbit(10, bits=bits)
+
+
+def test_objects_stay_above_the_strip_at_the_ends_of_all_ranges():
+    ends = [worlds.RANDBIT_RANGES[f] for f in ("x", "y", "radius")]
+    table = pd.MultiIndex.from_product([SHAPES, *ends, np.linspace(-45, 45, 91)]).to_frame(index=False)
+    table.columns = ["shape", "x", "y", "radius", "angle"]
+    assert worlds._coverage(table, 32)[:, 30:].max() == 0
