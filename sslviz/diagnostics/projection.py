@@ -1,25 +1,30 @@
 """What does the map show, and what does it invent?  UMAP and PCA, each beside maps in which there is nothing to see.
 
-All geometry is that of directions: rows at length one, where Euclidean order is cosine order.
+All geometry is that of directions: rows at length one, where Euclidean order is cosine order.  What maps of the same
+features have in common (neighbours, edges, the null space and its layouts, the PCA and its scores) is made once and
+kept for a while, so that a second map with another seed or min_dist costs a fraction of the first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.metadata import version
 from typing import Any, Literal
 
 import numpy as np
 
+from sslviz.diagnostics.layout import Plan, edges, fuzzy_weights, layouts
 from sslviz.diagnostics.map_quality import align, map_chance, map_quality, seed_agreement
 from sslviz.diagnostics.moments import Moments
 from sslviz.diagnostics.neighbors import Neighbors, directions, neighbors
+from sslviz.diagnostics.recent import recent
 from sslviz.features import Features
 from sslviz.scores import Score, bootstrap_balanced_mean, percentile_interval
 
 MOST_POINTS = 99_999  # a scatter of more freezes on hover
-SEEDS = 3  # layouts that must agree for a map to be called stable
 EPOCHS = 200
 
 
@@ -30,8 +35,9 @@ class Projection:
     `xy` float32 (n, 2) in the order of `ids`.  Per image, in [0, 1]: `trustworthiness` (its neighbours on the map are
     true ones), `continuity` (its true ones are on the map nearby) and `preservation` (share of its `k` nearest that
     are its `k` nearest on the map).  UMAP only: `stability`, the share of its map neighbours that another seed gives
-    it too, and `spread`, how far seeds move it once aligned, in units of the map's radius.  `null_xy` (n, 2) is the
-    map of Gaussian noise with the same mean and covariance.  `controls` {score: {control: value}}.
+    it too, and `spread`, how far seeds move it once aligned, in units of the map's radius; None where one seed was
+    drawn.  `null_xy` (n, 2) is the map of Gaussian noise with the same mean and covariance.
+    `controls` {score: {control: value}}.
     """
 
     xy: np.ndarray
@@ -48,20 +54,47 @@ class Projection:
     null_xy: np.ndarray
     controls: dict[str, dict[str, float]]
 
-    def scores(self) -> dict[str, Score]:
-        """Means over the images with bootstrap intervals, beside chance, the null map and (for UMAP) PCA."""
+    def per_image(self) -> dict[str, np.ndarray]:
+        """The quantities whose means are the scores, for each image in the order of `ids`: {score: (n,)}."""
         points = {
             "trustworthiness": self.trustworthiness,
             "continuity": self.continuity,
             "knn_preservation": self.preservation,
         }
-        if self.stability is not None:
-            points["seed_stability"] = self.stability
+        return points if self.stability is None else points | {"seed_stability": self.stability}
+
+    @property
+    def reliable(self) -> np.ndarray:
+        """Which images keep more neighbours than chance would leave them?  (n,) bool, chance at its 95 % point.
+
+        An image placed at random shares a hypergeometric number of its k neighbours on the map with its k nearest.
+        """
+        from scipy.stats import hypergeom
+
+        return self.preservation * self.k > hypergeom(len(self.ids) - 1, self.k, self.k).ppf(0.95) + 1e-6
+
+    def scores(self) -> dict[str, Score]:
+        """Means over the images with bootstrap intervals, beside chance, the null map and (for UMAP) PCA."""
+        return self._scores
+
+    @cached_property
+    def _scores(self) -> dict[str, Score]:
+        points = self.per_image()
         draws = bootstrap_balanced_mean(np.stack(list(points.values())), np.zeros(len(self.ids)), seed=0)
         return {
             name: Score(float(values.mean()), *percentile_interval(draws[:, i]), controls=self.controls[name])
             for i, (name, values) in enumerate(points.items())
         }
+
+
+@dataclass(frozen=True, eq=False)
+class _Space:
+    """What is drawn: rows `x` (n, d) of length one, their neighbours, their PCA; `name` stands for all of them."""
+
+    name: str
+    x: np.ndarray
+    graph: Neighbors
+    pca: np.ndarray
 
 
 def projection(
@@ -74,71 +107,207 @@ def projection(
     epochs: int = EPOCHS,
     graph: Neighbors | None = None,
     seed: int = 0,
+    control_seed: int = 0,
 ) -> Projection:
     """What is near what, drawn in two dimensions?
 
-    `method` "umap" (arXiv 1802.03426; our exact cosine neighbours, PCA start, `epochs` rounds) or "pca" (of the rows
-    at length one).  `like` is another projection of (some of) the same images: UMAP starts from its positions, and
-    the map is turned, mirrored and scaled onto it, so that points do not jump for no reason.  `graph` is
-    `neighbors(features, k)` with k >= n_neighbors, where that was computed before.
+    `method` "umap" (arXiv 1802.03426; our exact cosine neighbours, PCA start, `epochs` rounds, `min_dist` from the
+    last quarter of them on) or "pca" (of the rows at length one).  `like` is another projection of (some of) the same
+    images: the map is turned, mirrored and scaled onto it, and a UMAP like a UMAP starts from its positions, halfway
+    through its rounds, so that points do not jump for no reason.  `graph` is `neighbors(features, k)` with
+    k >= n_neighbors, where that was computed before.
 
     Scores, means over images with k = n_neighbors: `trustworthiness`, `continuity` (Venna & Kaski 2001; exact),
     `knn_preservation`, and for UMAP `seed_stability` over three seeds.  Controls: "chance" (a random map, closed
     form), "PCA", and the "null map": Gaussian noise with the same mean and covariance through the same steps, scored
-    against its own space.  A UMAP costs five layouts.  Layouts are the same for the same seed and versions on the
-    same kind of machine.
+    against its own space.  `seed` draws the map, `control_seed` the noise and the two layouts that it is compared
+    with; with the same control seed, maps of the same features share them.  Layouts are the same for the same seeds
+    and versions on the same kind of machine.
 
     ValueError for features without two different directions, n <= 2 n_neighbors, and more than 99,999 images.
 
     Caveat: Sizes of clusters and distances between them mean nothing on a UMAP, which draws clusters in noise too:
     compare the null map.
     """
-    _check(features, method, n_neighbors)
+    _check(features, method, n_neighbors, min_dist, epochs)
+    space = _space(features, n_neighbors, graph)
+    null = _space(_noise(features, control_seed), n_neighbors)
+    steps: dict[str, Any] = {}
+    if method == "pca":
+        drawn, drawn_null = [space.pca], [null.pca]
+    else:
+        steps = {"n_neighbors": n_neighbors, "min_dist": min_dist, "epochs": epochs}
+        seeds: list[int | tuple[int, ...]] = [seed, *_others(control_seed)]
+        plans = [_plan(space, seed=s, **steps) for s in seeds]
+        if like is not None:
+            start = _start_like(like, features.ids, space.pca)
+            plans = [replace(plan, start=start, name=None, warm=like.method == "umap") for plan in plans]
+        found = layouts(plans + [_plan(null, seed=s, **steps) for s in _others(control_seed)])
+        drawn, drawn_null = found[:3], found[3:]
+    own = _quality(space, {"": drawn[0], "PCA": space.pca} if method == "umap" else {"": drawn[0]})
+    key = ("null map", *steps.values())
+    of_null = _quality(null, {key: drawn_null[0]})[key]
+    stability, spread = seed_agreement(drawn, n_neighbors)
+    null_stability, _ = seed_agreement(drawn_null, n_neighbors)
+    return _result(
+        features.ids, method, n_neighbors, own[""], _controls(own | {"null map": of_null}, null_stability, space),
+        xy=drawn[0] if like is None else align(drawn[0], features.ids, like.xy, like.ids),
+        params={"seed": seed, "control_seed": control_seed, "aligned": like is not None} | steps,
+        stability=stability, spread=spread, null_xy=drawn_null[0],
+    )  # fmt: skip
+
+
+def aligned_projections(
+    features: Mapping[str, Features],
+    method: Literal["umap", "pca"] = "umap",
+    *,
+    n_neighbors: int = 15,
+    min_dist: float = 0.1,
+    epochs: int = EPOCHS,
+    seed: int = 0,
+    control_seed: int = 0,
+) -> dict[str, Projection]:
+    """What moved?  A map of each of several checkpoints, or of the steps of one run, on which points stay put if they can.
+
+    `features` {name: Features} of the same images in the same order.  The first map is as `projection` makes it; each
+    other starts from the one before it and is laid over it.  All are scored, each against its own space and null map.
+    ValueError for other images, and whatever `projection` refuses.
+
+    Caveat: A point that stays may have changed all its neighbours, and one that moves none: see `displacement`.
+    """
+    first = next(iter(features.values()), None)
+    if first is None:
+        raise ValueError("Aligned maps need features, but the dict is empty; give {checkpoint name: features}.")
+    for name, other in features.items():
+        if not np.array_equal(other.ids, first.ids):
+            raise ValueError(
+                f"Aligned maps show the same images in the same order, but those of {name!r} are others; "
+                "embed the same images, or `select` the ids that all have."
+            )
+    maps: dict[str, Projection] = {}
+    before: Projection | None = None
+    for name, one in features.items():
+        before = maps[name] = projection(
+            one, method, like=before, n_neighbors=n_neighbors, min_dist=min_dist, epochs=epochs, seed=seed,
+            control_seed=control_seed,
+        )  # fmt: skip
+    return maps
+
+
+def projection_strip(
+    features: Features,
+    n_neighbors: Sequence[int] = (5, 15, 50),
+    min_dists: Sequence[float] = (0.0, 0.1, 0.5),
+    *,
+    k: int = 15,
+    most: int = 3000,
+    epochs: int = EPOCHS,
+    seed: int = 0,
+    control_seed: int = 0,
+) -> dict[tuple[int, float], Projection]:
+    """How much of the map is its settings?  UMAPs {(n_neighbors, min_dist): Projection} of the same images.
+
+    All are scored by the same `k` nearest, so that their scores can be compared; beside each stand chance, PCA and its
+    own null map.  One seed each, so without `seed_stability`.  Of more than `most` images a random sample (by `seed`)
+    is drawn.  ValueError as for `projection`.
+
+    Caveat: The setting with the best score is not the true map; what changes from map to map is not in the features.
+    """
+    if len(features) > most:
+        features = features.rows(np.sort(np.random.default_rng(seed).permutation(len(features))[:most]))
+    settings = [(nearest, min_dist) for nearest in n_neighbors for min_dist in min_dists]
+    for nearest, min_dist in settings:
+        _check(features, "umap", max(nearest, k), min_dist, epochs)
+    widest = max(k, *n_neighbors)
+    space, null = _space(features, widest), _space(_noise(features, control_seed), widest)
+    plans = [_plan(space, *setting, epochs, seed) for setting in settings]
+    found = layouts(plans + [_plan(null, *setting, epochs, _others(control_seed)[0]) for setting in settings])
+    space, null = (replace(each, graph=each.graph.nearest(k)) for each in (space, null))
+    maps = dict(zip(settings, found, strict=False))
+    nulls = {("null map", *setting, epochs): xy for setting, xy in zip(settings, found[len(settings) :], strict=True)}
+    own, of_null = _quality(space, {"PCA": space.pca} | maps), _quality(null, nulls)
+    return {
+        (nearest, min_dist): _result(
+            features.ids, "umap", k, own[nearest, min_dist],
+            _controls({"PCA": own["PCA"], "null map": of_null[key]}, None, space),
+            xy=maps[nearest, min_dist], null_xy=nulls[key], stability=None, spread=None,
+            params={"seed": seed, "control_seed": control_seed, "aligned": False, "n_neighbors": nearest,
+                    "min_dist": min_dist, "epochs": epochs},
+        )
+        for (nearest, min_dist), key in zip(settings, nulls, strict=True)
+    }  # fmt: skip
+
+
+def _result(
+    ids: np.ndarray, method: str, k: int, points: dict[str, np.ndarray], controls: dict[str, dict[str, float]],
+    *, params: dict[str, Any], **rest: Any,
+) -> Projection:  # fmt: skip
+    used = ("numpy", "numba") if method == "umap" else ("numpy",)
+    return Projection(
+        ids=ids, method=method, k=k, params={"metric": "cosine"} | params,
+        versions={name: version(name) for name in used}, trustworthiness=points["trustworthiness"],
+        continuity=points["continuity"], preservation=points["knn_preservation"], controls=controls, **rest,
+    )  # fmt: skip
+
+
+def _space(features: Features, k: int, graph: Neighbors | None = None) -> _Space:
+    name = features.digest
     if graph is None:
-        graph = neighbors(features, n_neighbors)
+        graph = neighbors(features, k)
     elif graph.metric != "cosine" or not np.array_equal(graph.ids, features.ids):
         raise ValueError("This graph is of other images or not by cosine; pass neighbors(features, k).")
-    graph = graph.nearest(n_neighbors)
-    x = directions(features.x.astype(np.float64))
-    null = directions(_same_moments(features.x, seed))
-    null_graph = neighbors(Features.from_array(null), n_neighbors)
-    pca_xy, null_xy = _pca(x), _pca(null)
-    if method == "pca":
-        layouts, null_layouts = [pca_xy], [null_xy]
     else:
-        start = pca_xy if like is None else _start_like(like, features.ids, pca_xy)
-        layouts = _umap(graph, start, min_dist, epochs, range(seed, seed + SEEDS))
-        null_layouts = _umap(null_graph, null_xy, min_dist, epochs, range(seed, seed + 2))
-    others = {"PCA": pca_xy} if method == "umap" else {}
-    quality = map_quality(x, {"": layouts[0]} | others, graph.indices)
-    own = quality.pop("")
-    quality |= map_quality(null, {"null map": null_layouts[0]}, null_graph.indices)
-    stability, spread = seed_agreement(layouts, n_neighbors)
-    null_stability, _ = seed_agreement(null_layouts, n_neighbors)
-    umap_only = {"n_neighbors": n_neighbors, "min_dist": min_dist, "epochs": epochs} if method == "umap" else {}
-    return Projection(
-        xy=layouts[0] if like is None else align(layouts[0], features.ids, like.xy, like.ids),
-        ids=features.ids,
-        method=method,
-        k=n_neighbors,
-        params={"metric": "cosine", "seed": seed, "aligned": like is not None} | umap_only,
-        versions={name: version(name) for name in ("numpy", *(("umap-learn", "numba") if method == "umap" else ()))},
-        trustworthiness=own["trustworthiness"],
-        continuity=own["continuity"],
-        preservation=own["knn_preservation"],
-        stability=stability,
-        spread=spread,
-        null_xy=null_layouts[0],
-        controls=_controls(quality, null_stability, len(x), n_neighbors),
-    )
+        name += f"-{zlib.crc32(graph.indices[:, :k].tobytes())}"
+    x = directions(features.x.astype(np.float64))
+    return _Space(name, x, graph.nearest(k), recent.get(("PCA", features.digest), lambda: _pca(x)))
+
+
+def _noise(features: Features, seed: int) -> Features:
+    """Gaussian noise with the same mean and covariance: all that a spectrum knows, and no clusters."""
+
+    def make() -> Features:
+        moments = Moments.of(features.x)
+        values, vectors = np.linalg.eigh(moments.scatter / (moments.n - 1))
+        noise = np.random.default_rng([seed, 0]).standard_normal(features.x.shape)  # not the user's own noise
+        return Features.from_array(directions(noise * np.sqrt(np.maximum(values, 0)) @ vectors.T + moments.mean))
+
+    return recent.get(("noise", features.digest, seed), make)
+
+
+def _others(control_seed: int) -> list[tuple[int, ...]]:
+    """The seeds of the layouts that a map is compared with; never those of a map itself."""
+    return [(control_seed, 1), (control_seed, 2)]
+
+
+def _plan(space: _Space, n_neighbors: int, min_dist: float, epochs: int, seed: int | tuple[int, ...]) -> Plan:
+    name = (space.name, n_neighbors)
+    made = recent.get(("edges", *name, epochs), lambda: edges(fuzzy_weights(space.graph.nearest(n_neighbors)), epochs))
+    return Plan(made, space.pca, min_dist, seed, name)
+
+
+def _quality(space: _Space, maps: dict[Any, np.ndarray]) -> dict[Any, dict[str, np.ndarray]]:
+    """Scores for every point of every map; those of PCA and null maps, which other maps ask for too, are kept."""
+    near = space.graph.indices
+    keys = {name: ("quality", space.name, space.graph.k, name) for name in maps}
+    found = map_quality(space.x, {name: xy for name, xy in maps.items() if keys[name] not in recent}, near)
+    for name, xy in maps.items():
+        if name == "PCA" or "null map" in name:
+
+            def make(name: Any = name, xy: np.ndarray = xy) -> dict[str, np.ndarray]:
+                return found[name] if name in found else map_quality(space.x, {name: xy}, near)[name]
+
+            found[name] = recent.get(keys[name], make)
+    return found
 
 
 def _controls(
-    quality: dict[str, dict[str, np.ndarray]], null_stability: np.ndarray | None, n: int, k: int
+    quality: Mapping[Any, dict[str, np.ndarray]], null_stability: np.ndarray | None, space: _Space
 ) -> dict[str, dict[str, float]]:
     """{score: {control: value}}: chance beside the means of the maps that are there to compare with."""
+    n, k = space.graph.indices.shape
+    maps = [name for name in ("PCA", "null map") if name in quality]
     controls = {
-        score: {"chance": chance} | {name: float(points[score].mean()) for name, points in quality.items()}
+        score: {"chance": chance} | {name: float(quality[name][score].mean()) for name in maps}
         for score, chance in map_chance(n, k).items()
     }
     if null_stability is not None:
@@ -154,14 +323,6 @@ def _pca(x: np.ndarray) -> np.ndarray:
     return ((x - moments.mean) @ axes).astype(np.float32)
 
 
-def _same_moments(x: np.ndarray, seed: int) -> np.ndarray:
-    """Gaussian noise with the mean and covariance of the rows of `x`: all a spectrum knows, and no clusters."""
-    moments = Moments.of(x)
-    values, vectors = np.linalg.eigh(moments.scatter / (moments.n - 1))
-    noise = np.random.default_rng(seed).standard_normal(x.shape)
-    return noise * np.sqrt(np.maximum(values, 0)) @ vectors.T + moments.mean
-
-
 def _start_like(like: Projection, ids: np.ndarray, pca_xy: np.ndarray) -> np.ndarray:
     """The other map's positions; images that it does not show start where the PCA, laid over it, has them."""
     start = align(pca_xy, ids, like.xy, like.ids)
@@ -170,36 +331,7 @@ def _start_like(like: Projection, ids: np.ndarray, pca_xy: np.ndarray) -> np.nda
     return start
 
 
-def _umap(graph: Neighbors, start: np.ndarray, min_dist: float, epochs: int, seeds: Iterable[int]) -> list[np.ndarray]:
-    """One layout (n, 2) per seed, of one fuzzy graph made from our neighbours.
-
-    Takes umap-learn's two steps instead of its class: the class would make the graph again for each seed, and does
-    not cut a shared `precomputed_knn` to n_neighbors below 4,096 rows.  Its neighbour lists start with the point
-    itself.
-    """
-    from sklearn.utils import check_random_state
-    from umap.umap_ import find_ab_params, fuzzy_simplicial_set, simplicial_set_embedding
-
-    n, k = graph.indices.shape
-    indices = np.hstack([np.arange(n, dtype=np.int32)[:, None], graph.indices[:, : k - 1]])
-    distances = np.hstack([np.zeros((n, 1), np.float32), graph.distances[:, : k - 1]])
-    fuzzy, _, _ = fuzzy_simplicial_set(
-        start, k, check_random_state(0), "cosine", knn_indices=indices, knn_dists=distances
-    )
-    a, b = find_ab_params(1.0, min_dist)
-    # UMAP stretches each axis of its start to [0, 10]: an axis without any extent must have a little.
-    jitter = np.random.default_rng(0).standard_normal((n, 2)) * 1e-4 * np.ptp(start, axis=0).max()
-    return [
-        simplicial_set_embedding(
-            start, fuzzy.copy(), n_components=2, initial_alpha=1.0, a=a, b=b, gamma=1.0, negative_sample_rate=5,
-            n_epochs=epochs, init=(start + jitter).astype(np.float32), random_state=check_random_state(seed),
-            metric="cosine", metric_kwds={}, densmap=False, densmap_kwds={}, output_dens=False,
-        )[0]
-        for seed in seeds
-    ]  # fmt: skip
-
-
-def _check(features: Features, method: str, n_neighbors: int) -> None:
+def _check(features: Features, method: str, n_neighbors: int, min_dist: float, epochs: int) -> None:
     n, d = features.x.shape
     if method not in ("umap", "pca"):
         raise ValueError(f"There is no projection {method!r}; there are: umap, pca.")
@@ -210,6 +342,8 @@ def _check(features: Features, method: str, n_neighbors: int) -> None:
             f"A map with {n_neighbors} neighbours needs n_neighbors >= 2 and more than twice as many images; got {n}. "
             "Lower n_neighbors or add images."
         )
+    if not 0 <= min_dist <= 1 or epochs < 10:
+        raise ValueError(f"A map needs min_dist in [0, 1] and 10 epochs or more; got {min_dist} and {epochs}.")
     if d < 2 or np.ptp(directions(features.x), axis=0).max() < 1e-6:
         raise ValueError(
             "All features point the same way (constant features, or a single dimension), so there is nothing to map; "
