@@ -13,13 +13,20 @@ import numpy as np
 import streamlit as st
 
 from sslviz.catalog import entry
-from sslviz.diagnose import Evidence, compute, map_rows, stored_evidence
-from sslviz.diagnostics import Projection, neighbors, projection
-from sslviz.runs import Run, open_runs
+from sslviz.diagnose import compute
+from sslviz.diagnostics.neighbors import neighbors
+from sslviz.diagnostics.projection import Projection, aligned_projections, projection
+from sslviz.diagnostics.similarity import Similarity, similarity
+from sslviz.evidence import Evidence, diagnosed_steps, layers_of, sample_rows, stored_evidence
+from sslviz.features import Features
+from sslviz.runs import Checkpoint, Run, open_runs
 
 KEYS: dict[Any, Any] = {
     Run: lambda run: str(run.path.resolve()),
-    Evidence: lambda evidence: (evidence.features.digest, evidence.fit.digest if evidence.fit else None),
+    Features: lambda features: features.digest,
+    Evidence: lambda evidence: [
+        part.digest if part else None for part in (evidence.features, evidence.fit, evidence.projector, evidence.views)
+    ],
 }
 
 
@@ -34,31 +41,82 @@ def _runs(folder: str, stamp: tuple[Any, ...]) -> tuple[list[Run], list[str]]:
     return open_runs(folder)
 
 
-def evidence(run: Run, digest: str) -> Evidence:
-    """The stored features of a run's last checkpoint on these images, and of its controls; ValueError if there are none."""
-    stem = run.features_stem(run.last.key, digest)
-    return _evidence(
-        run, run.last.key, digest, _time(stem.with_name(stem.name + ".json")), _time(run.path / "run.json")
-    )
+def evidence(run: Run, digest: str, checkpoint: Checkpoint | None = None) -> Evidence:
+    """The stored features of a checkpoint (the last) on these images, and of its controls; ValueError if there are none."""
+    checkpoint = checkpoint or run.last
+    stem = run.features_stem(checkpoint.key, digest)
+    written = _time(stem.with_name(stem.name + ".json"))
+    return _evidence(run, checkpoint, checkpoint.key, digest, written, _time(run.path / "run.json"))
 
 
-@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=KEYS)
-def _evidence(run: Run, key: str, digest: str, written: int, known: int) -> Evidence:
-    return stored_evidence(run, run.last, digest)
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=KEYS)
+def _evidence(run: Run, _checkpoint: Checkpoint, key: str, digest: str, written: int, known: int) -> Evidence:
+    return stored_evidence(run, _checkpoint, digest)
+
+
+def steps(run: Run, digest: str) -> dict[int, Evidence]:
+    """{step: evidence} of the checkpoints of a run that were embedded on these images, first step first."""
+    return {c.step: evidence(run, digest, c) for c in diagnosed_steps(run, digest)}
 
 
 @st.cache_resource(max_entries=500, show_spinner="Computing what is not stored yet …", hash_funcs=KEYS)
 def result(run: Run, name: str, evidence: Evidence, column: str | None = None) -> Any:
     """A catalog diagnostic of a checkpoint, read from the run folder, or else computed and stored there."""
-    return _scored_once(compute(run, entry(name), evidence, column))
+    return compute(run, entry(name), evidence, column)
+
+
+@st.cache_resource(max_entries=500, show_spinner="Comparing …", hash_funcs=KEYS)
+def pair(run: Run, name: str, evidence: Evidence, other: Evidence) -> Any:
+    """A catalog diagnostic of a pair: what became of `other` in `evidence`, which is the run's."""
+    return compute(run, entry(name), evidence, other=other)
+
+
+@st.cache_resource(max_entries=50, show_spinner="Comparing layers …", hash_funcs=KEYS)
+def layer_pairs(run: Run, a: dict[str, Features], b: dict[str, Features]) -> dict[tuple[str, str], Similarity]:
+    """{(layer of a, layer of b): Similarity}, each kept in the run folder."""
+
+    def one(x: Features, y: Features) -> Similarity:
+        key = {"diagnostic": "similarity", "features": y.digest, "with": x.digest}
+        return run.result(key, Similarity, lambda: similarity(x, y))
+
+    return {(i, j): one(x, y) for i, x in a.items() for j, y in b.items()}
+
+
+def layers(run: Run, digest: str) -> dict[str, Features]:
+    """{layer: features of a sample of these images} of the run's last checkpoint; empty where they were not kept."""
+    return layers_of(run, run.last, digest)
 
 
 @st.cache_resource(max_entries=50, show_spinner="Computing the PCA map …", hash_funcs=KEYS)
 def pca(run: Run, evidence: Evidence) -> Projection:
     """The PCA map of the images that a UMAP would show, likewise kept in the run folder."""
     key = {"diagnostic": "projection", "method": "pca", "features": evidence.features.digest}
-    features = evidence.features.rows(map_rows(len(evidence.features)))
-    return _scored_once(run.result(key, Projection, lambda: projection(features, "pca")))
+    return run.result(key, Projection, lambda: projection(_shown(evidence), "pca"))
+
+
+@st.cache_resource(max_entries=20, show_spinner="Laying out each step …", hash_funcs=KEYS)
+def journey(run: Run, evidences: dict[int, Evidence], layout: str) -> dict[int, Projection]:
+    """{step: its map}, each laid over the one before it; kept in the run folder one by one."""
+    digests = [evidence.features.digest for evidence in evidences.values()]
+    made: dict[str, Projection] = {}
+
+    def all_of_them() -> dict[str, Projection]:
+        if not made:
+            made.update(aligned_projections({str(step): _shown(e) for step, e in evidences.items()}, layout))
+        return made
+
+    return {
+        step: run.result(
+            {"diagnostic": "projection", "method": layout, "journey": digests, "step": step},
+            Projection, lambda step=step: all_of_them()[str(step)],
+        )
+        for step in evidences
+    }  # fmt: skip
+
+
+def _shown(evidence: Evidence) -> Features:
+    """Those of the images that a map shows."""
+    return evidence.features.rows(sample_rows(len(evidence.features), entry("projection").most))
 
 
 @st.cache_data(max_entries=500, show_spinner=False, hash_funcs=KEYS)
@@ -75,13 +133,6 @@ def nearest(evidence: Evidence, id_: str, k: int) -> tuple[np.ndarray, np.ndarra
 def demos() -> dict[str, subprocess.Popen[bytes]]:
     """The demos this server started, by folder: one each, whoever looks and however often the page is reloaded."""
     return {}
-
-
-def _scored_once(result: Any) -> Any:
-    """The same result, whose scores draw their bootstrap once rather than each time they are shown."""
-    scores = result.scores()
-    object.__setattr__(result, "scores", lambda: scores)
-    return result
 
 
 def _time(path: Path) -> int:

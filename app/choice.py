@@ -15,8 +15,9 @@ import cached
 import streamlit as st
 
 from sslviz.catalog import CATALOG
-from sslviz.diagnose import Evidence, called, is_stored
-from sslviz.diagnostics import probe_labels
+from sslviz.diagnose import called, is_stored
+from sslviz.diagnostics.labels import probe_labels
+from sslviz.evidence import Evidence
 from sslviz.figures import theme
 from sslviz.runs import Run
 
@@ -79,15 +80,23 @@ def chosen() -> Choice:
 
 
 def results(choice: Choice, name: str, column: str | None = None) -> dict[str, Any]:
-    """{run: Result} of one of the catalog's diagnostics, for a column of the table where it is asked of one."""
-    return {run: cached.result(choice.runs[run], name, e, column) for run, e in choice.evidence.items()}
+    """{run: Result} of one of the catalog's diagnostics, for a column of the table where it is asked of one.
+
+    A line on the page says of which runs it cannot be had, and why."""
+    found = {}
+    for run, evidence in choice.evidence.items():
+        try:
+            found[run] = cached.result(choice.runs[run], name, evidence, column)
+        except ValueError as error:
+            st.caption(f":material/block: {escape(run)}: {error}")
+    return found
 
 
 def everything(choice: Choice) -> dict[str, dict[str, Any]]:
     """{run: {diagnostic: Result}} of all that the catalog holds, named as in `diagnose`; maps only where they are stored."""
     found: dict[str, dict[str, Any]] = {run: {} for run in choice.evidence}
-    for one in CATALOG:
-        for column in labels(choice) if one.per_label else [None]:
+    for one in (one for one in CATALOG if one.per != "pair"):
+        for column in labels(choice) if one.per == "label" else [None]:
             for run, evidence in choice.evidence.items():
                 if one.name != "projection" or is_stored(choice.runs[run], one, evidence):
                     with suppress(ValueError):  # what cannot be asked of these images is told where it is asked

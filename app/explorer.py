@@ -17,7 +17,8 @@ from show import chart, pictures
 
 from sslviz.catalog import entry
 from sslviz.diagnose import is_stored
-from sslviz.diagnostics import Projection, align
+from sslviz.diagnostics.map_quality import align
+from sslviz.diagnostics.projection import Projection
 from sslviz.figures import map_figure, selected_ids, theme
 
 NEIGHBORS = 10

@@ -15,10 +15,20 @@ PAGES = {
         "The loss, beside what the features were worth meanwhile.",
     ),
     "collapse": ("Has it collapsed?", ":material/compress:", "How many directions the features use, beside noise."),
+    "geometry": (
+        "What shape is the space?",
+        ":material/hub:",
+        "How tight, how even, how wide: numbers of the geometry, each beside its control.",
+    ),
     "map": (
         "What is near what?",
         ":material/scatter_plot:",
         "Maps side by side; draw around points to see the images.",
+    ),
+    "similarity": (
+        "What changed?",
+        ":material/compare_arrows:",
+        "How alike the checkpoints and layers are, and which images moved.",
     ),
     "probes": ("What can be decoded?", ":material/labs:", "What readouts tell of each label, beside their controls."),
 }

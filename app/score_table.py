@@ -9,11 +9,23 @@ from typing import Any
 import pandas as pd
 from choice import dot
 
+from sslviz.catalog import entry
 from sslviz.figures import score_bar_svg, sparkline_svg, svg_uri, theme
 from sslviz.figures.scores import scale
 from sslviz.scores import Score
 
-CAPTIONS = {"spectrum": "RankMe", "projection": "map", "linear_probe": "linear", "knn_probe": "kNN"}
+SHOWN = {
+    "collapse",
+    "map",
+    "probes",
+}  # the pages whose diagnostics have a place in the table; the others are a click away
+CAPTIONS = {
+    "collapse": "spread",
+    "spectrum": "RankMe",
+    "projection": "map",
+    "linear_probe": "linear",
+    "knn_probe": "kNN",
+}
 # A table where there is room for one; else each run becomes a card in which every cell carries its heading.
 STYLE = """<style>
 .runs{container-type:inline-size;font-size:13px;line-height:1.4}
@@ -57,7 +69,7 @@ def score_table(
         cells = {"training": _curves(histories[run], color, dark)}
         cells |= {group: "".join(_bar(name, bars[name], run, color, dark) for name in m) for group, m in groups.items()}
         body = "".join(f'<td data-label="{escape(h)}"><div class="bars">{c}</div></td>' for h, c in cells.items())
-        verdict = getattr(of_run.get("spectrum"), "verdict", "")
+        verdict = getattr(of_run.get("collapse"), "verdict", "")
         name = f'<th scope="row" title="{escape(run)}">{dot(color)}{escape(short[run])}<small>{verdict}</small></th>'
         rows.append(f"<tr>{name}{body}</tr>")
     head = "".join(f'<th scope="col">{escape(h)}</th>' for h in ("run", "training", *groups))
@@ -74,6 +86,8 @@ def _first_scores(results: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[s
     found: dict[str, tuple[str, dict[str, Score]]] = {}
     for run, of_run in results.items():
         for diagnostic, result in of_run.items():
+            if entry(diagnostic.partition(":")[0]).page not in SHOWN:
+                continue
             name, score = next(iter(result.scores().items()))
             found.setdefault(diagnostic, (name, {}))[1][run] = score
     return found

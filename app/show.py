@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from cached import steps
 from choice import Choice
 
-from sslviz.catalog import CATALOG
+from sslviz.catalog import CATALOG, entry
 from sslviz.diagnose import diagnose, scored_and_fit
-from sslviz.figures import theme
+from sslviz.figures import score_bars, theme
 from sslviz.figures.thumbnails import gallery_html
 from sslviz.runs import Run
 from sslviz.specs import load_images
@@ -24,6 +26,7 @@ def literal(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>#$:~|])", r"\\\1", text)
 
 
+BARS = {"similarity", "changed"}  # diagnostics whose figure shows all scores already
 FEW_BUTTONS = {"modeBarButtonsToRemove": ["zoom2d", "zoomIn2d", "zoomOut2d", "autoScale2d"], "displaylogo": False}
 
 
@@ -39,18 +42,37 @@ def chart(fig: go.Figure, choice: Choice, key: str, *, caveat: str | None = "", 
     return event
 
 
+def section(choice: Choice, name: str, results: Mapping[str, Any]) -> None:
+    """One diagnostic of the catalog: its figure with the caveat and, folded away, all its scores beside their controls."""
+    if not results:
+        return
+    one = entry(name)
+    chart(one.figure(results, colors=choice.colors), choice, f"figure {name}", caveat=one.caveat)
+    if name not in BARS:
+        with st.expander("All its scores beside their controls", icon=":material/align_horizontal_left:"):
+            scores = {run: result.scores() for run, result in results.items()}
+            chart(score_bars(scores, colors=choice.colors), choice, f"scores {name}")
+
+
 def pictures(choice: Choice, ids: Sequence[str], captions: Sequence[str] | None = None, **options: Any) -> None:
     """Thumbnails of these images, from whichever run folder holds them; their ids where none does."""
-    first = next(iter(choice.evidence.values())).features
-    kept = (run.thumbnails(choice.digest) for run in choice.runs.values())
-    pixels = next((p for p in kept if p is not None and len(p) == len(first)), None)
-    if pixels is None:
+    found = thumbnails(choice)
+    if found is None:
         st.caption(
             f"The run folders hold no thumbnails of these images (diagnose again to make them): {', '.join(ids[:50])}"
         )
         return
-    where = pd.Index(first.ids).get_indexer(pd.Index(ids))
+    pixels, known = found
+    where = pd.Index(known).get_indexer(pd.Index(ids))
     st.html(gallery_html(pixels[where], ids, captions=captions, **options))
+
+
+def thumbnails(choice: Choice) -> tuple[np.ndarray, np.ndarray] | None:
+    """The pictures of all images, and their ids in the same order, from whichever run folder holds them."""
+    first = next(iter(choice.evidence.values())).features
+    kept = (run.thumbnails(choice.digest or "") for run in choice.runs.values())
+    pixels = next((p for p in kept if p is not None and len(p) == len(first)), None)
+    return None if pixels is None else (pixels, first.ids)
 
 
 def unready(choice: Choice) -> None:
@@ -60,8 +82,7 @@ def unready(choice: Choice) -> None:
         st.caption(f":material/hourglass_empty: {literal(name)} has no checkpoint yet; reload once it has written one.")
     if not waiting:
         return
-    diagnosed = (run.info.get("diagnosed", {}).get(choice.digest) for run in choice.runs.values())
-    known = next((entry for entry in diagnosed if entry and entry["spec"]), None)
+    known = _known(choice)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             names = ", ".join(f"**{literal(name)}**" for name in waiting)
@@ -80,24 +101,54 @@ def unready(choice: Choice) -> None:
             _diagnose(list(waiting.values()), spec, fit)
 
 
+def every_step(choice: Choice) -> None:
+    """A button that embeds the checkpoints before the last, where some are not, so that they can be looked at too."""
+    left = {
+        name: choice.runs[name]
+        for name in choice.evidence
+        if len(choice.runs[name].checkpoints) > len(steps(choice.runs[name], choice.digest or ""))
+    }
+    known = _known(choice)
+    if not left:
+        return
+    if known is None:
+        st.caption("The images cannot be loaded again from here, so earlier checkpoints cannot be embedded.")
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        names = ", ".join(f"**{literal(name)}**" for name in left)
+        st.markdown(f"Only the last checkpoint of {names} was embedded.")
+        pressed = st.button("Embed every checkpoint", icon=":material/timeline:")
+    if pressed:
+        _diagnose(list(left.values()), known["spec"], known.get("fit_spec"), every=True)
+
+
+def _known(choice: Choice) -> dict[str, Any] | None:
+    """How the chosen images are made again, from the first run that says so."""
+    diagnosed = (run.info.get("diagnosed", {}).get(choice.digest) for run in choice.runs.values())
+    return next((known for known in diagnosed if known and known["spec"]), None)
+
+
 def _trained_on(runs: dict[str, Run]) -> str:
     """The spec of the images, all splits of them, that one of these runs was trained on."""
     specs = (run.info.get("arguments", {}).get("images", "") for run in runs.values())
     return next((spec.partition(",split=")[0] for spec in specs if spec), "shapes")
 
 
-def _diagnose(runs: list[Run], spec: str, fit_spec: str | None) -> None:
+def _diagnose(runs: list[Run], spec: str, fit_spec: str | None, *, every: bool = False) -> None:
     """Embeds and diagnoses here and now, saying what it is at; a sentence where that cannot be done."""
     with st.status(f"Loading {spec}", expanded=True) as status:
         bar = st.progress(0.0)
         try:
             images, fit = (load_images(spec), load_images(fit_spec)) if fit_spec else scored_and_fit(load_images(spec))
-            # Maps take the longest; their page offers them, and shows the PCA until then.
-            steps = [(run, one) for run in runs for one in CATALOG if one.name != "projection"]
-            for done, (run, one) in enumerate(steps):
-                bar.progress(done / len(steps), f"{run.name}: {one.question}")
+            # Maps take the longest; their page offers them, and shows the PCA until then.  Of earlier steps only
+            # what their page shows; of pairs nothing, they are told on theirs.
+            wanted = [one for one in CATALOG if one.per != "pair" and one.page != "map"]
+            wanted = [one for one in wanted if not every or one.page == "collapse"]
+            asked = [(run, one) for run in runs for one in wanted]
+            for done, (run, one) in enumerate(asked):
+                bar.progress(done / len(asked), f"{run.name}: {one.question}")
                 status.update(label=f"Diagnosing {run.name} on {len(images):,} images")
-                diagnose(run, images, fit=fit, only=[one.name], progress=False)
+                diagnose(run, images, fit=fit, only=[one.name], every=every, progress=False)
         except (ValueError, OSError) as error:
             status.update(label=str(error), state="error")
             return

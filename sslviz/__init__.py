@@ -18,7 +18,8 @@ _HOME = {
     "Run": "runs", "Checkpoint": "runs", "open_runs": "runs",
     "Features": "features", "embed": "embed", "raw_pixels": "embed",
     "Score": "scores",
-    "neighbors": "diagnostics.neighbors",
+    "embed_layers": "embed", "embed_views": "embed",
+    "neighbors": "diagnostics.neighbors", "compare": "diagnostics.compare",
     "CATALOG": "catalog", "draw": "catalog", "diagnose": "diagnose", "demo": "demo",
 }  # fmt: skip
 

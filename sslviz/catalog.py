@@ -8,13 +8,23 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
+from sslviz.diagnostics.changed import Changed, changed
 from sslviz.diagnostics.collapse import Collapse, collapse
+from sslviz.diagnostics.compare import Comparison
+from sslviz.diagnostics.hubness import Hubness, hubness
+from sslviz.diagnostics.intrinsic_dimension import IntrinsicDimension, intrinsic_dimension
 from sslviz.diagnostics.probes import Probe, knn_probe, linear_probe
 from sslviz.diagnostics.projection import Projection, projection
+from sslviz.diagnostics.similarity import Similarity, similarity
 from sslviz.diagnostics.spectrum import Spectrum, spectrum
+from sslviz.figures.changed import changed as draw_changed
 from sslviz.figures.collapse import collapse as draw_collapse
+from sslviz.figures.compare import compare as draw_compare
+from sslviz.figures.hubness import hubness as draw_hubness
+from sslviz.figures.intrinsic_dimension import intrinsic_dimension as draw_intrinsic_dimension
 from sslviz.figures.probes import probe as draw_probe
 from sslviz.figures.projection import projection as draw_projection
+from sslviz.figures.similarity import similarity as draw_similarity
 from sslviz.figures.spectrum import spectrum as draw_spectrum
 
 MAP_POINTS = 10_000  # a UMAP of more takes minutes on two cores
@@ -59,6 +69,14 @@ CATALOG: tuple[Entry, ...] = (
         spectrum, Spectrum, draw_spectrum, "Gaussian noise of the same n and d", "collapse",
     ),
     Entry(
+        "intrinsic_dimension", "How many dimensions do the images really fill?",
+        intrinsic_dimension, IntrinsicDimension, draw_intrinsic_dimension, "Gaussian noise of the same n and d", "geometry",
+    ),
+    Entry(
+        "hubness", "Do a few images crowd into everyone's neighbourhood?",
+        hubness, Hubness, draw_hubness, "Gaussian noise of the same n and d, neighbours by chance", "geometry",
+    ),
+    Entry(
         "knn_probe", "Are an image's neighbours of its own kind?",
         knn_probe, Probe, draw_probe, "chance, raw pixels, the encoder untrained", "probes",
         per="label", options=("fit", "controls"),
@@ -72,6 +90,14 @@ CATALOG: tuple[Entry, ...] = (
         "projection", "What is near what?",
         projection, Projection, draw_projection,
         "PCA, chance, and the map of noise with the same covariance", "map", most=MAP_POINTS,
+    ),
+    Entry(
+        "similarity", "How alike are two spaces?",
+        similarity, Similarity, draw_similarity, "unrelated images (the rows of one space shuffled)", "similarity", per="pair",
+    ),
+    Entry(
+        "changed", "Which images changed?",
+        changed, Changed, draw_changed, "what unrelated spaces share", "similarity", per="pair",
     ),
 )  # fmt: skip
 
@@ -96,6 +122,8 @@ def draw(results: Any, **options: Any) -> go.Figure:
     `options` are the figure's own keywords.  ValueError for something no figure is made for.
     """
     first = next(iter(results.values()), None) if isinstance(results, Mapping) else results
+    if isinstance(first, Comparison):
+        return draw_compare(results, **options)
     for one in CATALOG:
         if isinstance(first, one.kind):
             return one.figure(results, **options)

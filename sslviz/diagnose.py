@@ -71,6 +71,7 @@ def diagnose(
             evidence = gather(run, checkpoint, images, fit)
             advance(1)
             results[name] = {}
+            steps: list[tuple[Entry, str | None, str, Evidence | None]]
             steps = [(e, c, called(e, c), None) for e, c in asked]
             steps += [(e, None, called(e, first[0]), first[1]) for e in pairs if first]
             for one, column, title, other in steps:
@@ -156,9 +157,11 @@ def statements(results: dict[str, Any]) -> list[tuple[str, str, bool]]:
             score = probe.scores()["accuracy"]
             control = max(score.controls, key=lambda k: score.controls[k])
             beside, good = f"{control} {score.controls[control]:.2f}", bool(score.beats_control)
-            text = (
-                f"decodable at {score.value:.2f} ({beside})" if good else f"{score.value:.2f}, no better than {beside}"
-            )
+            text = {
+                True: f"decodable at {score.value:.2f} ({beside})",
+                False: f"{score.value:.2f}, no better than {beside}",
+                None: f"{score.value:.2f} ({beside}), on too few images to judge",
+            }[score.beats_control]
             said.append((key, f"{probe.label} {text}", good))
     return said
 

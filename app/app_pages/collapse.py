@@ -1,17 +1,36 @@
 import streamlit as st
+from cached import result, steps
 from choice import chosen, results
-from show import chart, literal
+from show import chart, every_step, literal, section
 
-from sslviz.catalog import entry
-from sslviz.figures.scores import score_bars
+from sslviz.figures import through
 
 choice = chosen()
-spectra = results(choice, "spectrum")
+verdicts = results(choice, "collapse")
+for name, one in verdicts.items():
+    mark = ":green[:material/check_circle:]" if one.verdict == "healthy" else ":red[:material/error:]"
+    st.markdown(f"{mark} **{literal(name)}**: {one.verdict}. {' '.join(one.reasons)}")
 
-for name, spectrum in spectra.items():
-    mark = ":green[:material/check_circle:]" if spectrum.verdict == "healthy" else ":red[:material/error:]"
-    st.markdown(f"{mark} **{literal(name)}**: {spectrum.verdict}. {' '.join(spectrum.reasons)}")
+section(choice, "collapse", verdicts)
+section(choice, "spectrum", results(choice, "spectrum"))
 
-chart(entry("spectrum").figure(spectra, colors=choice.colors), choice, "spectra")
-scores = {name: spectrum.scores() for name, spectrum in spectra.items()}
-chart(score_bars(scores, colors=choice.colors), choice, "spectrum_scores", caveat=entry("spectrum").caveat)
+st.subheader("When did it happen?", anchor=False)
+every_step(choice)
+by_step = {name: steps(choice.runs[name], choice.digest) for name in choice.evidence}
+moving = {name: evidences for name, evidences in by_step.items() if len(evidences) > 1}
+if moving:
+    used = {
+        name: {step: result(choice.runs[name], "collapse", e).scores()["directions"] for step, e in evidences.items()}
+        for name, evidences in moving.items()
+    }
+    chart(through.scores(used, name="directions in use", colors=choice.colors), choice, "directions_through")
+    name = st.segmented_control(
+        "Play the spectrum of",
+        list(moving),
+        default=next(iter(moving)),
+        required=True,
+        key="played",
+        bind="query-params",
+    )
+    spectra = {step: result(choice.runs[name], "spectrum", e) for step, e in moving[name].items()}
+    chart(through.spectra(spectra, color=choice.colors[name]), choice, "spectra_through")

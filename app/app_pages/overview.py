@@ -8,8 +8,8 @@ from show import literal
 
 from sslviz.diagnose import statements
 
-PAGES = {"spectrum": "app_pages/collapse.py", "linear_probe": "app_pages/probes.py"}
-COLORS = {"spectrum": ("red", "green"), "linear_probe": ("gray", "blue")}  # of bad news and of good
+PAGES = {"collapse": "app_pages/collapse.py", "linear_probe": "app_pages/probes.py"}
+COLORS = {"collapse": ("red", "green"), "linear_probe": ("gray", "blue")}  # of bad news and of good
 
 choice = chosen()
 found = everything(choice)
@@ -23,7 +23,7 @@ for name, results in found.items():
 histories = {name: choice.runs[name].history for name in found}
 losses = {name: h["loss"].dropna().iloc[-1] for name, h in histories.items() if h["loss"].notna().any()}
 lowest = min(losses, key=losses.get, default="")
-verdict = getattr(found.get(lowest, {}).get("spectrum"), "verdict", "healthy")
+verdict = getattr(found.get(lowest, {}).get("collapse"), "verdict", "healthy")
 if len(losses) > 1 and verdict != "healthy":
     st.info(
         f"**{literal(lowest)}** ends with the lowest loss, {losses[lowest]:.2f}, and with a {verdict}: "

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from sslviz.catalog import entry
-from sslviz.diagnose import result_key, scored_and_fit, stored_evidence
-from sslviz.diagnostics import Probe, Projection, probe_labels
+from sslviz.diagnose import result_key, scored_and_fit
+from sslviz.diagnostics.labels import probe_labels
+from sslviz.diagnostics.probes import Probe
+from sslviz.diagnostics.projection import Projection
 from sslviz.embed import raw_pixels
+from sslviz.evidence import note, stored_evidence
 from sslviz.features import Features
 from sslviz.images import Images
 from sslviz.runs import Run, save_result
@@ -37,8 +42,11 @@ def plant(
     knn: list[float],
     noise: float = 1.0,
     seed: int = 0,
+    extras: bool = True,
 ) -> Run:
-    """A finished run at `path` whose encoder keeps `factor`, with the history given, ready for the app."""
+    """A finished run at `path` whose encoder keeps `factor`, with the history given, ready for the app.
+
+    Without `extras` it has nothing but the features of its last checkpoint, as an old or a foreign one."""
     scored, fit = scored_and_fit(images)
     arguments = {"method": "simclr", "encoder": "conv_nano", "epochs": len(losses), "images": images.spec, "seed": seed}
     run = Run.create(
@@ -58,18 +66,43 @@ def plant(
         for e, (loss, k) in enumerate(zip(losses, knn, strict=True), 1)
     ]
     run.write_history(rows)
-    checkpoint = run.path / "checkpoints" / "000400.safetensors"
-    checkpoint.parent.mkdir()
-    checkpoint.write_bytes(b"")
+    (run.path / "checkpoints").mkdir()
+    for step in (0, 400):
+        (run.path / "checkpoints" / f"{step:06d}.safetensors").write_bytes(b"")
     for part in (scored, fit):
         for key, kept, spread in ((run.last.key, factor, noise), (run.last.untrained().key, None, 1.0)):
             x = keeping(part, kept, noise=spread, seed=seed + len(part))
             source = {"run": run.name, "step": 400, "images": part.digest, "spec": part.spec}
             Features(x, part.ids, part.table, source).save(run.features_stem(key, part.digest))
         raw_pixels(part).save(run.features_stem("pixels", part.digest))
+    if extras:
+        plant_extras(run, scored, fit, factor, noise=noise, seed=seed)
     run.save_thumbnails(scored)
-    run.update(diagnosed={scored.digest: {"spec": scored.spec, "fit": fit.digest, "fit_spec": fit.spec}})
+    note(run, scored, fit)
     return run
+
+
+def plant_extras(run: Run, scored: Images, fit: Images, factor: str | None, *, noise: float, seed: int) -> None:
+    """An earlier step that keeps nothing, layers that keep more and more, a projector, and four views of 30 images."""
+    x = keeping(scored, factor, noise=noise, seed=seed + len(scored))
+    rng = np.random.default_rng(seed)
+
+    def save(rows: np.ndarray, key: str, layer: str, part: Images = scored) -> None:
+        source = {"run": run.name, "images": part.digest, "spec": part.spec, "layer": layer}
+        Features(rows, part.ids, part.table, source).save(run.features_stem(key, part.digest, layer))
+
+    for part in (scored, fit):
+        save(keeping(part, factor, noise=3 + noise, seed=seed + 7 + len(part)), run.checkpoints[0].key, "pooled", part)
+    layers = {"stages.0": x + 9 * rng.standard_normal(x.shape), "stages.1": x + rng.standard_normal(x.shape)}
+    for layer, rows in layers.items():
+        save(rows, run.last.key, layer)
+    index = run.features_stem(run.last.key, scored.digest, "layers").with_suffix(".json")
+    index.write_text(json.dumps({"layers": [*layers, "pooled"], "weights": run.last.digest}))
+    save(x[:, :8], run.last.key, "projector")
+    table = pd.DataFrame({"object": np.repeat(scored.ids[:30], 4), "view": np.tile(np.arange(4), 30)})
+    rows = np.repeat(x[:30], 4, axis=0) + 0.3 * noise * rng.standard_normal((120, DIMENSIONS))
+    views = Features(rows, np.arange(120).astype(str), table, {"run": run.name})
+    views.save(run.features_stem(run.last.key, scored.digest, "views"))
 
 
 def plant_three(folder: Path, n: int = 1000) -> list[Run]:

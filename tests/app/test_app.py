@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 from planted import plant, plant_results
 
-from sslviz.diagnose import stored_evidence
-from sslviz.diagnostics import knn_probe, linear_probe, spectrum
+from sslviz.diagnostics.collapse import collapse
+from sslviz.diagnostics.probes import knn_probe, linear_probe
+from sslviz.diagnostics.spectrum import spectrum
+from sslviz.evidence import stored_evidence
 from sslviz.figures import theme
 from sslviz.runs import Run
 from sslviz.worlds import shapes
@@ -20,7 +22,9 @@ QUESTIONS = {
     "overview": "How do they compare?",
     "training": "How did it train?",
     "collapse": "Has it collapsed?",
+    "geometry": "What shape is the space?",
     "map": "What is near what?",
+    "similarity": "What changed?",
     "probes": "What can be decoded?",
 }
 NAMES = ["collapsed", "keeps-color", "keeps-shape"]
@@ -117,7 +121,8 @@ def test_training_draws_each_run_and_its_untrained_start(open_app, planted):
 def test_collapse_gives_the_reasons_of_each_verdict(open_app, planted):
     said = [m.value for m in open_app(planted, "collapse").markdown]
     for name in NAMES:
-        result = spectrum(evidence_of(planted, name).features)
+        evidence = evidence_of(planted, name)
+        result = collapse(evidence.features, evidence.projector)
         assert any(name in text and result.verdict in text and result.reasons[0] in text for text in said)
 
 

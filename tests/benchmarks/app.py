@@ -32,7 +32,7 @@ def main() -> None:
         os.environ["SSLVIZ_RUNS"] = folder
         app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=300).run()
         worst = 0.0
-        for page in ("overview", "training", "collapse", "map", "probes"):
+        for page in ("overview", "training", "collapse", "geometry", "map", "similarity", "probes"):
             times = []
             for _ in range(4):
                 began = time.perf_counter()

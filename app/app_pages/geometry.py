@@ -1,0 +1,18 @@
+import streamlit as st
+from choice import chosen, labels, results
+from show import section
+
+from sslviz.catalog import CATALOG
+
+choice = chosen()
+columns = labels(choice)
+for one in (entry for entry in CATALOG if entry.page == "geometry"):
+    st.subheader(one.question, anchor=False)
+    if one.per != "label":
+        section(choice, one.name, results(choice, one.name))
+    elif columns:
+        key = f"{one.name}_label"
+        column = st.segmented_control("Label", columns, default=columns[0], required=True, key=key, bind="query-params")
+        section(choice, one.name, results(choice, one.name, column))
+    else:
+        st.caption("These images have no column with classes to ask about.")

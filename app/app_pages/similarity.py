@@ -1,0 +1,60 @@
+from itertools import combinations
+
+import cached
+import streamlit as st
+from choice import chosen, everything
+from compared import better, most_changed
+from show import chart, every_step, literal, section
+
+from sslviz.figures.similarity import heatmap
+
+SCORES = {"cka": "CKA", "procrustes": "Procrustes distance", "mutual_knn": "shared neighbours", "rsa": "RSA"}
+
+choice = chosen()
+names = list(choice.evidence)
+score = st.segmented_control(
+    "Measured by", list(SCORES), format_func=SCORES.__getitem__, default="cka", required=True, key="similarity",
+    bind="query-params",
+)  # fmt: skip
+
+if len(names) > 1:
+    pairs = {
+        (a, b): cached.pair(choice.runs[b], "similarity", choice.evidence[b], choice.evidence[a])
+        for a, b in combinations(names, 2)
+    }
+    chart(heatmap(pairs, score=score), choice, "checkpoints", caveat=None)
+    with st.container(horizontal=True):
+        a = st.selectbox("From", names, key="from", bind="query-params")
+        b = st.selectbox("to", [name for name in names if name != a], key="to", bind="query-params")
+    before, after = choice.evidence[a], choice.evidence[b]
+    title = f"{a} → {b}"
+    section(choice, "similarity", {title: cached.pair(choice.runs[b], "similarity", after, before)})
+    st.subheader(f"Which images changed from {literal(a)} to {literal(b)}?", anchor=False)
+    changed = cached.pair(choice.runs[b], "changed", after, before)
+    section(choice, "changed", {title: changed})
+    most_changed(choice, changed, a, b)
+    st.subheader(f"Which is better, {literal(a)} or {literal(b)}?", anchor=False)
+    better(choice, everything(choice), a, b)
+else:
+    st.info("Choose a second run in the sidebar to see what differs between two.", icon=":material/compare_arrows:")
+
+st.subheader("Which layers are alike?", anchor=False)
+with st.container(horizontal=True):
+    down = st.selectbox("Layers of", names, key="layers_of", bind="query-params")
+    across = st.selectbox("beside those of", names, key="layers_beside", bind="query-params")
+layers = [cached.layers(choice.runs[name], choice.digest) for name in (down, across)]
+if all(layers):
+    chart(heatmap(cached.layer_pairs(choice.runs[down], *layers), score=score), choice, "layers", caveat=None)
+else:
+    st.caption("The layers were not kept when these were diagnosed; diagnose again to compare them.")
+
+st.subheader("When did it become what it is?", anchor=False)
+every_step(choice)
+run = st.segmented_control("Steps of", names, default=names[0], required=True, key="steps_of", bind="query-params")
+steps = cached.steps(choice.runs[run], choice.digest)
+if len(steps) > 1:
+    pairs = {
+        (f"step {i}", f"step {j}"): cached.pair(choice.runs[run], "similarity", steps[j], steps[i])
+        for i, j in combinations(steps, 2)
+    }
+    chart(heatmap(pairs, score=score), choice, "steps")
