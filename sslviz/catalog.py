@@ -8,24 +8,32 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
+from sslviz.diagnostics.alignment import Alignment, alignment
 from sslviz.diagnostics.changed import Changed, changed
 from sslviz.diagnostics.collapse import Collapse, collapse
 from sslviz.diagnostics.compare import Comparison
 from sslviz.diagnostics.hubness import Hubness, hubness
 from sslviz.diagnostics.intrinsic_dimension import IntrinsicDimension, intrinsic_dimension
+from sslviz.diagnostics.lidar import Lidar, lidar
+from sslviz.diagnostics.neural_collapse import NeuralCollapse, neural_collapse
 from sslviz.diagnostics.probes import Probe, knn_probe, linear_probe
 from sslviz.diagnostics.projection import Projection, projection
 from sslviz.diagnostics.similarity import Similarity, similarity
 from sslviz.diagnostics.spectrum import Spectrum, spectrum
+from sslviz.diagnostics.uniformity import Uniformity, uniformity
+from sslviz.figures.alignment import alignment as draw_alignment
 from sslviz.figures.changed import changed as draw_changed
 from sslviz.figures.collapse import collapse as draw_collapse
 from sslviz.figures.compare import compare as draw_compare
 from sslviz.figures.hubness import hubness as draw_hubness
 from sslviz.figures.intrinsic_dimension import intrinsic_dimension as draw_intrinsic_dimension
+from sslviz.figures.lidar import lidar as draw_lidar
+from sslviz.figures.neural_collapse import neural_collapse as draw_neural_collapse
 from sslviz.figures.probes import probe as draw_probe
 from sslviz.figures.projection import projection as draw_projection
 from sslviz.figures.similarity import similarity as draw_similarity
 from sslviz.figures.spectrum import spectrum as draw_spectrum
+from sslviz.figures.uniformity import uniformity as draw_uniformity
 
 MAP_POINTS = 10_000  # a UMAP of more takes minutes on two cores
 
@@ -69,12 +77,28 @@ CATALOG: tuple[Entry, ...] = (
         spectrum, Spectrum, draw_spectrum, "Gaussian noise of the same n and d", "collapse",
     ),
     Entry(
+        "alignment", "How near do two views of one image lie?",
+        alignment, Alignment, draw_alignment, "views of different images", "geometry", inputs=("view", "other_view"),
+    ),
+    Entry(
+        "uniformity", "How evenly do the features fill the sphere?",
+        uniformity, Uniformity, draw_uniformity, "points spread evenly over the sphere", "geometry",
+    ),
+    Entry(
+        "lidar", "How many directions tell objects apart?",
+        lidar, Lidar, draw_lidar, "the same views with objects shuffled", "geometry", inputs=("views",),
+    ),
+    Entry(
         "intrinsic_dimension", "How many dimensions do the images really fill?",
         intrinsic_dimension, IntrinsicDimension, draw_intrinsic_dimension, "Gaussian noise of the same n and d", "geometry",
     ),
     Entry(
         "hubness", "Do a few images crowd into everyone's neighbourhood?",
         hubness, Hubness, draw_hubness, "Gaussian noise of the same n and d, neighbours by chance", "geometry",
+    ),
+    Entry(
+        "neural_collapse", "How tight are the classes?",
+        neural_collapse, NeuralCollapse, draw_neural_collapse, "the labels shuffled", "geometry", per="label",
     ),
     Entry(
         "knn_probe", "Are an image's neighbours of its own kind?",
