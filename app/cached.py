@@ -15,7 +15,7 @@ import streamlit as st
 from sslviz.catalog import entry
 from sslviz.diagnose import compute
 from sslviz.diagnostics.neighbors import neighbors
-from sslviz.diagnostics.projection import Projection, aligned_projections, projection
+from sslviz.diagnostics.projection import Projection, aligned_projections, projection, projection_strip
 from sslviz.diagnostics.similarity import Similarity, similarity
 from sslviz.evidence import Evidence, diagnosed_steps, layers_of, sample_rows, stored_evidence
 from sslviz.features import Features
@@ -112,6 +112,12 @@ def journey(run: Run, evidences: dict[int, Evidence], layout: str) -> dict[int, 
         )
         for step in evidences
     }  # fmt: skip
+
+
+@st.cache_resource(max_entries=10, show_spinner="Laying out nine maps and their null maps …", hash_funcs=KEYS)
+def strip(run: Run, evidence: Evidence) -> dict[tuple[int, float], Projection]:
+    """{(n_neighbors, min_dist): map} of a sample of the images, under nine settings of UMAP."""
+    return projection_strip(evidence.features)
 
 
 def _shown(evidence: Evidence) -> Features:

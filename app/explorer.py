@@ -20,6 +20,7 @@ from sslviz.diagnose import is_stored
 from sslviz.diagnostics.map_quality import align
 from sslviz.diagnostics.projection import Projection
 from sslviz.figures import map_figure, selected_ids, theme
+from sslviz.figures.paint import RELIABILITY
 
 NEIGHBORS = 10
 SHOWN = 84  # images in the gallery, and to choose one from: six rows of fourteen
@@ -59,13 +60,14 @@ def explore(choice: Choice, names: list[str], found: dict[str, Projection], colo
     chosen = set(st.session_state.get("map_ids", []))
     ids = [id_ for id_ in table.index if id_ in chosen]  # in the order of the table: mixed, where a map goes by class
     short, caption = theme.short_names(found), ""
+    by = None if color == RELIABILITY else color  # the column of the table, if it is one
     with st.grid(len(found), min_column_width=250, gap="medium"):
         for name, result in found.items():
             key = f"map {name} {st.session_state.get('map_clears', 0)}"
             state = (key, color, result.method, null, choice.dark)
             lassoed = st.session_state.get("map_drawn_in") == state and st.session_state.get(key)
             fig = map_figure(
-                result, None if color is None else table.loc[result.ids, color], None if lassoed else ids,
+                result, color if by is None else table.loc[result.ids, by], None if lassoed else ids,
                 title=short[name], null=null, point_color=choice.colors[name],
             )  # fmt: skip
             fig.update_layout(height=470 if len(found) == 1 else 370)
@@ -76,12 +78,12 @@ def explore(choice: Choice, names: list[str], found: dict[str, Projection], colo
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(f"{len(ids):,} images selected", anchor=False, width="content")
             st.button("Clear the selection", icon=":material/close:", type="tertiary", on_click=_forget)
-        if color is not None and table[color].nunique() <= 20:
-            counts = table.loc[ids, color].value_counts()
+        if by is not None and table[by].nunique() <= 20:
+            counts = table.loc[ids, by].value_counts()
             st.caption(" · ".join(f"{value}: {count:,}" for value, count in counts.items()))
         with st.container(key="selected"):
             pictures(choice, ids, limit=SHOWN)
-    _neighbours(choice, names, ids[:SHOWN] or list(table.index[: 2 * NEIGHBORS]), table, color)
+    _neighbours(choice, names, ids[:SHOWN] or list(table.index[: 2 * NEIGHBORS]), table, by)
 
 
 def _remembering(key: str, state: Hashable) -> Callable[[], None]:

@@ -9,11 +9,12 @@ from pathlib import Path
 import cached
 import streamlit as st
 
+from sslviz.catalog import CATALOG
 from sslviz.demo import EPOCHS, RUNS
 from sslviz.runs import Run
 
 TRAINING = 0.8  # share of the demo's time that is training; the rest is diagnosing
-RESULTS = 8  # of each of its runs: a spectrum, a map, and two probes of three labels
+RESULTS = sum({"label": 3, "pair": 0}.get(one.per, 1) for one in CATALOG)  # of each of its runs; it has three labels
 COMMANDS = """sslviz demo --runs {folder}
 
 sslviz pretrain --images folder:PATH --method simclr --out {folder}/mine

@@ -1,7 +1,8 @@
 import streamlit as st
 from cached import result
 from choice import chosen, labels
-from explorer import aligned_maps, explore, map_of, missing_umaps
+from explorer import RELIABILITY, aligned_maps, explore, map_of, missing_umaps
+from moved import settings, through_training
 from show import chart, literal
 
 from sslviz.catalog import entry
@@ -19,7 +20,7 @@ columns = dict.fromkeys(
 missing = missing_umaps(choice, names)
 
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-    color = st.selectbox("Colour by", list(columns) or [None], key="color", bind="query-params", width=200)
+    color = st.selectbox("Colour by", [*columns, RELIABILITY], key="color", bind="query-params", width=200)
     layout = st.segmented_control(
         "Layout", list(LAYOUTS), format_func=LAYOUTS.__getitem__, default="umap", required=True, key="layout",
         bind="query-params",
@@ -47,6 +48,9 @@ if found:
     st.subheader("How far can the maps be believed?", anchor=False)
     scores = {name: map_of(choice, name, layout).scores() for name in found}
     chart(score_bars(scores, colors=choice.colors), choice, "map_scores", caveat=entry("projection").caveat)
+    by = None if color == RELIABILITY else color
+    through_training(choice, names, by)
+    settings(choice, list(found), by)
 
 if wanted:  # last of all, so that the PCA is there meanwhile
     with box.status("Loading UMAP") as status:

@@ -1,4 +1,4 @@
-"""How are the points of a map coloured?  All alike, by class, or along a scale."""
+"""How are the points of a map coloured?  All alike, by class, along a scale, or by how far each can be believed."""
 
 from __future__ import annotations
 
@@ -9,16 +9,33 @@ from typing import Any
 
 import numpy as np
 
+from sslviz.diagnostics.projection import Projection
 from sslviz.figures import theme
+
+RELIABILITY = "reliability"
+BY_CHANCE = "keeps no more than chance"
+LAYERS = 8  # in which the classes are drawn in turns, so that the last does not cover the others
+MOST_TRACES = 48
 
 
 @dataclass(frozen=True)
 class Paint:
-    """How the points are coloured: one `kind` ("one", "classes" or "numbers") of `values` (n,), called `name`."""
+    """How the points are coloured: one `kind` of `values` (n,), called `name`.
+
+    The kinds are "one", "classes", "numbers", and "reliability": numbers of which only the `sure` (n,) are shown in full.
+    """
 
     kind: str
     values: np.ndarray
     name: str
+    sure: np.ndarray | None = None
+
+    @classmethod
+    def over(cls, color: Any, result: Projection) -> Paint:
+        """As `of`; or, where `color` is "reliability", by the share of its neighbours that each image keeps on the map."""
+        if isinstance(color, str) and color == RELIABILITY:
+            return cls(RELIABILITY, result.preservation, "neighbours kept (share)", result.reliable)
+        return cls.of(color, result.ids)
 
     @classmethod
     def of(cls, color: Any, ids: np.ndarray) -> Paint:
@@ -40,16 +57,47 @@ class Paint:
         names, codes = np.unique(self.values, return_inverse=True)
         return [str(name) for name in names], codes
 
-    def groups(self, rows: np.ndarray, color: str) -> Iterator[tuple[str, np.ndarray, dict[str, Any], str]]:
-        """For each trace: its name in the legend (if any), its rows, its marker, what its hover text adds to the id."""
+    @property
+    def scale(self) -> tuple[float, float] | None:
+        """The ends of the colour scale; None where there is none."""
+        if self.kind not in ("numbers", RELIABILITY):
+            return None
+        finite = self.values[np.isfinite(self.values)]
+        return (0.0, 1.0) if self.kind == RELIABILITY else (float(finite.min()), float(finite.max()))
+
+    @property
+    def legend(self) -> list[str]:
+        """What stands in the legend."""
+        return self.classes()[0] if self.kind == "classes" else [BY_CHANCE] if self.kind == RELIABILITY else []
+
+    def groups(
+        self, rows: np.ndarray, color: str, most: int = MOST_TRACES
+    ) -> Iterator[tuple[str, np.ndarray, dict[str, Any], str]]:
+        """For each trace: its name in the legend (if any), its rows, its marker, what its hover text adds to the id.
+
+        About `most` traces, or one for each class if those are more.
+        """
         say = f"<br>{escape(self.name)}: " if self.name else "<br>"
         if self.kind == "one":
             yield "", rows, {"color": color}, ""
-        elif self.kind == "numbers":
-            yield "", rows, {"color": self.values[rows], "coloraxis": "coloraxis"}, f"{say}%{{marker.color:.4g}}"
+        elif self.kind == "classes":
+            yield from self._in_turns(rows, say, most)
         else:
-            classes, codes = self.classes()
-            palette = theme.class_colors(classes)
+            sure = np.ones(len(rows), bool) if self.sure is None else self.sure[rows]
+            for name, mine, faded in ((BY_CHANCE, rows[~sure], {"opacity": 0.2}), ("", rows[sure], {})):
+                if len(mine) or not name:
+                    marker = {"color": self.values[mine], "coloraxis": "coloraxis", **faded}
+                    yield name, mine, marker, f"{say}%{{marker.color:.4g}}"
+
+    def _in_turns(self, rows: np.ndarray, say: str, most: int) -> Iterator[tuple[str, np.ndarray, dict[str, Any], str]]:
+        """A few traces for each class: a random part of every class, then another, ...  Always the same parts."""
+        classes, codes = self.classes()
+        palette = theme.class_colors(classes)
+        layers = max(1, min(LAYERS, most // len(classes), len(rows) // (8 * len(classes))))
+        layer = np.random.default_rng(0).permutation(len(rows)) * layers // max(1, len(rows))
+        for turn in range(layers):
             for i, label in enumerate(classes):
+                mine = rows[(layer == turn) & (codes[rows] == i)]
                 symbol = theme.CLASS_SYMBOLS[i // len(theme.CLASS_COLORS) % len(theme.CLASS_SYMBOLS)]
-                yield label, rows[codes[rows] == i], {"color": palette[label], "symbol": symbol}, say + escape(label)
+                if len(mine):
+                    yield label, mine, {"color": palette[label], "symbol": symbol}, say + escape(label)

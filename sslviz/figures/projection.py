@@ -10,9 +10,10 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from sslviz.diagnostics.map_quality import align
 from sslviz.diagnostics.projection import Projection
 from sslviz.figures import theme
-from sslviz.figures.paint import Paint
+from sslviz.figures.paint import MOST_TRACES, RELIABILITY, Paint
 
 POINTS = 20_000  # drawn in one figure unless more are asked for
 MOST_POINTS = 99_999  # plotly freezes on hover beyond
@@ -20,6 +21,8 @@ MOST_CLASSES = 20  # in a legend; more are told by hover
 CAPTION = "Distances between clusters and sizes of clusters are not meaningful."
 HEADING = 68  # pixels above a map
 NULL = "null map: noise with the same covariance (control)"
+MOVERS = 200  # of which a trail is drawn: more are a haze
+TRAILS = f"lines lead from the earlier map to the {MOVERS} images that moved farthest"
 
 
 def map_figure(
@@ -29,27 +32,34 @@ def map_figure(
     *,
     title: str = "",
     null: bool = False,
+    trails: Projection | None = None,
     point_color: str = theme.CHECKPOINT_COLORS[0],
     limit: int = POINTS,
 ) -> go.Figure:
     """What is near what for one checkpoint?  A single map, so that a lasso can be read from it (see `selected_ids`).
 
-    `color`: one value per image in the order of `result.ids` (a pandas Series brings its name), or None for all points
-    in `point_color`.  `selected` ids are opaque and larger, all others fade.  `null` draws the null map in grey, which
-    belongs beside every map.  At most `limit` points (99,999 whatever is asked) are drawn, always the same, `selected`
-    first.
+    `color`: one value per image in the order of `result.ids` (a pandas Series brings its name), or "reliability" (the
+    share of its neighbours that each keeps; those that keep no more than chance would fade), or None for all points in
+    `point_color`.  `selected` ids are opaque and larger, all others fade.  `null` draws the null map in grey, which
+    belongs beside every map.  `trails` is an earlier map: lines lead from there to the images that moved farthest.
+    At most `limit` points (99,999 whatever is asked) are drawn, always the same, `selected` first.
+    ValueError for colours of other images, and for trails from a map that shares fewer than three images.
     Caveat: distances between clusters and sizes of clusters are not meaningful.
     """
-    paint, chosen = Paint.of(color, result.ids), set(() if selected is None else selected)
+    paint, chosen = Paint.over(color, result), set(() if selected is None else selected)
     rows = _rows(result.ids, chosen, min(limit, MOST_POINTS))
     fig = go.Figure(_null_points(result, rows) if null else _points(result, paint, rows, chosen, point_color, title))
+    lines = [] if trails is None or null else _trails(result, trails, rows, point_color)
+    fig.add_traces(lines)
     _equal_axes(fig)
+    _once_in_legend(fig)
     _legend_and_scale(fig, paint)
     fig.update_layout(
-        height=500 + _legend_height(paint), dragmode="lasso", margin_t=HEADING,
+        height=500 + _legend_height(paint, bool(lines)), dragmode="lasso", margin_t=HEADING,
         annotations=[_heading(_title(title, null), result, x=0, y=1, xanchor="left")],
     )  # fmt: skip
-    return theme.finish(fig, alt=_alt({title: result}, paint, null), caption=_caption(result, len(rows)))
+    caption = _caption({title: result}, len(rows), paint) + (f" {TRAILS[0].upper()}{TRAILS[1:]}." if lines else "")
+    return theme.finish(fig, alt=_alt({title: result}, paint, null), caption=caption)
 
 
 def projection(
@@ -61,30 +71,35 @@ def projection(
 ) -> go.Figure:
     """What is near what, and does the map invent it?  One map per checkpoint, and its null map in grey below or beside.
 
-    `results` is a Projection or {checkpoint: Projection}, `color` one value per image in the order of their ids
-    (without it points have their checkpoint's colour), `selected` ids to stand out.  For a lasso use `map_figure`.
+    `results` is a Projection or {checkpoint: Projection}, `color` one value per image in the order of their ids, or
+    "reliability" as in `map_figure` (without it points have their checkpoint's colour), `selected` ids to stand out.
+    For a lasso use `map_figure`.
     ValueError if `color` is given and the maps do not show the same images.
     Caveat: distances between clusters and sizes of clusters are not meaningful.
     """
     named = theme.as_dict(results)
     first = next(iter(named.values()))
-    if color is not None and any(not np.array_equal(r.ids, first.ids) for r in named.values()):
+    of_images = color is not None and not (isinstance(color, str) and color == RELIABILITY)
+    if of_images and any(not np.array_equal(r.ids, first.ids) for r in named.values()):
         raise ValueError("Maps coloured alike must show the same images in the same order; project the same images.")
-    paint, chosen = Paint.of(color, first.ids), set(() if selected is None else selected)
+    chosen = set(() if selected is None else selected)
+    paints = {name: Paint.over(color, result) for name, result in named.items()}
     palette, short = theme.colors(named, colors), theme.short_names(named)
     fig, places = _grid(len(named))
-    limit = max(1000, POINTS // (2 * len(named)))
+    limit, most = max(1000, POINTS // (2 * len(named))), MOST_TRACES // len(named)
     for (name, result), (row, col) in zip(named.items(), places, strict=True):
         rows = _rows(result.ids, chosen, limit)
         below = (row, col + 1) if len(named) == 1 else (row + 1, col)
-        fig.add_traces(_points(result, paint, rows, chosen, palette[name], name), rows=row, cols=col)
+        fig.add_traces(_points(result, paints[name], rows, chosen, palette[name], name, most), rows=row, cols=col)
         fig.add_traces(_null_points(result, rows), rows=below[0], cols=below[1])
         _put_heading(fig, short[name], result, row, col)
     _equal_axes(fig)
     _once_in_legend(fig)
+    paint = next(iter(paints.values()))
     _legend_and_scale(fig, paint)
     fig.update_layout(height=fig.layout.height + _legend_height(paint), margin_t=HEADING)
-    return theme.finish(fig, alt=_alt(named, paint, False), caption=_caption(first, min(limit, len(first.ids))))
+    caption = _caption(named, min(limit, len(first.ids)), paint)
+    return theme.finish(fig, alt=_alt(named, paint, False), caption=caption)
 
 
 def selected_ids(points: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -102,15 +117,16 @@ def _rows(ids: np.ndarray, chosen: set[str], limit: int) -> np.ndarray:
 
 
 def _points(
-    result: Projection, paint: Paint, rows: np.ndarray, chosen: set[str], color: str, name: str
+    result: Projection, paint: Paint, rows: np.ndarray, chosen: set[str], color: str, name: str, most: int = MOST_TRACES
 ) -> list[go.Scattergl]:
-    """One trace per class (or one in all), with the sample ids as customdata."""
-    size = _size(len(result.ids))
+    """A few traces per class (or one in all), with the sample ids as customdata."""
+    size, ranks = _size(len(result.ids)), paint.legend
     traces = []
-    for label, mine, marker, said in paint.groups(rows, color):
+    for label, mine, marker, said in paint.groups(rows, color, most):
         trace = go.Scattergl(
             x=result.xy[mine, 0], y=result.xy[mine, 1], mode="markers", customdata=result.ids[mine][:, None],
             name=theme.short_names([label])[label] or "images", legendgroup=label, showlegend=bool(label),
+            legendrank=1000 + (ranks.index(label) if label else 0),
             marker={"size": size, "opacity": 0.9 if size > 4 else 0.65, **marker},
             hovertemplate=f"%{{customdata[0]}}{said}<extra>{escape(name)}</extra>",
         )  # fmt: skip
@@ -132,8 +148,24 @@ def _null_points(result: Projection, rows: np.ndarray) -> list[go.Scattergl]:
     ]  # fmt: skip
 
 
+def _trails(result: Projection, before: Projection, rows: np.ndarray, color: str) -> list[go.Scattergl]:
+    """One trace of lines from where the farthest movers lay to where they lie; without ids, so no lasso finds it."""
+    earlier = align(before.xy, before.ids, result.xy, result.ids)
+    _, here, there = np.intersect1d(result.ids[rows], before.ids, return_indices=True)
+    now, then = result.xy[rows][here], earlier[there]
+    far = np.argsort(-np.linalg.norm(now - then, axis=1), kind="stable")[:MOVERS]
+    ends = np.stack([then[far], now[far]], axis=1)  # (m, from and to, 2)
+    x, y = ([v for pair in ends[:, :, axis].tolist() for v in (*pair, None)] for axis in (0, 1))
+    return [
+        go.Scattergl(
+            x=x, y=y, mode="lines", name=TRAILS, legendgroup="trails", showlegend=True, hoverinfo="skip",
+            line={"color": color, "width": 1}, opacity=0.6, connectgaps=False, legendrank=2000,
+        )
+    ]  # fmt: skip
+
+
 def _size(n: int) -> int:
-    """Pixels across a point; many points are also more transparent, or the class drawn last hides the others."""
+    """Pixels across a point; many points are also more transparent."""
     return 7 if n <= 500 else 5 if n <= 3000 else 4 if n <= 10_000 else 3
 
 
@@ -197,11 +229,10 @@ def _once_in_legend(fig: go.Figure) -> None:
 
 
 def _legend_and_scale(fig: go.Figure, paint: Paint) -> None:
-    if paint.kind == "numbers":
-        finite = paint.values[np.isfinite(paint.values)]
+    if paint.scale is not None:
         fig.update_layout(coloraxis={
-            "colorscale": theme.SCALE, "cmin": finite.min(), "cmax": finite.max(),
-            "colorbar": {"title": {"text": paint.name, "side": "right"}, "len": 0.7},
+            "colorscale": theme.SCALE, "cmin": paint.scale[0], "cmax": paint.scale[1],
+            "colorbar": {"title": {"text": escape(paint.name), "side": "right"}, "len": 0.7},
         })  # fmt: skip
     if paint.kind == "classes" and len(paint.classes()[0]) > MOST_CLASSES:
         fig.for_each_trace(lambda trace: trace.update(showlegend=trace.name == NULL and trace.showlegend))
@@ -209,21 +240,42 @@ def _legend_and_scale(fig: go.Figure, paint: Paint) -> None:
     fig.update_layout(legend={"itemsizing": "constant", "title": {"text": title, "side": "left", "font_size": 12}})
 
 
-def _legend_height(paint: Paint) -> int:
-    names = paint.classes()[0] if paint.kind == "classes" else []
-    return theme.legend_room([*(names if len(names) <= MOST_CLASSES else []), "null map"])
+def _legend_height(paint: Paint, trails: bool = False) -> int:
+    names = paint.legend if len(paint.legend) <= MOST_CLASSES else []
+    return theme.legend_room([*names, *([TRAILS] if trails else []), "null map"])
 
 
 def _title(title: str, null: bool) -> str:
     return f"{title}: null map".lstrip(": ") if null else title
 
 
-def _caption(result: Projection, drawn: int) -> str:
+def _caption(named: Mapping[str, Projection], drawn: int, paint: Paint) -> str:
+    result = next(iter(named.values()))
     n, p = len(result.ids), result.params
     method = {"umap": "UMAP", "pca": "PCA"}.get(result.method, result.method)
     settings = ", ".join(f"{key} {p[key]}" for key in ("n_neighbors", "min_dist", "seed") if key in p)
     shown = f"{n:,} images" if drawn >= n else f"{drawn:,} of {n:,} images drawn, a random sample (seed 0)"
-    return f"{CAPTION} {method} of {shown}; {settings}."
+    faded = f" Faded points keep no more of their {result.k} neighbours than chance would." * (
+        paint.kind == RELIABILITY
+    )
+    return f"{CAPTION} {method} of {shown}; {settings}.{faded}{_beaten_by_noise(named)}"
+
+
+def _beaten_by_noise(named: Mapping[str, Projection]) -> str:
+    """A sentence, where the null map keeps neighbours better than the map does: that is no fault of the features."""
+    short = theme.short_names(named)
+    names = [
+        short[name] for name, result in named.items()
+        if any(result.controls[s].get("null map", -1) >= result.per_image()[s].mean() for s in
+               ("trustworthiness", "knn_preservation"))
+    ]  # fmt: skip
+    if not names:
+        return ""
+    where = f" of {escape(', '.join(names))}" if any(names) else ""
+    return (
+        f" The null map{where} keeps neighbours as well as the map or better: noise that varies in few directions is "
+        "easy to draw, so here the scores do not tell structure from noise."
+    )
 
 
 def _alt(named: Mapping[str, Projection], paint: Paint, null: bool) -> str:

@@ -1,5 +1,8 @@
 """Maps: is each point the image that its id names, and is the null map there?"""
 
+import time
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -33,13 +36,15 @@ def test_every_point_is_where_its_image_is(result, color):
         assert points[id_] == list(xy)
 
 
-def test_classes_have_a_trace_each_and_no_checkpoint_colour(result):
+def test_classes_have_traces_of_their_own_and_no_checkpoint_colour(result):
     fig = map_figure(result, pd.Series(CLASSES, name="shape"))
-    assert [t.name for t in fig.data] == sorted(set(CLASSES))
-    for trace in fig.data:
-        members = {i for i, c in zip(result.ids, CLASSES, strict=True) if c == trace.name}
-        assert set(trace.customdata[:, 0]) == members
-        assert trace.marker.color in theme.CLASS_COLORS
+    assert [t.name for t in fig.data if t.showlegend] == sorted(set(CLASSES))
+    for name in set(CLASSES):
+        drawn = [t for t in fig.data if t.name == name]
+        ids = np.concatenate([t.customdata[:, 0] for t in drawn])
+        assert sorted(ids) == sorted(result.ids[name == CLASSES])
+        assert len({t.marker.color for t in drawn}) == 1 and drawn[0].marker.color in theme.CLASS_COLORS
+        assert {t.legendgroup for t in drawn} == {name}  # a click in the legend hides all of them
     assert fig.layout.legend.title.text == "shape"
 
 
@@ -49,6 +54,80 @@ def test_numbers_have_a_scale_and_digits_are_classes(result):
     assert len(fig.data) == 1 and np.array_equal(fig.data[0].marker.color, values)
     assert (fig.layout.coloraxis.cmin, fig.layout.coloraxis.cmax) == (-2, 5)
     assert [t.name for t in map_figure(result, np.arange(N) % 11).data] == [str(i) for i in range(11)]
+
+
+def test_no_class_covers_the_others(result):
+    """Where all points lie in one place, the last one drawn there is of each class about as often as it should be."""
+    many = 6000
+    label = np.sort(np.arange(many) % 3)  # in the order of the table: class after class
+    place = np.random.default_rng(0).integers(400, size=many)
+    large = replace(
+        result, ids=np.arange(many).astype(str), xy=np.stack([place % 20, place // 20], 1).astype(np.float32)
+    )
+    on_top = {}
+    for trace in map_figure(large, label).data:
+        for x, y in zip(trace.x, trace.y, strict=True):
+            on_top[x, y] = trace.name
+    share = np.array([list(on_top.values()).count(str(c)) / len(on_top) for c in range(3)])
+    assert share.min() > 0.1 and share.max() < 0.65
+
+
+def test_reliability_colours_by_neighbours_kept_and_fades_what_is_there_by_chance(result):
+    split = replace(result, preservation=np.where(np.arange(N) < 50, 0.0, 0.8))
+    faded, sure = map_figure(split, "reliability").data
+    assert set(faded.customdata[:, 0]) == set(result.ids[:50]) and set(sure.customdata[:, 0]) == set(result.ids[50:])
+    assert faded.marker.opacity < 0.3 < sure.marker.opacity and faded.showlegend and "chance" in faded.name
+    assert (sure.marker.color == 0.8).all()
+    fig = map_figure(split, "reliability", result.ids[:3])
+    assert (fig.layout.coloraxis.cmin, fig.layout.coloraxis.cmax) == (0, 1)
+    assert sum(len(t.selectedpoints) for t in fig.data) == 3
+    assert "Faded" in fig.layout.meta["caption"]
+    assert len(map_figure(replace(result, preservation=np.ones(N)), "reliability").data) == 1
+    both = projection({"a": split, "b": replace(result, preservation=np.ones(N))}, color="reliability")
+    assert sum(t.customdata is not None for t in both.data) == 3
+
+
+def test_trails_lead_from_the_earlier_map_to_the_farthest_movers(result):
+    moved = result.xy.copy()
+    moved[:5] += [30, 0]
+    before = replace(result, xy=(2 * moved[::-1] + 7), ids=result.ids[::-1])
+    fig = map_figure(result, CLASSES, trails=before, limit=100)
+    (lines,) = [t for t in fig.data if t.mode == "lines"]
+    assert len(lines.x) == 3 * 100 and lines.x[2] is None and lines.customdata is None
+    assert "NaN" not in fig.to_json() and "lines lead" in lines.name and "Lines lead" in fig.layout.meta["caption"]
+    length = np.hypot(lines.x[1] - lines.x[0], lines.y[1] - lines.y[0])
+    assert length > np.hypot(lines.x[-2] - lines.x[-3], lines.y[-2] - lines.y[-3])  # farthest first
+    ends = {(x, y) for x, y in zip(lines.x[1::3], lines.y[1::3], strict=True)}
+    assert ends == {tuple(xy) for xy in placed(fig.data).values()}
+    assert not [t for t in map_figure(result, null=True, trails=before).data if t.mode == "lines"]
+
+
+def test_a_null_map_that_is_as_good_is_said_to_be(result):
+    controls = {name: values | {"null map": 0.0} for name, values in result.controls.items()}
+    below = replace(result, controls=controls)
+    assert "null map" not in map_figure(below).layout.meta["caption"]
+    controls["trustworthiness"]["null map"] = 1.0
+    above = replace(result, controls=controls)
+    assert "null map keeps neighbours as well" in map_figure(above).layout.meta["caption"]
+    below = replace(result, controls={name: {"chance": 0.0} for name in controls})
+    caption = projection({"<b>bad</b>": above, "good": below}).layout.meta["caption"]
+    assert "of &lt;b&gt;bad&lt;/b&gt; keeps" in caption
+
+
+@pytest.mark.parametrize("color", [None, "reliability", "classes"])
+def test_a_large_map_is_drawn_at_once(result, color):
+    """Bounds ten times those of a quiet machine: what they catch is a loop over points."""
+    n = 20_000
+    rng = np.random.default_rng(0)
+    large = replace(
+        result, ids=np.arange(n).astype(str), xy=rng.normal(size=(n, 2)).astype(np.float32),
+        preservation=rng.random(n), trustworthiness=rng.random(n),
+    )  # fmt: skip
+    values = rng.integers(10, size=n) if color == "classes" else color
+    start = time.perf_counter()
+    fig = map_figure(large, values)
+    assert time.perf_counter() - start < 2.5
+    assert len(fig.data) <= 48
 
 
 def test_more_classes_than_colours_differ_by_symbol_and_leave_the_legend(result):
@@ -94,7 +173,7 @@ def test_each_map_stands_beside_its_null_map(result, count):
     fig = projection({f"run {i}": result for i in range(count)}, color=CLASSES)
     nulls = [t for t in fig.data if t.marker.color == theme.CONTROL]
     maps = [t for t in fig.data if t.customdata is not None]
-    assert len(nulls) == count and len(maps) == 3 * count
+    assert len(nulls) == count and len({(t.name, t.xaxis) for t in maps}) == 3 * count
     assert len({t.xaxis for t in nulls} | {t.xaxis for t in maps}) == 2 * count
     assert sum(bool(t.showlegend) for t in fig.data) == 4  # three classes and the null map, once each
     assert len(fig.layout.annotations) == count
