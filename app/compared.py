@@ -17,11 +17,11 @@ from sslviz.figures.compare import compare as draw_compare
 from sslviz.figures.thumbnails import data_uri
 
 SHOWN = 20  # images whose neighbourhoods are shown
-NEIGHBORS = 8
+NEIGHBORS = 7
 WITHOUT_A_WINNER = {"projection"}  # how well a map can be drawn says nothing against the space
-SIZE = 44  # pixels of a thumbnail
+SIZE = 36  # pixels of a thumbnail
 STYLE = """<style>
-.changed{display:grid;gap:10px 22px;grid-template-columns:repeat(auto-fill,minmax(min(100%,460px),1fr));font-size:12px}
+.changed{display:grid;gap:10px 22px;grid-template-columns:repeat(auto-fill,minmax(min(100%,405px),1fr));font-size:12px}
 .changed .one{display:grid;grid-template-columns:auto 1fr;gap:4px 10px;align-items:center}
 .changed .one>img{grid-row:span 2}
 .changed .near{display:flex;flex-wrap:wrap;gap:3px;align-items:center}

@@ -31,13 +31,13 @@ def curves(
     drawn: dict[bytes, tuple[str, Line]] = {}
     for name, line in controls.items():
         drawn.setdefault(np.concatenate(line).tobytes(), (name, line))
-    several = len(drawn) > 1
+    kinds = [name.partition(", ")[0] for name, _ in drawn.values()]
     fig = go.Figure([
         go.Scatter(
-            x=px, y=py, mode="lines", name=f"{name} (control)" if several else f"{name.partition(', ')[0]} (control)",
+            x=px, y=py, mode="lines", name=f"{kind} (control)", legendgroup=kind, showlegend=kind not in kinds[:i],
             line={"color": theme.CONTROL, "width": 2.5}, hovertemplate=f"<b>{escape(name)}</b> (control)<extra></extra>",
         )
-        for name, (px, py) in drawn.values()
+        for i, (kind, (name, (px, py))) in enumerate(zip(kinds, drawn.values(), strict=True))
     ])  # fmt: skip
     for name, (px, py) in lines.items():
         fig.add_trace(
@@ -47,7 +47,7 @@ def curves(
                 hovertemplate=f"<b>{escape(name)}</b><br>{escape(said[name])}<extra></extra>",
             )
         )  # fmt: skip
-    names = [*short.values(), *(trace.name for trace in fig.data[: len(drawn)])]
+    names = [*short.values(), *(f"{kind} (control)" for kind in dict.fromkeys(kinds))]
     fig.update_layout(
         height=360 + theme.legend_room(names),
         xaxis={"title": {"text": x}},

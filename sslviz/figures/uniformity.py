@@ -12,7 +12,8 @@ from sslviz.figures.curves import curves
 
 CAPTION = (
     "How far apart two images lie, over all pairs, at length one. Grey: points spread evenly over the sphere. A line far "
-    "to the left: images crowd together; one with a hump at the left: groups. On {n:,} images."
+    "to the left: images crowd together; one with a hump at the left: groups; one cut off at the top: nearly all pairs "
+    "at one distance. On {n:,} images."
 )
 
 
@@ -34,7 +35,9 @@ def uniformity(results: Uniformity | Mapping[str, Uniformity], *, colors: Mappin
         said={name: f"uniformity {r.scores()['uniformity']}" for name, r in named.items()},
         colors=colors,
     )
-    fig.update_yaxes(tickformat=".0%")
+    # A collapsed encoder has all of its pairs in one bin, which would press all other lines to the floor.
+    top = 4 * max(float(r.sphere_shares.max()) for r in named.values())
+    fig.update_yaxes(tickformat=".0%", range=[0, min(1.0, top)])
     said = "; ".join(f"{name or 'this checkpoint'}: {r.scores()['uniformity']}" for name, r in named.items())
     most = max(r.sample for r in named.values())
     alt = f"Distances between images beside evenly spread points. Uniformity {said}."
