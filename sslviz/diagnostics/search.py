@@ -10,7 +10,11 @@ if TYPE_CHECKING:
     import torch
 
 LANES = 32  # columns of which only the largest is looked at first; the fewest that torch reduces at full speed
-CROWDED = 8  # times k: a row with more candidates has many at the same distance, and is counted off instead
+CROWDED = 8  # times k: a row with more candidates has many at the same distance, and is ordered as a whole instead
+BLOCK = (
+    2**25,
+    2**28,
+)  # products at a time, on the CPU and on a GPU: many, because threads wait for each other after each
 
 
 def search(queries: np.ndarray, bank: np.ndarray, k: int, *, exclude_self: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -32,8 +36,8 @@ def search(queries: np.ndarray, bank: np.ndarray, k: int, *, exclude_self: bool)
     place = torch.empty_like(number)
     place[number] = torch.arange(len(number), device=device)
     place = place[: len(points)]
-    step = max(1, min(512, 2**25 // len(columns)) if device == "cpu" else 2**28 // len(columns))
-    buffer = torch.empty(step, len(columns), device=device)
+    step = max(1, BLOCK[device == "cuda"] // len(columns))
+    buffer = torch.empty(min(step, len(asked)), len(columns), device=device)
     found, squared = [], []
     for start in range(0, len(asked), step):
         block = asked[start : start + step]
@@ -42,7 +46,7 @@ def search(queries: np.ndarray, bank: np.ndarray, k: int, *, exclude_self: bool)
         nearness = torch.mm(torch.cat([block, one], 1), columns.T, out=buffer[: len(block)])
         if exclude_self:
             nearness[torch.arange(len(block)), place[start : start + step]] = -torch.inf
-        value, index = _largest(nearness, k, number, place)
+        value, index = _largest(nearness, k, number, len(points))
         lengths = block.square().sum(1, keepdim=True)
         distance = lengths - 2 * value
         # A difference below what float32 resolves is none: a repeated row is at distance 0.
@@ -78,49 +82,47 @@ def _fold(m: int, k: int) -> int:
     return 2 ** int(np.log2(m / (2 * k * LANES)))
 
 
-def _largest(
-    nearness: torch.Tensor, k: int, number: torch.Tensor, place: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The k largest of each row and their row numbers, descending, equal ones by number; (r, k) each.
+def _largest(nearness: torch.Tensor, k: int, number: torch.Tensor, m: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The k largest of each row and the numbers of their columns, descending, equal ones by number; (r, k) each.
 
     The k-th largest of the groups' maxima is a lower limit of the k-th largest value: k groups reach it.  Little more
-    than k values do, and only those are sorted.
+    than k values do, and only those are ordered.
     """
     import torch
 
-    r, m = nearness.shape
-    lanes = LANES if _in_groups(len(place), k) else 1
+    r, lanes = len(nearness), LANES if _in_groups(m, k) else 1
     top = nearness if lanes == 1 else nearness.view(r, -1, lanes).amax(2)
-    coarse = top if lanes == 1 else top.view(r, -1, _fold(len(place), k)).amax(2)
+    coarse = top if lanes == 1 else top.view(r, -1, _fold(m, k)).amax(2)
     limit = coarse.topk(k, sorted=False)[0].amin(1)
     row, group = (top >= limit[:, None]).nonzero(as_tuple=True)
     members = nearness.view(-1, lanes).index_select(0, row * top.shape[1] + group)
     reached = members >= limit[row, None]
     count = torch.zeros(r, dtype=torch.int64, device=row.device).index_add_(0, row, reached.sum(1))
     crowded = count > CROWDED * k
-    if crowded.any():
-        reached &= ~crowded[row, None]
-        count[crowded] = k
+    reached &= ~crowded[row, None]
+    count[crowded] = 0
     pair, lane = reached.nonzero(as_tuple=True)
     row, column = row[pair], group[pair] * lanes + lane
     # As a table with one line for each row: the candidates of a row stand together, so each is so far from the first.
-    first = torch.where(crowded, 0, count)
-    first = first.cumsum(0) - first
-    at = torch.arange(len(row), device=row.device) - first[row]
-    value = torch.full((r, int(count.max())), -torch.inf, device=row.device)
-    index = torch.zeros(value.shape, dtype=torch.int64, device=row.device)
-    value[row, at], index[row, at] = members[pair, lane], number[column]
+    at = torch.arange(len(row), device=row.device) - (count.cumsum(0) - count)[row]
+    table = torch.full((r, max(k, int(count.max()))), torch.iinfo(torch.int64).min, device=row.device)
+    table[row, at] = _key(members[pair, lane], number[column])
     for some in crowded.nonzero()[:, 0].split(64):
-        value[some, :k], index[some, :k] = _counted_off(nearness[some][:, place], k)
-    index, order = index.sort(1)
-    value, stable = value.gather(1, order).sort(dim=1, descending=True, stable=True)
-    return value[:, :k], index.gather(1, stable[:, :k])
+        table[some, :k] = _key(nearness[some], number).topk(k, sorted=False)[0]
+    return _read(table.topk(k)[0])
 
 
-def _counted_off(nearness: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The k largest of each row and their columns, where many are equal: of those at the limit, the first ones."""
-    limit = nearness.topk(k, sorted=False)[0].amin(1, keepdim=True)
-    above, level = nearness > limit, nearness == limit
-    taken = above | (level & (level.cumsum(1) <= k - above.sum(1, keepdim=True)))
-    index = taken.nonzero()[:, 1].view(-1, k)
-    return nearness.gather(1, index), index
+def _key(value: torch.Tensor, number: torch.Tensor) -> torch.Tensor:
+    """One int64 that orders by `value` float32 first, and of equal ones the lower `number` above the higher."""
+    import torch
+
+    bits = (value + 0.0).view(torch.int32)  # as numbers in the order of the values, but for negative ones in reverse
+    return ((bits ^ ((bits >> 31) & 0x7FFFFFFF)).to(torch.int64) << 32) | (0xFFFFFFFF - number)
+
+
+def _read(key: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The value and the number that `_key` made one of."""
+    import torch
+
+    bits = (key >> 32).to(torch.int32)
+    return (bits ^ ((bits >> 31) & 0x7FFFFFFF)).view(torch.float32), 0xFFFFFFFF - (key & 0xFFFFFFFF)

@@ -5,7 +5,7 @@ python tests/benchmarks/neighbors.py [--n 20000 50000] [--width 256] [--k 30] [-
 
 Every round makes new features, so that no graph is remembered, and times everyone once, one after the other; a ratio is
 taken within its round, so that a busy machine slows all alike.  The product is the least that any of them can do: all
-rows times all others in float32, in blocks of 512 rows, written into one buffer.  All return the k nearest others of
+rows times all others in float32, in the same blocks, written into one buffer.  All return the k nearest others of
 every row by cosine; faiss and scikit-learn find each row itself too, and are asked for one more.  Ours includes the
 digest, the check for copies and the distances.  Then: the graph asked for again, and the ranks that trustworthiness
 needs, with the memory they take.  On a machine that does other things, --busy gives everyone one thread and counts the
@@ -22,18 +22,19 @@ from hardware import header, spread, verdict
 from threadpoolctl import threadpool_limits
 
 from sslviz.diagnostics.neighbors import neighbor_ranks, neighbors
+from sslviz.diagnostics.search import BLOCK
 from sslviz.features import Features
 
 OURS, PRODUCT, SKLEARN, FAISS = "sslviz", "product alone", "scikit-learn, brute", "faiss, IndexFlatIP"
 MOST_OF_PRODUCT, LEAST = 1.6, {SKLEARN: 3.5, FAISS: 1.8}
-BLOCK = 512
 
 
 def product(x):
     points = torch.from_numpy(x)
-    out = torch.empty(BLOCK, len(x))
-    for start in range(0, len(x), BLOCK):
-        block = points[start : start + BLOCK]
+    step = min(len(x), BLOCK[0] // len(x))
+    out = torch.empty(step, len(x))
+    for start in range(0, len(x), step):
+        block = points[start : start + step]
         torch.mm(block, points.T, out=out[: len(block)])
 
 

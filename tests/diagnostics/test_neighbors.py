@@ -5,6 +5,7 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from sslviz.diagnostics import neighbors as module
+from sslviz.diagnostics import search as search_module
 from sslviz.diagnostics.neighbors import directions, neighbor_ranks, neighbors, overlap, power_of_two
 from sslviz.features import Features
 
@@ -53,8 +54,9 @@ class TestAgainstBruteForce:
         np.testing.assert_allclose(graph.distances, distances, atol=1e-5)
         assert graph.indices.shape == (50, 7) and (graph.bank_ids == bank.ids).all()
 
-    def test_in_more_than_one_block(self, metric):
-        f = features(3100, 6)  # in blocks of 512 rows, and in groups of columns
+    def test_in_more_than_one_block(self, metric, monkeypatch):
+        monkeypatch.setattr(search_module, "BLOCK", (2**20, 2**20))
+        f = features(3100, 6)  # in blocks of some 300 rows, and in groups of columns
         graph = neighbors(f, 30, metric=metric)
         distances, indices = brute_force(f, None, 30, metric)
         assert (graph.indices == indices).mean() > 0.9995  # float32 takes some of the nearly equal in another order
