@@ -1,1 +1,1 @@
-"""Where does an encoder look, and what in the picture does it answer to?  (Checkpoint, Images) -> maps, each beside its control."""
+"""Where does an encoder look, and what does it answer to?  (Checkpoint, Images) -> maps, each beside its control."""
