@@ -70,7 +70,7 @@ def test_views_are_the_policys_and_the_same_for_every_checkpoint(run, images):
     views = embed_views(run.last, images, policy=policy, objects=12, views=3)
     assert len(views) == 36 and views.table["view"].tolist() == [0, 1, 2] * 12
     originals = embed(run.last, images, progress=False).select(list(views.column("object")[::3]))
-    np.testing.assert_allclose(views.x, np.repeat(originals.x, 3, axis=0), atol=1e-4)  # nothing is changed, so a view is the image
+    np.testing.assert_allclose(views.x, np.repeat(originals.x, 3, axis=0), atol=1e-4)
     first, again = (embed_views(c, images, objects=12, views=3) for c in (run.last, run.last))
     np.testing.assert_array_equal(first.x, again.x)
     other = embed_views(run.checkpoints[0], images, objects=12, views=3)
