@@ -33,7 +33,7 @@ def head_measures(weights: Tensor, grid: tuple[int, int], prefix: int = 0) -> di
         "entropy": row_entropy,
         "nmi": _nmi(row_entropy, torch.special.entr(a.mean(-2)).sum(-1), patches),
         "homogeneity": _mean_cosine(a),
-        "redundancy": _mean_cosine(a.flatten(2)),
+        "redundancy": _likeness(a.flatten(2)),
     }
 
 
@@ -45,9 +45,18 @@ def _nmi(row_entropy: Tensor, key_entropy: Tensor, patches: int) -> Tensor:
 
 
 def _mean_cosine(rows: Tensor) -> Tensor:
-    """The mean cosine between two different ones of (..., m, d); NaN for m = 1.  Without the m x m products."""
+    """The mean cosine between two different ones of many rows, (..., m, d) -> (...), without their m x m products."""
     m = rows.shape[-2]
     total = (rows / rows.norm(dim=-1, keepdim=True).clamp_min(TINY)).sum(-2).square().sum(-1)
+    return (total - m) / (m * (m - 1))
+
+
+def _likeness(rows: Tensor) -> Tensor:
+    """The same of few, long rows: from their products, because float32 loses digits in the norms of long rows."""
+    m = rows.shape[-2]
+    products = rows @ rows.mT
+    lengths = products.diagonal(dim1=-2, dim2=-1).sqrt().clamp_min(TINY)
+    total = (products / lengths[..., None] / lengths[..., None, :]).sum((-2, -1))
     return (total - m) / (m * (m - 1)) if m > 1 else torch.full_like(total, torch.nan)
 
 

@@ -1,166 +1,191 @@
-"""Attention, rollout, relevance, norms and grids against closed forms, and the whole of `attention` on small encoders."""
+"""Distance, entropy, likeness, rollout and outliers against closed forms and plain loops."""
 
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import normalized_mutual_info_score
 
-import sslviz
-from sslviz.encoders import create_encoder
-from sslviz.maps.activation import energy, first_component, receptive_field, receptive_radius
-from sslviz.maps.attention import attention, attention_maps, normal_outliers, query_maps
-from sslviz.maps.heads import head_measures, rollout_step, uniform_distance
-from sslviz.maps.registers import as_many_at_random, stand_out
-from sslviz.maps.relevance import gradient_attention, relevance_rollout
-from sslviz.runs import Checkpoint
+from sslviz.maps.heads import head_measures, patch_distances, rollout_step, uniform_distance
+from sslviz.maps.registers import as_many_at_random, emergence, stand_out
 
 
-def checkpoint(name="vit_nano", seed=0, **options):
-    return Checkpoint("one", 0, create_encoder(name, **options).spec, None, seed)
+def uniform(n, heads=2, b=1):
+    return torch.full((b, heads, n, n), 1 / n)
 
 
-@pytest.fixture(scope="module")
-def images():
-    return sslviz.shapes(12, seed=0)
+def random_weights(b, heads, n, seed=0, sharp=2.0):
+    generator = torch.Generator().manual_seed(seed)
+    return (sharp * torch.randn(b, heads, n, n, generator=generator)).softmax(-1)
 
 
-class TestHeads:
-    @pytest.mark.parametrize(
-        ("side", "pixels", "expected"), [(4, 1, 2.0080), (8, 1, 4.1365), (14, 16, 116.492), (16, 14, 116.565)]
-    )
-    def test_uniform_attention_reaches_as_far_as_two_patches_lie_apart(self, side, pixels, expected):
-        patches = side * side
-        uniform = torch.full((1, 2, patches, patches), 1 / patches)
-        measured = head_measures(uniform, (side, side))
-        assert measured["distance"][0, 0].item() * pixels == pytest.approx(expected, rel=1e-4)
-        assert uniform_distance(side, side) * pixels == pytest.approx(expected, rel=1e-4)
-        assert measured["entropy"][0, 1].item() == pytest.approx(np.log(patches), rel=1e-5)
-        assert measured["nmi"].abs().max() < 1e-3 and measured["homogeneity"].min() > 0.999
-        assert measured["redundancy"].item() == pytest.approx(1, abs=1e-4)
+@pytest.mark.parametrize(
+    ("side", "patch", "pixels"), [(4, 1, 2.0080), (8, 1, 4.1365), (8, 8, 33.092), (14, 16, 116.492), (16, 14, 116.565)]
+)
+def test_uniform_attention_reaches_the_mean_distance_of_the_grid(side, patch, pixels):
+    assert uniform_distance(side, side) * patch == pytest.approx(pixels, abs=5e-4 * patch)
+    measured = head_measures(uniform(side**2), (side, side))["distance"]
+    np.testing.assert_allclose(measured * patch, pixels, atol=5e-4 * patch)
 
-    def test_attention_to_oneself_reaches_nowhere_and_a_permutation_tells_its_query(self):
-        eye = torch.eye(16)[None, None]
-        own = head_measures(eye, (4, 4))
-        assert own["distance"].item() == 0 and own["entropy"].item() == pytest.approx(0, abs=1e-6)
-        turned = head_measures(eye[..., torch.randperm(16, generator=torch.Generator().manual_seed(0)), :], (4, 4))
-        for measured in (own, turned):
-            assert measured["nmi"].item() == pytest.approx(1, abs=1e-5)
-            assert measured["homogeneity"].item() == pytest.approx(0, abs=1e-6)
-        assert turned["distance"].item() > 1 and torch.isnan(own["redundancy"]).all()
 
-    def test_what_goes_to_other_tokens_does_not_count(self):
-        patches = torch.softmax(torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(0)), -1)
-        prefixed = torch.zeros(2, 3, 11, 11)
-        prefixed[..., :2] = 0.4
-        prefixed[..., 2:, 2:] = 0.2 * patches
-        for name, values in head_measures(patches, (3, 3)).items():
-            torch.testing.assert_close(head_measures(prefixed, (3, 3), prefix=2)[name], values, msg=name)
+def test_distances_count_patches():
+    between = patch_distances(3, 4)
+    assert between[0, 1] == 1 and between[0, 4] == 1 and between[0, 11] == pytest.approx(np.hypot(2, 3))
+    np.testing.assert_array_equal(between, between.T)
+
+
+@pytest.mark.parametrize("side", [8, 14])
+def test_uniform_attention_has_the_entropy_of_its_patches(side):
+    found = head_measures(uniform(side**2), (side, side))
+    expected = {64: 4.1589, 196: 5.2781}[side**2]
+    np.testing.assert_allclose(found["entropy"], expected, atol=1e-4)
+    np.testing.assert_allclose(found["nmi"], 0, atol=1e-4)
+    np.testing.assert_allclose(found["homogeneity"], 1, atol=1e-5)
+    np.testing.assert_allclose(found["redundancy"], 1, atol=1e-5)
+
+
+def test_attention_to_oneself():
+    found = head_measures(torch.eye(16).expand(1, 2, 16, 16), (4, 4))
+    expected = {"distance": 0, "entropy": 0, "nmi": 1, "homogeneity": 0, "redundancy": 1}
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, atol=1e-5, err_msg=name)
+
+
+def test_any_permutation_shares_all_information_and_nothing_is_alike():
+    one, other = torch.eye(16)[torch.arange(16).roll(1)], torch.eye(16)[torch.arange(16).roll(2)]
+    found = head_measures(torch.stack([one, other])[None], (4, 4))
+    np.testing.assert_allclose(found["nmi"], 1, atol=1e-6)
+    np.testing.assert_allclose(found["entropy"], 0, atol=1e-6)
+    np.testing.assert_allclose(found["homogeneity"], 0, atol=1e-6)
+    np.testing.assert_allclose(found["redundancy"], 0, atol=1e-6)
+
+
+def test_queries_that_attend_alike_share_no_information():
+    row = random_weights(1, 2, 9)[:, :, :1]
+    found = head_measures(row.expand(1, 2, 9, 9), (3, 3))
+    np.testing.assert_allclose(found["nmi"], 0, atol=1e-5)
+    np.testing.assert_allclose(found["homogeneity"], 1, atol=1e-5)
+    one_key = torch.zeros(1, 1, 9, 9)
+    one_key[..., 4] = 1
+    assert head_measures(one_key, (3, 3))["nmi"].item() == 0  # the key never varies: nothing to share
+
+
+def test_mutual_information_is_that_of_scikit_learn():
+    counts = np.random.default_rng(0).integers(0, 8, (9, 9)) ** 2
+    counts[:, 0] += 300 - counts.sum(1)  # every query equally often
+    queries, keys = (np.repeat(np.indices((9, 9))[axis].ravel(), counts.ravel()) for axis in (0, 1))
+    expected = normalized_mutual_info_score(queries, keys, average_method="geometric")
+    weights = torch.from_numpy(counts / 300)[None, None]
+    assert head_measures(weights, (3, 3))["nmi"].item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_plain_loops_agree():
+    prefix, side = 2, 3
+    weights = random_weights(2, 3, prefix + 9)
+    found = head_measures(weights, (side, side), prefix)
+    for b in range(2):
+        heads = []
+        for h in range(3):
+            a = weights[b, h, prefix:, prefix:].double().numpy()
+            a = a / a.sum(1, keepdims=True)
+            heads.append(a.ravel())
+            far = [a[q, k] * np.hypot(q // side - k // side, q % side - k % side) for q in range(9) for k in range(9)]
+            cosines = [
+                a[q] @ a[k] / np.linalg.norm(a[q]) / np.linalg.norm(a[k]) for q in range(9) for k in range(9) if q != k
+            ]
+            assert found["distance"][b, h].item() == pytest.approx(sum(far) / 9, rel=1e-5)
+            assert found["entropy"][b, h].item() == pytest.approx(-(a * np.log(a)).sum() / 9, rel=1e-5)
+            assert found["homogeneity"][b, h].item() == pytest.approx(np.mean(cosines), rel=1e-5)
+        unit = [head / np.linalg.norm(head) for head in heads]
+        alike = [unit[i] @ unit[j] for i in range(3) for j in range(3) if i != j]
+        assert found["redundancy"][b].item() == pytest.approx(np.mean(alike), rel=1e-5)
+
+
+def test_what_goes_to_the_class_token_does_not_look_local():
+    """Nine tenths of every row on the class token, the rest alike on all patches: as far as uniform attention."""
+    weights = torch.full((1, 1, 17, 17), 0.1 / 16)
+    weights[..., 0] = 0.9
+    found = head_measures(weights, (4, 4), 1)
+    assert found["distance"].item() == pytest.approx(uniform_distance(4, 4), rel=1e-5)
+    assert found["entropy"].item() == pytest.approx(np.log(16), rel=1e-5)
+
+
+def test_edges():
+    assert torch.isnan(head_measures(uniform(4, heads=1), (2, 2))["redundancy"]).all()
+    nothing = torch.zeros(1, 2, 5, 5)
+    nothing[..., 0] = 1  # no patch attends to any patch
+    found = head_measures(nothing.half(), (2, 2), 1)
+    assert all(torch.isfinite(value).all() for value in found.values())
 
 
 class TestRollout:
-    def test_closed_forms_of_identity_and_uniform_layers(self):
-        n, layers = 7, 3
-        eye, uniform = torch.eye(n)[None, None], torch.full((1, 2, n, n), 1 / n)
+    def through(self, layers):
         passed = None
-        for _ in range(layers):
-            passed = rollout_step(passed, eye)
-        torch.testing.assert_close(passed[0], torch.eye(n))
-        passed = None
-        for _ in range(layers):
-            passed = rollout_step(passed, uniform)
-        torch.testing.assert_close(passed[0], torch.eye(n) / 2**layers + (1 - 2.0**-layers) / n)
+        for weights in layers:
+            passed = rollout_step(passed, weights)
+        return passed
 
-    def test_rows_sum_to_one_for_any_batch(self):
-        weights = torch.softmax(torch.randn(3, 4, 10, 10, generator=torch.Generator().manual_seed(0)), -1)
-        passed = rollout_step(rollout_step(None, weights), weights.flip(0))
-        torch.testing.assert_close(passed.sum(-1), torch.ones(3, 10))
+    def test_attention_to_oneself_passes_nothing_on(self):
+        identity = torch.eye(5).expand(2, 3, 5, 5)
+        torch.testing.assert_close(self.through([identity] * 4), torch.eye(5).expand(2, 5, 5))
 
-    def test_relevance_without_gradients_is_the_identity_and_with_one_layer_its_positive_part(self):
-        weights = torch.rand(2, 3, 5, 5, generator=torch.Generator().manual_seed(0))
-        gradient = torch.randn(2, 3, 5, 5, generator=torch.Generator().manual_seed(1))
-        torch.testing.assert_close(relevance_rollout([weights], (None,)), torch.eye(5).expand(2, 5, 5))
-        expected = torch.eye(5) + (weights * gradient).clamp(min=0).mean(1)
-        torch.testing.assert_close(relevance_rollout([weights], (gradient,)), expected)
+    @pytest.mark.parametrize("layers", [1, 2, 6])
+    def test_uniform_layers(self, layers):
+        n = 7
+        expected = 0.5**layers * torch.eye(n) + (1 - 0.5**layers) / n
+        torch.testing.assert_close(self.through([uniform(n)] * layers)[0], expected)
+
+    def test_rows_sum_to_one_and_batches_do_not_mix(self):
+        layers = [random_weights(3, 2, 6, seed) for seed in range(5)]
+        together = self.through(layers)
+        torch.testing.assert_close(together.sum(-1), torch.ones(3, 6))
+        for b in range(3):
+            torch.testing.assert_close(together[b], self.through([weights[b : b + 1] for weights in layers])[0])
+
+    def test_later_layers_stand_on_the_left(self):
+        first, second = random_weights(1, 2, 4, 0), random_weights(1, 2, 4, 1)
+        half = [(weights[0].mean(0) + torch.eye(4)) / 2 for weights in (first, second)]
+        torch.testing.assert_close(self.through([first, second])[0], half[1] @ half[0])
 
 
-class TestNorms:
-    def test_planted_norms_are_found_and_no_others(self):
-        norms = np.random.default_rng(0).normal(10, 0.5, (6, 64))
-        planted = np.zeros_like(norms, dtype=bool)
-        planted[[0, 2, 5], [3, 60, 17]] = True
-        np.testing.assert_array_equal(stand_out(np.where(planted, 10 * norms, norms)), planted)
-        assert not stand_out(np.full((2, 9), 3.0)).any()
+class TestOutliers:
+    @pytest.mark.parametrize("planted", [1, 5, 40])
+    def test_patches_ten_times_as_long_are_found_exactly(self, planted):
+        rng = np.random.default_rng(planted)
+        norms = rng.normal(20, 1, (30, 64))
+        which = np.zeros(norms.size, bool)
+        which[rng.permutation(norms.size)[:planted]] = True
+        norms[which.reshape(norms.shape)] *= 10
+        np.testing.assert_array_equal(stand_out(norms), which.reshape(norms.shape))
 
     def test_normal_norms_stand_out_as_rarely_as_the_closed_form_says(self):
-        norms = np.random.default_rng(0).normal(50, 1, (1000, 1000))
-        assert stand_out(norms).mean() == pytest.approx(normal_outliers(), rel=0.5)
+        from sslviz.maps.attention import normal_outliers
 
-    def test_as_many_random_patches_are_drawn_from_the_others(self):
-        chosen = np.random.default_rng(0).random((50, 36)) < 0.2
-        drawn = as_many_at_random(chosen, seed=1)
-        assert not (drawn & chosen).any()
+        share = np.mean([stand_out(np.random.default_rng(s).normal(20, 2, 100_000)).mean() for s in range(40)])
+        assert normal_outliers() == pytest.approx(2.59e-5, rel=0.01)
+        assert share == pytest.approx(normal_outliers(), rel=0.3)  # about 100 of four million
+
+    def test_equal_norms_have_no_outliers(self):
+        norms = np.full((4, 9), 3.0, np.float32)
+        assert not stand_out(norms).any()
+        assert not stand_out(norms * (1 + 1e-7)).any()
+
+    def test_the_block_in_which_they_emerge(self):
+        norms = np.random.default_rng(0).normal(10, 1, (20, 5, 16))
+        outliers = np.zeros((20, 16), bool)
+        outliers[:, 3] = True
+        norms[:, 3:, 3] *= 10
+        norms[0, 1, 3] *= 10  # a single one earlier is not yet the half
+        share, emerges = emergence(norms, stand_out(norms[:, -1]))
+        np.testing.assert_allclose(share, [0, 1 / 320, 0, 1 / 16, 1 / 16])
+        assert emerges == 3
+        assert emergence(np.ones((2, 4, 9)), np.zeros((2, 9), bool))[1] == 3
+
+    def test_random_patches_are_as_many_and_others(self):
+        chosen = np.random.default_rng(0).random((50, 16)) < 0.2
+        drawn = as_many_at_random(chosen, seed=0)
         np.testing.assert_array_equal(drawn.sum(1), chosen.sum(1))
-
-
-class TestGrids:
-    def test_of_rank_one_the_first_component_is_the_map_it_was_made_of(self):
-        rng = np.random.default_rng(0)
-        map_, channels = rng.random((2, 4, 5)), rng.normal(size=7)
-        grid = torch.from_numpy(map_[:, None] * channels[:, None, None])
-        found = first_component(grid).numpy()
-        np.testing.assert_allclose(found, map_ * np.linalg.norm(channels), rtol=1e-5)
-        np.testing.assert_allclose(energy(grid).numpy(), (map_ * np.linalg.norm(channels)) ** 2, rtol=1e-5)
-
-    def test_the_field_of_one_convolution_is_its_kernel(self):
-        kernel = torch.randn(1, 3, 3, 3, generator=torch.Generator().manual_seed(0))
-        x = torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(1))
-        field = receptive_field(
-            lambda x: torch.nn.functional.conv2d(x, kernel, padding=1), x, 4, torch.Generator().manual_seed(0)
-        )
-        expected = kernel[0].square().sum(0).sqrt()
-        torch.testing.assert_close(field[:, 3:6, 3:6], expected.expand(2, 3, 3))
-        assert field[:, :3].abs().max() == 0
-
-    def test_the_radius_of_a_gaussian_is_its_own(self):
-        y, x = np.indices((41, 41))
-        field = 3 * np.exp(-((y - 18) ** 2 + (x - 22) ** 2) / (2 * 4.5**2))
-        assert receptive_radius(field) == pytest.approx(4.5, rel=1e-3)
-        assert receptive_radius(np.zeros((5, 5))) == 0
-
-
-class TestAttention:
-    def test_everything_is_measured_beside_uniform_attention_and_the_encoder_untrained(self, images):
-        result = attention(checkpoint(seed=3), images, progress=False)
-        assert result.maps.shape == (12, 4, 8, 8) and result.rollout.shape == (12, 8, 8)
-        assert result.distance.shape == result.entropy.shape == (12, 6, 4)
-        assert result.query == "class token"
-        scores = result.scores()
-        assert {"distance", "entropy", "homogeneity", "outliers"} <= set(scores)
-        for name, score in scores.items():
-            assert score.control is not None, name
-        assert scores["distance"].controls["uniform attention"] == pytest.approx(
-            uniform_distance(8, 8) * 4 / (np.sqrt(2) * 32), rel=1e-6
-        )
-        assert 0 < scores["entropy"].value <= 1 and result.advice().endswith(".")
-
-    def test_batches_of_any_size_give_the_same_maps(self, images):
-        whole, bit_by_bit = (attention(checkpoint(), images, memory=m, progress=False) for m in (2**28, 2**17))
-        np.testing.assert_allclose(whole.maps, bit_by_bit.maps, atol=1e-6)
-        np.testing.assert_allclose(whole.distance, bit_by_bit.distance, rtol=1e-4)
-
-    def test_maps_of_a_layer_and_of_its_queries_are_shares(self, images):
-        result = attention(checkpoint(), images, layer=2, progress=False)
-        np.testing.assert_allclose(attention_maps(checkpoint(), images, layer=2), result.maps, atol=1e-6)
-        queries = query_maps(checkpoint(), images.rows(np.arange(2)), layer=2)
-        assert queries.shape == (2, 4, 64, 8, 8) and (queries.sum((3, 4)) <= 1 + 1e-5).all()
-
-    def test_gradient_attention_is_a_map_and_changes_with_the_score(self, images):
-        some = images.rows(np.arange(3))
-        own = gradient_attention(checkpoint(), some, progress=False)
-        first = gradient_attention(checkpoint(), some, score=lambda z: z[:, 0], progress=False)
-        assert own.shape == (3, 8, 8) and (own >= 0).all() and not np.allclose(own, first)
-        with pytest.raises(ValueError, match="one number an image"):
-            gradient_attention(checkpoint(), some, score=lambda z: z, progress=False)
-
-    def test_a_convolutional_encoder_is_refused_by_name(self, images):
-        with pytest.raises(ValueError, match="ByobNet holds no attention.*eigen_cam"):
-            attention(checkpoint("conv_nano"), images, progress=False)
+        assert not (drawn & chosen).any()
+        assert (drawn != as_many_at_random(chosen, seed=1)).any()
+        most = np.ones((1, 4), bool)
+        most[0, 0] = False  # only one other is left
+        np.testing.assert_array_equal(as_many_at_random(most, 0), ~most)
