@@ -67,7 +67,9 @@ class Attribution:
     (k, n, s, s, 3) are what the encoder was shown.  `twice` (2, n, s, s) is the map made in two ways, `twice_by` says
     which; none where it was not checked.  `completeness` (k, n): how much of the map is too much or too little, as a
     share of all it holds, and `one_step` the same of a single gradient; of integrated gradients only.  `extra` has
-    arrays of single methods ("uncertainty"), `masks` {name: bool (n, s, s)} those of the images.
+    arrays of single methods ("uncertainty"), `masks` {name: bool (n, s, s)} those of the images.  `unit` is what maps of
+    two encoders have to be divided by to be compared: the mean |s| for the dot product, which grows with the length of
+    the features, else 1.
     """
 
     maps: np.ndarray
@@ -88,6 +90,7 @@ class Attribution:
     one_step: np.ndarray
     extra: dict[str, np.ndarray] = field(default_factory=dict)
     masks: dict[str, np.ndarray] = field(default_factory=dict)
+    unit: float = 1.0
     seed: int = 0
 
     def scores(self) -> dict[str, Score]:
@@ -197,6 +200,7 @@ def attribute(
         one_step=of_one_step,
         extra=answer.extra,
         masks=masks,
+        unit=float(s.abs().mean()) or 1.0 if wanted.grows else 1.0,
         seed=seed,
     )
 

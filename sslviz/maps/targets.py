@@ -24,13 +24,15 @@ class Target:
     """What number is explained?  `value(features (b, d), *references (b, ...))` -> s (b,).
 
     `words` say it in a title.  `references` hold one row per image.  `top` is the most that s can be, if there is
-    such a thing: where an image reaches it, every gradient is zero.
+    such a thing: where an image reaches it, every gradient is zero.  `grows` with the length of the features, so that
+    of two encoders the maps can only be compared as shares of s.
     """
 
     words: str
     value: Callable[..., Tensor]
     references: tuple[Tensor, ...] = ()
     top: float | None = None
+    grows: bool = False
 
 
 def own(features: Tensor) -> Target:
@@ -38,7 +40,7 @@ def own(features: Tensor) -> Target:
 
     Label-free explanation (arXiv:2203.01928).  Caveat: It is not normalised, so that long features get strong maps.
     """
-    return Target("itself (dot product)", lambda f, own: (f * own).sum(1), (features.detach(),))
+    return Target("itself (dot product)", lambda f, own: (f * own).sum(1), (features.detach(),), grows=True)
 
 
 def own_cosine(features: Tensor) -> Target:

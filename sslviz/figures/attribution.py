@@ -1,0 +1,256 @@
+"""Which pixels does it go by?  Maps over their pictures at one scale, beside what they were compared with and a control."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from html import escape
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from sslviz.figures import theme
+from sslviz.figures.thumbnails import data_uri
+from sslviz.images import Images
+from sslviz.maps.controls import control_maps, resized
+
+if TYPE_CHECKING:
+    from sslviz.maps.attribution import Attribution
+
+MOST = 6  # images side by side
+CELLS = 64  # a map is drawn with at most so many cells a side
+CELL, LINE, TITLE = 104, 17, 20  # pixels: a picture's side at a width of 700, a line above a row, what stands above all
+WIDE = 100  # characters a line
+FOR, AGAINST, OUTLINE = "#b2182b", "#2166ac", "#1f2430"  # apart for every kind of colour vision; over a pale picture
+SIGNED = [[0, "rgba(33,102,172,0.95)"], [0.5, "rgba(255,255,255,0)"], [1, "rgba(178,24,43,0.95)"]]
+POSITIVE = [[0, "rgba(178,24,43,0)"], [1, "rgba(178,24,43,0.95)"]]
+GREY = [[0, "rgba(133,133,133,0)"], [1, "rgba(133,133,133,1)"]]
+EDGES = "edges of the picture, no encoder asked (control)"
+
+
+@dataclass
+class _Row:
+    """One row of panels: what stands above it, and for each image a picture, a map over it, or both."""
+
+    heading: list[str]
+    pictures: np.ndarray | None = None
+    maps: np.ndarray | None = None
+    scale: str = "signed"
+    axis: str = ""
+    frame: str = ""
+    name: str = ""
+    outline: np.ndarray | None = None
+    limits: dict[str, float] = field(default_factory=dict)
+
+
+def attribution(
+    results: Attribution | Mapping[str, Attribution],
+    *,
+    colors: Mapping[str, str] | None = None,
+    evidence: Mapping[str, str] | None = None,
+    outline: str | None = None,
+) -> go.Figure:
+    """Which pixels does it go by?  One row of maps per checkpoint (or method), one column per image, at one scale.
+
+    `results` is an Attribution or {name: Attribution} of the same images.  All maps of the same method and target have
+    one scale; other methods have other units, and their own.  Above each row stands its `evidence` {name: text}, or
+    else how well the map agrees with itself; below are the baselines, and the picture's edges as the control that
+    knows nothing of any encoder.  `outline` names a mask to draw.  At most 6 images, evenly spread.  ValueError if
+    the results are of different images, or have no such mask.
+    Caveat: a map can persuade without being true; believe it as far as it beats its controls.
+    """
+    named = theme.as_dict(results)
+    first = next(iter(named.values()))
+    if any(not np.array_equal(r.ids, first.ids) for r in named.values()):
+        raise ValueError("Maps side by side must be of the same images in the same order; explain the same images.")
+    if outline is not None and outline not in first.masks:
+        raise ValueError(f"There is no mask {outline!r} to outline; there are: {', '.join(first.masks) or 'none'}.")
+    shown = np.unique(np.linspace(0, len(first.ids) - 1, MOST).round().astype(int))[: len(first.ids)]
+    palette, short = theme.colors(named, colors), theme.short_names(named)
+    rows = list(_rows(named, shown, palette, short, evidence or {}, outline))
+    fig = _grid(rows, [str(i) for i in first.ids[shown]])
+    return theme.finish(fig, alt=_alt(named, len(shown), evidence or {}), caption=_caption(named, len(shown)))
+
+
+def _rows(
+    named: Mapping[str, Attribution], shown: np.ndarray, palette: Mapping[str, str], short: Mapping[str, str],
+    evidence: Mapping[str, str], outline: str | None,
+) -> Iterator[_Row]:  # fmt: skip
+    first = next(iter(named.values()))
+    mask = None if outline is None else first.masks[outline][shown]
+    yield _Row(["what the encoder is shown"], first.pixels[shown], outline=mask)
+    limits = _limits(named, shown)
+    for name, result in named.items():
+        key = _unit(result)
+        yield _Row(
+            heading=_heading(short[name], result, evidence.get(name, _agreement(result))), pictures=result.pixels[shown],
+            maps=_comparable(result, shown), scale="signed" if result.signed else "positive", axis=key, frame=palette[name],
+            name=name, outline=mask, limits={key: limits[key]},
+        )  # fmt: skip
+        if "uncertainty" in result.extra:
+            sd = np.sqrt(result.extra["uncertainty"][shown])
+            yield _Row(
+                ["how much that varies with the masks (standard deviation)"],
+                maps=sd, scale="positive", axis=f"{key} sd", frame=palette[name], name=f"{name} uncertainty",
+                limits={f"{key} sd": float(sd.max())},
+            )  # fmt: skip
+    pictures = {n: r.baselines[k] for r in named.values() for k, n in enumerate(r.baseline_names)}
+    for name, picture in pictures.items():
+        yield _Row([f"baseline: {escape(name)}"], picture[shown])
+    control = _edges(first, shown)
+    yield _Row([EDGES], maps=control, scale="control", axis="control", frame=theme.CONTROL, name=EDGES, outline=mask,
+               limits={"control": float(control.max())})  # fmt: skip
+
+
+def _edges(result: Attribution, shown: np.ndarray) -> np.ndarray:
+    images = Images(result.pixels[shown], result.ids[shown], pd.DataFrame(index=range(len(shown))))
+    return control_maps(images)["edge"]
+
+
+def _unit(result: Attribution) -> str:
+    """What two maps must share to be drawn at one scale."""
+    return f"{result.method}: {result.target}"
+
+
+def _limits(named: Mapping[str, Attribution], shown: np.ndarray) -> dict[str, float]:
+    """Where each scale ends: a few pixels may lie beyond, or they alone would be seen."""
+    values: dict[str, list[np.ndarray]] = {}
+    for result in named.values():
+        values.setdefault(_unit(result), []).append(np.abs(_drawn(_comparable(result, shown))).ravel())
+    return {key: float(np.quantile(np.concatenate(each), 0.995)) for key, each in values.items()}
+
+
+def _comparable(result: Attribution, shown: np.ndarray) -> np.ndarray:
+    """The maps in units that two encoders share; RELAX without its large constant part, which says nothing."""
+    maps = result.maps[shown] / result.unit
+    return maps - maps.mean((1, 2), keepdims=True) if result.method == "relax" else maps
+
+
+def _drawn(maps: np.ndarray) -> np.ndarray:
+    return resized(maps, (min(CELLS, maps.shape[1]), min(CELLS, maps.shape[2])))
+
+
+def _agreement(result: Attribution) -> str:
+    score = result.scores().get("agreement")
+    return f"agreement between {result.twice_by} {score}" if score else ""
+
+
+def _heading(name: str, result: Attribution, evidence: str) -> list[str]:
+    what = f"{result.method.replace('_', ' ')}, explaining {result.target}"
+    return [f"<b>{escape(name)}</b> {escape(what)}".strip(), *(escape(line) for line in wrap(evidence, WIDE))]
+
+
+def _grid(rows: list[_Row], ids: list[str]) -> go.Figure:
+    """The rows one below the other, each with its heading; the panels as squares of one size."""
+    fig, columns = go.Figure(), max(MOST, len(ids))
+    heights = [LINE * len(row.heading) + 6 for row in rows]  # of what stands above each row
+    height = TITLE + sum(heights) + CELL * len(rows)
+    layout: dict[str, Any] = {}
+    units = list(dict.fromkeys(row.axis for row in rows if row.maps is not None))
+    for r, row in enumerate(rows):
+        top = 1 - (TITLE + sum(heights[: r + 1]) + r * CELL) / height
+        fig.add_annotation(text="<br>".join(row.heading), align="left",
+                           x=0, y=top, xref="paper", yref="paper", xanchor="left", yanchor="bottom",
+                           showarrow=False, font={"size": 12})  # fmt: skip
+        for c in range(len(ids)):
+            number = r * len(ids) + c + 1
+            axes = {"xaxis": f"x{number}", "yaxis": f"y{number}"}
+            for trace in _panel(row, c, ids[c], units):
+                fig.add_trace(trace.update(axes))
+            layout |= _axes(number, c / columns, (c + 0.95) / columns, top - CELL / height, top, row.frame)
+            if r == 0:
+                label = escape(theme.short_names([ids[c]], 14)[ids[c]])
+                fig.add_annotation(text=label, x=(c + 0.475) / columns, y=1, xref="paper", yref="paper", yanchor="top",
+                                   showarrow=False, font={"size": 11})  # fmt: skip
+    for unit, (scale, limit) in _scales(rows).items():
+        layout[_color_axis(units, unit)] = _color(scale, limit)
+    return fig.update_layout(height=height + 24, showlegend=False, **layout)
+
+
+def _axes(number: int, left: float, right: float, bottom: float, top: float, frame: str) -> dict[str, Any]:
+    """A pair of axes without ticks, framed in the checkpoint's colour."""
+    plain: dict[str, Any] = {"showticklabels": False, "ticks": "", "showgrid": False, "zeroline": False,
+                             "showline": bool(frame), "mirror": True, "linewidth": 2, "constrain": "domain"}  # fmt: skip
+    if frame:
+        plain["linecolor"] = frame
+    return {
+        f"xaxis{number}": plain | {"domain": [left, right], "anchor": f"y{number}"},
+        f"yaxis{number}": plain | {
+            "domain": [max(bottom, 0), top], "anchor": f"x{number}", "autorange": "reversed",
+            "scaleanchor": f"x{number}", "constraintoward": "top",
+        },
+    }  # fmt: skip
+
+
+def _panel(row: _Row, c: int, id_: str, units: list[str]) -> Iterator[Any]:
+    """The traces of one panel: the picture (pale under a map), the map, the outline."""
+    size = 1.0
+    if row.pictures is not None:
+        picture = row.pictures[c] if row.maps is None else pale(row.pictures[c])
+        size = picture.shape[0]
+        said = {"hoverinfo": "skip"} if row.maps is not None else {"hovertemplate": f"{escape(id_)}<extra></extra>"}
+        yield go.Image(source=data_uri(picture), x0=0.5, y0=0.5, dx=1, dy=1, name=row.heading[0], **said)
+    if row.maps is not None:
+        z = _drawn(row.maps[c : c + 1])[0]
+        size = row.maps.shape[1]
+        step = size / len(z)
+        yield go.Heatmap(
+            z=np.array([[float(f"{v:.4g}") for v in line] for line in z]), x0=step / 2, dx=step, y0=step / 2, dy=step,
+            coloraxis=_color_axis(units, row.axis), name=row.name or "map", customdata=np.full(z.shape, id_),
+            hovertemplate="%{customdata}: %{z:.3g}<extra>" + escape(row.name) + "</extra>",
+        )  # fmt: skip
+    if row.outline is not None and row.outline[c].any():
+        yield go.Contour(
+            z=np.pad(row.outline[c], 1).astype(int), x0=-0.5, dx=1, y0=-0.5, dy=1, showscale=False, hoverinfo="skip",
+            contours={"start": 0.5, "end": 0.5, "size": 1, "coloring": "none"}, line={"color": OUTLINE, "width": 1.5},
+            name="outline",
+        )  # fmt: skip
+
+
+def pale(picture: np.ndarray) -> np.ndarray:
+    """A picture without colour and with little contrast, so that a map over it is seen: uint8 (h, w, 3)."""
+    grey = picture @ np.array([0.299, 0.587, 0.114])
+    return np.repeat((140 + 0.42 * grey).clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _color_axis(units: list[str], unit: str) -> str:
+    place = units.index(unit)
+    return "coloraxis" if place == 0 else f"coloraxis{place + 1}"
+
+
+def _scales(rows: list[_Row]) -> dict[str, tuple[str, float]]:
+    return {row.axis: (row.scale, row.limits[row.axis] or 1.0) for row in rows if row.maps is not None}
+
+
+def _color(scale: str, limit: float) -> dict[str, Any]:
+    colors = {"signed": SIGNED, "positive": POSITIVE, "control": GREY}[scale]
+    return {"colorscale": colors, "cmin": -limit if scale == "signed" else 0, "cmax": limit, "showscale": False}
+
+
+def _caption(named: Mapping[str, Attribution], shown: int) -> str:
+    first = next(iter(named.values()))
+    units = {_unit(result) for result in named.values()}
+    scale = "all maps at one scale" if len(units) == 1 else "maps of one method and target at one scale"
+    red = "Red: what raises the number explained"
+    red += "; blue: what lowers it" if any(result.signed for result in named.values()) else ""
+    if any(result.unit != 1 for result in named.values()):
+        scale += ", as shares of the number explained"
+    if any(result.method == "relax" for result in named.values()):
+        scale += ", RELAX less its mean"
+    which = f"{shown} of {len(first.ids)} images, evenly spread" if shown < len(first.ids) else "all images"
+    return (
+        f"{red}; {scale}, its ends where 0.5 % of the pixels lie beyond. Grey: the picture's edges, which no encoder was "
+        f"asked for (control). Shown: {which}. A map can persuade without being true."
+    )
+
+
+def _alt(named: Mapping[str, Attribution], shown: int, evidence: Mapping[str, str]) -> str:
+    said = "; ".join(
+        f"{name or 'this checkpoint'}: {r.method} of {r.target}"
+        + (f", {text}" if (text := evidence.get(name, _agreement(r))) else "")
+        for name, r in named.items()
+    )
+    return f"Attribution maps over {shown} pictures, beside baselines and the pictures' edges. {said}."
