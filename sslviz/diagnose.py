@@ -145,13 +145,15 @@ def ask(one: Entry, evidence: Evidence, column: str | None = None, *, other: Evi
 def statements(results: dict[str, Any]) -> list[tuple[str, str, bool]]:
     """What would one say of this checkpoint?  (diagnostic, what it says, whether that is good news), one for each statement."""
     said = []
-    if isinstance(collapse := results.get("collapse"), Collapse):
-        text = collapse.verdict
-        if isinstance(geometry := results.get("spectrum"), Spectrum):
-            used = f"{geometry.directions} of {geometry.d} directions in use"
-            gone = "hardly anything differs between images"  # of which the directions in use say nothing
-            text = f"{text}, {gone if collapse.verdict == 'complete collapse' else used}"
+    collapse, geometry = results.get("collapse"), results.get("spectrum")
+    used = f"{geometry.directions} of {geometry.d} directions in use" if isinstance(geometry, Spectrum) else ""
+    if isinstance(collapse, Collapse):
+        if used and collapse.verdict == "complete collapse":
+            used = "hardly anything differs between images"  # of which the directions in use say nothing
+        text = ", ".join(filter(None, [collapse.verdict, used]))
         said.append(("collapse", text, collapse.verdict == "healthy"))
+    elif used:
+        said.append(("spectrum", used, True))
     for key, probe in results.items():
         if key.partition(":")[0] == "linear_probe":
             score = probe.scores()["accuracy"]

@@ -170,7 +170,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(case, tmp_path):
 def test_unknown_columns_and_diagnostics_are_named(runs, photos, cache):
     for arguments, message in [
         (["--label", "colour"], "no column 'colour'; its columns are: label, camera"),
-        (["--only", "spectrum,psychic"], "no diagnostic 'psychic'; there are: spectrum"),
+        (["--only", "spectrum,psychic"], "no diagnostic 'psychic'; there are: collapse, spectrum"),
     ]:
         answer = sslviz("diagnose", runs / "mine", "--images", f"folder:{photos}", *arguments, check=False, **cache)
         assert answer.returncode == 2 and message in answer.stderr

@@ -8,8 +8,16 @@ from show import literal
 
 from sslviz.diagnose import statements
 
-PAGES = {"collapse": "app_pages/collapse.py", "linear_probe": "app_pages/probes.py"}
-COLORS = {"collapse": ("red", "green"), "linear_probe": ("gray", "blue")}  # of bad news and of good
+PAGES = {
+    "collapse": "app_pages/collapse.py",
+    "spectrum": "app_pages/collapse.py",
+    "linear_probe": "app_pages/probes.py",
+}
+COLORS = {
+    "collapse": ("red", "green"),
+    "spectrum": ("gray", "gray"),
+    "linear_probe": ("gray", "blue"),
+}  # of bad news and of good
 
 choice = chosen()
 found = everything(choice)
