@@ -20,7 +20,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def run(images, tmp_path_factory):
-    settings = {"method": "vicreg", "settings": {"hidden": 32, "out": 16}}
+    settings = {"method": "vicreg", "settings": {"hidden": 32, "out": 16, "scale": (0.6, 1.0)}}
     folder = tmp_path_factory.mktemp("runs") / "r"
     return sslviz.pretrain(
         images.split("train"), out=folder, epochs=2, batch_size=64, checkpoint_every=1, progress=False, **settings

@@ -28,6 +28,8 @@ def build_method(
     if name not in METHODS:
         raise ValueError(f"There is no method {name!r}; the methods are: {', '.join(METHODS)}.")
     cls: Any = METHODS[name]
+    # As run.json, which knows no tuples, gives them back.
+    settings = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
     parameters = inspect.signature(cls).parameters.values()
     mine = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "seed"}
     of_views = {f.name for f in dataclasses.fields(ViewPolicy)} - FIXED_VIEWS
