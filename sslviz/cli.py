@@ -260,13 +260,14 @@ def _print_scores(results: dict[str, dict[str, Any]]) -> None:
     console = Console()
     for name, of_run in results.items():
         table = Table(title=escape(name), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
-        for heading in ("diagnostic", "score", "  value [95 %]", "control"):
+        for heading in ("score", "  value [95 %]", "control"):
             table.add_column(heading, no_wrap=True)
         for diagnostic, result in of_run.items():
-            for i, (score_name, score) in enumerate(result.scores().items()):
+            table.add_row(f"[bold]{escape(diagnostic)}[/bold]")
+            for score_name, score in result.scores().items():
                 mark = {True: "✓", False: "✗", None: " "}[score.beats_control]
                 value, _, control = str(score).partition("  ")
-                table.add_row("" if i else diagnostic, score_name, f"{mark} {value}", control.removeprefix("vs "))
+                table.add_row(f"  {score_name}", f"{mark} {value}", control.removeprefix("vs "))
         console.print(table)
         console.print()
     for name, of_run in results.items():
