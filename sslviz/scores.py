@@ -128,20 +128,62 @@ def bootstrap_balanced_mean(values: np.ndarray, groups: np.ndarray, *, draws: in
     resamples, so that differences between them are paired.  Images are resampled within their group, so that no group
     can vanish.
     """
+    means = bootstrap_group_means(np.atleast_2d(values), groups, draws=draws, seed=seed).mean(axis=2)
+    return means[:, 0] if np.ndim(values) == 1 else means
+
+
+def bootstrap_group_means(values: np.ndarray, groups: np.ndarray, *, draws: int = 1000, seed: int = 0) -> np.ndarray:
+    """How would the mean of each group vary over other samples of images?  `values` (m, n) -> (draws, m, groups).
+
+    Groups come in the order of their sorted names; resampling as in `bootstrap_balanced_mean`.
+    """
     values = np.asarray(values, dtype=float)
-    paired = np.atleast_2d(values)  # (m, n)
     rng = np.random.default_rng(seed)
     names, codes = np.unique(groups, return_inverse=True)
-    means = np.zeros((draws, len(paired)))
+    means = np.zeros((draws, len(values), len(names)))
     for code in range(len(names)):
-        member = paired[:, codes == code]  # (m, n_g)
+        member = values[:, codes == code]  # (m, n_g)
         n = member.shape[1]
         step = max(1, 2**20 // n)  # so that 100,000 images do not need 1000 copies of themselves at once
         for start in range(0, draws, step):
-            part = means[start : start + step]
+            part = means[start : start + step, :, code]
             row = n * np.arange(len(part))[:, None]
             drawn = (rng.integers(n, size=(len(part), n), dtype=np.int32) + row).ravel()
             times = np.bincount(drawn, minlength=len(part) * n).reshape(len(part), n)  # how often each image is drawn
-            part += times @ member.T / n
-    means /= len(names)
-    return means[:, 0] if values.ndim == 1 else means
+            part[:] = times @ member.T / n
+    return means
+
+
+def permutation_p(value: float, null: np.ndarray) -> float:
+    """How often does chance reach this value?  (1 + draws of `null` (b,) that do) / (1 + b), one-sided.
+
+    Counting the value itself among the draws keeps the test exact: it is never 0, and 1 / (1 + b) at the least.  A draw
+    that equals the value but for rounding reaches it.
+    """
+    slack = 1e-9 * max(1.0, abs(value))
+    return float((1 + np.count_nonzero(null >= value - slack)) / (1 + len(null)))
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Which of several tests hold, if none may hold by luck?  Holm's adjusted p-values, in the shape of `p`.
+
+    Those below 0.05 may all be claimed: the chance that any of them is false is at most 5 %, whatever their dependence.
+    """
+    flat = np.ravel(np.asarray(p, dtype=float))
+    order = np.argsort(flat)
+    adjusted = np.empty(len(flat))
+    adjusted[order] = np.maximum.accumulate(flat[order] * np.arange(len(flat), 0, -1))
+    return np.minimum(adjusted, 1).reshape(np.shape(p))
+
+
+def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
+    """Which of a grid of tests are worth following up?  Adjusted p-values, in the shape of `p`.
+
+    Of those below 0.05, 5 % are expected to be false, where tests are independent or positively dependent (Benjamini
+    and Hochberg 1995): enough to explore with, too little to confirm with; `holm` is for that.
+    """
+    flat = np.ravel(np.asarray(p, dtype=float))
+    order = np.argsort(flat)[::-1]  # the largest first
+    adjusted = np.empty(len(flat))
+    adjusted[order] = np.minimum.accumulate(flat[order] * len(flat) / np.arange(len(flat), 0, -1))
+    return np.minimum(adjusted, 1).reshape(np.shape(p))

@@ -6,9 +6,13 @@ import pytest
 from sslviz.scores import (
     Score,
     balanced_mean,
+    benjamini_hochberg,
     bootstrap_balanced_mean,
+    bootstrap_group_means,
+    holm,
     jackknife_interval,
     percentile_interval,
+    permutation_p,
 )
 
 
@@ -96,6 +100,47 @@ class TestBootstrap:
         values, groups = np.random.default_rng(0).random(50), np.zeros(50)
         again = [bootstrap_balanced_mean(values, groups, seed=seed) for seed in (1, 1, 2)]
         assert (again[0] == again[1]).all() and (again[0] != again[2]).any()
+
+
+def test_group_means_vary_each_as_their_own():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(["b", "a"], [50, 200])
+    values = np.stack([rng.normal(size=250), np.arange(250) >= 50])
+    draws = bootstrap_group_means(values, groups, draws=4000)
+    assert draws.shape == (4000, 2, 2)
+    for row, rows in enumerate((groups == "a", groups == "b")):
+        assert draws[:, 0, row].std() == pytest.approx(values[0, rows].std() / np.sqrt(rows.sum()), rel=0.05)
+    assert (draws[:, 1] == [1.0, 0.0]).all()
+
+
+class TestManyTests:
+    P = np.array([[0.01, 0.04], [0.03, 0.005], [0.5, 0.9]])
+
+    def test_holm_by_hand(self):
+        # sorted .005 .01 .03 .04 .5 .9, times 6 5 4 3 2 1: .03 .05 .12 .12 1 .9, which may not fall: 1 1
+        expected = np.array([[0.05, 0.12], [0.12, 0.03], [1.0, 1.0]])
+        np.testing.assert_allclose(holm(self.P), expected)
+
+    def test_benjamini_hochberg_beside_scipy(self):
+        from scipy.stats import false_discovery_control
+
+        np.testing.assert_allclose(benjamini_hochberg(self.P).ravel(), false_discovery_control(self.P.ravel()))
+        many = np.random.default_rng(0).random(200) ** 3
+        np.testing.assert_allclose(benjamini_hochberg(many), false_discovery_control(many))
+
+    def test_any_false_claim_is_as_rare_as_holm_says(self):
+        p = np.random.default_rng(0).random((4000, 20))
+        false = np.mean([(holm(row) < 0.05).any() for row in p])
+        assert false == pytest.approx(1 - (1 - 0.05 / 20) ** 20, abs=0.01)
+
+    def test_the_p_of_a_permutation_counts_ties_and_the_value_itself(self):
+        null = np.array([0.0, 1.0, 2.0, 3.0])
+        assert permutation_p(2.0, null) == 3 / 5
+        assert permutation_p(9.0, null) == 1 / 5
+        assert permutation_p(0.1 + 0.2, np.array([0.3])) == 1.0
+        u = np.random.default_rng(0).random((2000, 20))
+        p = np.array([permutation_p(row[0], row[1:]) for row in u])
+        assert (p <= 0.05).mean() == pytest.approx(0.05, abs=0.015)
 
 
 def test_percentiles_leave_five_percent_outside():
