@@ -20,6 +20,8 @@ _HOME = {
     "Score": "scores",
     "embed_layers": "embed", "embed_views": "embed",
     "neighbors": "diagnostics.neighbors", "compare": "diagnostics.compare",
+    "attention": "maps.attention", "capture_attention": "maps.capture", "attribute": "maps.attribution",
+    "faithfulness": "maps.faithfulness", "explain_pair": "maps.pairs",
     "CATALOG": "catalog", "draw": "catalog", "diagnose": "diagnose", "demo": "demo",
 }  # fmt: skip
 

@@ -44,3 +44,38 @@ def planted_evidence():
         return Evidence(features, None, {"untrained": (noise, None)}, projector, seen)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def asked_maps():
+    """`asked_maps(name, seed=0)`: what an untrained encoder answers to one of the catalog's `MAPS`, on eight pictures."""
+    import torch
+
+    import sslviz
+    from sslviz.runs import Checkpoint
+
+    images = sslviz.shapes(n=8, seed=0)
+
+    def make(name, seed=0):
+        encoder = "vit_nano" if name == "attention" else "conv_nano"
+        checkpoint = Checkpoint("planted", 0, {"name": encoder, "image_size": 32}, None, 1 + seed)
+        if name == "explain_pair":
+            pair = (images.rows(np.array([i])) for i in (0, 1))
+            return sslviz.explain_pair(checkpoint, *pair, grid=2, orders=2, progress=False)
+        if name == "attention":
+            return sslviz.attention(checkpoint, images, progress=False)
+        maps = sslviz.attribute(checkpoint, images, method="saliency", progress=False)
+        if name == "attribute":
+            return maps
+        others = {"untrained": sslviz.attribute(checkpoint.untrained(), images, method="saliency", progress=False)}
+        return sslviz.faithfulness(maps, checkpoint, images, steps=4, controls=others, progress=False)
+
+    def on_one_thread(name, seed=0):
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)  # threads that wait for each other take longer than the work itself
+        try:
+            return make(name, seed)
+        finally:
+            torch.set_num_threads(before)
+
+    return on_one_thread

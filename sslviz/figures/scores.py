@@ -18,6 +18,7 @@ from sslviz.figures import theme
 from sslviz.scores import Score
 
 UNIT_SCORES = {"accuracy", "trustworthiness", "continuity", "knn_preservation", "seed_stability"}
+UNIT_SCORES |= {"deletion", "insertion", "pointing_game", "relevance_mass", "relevance_rank", "localization_auc"}
 HATCH = {"shape": "/", "size": 6, "solidity": 0.15, "fgcolor": theme.CONTROL, "bgcolor": "rgba(0,0,0,0)"}
 ROW = 30  # pixels
 CAPTION = (

@@ -59,6 +59,24 @@ class Faithfulness:
         """The measures of the map itself, (n,) each, for pairing with another's on the same images."""
         return {name: values[0] for name, values in self.values.items()}
 
+    def curve(self, measure: str, name: str = "map") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The mean curve of one of `names` over images, and between what 95 % of such means lie: (k + 1,) each.
+
+        The bootstrap is over images; NaN for fewer than 8.
+        """
+        each = self.curves[measure][self.names.index(name)]  # (n, k + 1)
+        mean = each.mean(axis=0)
+        if len(each) < FEWEST:
+            return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
+        draws = bootstrap_balanced_mean(each.T, np.zeros(len(each)), seed=self.seed)
+        low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+        return mean, low, high
+
+    def best(self, measure: str, among: Sequence[str] | None = None) -> str:
+        """Which control is the strongest on this measure (of those `among` which it is to be)?"""
+        controls = self.scores()[measure].controls
+        return max(among or controls, key=lambda name: _sign(measure) * controls[name])
+
     def beats(self, measure: str) -> bool | None:
         """Does the map beat every control on this measure, paired over images?  None for too few images to say."""
         draws = self._draws.get(measure)
@@ -69,7 +87,7 @@ class Faithfulness:
 
     def verdict_on(self, measure: str) -> str:
         """What may be said of the map on this measure?  One phrase, with the value and its best control's."""
-        score, best = self.scores()[measure], self._best(measure)
+        score, best = self.scores()[measure], self.best(measure)
         what, beats = measure.replace("_", " "), self.beats(measure)
         numbers = f"{what} {score.value:.2f}, {best} {score.controls[best]:.2f}"
         if beats:
@@ -89,12 +107,8 @@ class Faithfulness:
         return text
 
     def _numbers(self, measure: str) -> str:
-        score, best = self.scores()[measure], self._best(measure)
+        score, best = self.scores()[measure], self.best(measure)
         return f"{score.value:.2f}, {best} {score.controls[best]:.2f}"
-
-    def _best(self, measure: str) -> str:
-        controls = self.scores()[measure].controls
-        return max(controls, key=lambda name: _sign(measure) * controls[name])
 
     @cached_property
     def _draws(self) -> dict[str, np.ndarray]:
@@ -120,7 +134,7 @@ class Faithfulness:
     def _margins(self) -> dict[str, Score]:
         margins = {}
         for name, score in self._scores.items():
-            best = self.names.index(self._best(name))
+            best = self.names.index(self.best(name))
             value = _sign(name) * (score.value - score.controls[self.names[best]])
             low = high = None
             if name in self._draws:
