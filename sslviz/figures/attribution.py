@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from textwrap import wrap
@@ -19,6 +19,9 @@ from sslviz.maps.controls import control_maps, resized
 
 if TYPE_CHECKING:
     from sslviz.maps.attribution import Attribution
+    from sslviz.maps.faithfulness import Faithfulness
+
+    Evidence = str | Faithfulness
 
 MOST = 6  # images side by side
 CELLS = 64  # a map is drawn with at most so many cells a side
@@ -50,16 +53,18 @@ def attribution(
     results: Attribution | Mapping[str, Attribution],
     *,
     colors: Mapping[str, str] | None = None,
-    evidence: Mapping[str, str] | None = None,
+    evidence: Evidence | Mapping[str, Evidence] | None = None,
     outline: str | None = None,
+    rows: Sequence[int] | None = None,
 ) -> go.Figure:
     """Which pixels does it go by?  One row of maps per checkpoint (or method), one column per image, at one scale.
 
     `results` is an Attribution or {name: Attribution} of the same images.  All maps of the same method and target have
-    one scale; other methods have other units, and their own.  Above each row stands its `evidence` {name: text}, or
-    else how well the map agrees with itself; below are the baselines, and the picture's edges as the control that
-    knows nothing of any encoder.  `outline` names a mask to draw.  At most 6 images, evenly spread.  ValueError if
-    the results are of different images, or have no such mask.
+    one scale; other methods have other units, and their own.  Above each row stands its `evidence` {name: text, or the
+    Faithfulness of the maps}, also where they are no better than a map that no model made, or else how well the map
+    agrees with itself; below are the baselines, and the picture's edges as the control that knows nothing of any
+    encoder.  `outline` names a mask to draw.  `rows` are the numbers of the images to show; else at most 6, evenly
+    spread.  ValueError if the results are of different images or have no such mask, or the evidence is of other maps.
     Caveat: a map can persuade without being true; believe it as far as it beats its controls.
     """
     named = theme.as_dict(results)
@@ -68,11 +73,32 @@ def attribution(
         raise ValueError("Maps side by side must be of the same images in the same order; explain the same images.")
     if outline is not None and outline not in first.masks:
         raise ValueError(f"There is no mask {outline!r} to outline; there are: {', '.join(first.masks) or 'none'}.")
-    shown = np.unique(np.linspace(0, len(first.ids) - 1, MOST).round().astype(int))[: len(first.ids)]
+    shown, said = _shown(first, rows), _said(named, evidence)
     palette, short = theme.colors(named, colors), theme.short_names(named)
-    rows = list(_rows(named, shown, palette, short, evidence or {}, outline))
-    fig = _grid(rows, [str(i) for i in first.ids[shown]])
-    return theme.finish(fig, alt=_alt(named, len(shown), evidence or {}), caption=_caption(named, len(shown)))
+    fig = _grid(list(_rows(named, shown, palette, short, said, outline)), [str(i) for i in first.ids[shown]])
+    which = "chosen" if rows is not None else "evenly spread"
+    return theme.finish(fig, alt=_alt(named, len(shown), said), caption=_caption(named, len(shown), which))
+
+
+def _shown(first: Attribution, rows: Sequence[int] | None) -> np.ndarray:
+    n = len(first.ids)
+    if rows is None:
+        return np.unique(np.linspace(0, n - 1, MOST).round().astype(int))[:n]
+    if not len(rows) or any(not 0 <= row < n for row in rows):
+        raise ValueError(f"There are images from 0 to {n - 1}, but {list(rows)} were asked for.")
+    return np.asarray(rows)
+
+
+def _said(named: Mapping[str, Attribution], evidence: Evidence | Mapping[str, Evidence] | None) -> dict[str, str]:
+    """{name: what its evidence says}; ValueError where that is about other maps."""
+    given = evidence if isinstance(evidence, Mapping) else dict.fromkeys(named, evidence) if evidence else {}
+    if unknown := [name for name in given if name not in named]:
+        raise ValueError(f"There is evidence for {unknown[0]!r}, but no map; there are: {', '.join(named)}.")
+    for name, one in given.items():
+        maps = named[name]
+        if not isinstance(one, str) and (one.name != maps.method or not np.array_equal(one.ids, maps.ids)):
+            raise ValueError(f"The evidence for {name or 'this map'} is about other maps: {one.name}, or other images.")
+    return {name: one if isinstance(one, str) else one.verdict for name, one in given.items()}
 
 
 def _rows(
@@ -230,7 +256,7 @@ def _color(scale: str, limit: float) -> dict[str, Any]:
     return {"colorscale": colors, "cmin": -limit if scale == "signed" else 0, "cmax": limit, "showscale": False}
 
 
-def _caption(named: Mapping[str, Attribution], shown: int) -> str:
+def _caption(named: Mapping[str, Attribution], shown: int, which: str) -> str:
     first = next(iter(named.values()))
     units = {_unit(result) for result in named.values()}
     scale = "all maps at one scale" if len(units) == 1 else "maps of one method and target at one scale"
@@ -240,7 +266,7 @@ def _caption(named: Mapping[str, Attribution], shown: int) -> str:
         scale += ", as shares of the number explained"
     if any(result.method == "relax" for result in named.values()):
         scale += ", RELAX less its mean"
-    which = f"{shown} of {len(first.ids)} images, evenly spread" if shown < len(first.ids) else "all images"
+    which = f"{shown} of {len(first.ids)} images, {which}" if shown < len(first.ids) else "all images"
     return (
         f"{red}; {scale}, its ends where 0.5 % of the pixels lie beyond. Grey: the picture's edges, which no encoder was "
         f"asked for (control). Shown: {which}. A map can persuade without being true."
