@@ -6,6 +6,7 @@ Whatever a target compares an image with is computed beforehand, carries no grad
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,7 +26,8 @@ class Target:
 
     `words` say it in a title.  `references` hold one row per image.  `top` is the most that s can be, if there is
     such a thing: where an image reaches it, every gradient is zero.  `grows` with the length of the features, so that
-    of two encoders the maps can only be compared as shares of s.
+    of two encoders the maps can only be compared as shares of s.  `key` tells it, with its references, from any other
+    target; without one, its maps are made anew each time (see kept.py).
     """
 
     words: str
@@ -33,6 +35,7 @@ class Target:
     references: tuple[Tensor, ...] = ()
     top: float | None = None
     grows: bool = False
+    key: str = ""
 
 
 def own(features: Tensor) -> Target:
@@ -40,7 +43,7 @@ def own(features: Tensor) -> Target:
 
     Label-free explanation (arXiv:2203.01928).  Caveat: It is not normalised, so that long features get strong maps.
     """
-    return Target("itself (dot product)", lambda f, own: (f * own).sum(1), (features.detach(),), grows=True)
+    return Target("itself (dot product)", lambda f, own: (f * own).sum(1), (features.detach(),), grows=True, key="own")
 
 
 def own_cosine(features: Tensor) -> Target:
@@ -48,7 +51,7 @@ def own_cosine(features: Tensor) -> Target:
 
     Caveat: At the image itself it is at its maximum, so that its gradient is zero; take away or integrate instead.
     """
-    return Target("itself (cosine)", _cosine, (features.detach(),), COSINE_TOP)
+    return Target("itself (cosine)", _cosine, (features.detach(),), COSINE_TOP, key="own cosine")
 
 
 def similarity(references: Tensor, words: str) -> Target:
@@ -56,7 +59,7 @@ def similarity(references: Tensor, words: str) -> Target:
 
     Caveat: What makes two images alike need not be what sets both apart from all others; contrast asks that.
     """
-    return Target(words, _cosine, (references.detach(),), COSINE_TOP)
+    return Target(words, _cosine, (references.detach(),), COSINE_TOP, key=f"similarity {words}")
 
 
 def contrast(directions: Tensor, words: str) -> Target:
@@ -65,7 +68,9 @@ def contrast(directions: Tensor, words: str) -> Target:
     `directions` (n, d): mean of the features of these at length one, minus that of those; after COCOA
     (arXiv:2210.00107).  Caveat: It answers for these two groups only.
     """
-    return Target(words, lambda f, v: (F.normalize(f, dim=1) * v).sum(1), (directions.detach(),))
+    return Target(
+        words, lambda f, v: (F.normalize(f, dim=1) * v).sum(1), (directions.detach(),), key=f"contrast {words}"
+    )
 
 
 def probe(weights: np.ndarray, bias: float = 0.0, *, name: str = "the probe") -> Target:
@@ -84,7 +89,8 @@ def probe(weights: np.ndarray, bias: float = 0.0, *, name: str = "the probe") ->
             )
         return features @ w.to(features) + bias
 
-    return Target(f"the logit of {name}", value)
+    digest = hashlib.blake2b(w.numpy().tobytes(), digest_size=8).hexdigest()
+    return Target(f"the logit of {name}", value, key=f"probe {name} {bias} {digest}")
 
 
 def unit(index: int) -> Target:
@@ -98,7 +104,7 @@ def unit(index: int) -> Target:
             raise ValueError(f"There is no unit {index}: the features have {features.shape[1]}, counted from 0.")
         return features[:, index]
 
-    return Target(f"unit {index}", value)
+    return Target(f"unit {index}", value, key=f"unit {index}")
 
 
 def component(features: Features, index: int = 0) -> Target:
@@ -118,7 +124,7 @@ def component(features: Features, index: int = 0) -> Target:
     u = u * np.sign(u[np.abs(u).argmax()])
     readout = probe(u, -float(mean @ u))
     share = variances[-1 - index] / variances.sum()
-    return Target(f"principal component {index} ({share:.0%} of the variance)", readout.value)
+    return Target(f"principal component {index} ({share:.0%} of the variance)", readout.value, key=readout.key)
 
 
 def agreement(positives: Tensor, temperature: float, head: Callable[[Tensor], Tensor] | None = None) -> Target:
