@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from html import escape
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -116,7 +117,8 @@ def _put_axes(fig: go.Figure, row: int, result: Faithfulness, *, last: bool) -> 
             text=f"{measure} {escape(str(score))}", x=0, y=1, xref="x domain", yref="y domain", xanchor="left",
             yanchor="bottom", showarrow=False, font={"size": 11}, row=row, col=col,
         )  # fmt: skip
-    fig.update_yaxes(title_text=f"{result.target} to the whole picture", row=row, col=1)
+    measured = f"{result.target} to the whole picture" if result.target in ("cosine", "dot") else result.target
+    fig.update_yaxes(title_text="<br>".join(map(escape, wrap(measured, 26))), row=row, col=1)
 
 
 def _once(fig: go.Figure) -> None:

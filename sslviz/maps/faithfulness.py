@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -207,8 +207,8 @@ def faithfulness(
 
 def target_of(target: str | Similarity | Target) -> Target:
     """The target that a word, a function of features or a target means; ValueError for an unknown word."""
-    if isinstance(target, Target):
-        return target
+    if isinstance(target, Target):  # a unit or a probe compares with nothing, not with the whole image
+        return target if target.references else replace(target, value=lambda f, whole: target.value(f))
     if not isinstance(target, str):
         return Target(getattr(target, "__name__", "a function of the features"), target)
     if target not in SIMILARITIES:

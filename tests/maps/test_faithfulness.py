@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from sslviz.images import Images
-from sslviz.maps import localization, perturbation
+from sslviz.maps import localization, perturbation, targets
 from sslviz.maps.agreement import agreement, rank_correlations
 from sslviz.maps.cascade import Cascaded, cascade, layers_of, reassigned
 from sslviz.maps.controls import control_maps, resized
@@ -351,6 +351,20 @@ def test_the_truth_beats_every_control_and_a_blob_does_not():
     assert blob.beats("insertion") is False and blob.verdict.startswith("no better than ")
     assert all(len(s.controls) == 5 for s in blob.scores().values())
     assert blob.margins()["insertion"].value <= 0
+
+
+def test_a_unit_and_a_probe_are_measured_as_the_numbers_that_they_are():
+    """Of an encoder with one feature, unit 0 is the feature, and a probe of weight 2 twice that."""
+    images = some_images(8)
+    measured = [
+        faithfulness(true_maps(images), linear_checkpoint(), images, target=target, steps=8, progress=False)
+        for target in (first, targets.unit(0), targets.probe(np.array([2.0])))
+    ]
+    for curve in ("deletion", "insertion"):
+        want, as_unit, as_probe = (result.curves[curve] for result in measured)
+        np.testing.assert_allclose(as_unit, want, rtol=1e-6)
+        np.testing.assert_allclose(as_probe, 2 * want, rtol=1e-6)
+    assert measured[1].target == "unit 0" and "logit" in measured[2].target
 
 
 def test_controls_can_be_given_and_the_best_one_counts():
