@@ -95,7 +95,7 @@ def results(choice: Choice, name: str, column: str | None = None) -> dict[str, A
 def everything(choice: Choice) -> dict[str, dict[str, Any]]:
     """{run: {diagnostic: Result}} of all that the catalog holds, named as in `diagnose`; maps only where they are stored."""
     found: dict[str, dict[str, Any]] = {run: {} for run in choice.evidence}
-    for one in (one for one in CATALOG if one.per != "pair"):
+    for one in (one for one in CATALOG if one.by_default):
         for column in labels(choice) if one.per == "label" else [None]:
             for run, evidence in choice.evidence.items():
                 if one.name != "projection" or is_stored(choice.runs[run], one, evidence):

@@ -14,7 +14,7 @@ from sslviz.demo import EPOCHS, RUNS
 from sslviz.runs import Run
 
 TRAINING = 0.8  # share of the demo's time that is training; the rest is diagnosing
-RESULTS = sum({"label": 3, "pair": 0}.get(one.per, 1) for one in CATALOG)  # of each of its runs; it has three labels
+RESULTS = sum({"label": 3, "checkpoint": 1}.get(one.per, 0) for one in CATALOG)  # of each run; it has three labels
 COMMANDS = """sslviz demo --runs {folder}
 
 sslviz pretrain --images folder:PATH --method simclr --out {folder}/mine

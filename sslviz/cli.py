@@ -153,6 +153,8 @@ class Diagnose:
     """Diagnostics, with commas between, e.g. spectrum,linear_probe."""
     label: str | None = None
     """The column to probe; without it, every column that can be."""
+    attribute: list[str] = field(default_factory=list)
+    """Columns to ask about: is it in the features, does a probe of the label lean on it, who is served worse?"""
     every: bool = False
     """All checkpoints of each run, not only the last: how the scores went through training."""
     json: Path | None = None
@@ -170,7 +172,8 @@ class Diagnose:
         images, fit = scored_and_fit(load_images(self.images))
         fit = load_images(self.fit) if self.fit else fit
         only = [name.strip() for name in self.only.split(",")] if self.only else None
-        results = diagnose(runs, images, fit=fit, only=only, label=self.label, every=self.every)
+        columns: dict[str, Any] = {"label": self.label, "attribute": self.attribute}
+        results = diagnose(runs, images, fit=fit, only=only, every=self.every, **columns)
         if self.every:
             _print_through_training(results)
         _print_scores({run.name: results[run.name] for run in runs})

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sslviz.catalog import CATALOG, Entry, entry
+from sslviz.catalog import CATALOG, Entry, Of, entry
 from sslviz.diagnostics.collapse import Collapse
 from sslviz.diagnostics.labels import probe_labels
 from sslviz.diagnostics.spectrum import Spectrum
@@ -36,6 +36,7 @@ def diagnose(
     fit: Images | None = None,
     only: Sequence[str] | None = None,
     label: str | None = None,
+    attribute: str | Sequence[str] = (),
     every: bool = False,
     progress: bool = True,
 ) -> dict[str, dict[str, Any]]:
@@ -43,10 +44,12 @@ def diagnose(
 
     Returns {run: {diagnostic: Result}} of their last checkpoints; with `every`, of all of them, first step first, those
     before the last as "run @ step".  Probes are asked for `label`, or else for every column that can be probed; they
-    are fitted on `fit`, or else on a stratified half of `images`.  A diagnostic of another column than the table's
-    `label` is called "linear_probe:column"; one of a pair is called "similarity:run", by the first run, which each
-    other is compared with.  Features, thumbnails and results are stored in the run folders, and read from there the
-    next time.  ValueError for an unknown diagnostic or column."""
+    are fitted on `fit`, or else on a stratified half of `images`.  What an encoder does with an `attribute` (or several)
+    is only asked where one is named.  A diagnostic of another column than the table's `label` is called
+    "linear_probe:column", one of a label and an attribute "reliance:label~attribute"; one of a pair is called
+    "similarity:run", by the first run, which each other is compared with.  Features, thumbnails and results are stored
+    in the run folders, and read from there the next time.  ValueError for an unknown diagnostic or column, and for a
+    diagnostic of an attribute without one."""
     from sslviz.progress import progress_bar
 
     runs = [runs] if isinstance(runs, Run) else list(runs)
@@ -56,10 +59,9 @@ def diagnose(
         )
     entries = [entry(name) for name in only] if only else list(CATALOG)
     labels = probe_labels(images.table) if label is None else [label]
-    if label is not None and label not in images.table:
-        have = ", ".join(map(str, images.table.columns)) or "none"
-        raise ValueError(f"The table has no column {label!r}; its columns are: {have}.")
-    asked = [(e, c) for e in entries if e.per != "pair" for c in (labels if e.per == "label" else [None])]
+    attributes = [attribute] if isinstance(attribute, str) else list(attribute)
+    _check_columns(images, entries if only else [], label, attributes)
+    asked = [(e, of) for e in entries for of in _asked_of(e, labels, attributes)]
     pairs = [e for e in entries if e.per == "pair"]
     results: dict[str, dict[str, Any]] = {}
     problems: list[str] = []
@@ -71,13 +73,13 @@ def diagnose(
             evidence = gather(run, checkpoint, images, fit)
             advance(1)
             results[name] = {}
-            steps: list[tuple[Entry, str | None, str, Evidence | None]]
-            steps = [(e, c, called(e, c), None) for e, c in asked]
+            steps: list[tuple[Entry, Of, str, Evidence | None]]
+            steps = [(e, of, called(e, of), None) for e, of in asked]
             steps += [(e, None, called(e, first[0]), first[1]) for e in pairs if first]
-            for one, column, title, other in steps:
+            for one, of, title, other in steps:
                 advance(0, note=f"{name}: {title}")
                 try:
-                    results[name][title] = compute(run, one, evidence, column, other=other)
+                    results[name][title] = compute(run, one, evidence, of, other=other)
                 except ValueError as error:  # one diagnostic that cannot be had must not cost the others
                     problems.append(f"{name}: no {title}: {error}")
                 advance(1)
@@ -99,33 +101,52 @@ def _checkpoints(runs: Sequence[Run], every: bool) -> Iterator[tuple[str, Run, C
         yield run.name, run, run.last
 
 
-def called(one: Entry, of: str | None) -> str:
-    """How a diagnostic of a column, or of a pair with another run, is called in results and JSON."""
+def _check_columns(images: Images, named: Sequence[Entry], label: str | None, attributes: Sequence[str]) -> None:
+    """ValueError where a column is not there, where label and attribute are one, or where an attribute is wanting."""
+    for column in [*([] if label is None else [label]), *attributes]:
+        if column not in images.table:
+            have = ", ".join(map(str, images.table.columns)) or "none"
+            raise ValueError(f"The table has no column {column!r}; its columns are: {have}.")
+    if label in attributes:
+        raise ValueError(f"{label!r} is named as label and as attribute; what it does to itself is no question.")
+    for one in named:
+        if one.per in ("attribute", "columns") and not attributes:
+            raise ValueError(f"{one.name} asks about an attribute; name a column, e.g. attribute='color'.")
+
+
+def _asked_of(one: Entry, labels: Sequence[str], attributes: Sequence[str]) -> list[Of]:
+    """The columns a diagnostic is asked of, [None] for one that is asked of none; pairs of checkpoints are not here."""
+    columns: list[Of] = [(label, attribute) for label in labels for attribute in attributes if label != attribute]
+    of: dict[str, list[Of]] = {"checkpoint": [None], "label": [*labels], "attribute": [*attributes], "columns": columns}
+    return of.get(one.per, [])
+
+
+def called(one: Entry, of: Of) -> str:
+    """How a diagnostic of a column, of a label and an attribute, or of a pair with another run is called in results."""
+    of = "~".join(of) if isinstance(of, tuple) else of
     return one.name if of in (None, "label") else f"{one.name}:{of}"
 
 
-def compute(
-    run: Run, one: Entry, evidence: Evidence, column: str | None = None, *, other: Evidence | None = None
-) -> Any:
+def compute(run: Run, one: Entry, evidence: Evidence, of: Of = None, *, other: Evidence | None = None) -> Any:
     """One diagnostic of one checkpoint (beside another): read from the run folder, or computed and stored there."""
-    key = result_key(one, evidence, column, other=other)
-    return run.result(key, one.kind, lambda: ask(one, evidence, column, other=other))
+    key = result_key(one, evidence, of, other=other)
+    return run.result(key, one.kind, lambda: ask(one, evidence, of, other=other))
 
 
-def is_stored(run: Run, one: Entry, evidence: Evidence, column: str | None = None) -> bool:
+def is_stored(run: Run, one: Entry, evidence: Evidence, of: Of = None) -> bool:
     """Whether `compute` would only read."""
-    return run.result_path(result_key(one, evidence, column)).exists()
+    return run.result_path(result_key(one, evidence, of)).exists()
 
 
-def result_key(one: Entry, evidence: Evidence, column: str | None, *, other: Evidence | None = None) -> dict[str, Any]:
+def result_key(one: Entry, evidence: Evidence, of: Of, *, other: Evidence | None = None) -> dict[str, Any]:
     """What a stored result depends on."""
     given = [name for name in (*one.inputs, *one.options) if name != "controls"]
     digests = {name: getattr(getattr(evidence, name), "digest", None) for name in given}
     against = {"with": other.features.digest} if other is not None else {}
-    return {"diagnostic": one.name, "label": column} | digests | against
+    return {"diagnostic": one.name, "label": of} | digests | against
 
 
-def ask(one: Entry, evidence: Evidence, column: str | None = None, *, other: Evidence | None = None) -> Any:
+def ask(one: Entry, evidence: Evidence, of: Of = None, *, other: Evidence | None = None) -> Any:
     """Puts the question of one entry of the catalog; nothing is read or stored.
 
     A pair is asked as compute(other, this): what became of the other one.
@@ -138,8 +159,8 @@ def ask(one: Entry, evidence: Evidence, column: str | None = None, *, other: Evi
         raise ValueError("This checkpoint's views were not embedded; diagnose it again.")
     if one.most and len(inputs[0]) > one.most:
         inputs = [given.rows(sample_rows(len(given), one.most)) for given in inputs]
-    labels = [column] if one.per == "label" else []
-    return one.compute(*inputs, *labels, **{name: getattr(evidence, name) for name in one.options})
+    columns = of if isinstance(of, tuple) else () if of is None else (of,)
+    return one.compute(*inputs, *columns, **{name: getattr(evidence, name) for name in one.options})
 
 
 def statements(results: dict[str, Any]) -> list[tuple[str, str, bool]]:

@@ -1,6 +1,7 @@
 """What every diagnostic of the catalog must keep: its control, its purity, its caveat, its figure, its stored form."""
 
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +9,16 @@ import plotly.graph_objects as go
 import pytest
 
 import sslviz
-from sslviz.catalog import CATALOG, MAPS, draw, entry
-from sslviz.diagnose import ask, called
+from sslviz.catalog import CATALOG, Entry, draw, entry
+from sslviz.diagnose import _asked_of, _check_columns, ask, called, result_key
 from sslviz.runs import load_result, save_result
 
 ROOT = Path(__file__).parents[1]
+OF = {"label": "label", "attribute": "coin", "columns": ("label", "coin")}
 
 
 def compute(one, evidence, other=None):
-    return ask(one, evidence, "label" if one.per == "label" else None, other=other if one.per == "pair" else None)
+    return ask(one, evidence, OF.get(one.per), other=other if one.per == "pair" else None)
 
 
 @pytest.fixture(scope="module")
@@ -73,43 +75,12 @@ class TestEveryDiagnostic:
     def test_is_found_by_name(self, one):
         assert entry(one.name) is one
         assert called(one, "label") == one.name and called(one, "color") == f"{one.name}:color"
-
-
-@pytest.fixture(scope="module")
-def maps(asked_maps):
-    return {one.name: asked_maps(one.name) for one in MAPS}
-
-
-@pytest.mark.parametrize("one", MAPS, ids=lambda e: e.name)
-class TestEveryMap:
-    def test_has_a_question_a_caveat_and_a_docstring_that_asks(self, one):
-        assert one.question.endswith("?") and one.caveat.endswith(".") and 20 < len(one.caveat) < 300 and one.control
-        assert "?" in (one.compute.__doc__ or "").strip().partition("\n")[0]
-
-    def test_gives_scores_that_all_have_a_control(self, one, maps):
-        scores = maps[one.name].scores()
-        assert scores
-        for name, score in scores.items():
-            assert score.control is not None and np.isfinite(score.control), f"{name} has no control"
-            assert np.isfinite(score.value)
-
-    def test_repeats_itself_and_is_stored_and_read_back_whole(self, one, maps, asked_maps, tmp_path):
-        result = maps[one.name]
-        assert asked_maps(one.name).scores() == result.scores()
-        save_result(tmp_path / "r.npz", result)
-        back = load_result(tmp_path / "r.npz", type(result))
-        assert back.scores() == result.scores() and one.made(back)
-
-    def test_has_a_figure_of_one_and_of_several(self, one, maps):
-        for given in (maps[one.name], {"a": maps[one.name], "b": maps[one.name]}):
-            fig = draw(given)
-            assert isinstance(fig, go.Figure) and fig.data
-            assert fig.layout.meta["alt"] and fig.layout.meta["caption"]
+        assert called(one, ("shape", "color")) == f"{one.name}:shape~color"
 
 
 def test_names_and_public_names_agree():
-    assert len({one.name for one in (*CATALOG, *MAPS)}) == len(CATALOG) + len(MAPS)
-    assert all(getattr(sslviz, one.name) is one.compute for one in (*CATALOG, *MAPS))
+    assert len({one.name for one in CATALOG}) == len(CATALOG)
+    assert all(getattr(sslviz, one.name) is one.compute for one in CATALOG)
 
 
 def test_drawing_something_else_is_one_sentence():
@@ -148,3 +119,36 @@ def test_features_of_weights_that_were_replaced_are_embedded_again(tmp_path):
     run.last.path.write_bytes(run.checkpoints[0].path.read_bytes())
     after = sslviz.diagnose(run, images, only=["spectrum"], progress=False)["r"]["spectrum"]
     assert before.scores()["rankme"].value != after.scores()["rankme"].value
+
+
+class TestColumns:
+    """What is asked about an attribute is asked where one is named, and never by itself."""
+
+    PAIRED = Entry("paired", "?", lambda x, *columns, **_: columns, tuple, draw, "none", "probes", per="columns")
+    ALONE = replace(PAIRED, name="alone", per="attribute")
+
+    def test_of_a_label_and_an_attribute_both_are_given_in_order(self, planted_evidence):
+        evidence = planted_evidence()
+        assert ask(self.PAIRED, evidence, ("label", "coin")) == ("label", "coin")
+        assert ask(self.ALONE, evidence, "coin") == ("coin",)
+        keys = [result_key(self.PAIRED, evidence, of) for of in (("label", "coin"), ("coin", "label"), None)]
+        assert keys[0] != keys[1] != keys[2]
+
+    def test_pairs_are_asked_for_each_label_and_each_attribute_named(self):
+        labels, attributes = ["shape", "color"], ["color", "texture"]
+        asked = [("shape", "color"), ("shape", "texture"), ("color", "texture")]
+        assert _asked_of(self.PAIRED, labels, attributes) == asked
+        assert _asked_of(self.ALONE, labels, attributes) == attributes
+        assert _asked_of(self.PAIRED, labels, []) == _asked_of(self.ALONE, labels, []) == []
+        assert not self.PAIRED.by_default and not self.ALONE.by_default
+
+    def test_columns_that_cannot_be_asked_about_are_one_sentence(self):
+        images = sslviz.shapes(n=20)
+        for given, message in [
+            ({"label": "shape", "attribute": "hue"}, "no column 'hue'"),
+            ({"label": "color", "attribute": ["color"]}, "named as label and as attribute"),
+        ]:
+            with pytest.raises(ValueError, match=message):
+                sslviz.diagnose([], images, **given)
+        with pytest.raises(ValueError, match="paired asks about an attribute; name a column"):
+            _check_columns(images, [self.PAIRED], None, [])
