@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Literal
 
 import plotly.graph_objects as go
@@ -22,13 +23,17 @@ from sslviz.diagnostics.similarity import Similarity, similarity
 from sslviz.diagnostics.spectrum import Spectrum, spectrum
 from sslviz.diagnostics.uniformity import Uniformity, uniformity
 from sslviz.figures.alignment import alignment as draw_alignment
+from sslviz.figures.attention import attention as draw_attention
+from sslviz.figures.attribution import attribution as draw_attribution
 from sslviz.figures.changed import changed as draw_changed
 from sslviz.figures.collapse import collapse as draw_collapse
 from sslviz.figures.compare import compare as draw_compare
+from sslviz.figures.faithfulness import faithfulness as draw_faithfulness
 from sslviz.figures.hubness import hubness as draw_hubness
 from sslviz.figures.intrinsic_dimension import intrinsic_dimension as draw_intrinsic_dimension
 from sslviz.figures.lidar import lidar as draw_lidar
 from sslviz.figures.neural_collapse import neural_collapse as draw_neural_collapse
+from sslviz.figures.pairs import explained_pair as draw_explained_pair
 from sslviz.figures.probes import probe as draw_probe
 from sslviz.figures.projection import projection as draw_projection
 from sslviz.figures.similarity import similarity as draw_similarity
@@ -71,8 +76,42 @@ class Entry:
     @property
     def caveat(self) -> str:
         """The sentence shown under every figure: the last paragraph of the diagnostic's docstring."""
-        text = (self.compute.__doc__ or "").partition("Caveat:")[2]
-        return " ".join(text.split())
+        return _caveat(self.compute)
+
+
+@dataclass(frozen=True)
+class MapEntry:
+    """One question put to a checkpoint and its pictures, not to features: what answers it, the result, the figure.
+
+    `home` is the module in which `compute` and the class called `kind` live: maps need torch, which is not loaded
+    before one is asked for.  `control` and `page` as for a diagnostic.
+    """
+
+    name: str
+    question: str
+    home: str
+    kind: str
+    figure: Callable[..., go.Figure]
+    control: str
+    page: str
+
+    @property
+    def compute(self) -> Callable[..., Any]:
+        """The function of this name."""
+        return getattr(import_module(self.home), self.name)
+
+    @property
+    def caveat(self) -> str:
+        """As that of a diagnostic."""
+        return _caveat(self.compute)
+
+    def made(self, result: Any) -> bool:
+        """Whether this is what it returns."""
+        return any((c.__module__, c.__name__) == (self.home, self.kind) for c in type(result).__mro__)
+
+
+def _caveat(compute: Callable[..., Any]) -> str:
+    return " ".join((compute.__doc__ or "").partition("Caveat:")[2].split())
 
 
 CATALOG: tuple[Entry, ...] = (
@@ -133,6 +172,25 @@ CATALOG: tuple[Entry, ...] = (
     ),
 )  # fmt: skip
 
+MAPS: tuple[MapEntry, ...] = (
+    MapEntry(
+        "attention", "Where does a transformer look?", "sslviz.maps.attention", "Attention", draw_attention,
+        "attention that falls on all patches alike, the encoder untrained", "attention",
+    ),
+    MapEntry(
+        "attribute", "Which pixels does it go by?", "sslviz.maps.attribution", "Attribution", draw_attribution,
+        "maps of other images, the picture mirrored", "attribution",
+    ),
+    MapEntry(
+        "faithfulness", "Is the map true?", "sslviz.maps.faithfulness", "Faithfulness", draw_faithfulness,
+        "maps that no model made: random, centre, edges, luminance, saturation; the encoder untrained", "attribution",
+    ),
+    MapEntry(
+        "explain_pair", "Why are these two alike?", "sslviz.maps.pairs", "PairExplanation", draw_explained_pair,
+        "images that have nothing to do with either, patches in another order", "attribution",
+    ),
+)  # fmt: skip
+
 
 def entry(name: str) -> Entry:
     """The catalog's entry of this name; ValueError, with the names there are, for another."""
@@ -144,7 +202,8 @@ def entry(name: str) -> Entry:
 
 def readme_table() -> str:
     """The README's table of what can be answered; `python tests/test_docs.py` writes it there."""
-    rows = [f"| {one.question} | `{one.name}` | {one.control} |" for one in CATALOG]
+    every: tuple[Entry | MapEntry, ...] = (*CATALOG, *MAPS)
+    rows = [f"| {one.question} | `{one.name}` | {one.control} |" for one in every]
     return "\n".join(["| question | name | control beside it |", "|---|---|---|", *rows])
 
 
@@ -159,4 +218,7 @@ def draw(results: Any, **options: Any) -> go.Figure:
     for one in CATALOG:
         if isinstance(first, one.kind):
             return one.figure(results, **options)
+    for of_maps in MAPS:
+        if of_maps.made(first):
+            return of_maps.figure(results, **options)
     raise ValueError(f"There is no figure for a {type(first).__name__}; pass a result, or a dict of results by name.")

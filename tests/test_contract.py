@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import pytest
 
 import sslviz
-from sslviz.catalog import CATALOG, Entry, draw, entry
+from sslviz.catalog import CATALOG, MAPS, Entry, draw, entry
 from sslviz.diagnose import _asked_of, _check_columns, ask, called, result_key
 from sslviz.runs import load_result, save_result
 
@@ -78,9 +78,41 @@ class TestEveryDiagnostic:
         assert called(one, ("shape", "color")) == f"{one.name}:shape~color"
 
 
+@pytest.fixture(scope="module")
+def maps(asked_maps):
+    return {one.name: asked_maps(one.name) for one in MAPS}
+
+
+@pytest.mark.parametrize("one", MAPS, ids=lambda e: e.name)
+class TestEveryMap:
+    def test_has_a_question_a_caveat_and_a_docstring_that_asks(self, one):
+        assert one.question.endswith("?") and one.caveat.endswith(".") and 20 < len(one.caveat) < 300 and one.control
+        assert "?" in (one.compute.__doc__ or "").strip().partition("\n")[0]
+
+    def test_gives_scores_that_all_have_a_control(self, one, maps):
+        scores = maps[one.name].scores()
+        assert scores
+        for name, score in scores.items():
+            assert score.control is not None and np.isfinite(score.control), f"{name} has no control"
+            assert np.isfinite(score.value)
+
+    def test_repeats_itself_and_is_stored_and_read_back_whole(self, one, maps, asked_maps, tmp_path):
+        result = maps[one.name]
+        assert asked_maps(one.name).scores() == result.scores()
+        save_result(tmp_path / "r.npz", result)
+        back = load_result(tmp_path / "r.npz", type(result))
+        assert back.scores() == result.scores() and one.made(back)
+
+    def test_has_a_figure_of_one_and_of_several(self, one, maps):
+        for given in (maps[one.name], {"a": maps[one.name], "b": maps[one.name]}):
+            fig = draw(given)
+            assert isinstance(fig, go.Figure) and fig.data
+            assert fig.layout.meta["alt"] and fig.layout.meta["caption"]
+
+
 def test_names_and_public_names_agree():
-    assert len({one.name for one in CATALOG}) == len(CATALOG)
-    assert all(getattr(sslviz, one.name) is one.compute for one in CATALOG)
+    assert len({one.name for one in (*CATALOG, *MAPS)}) == len(CATALOG) + len(MAPS)
+    assert all(getattr(sslviz, one.name) is one.compute for one in (*CATALOG, *MAPS))
 
 
 def test_drawing_something_else_is_one_sentence():

@@ -13,6 +13,7 @@ from sslviz.diagnose import ask
 from sslviz.diagnostics.probes import knn_probe
 from sslviz.diagnostics.projection import projection
 from sslviz.figures import theme
+from sslviz.figures.faithfulness import evidence_bars, faithfulness
 
 NAMES = [f"a-long-name-of-a-run-with-temperature-0.{i}" for i in range(10)]
 
@@ -36,10 +37,13 @@ def asked(one):
 
 MAKE = {"score_bars": (figures.score_bars, scores), "training": (figures.training, history)}
 MAKE |= {one.name: (one.figure, asked(one)) for one in CATALOG}
+TRUE = {"faithfulness": faithfulness, "evidence_bars": evidence_bars}
 
 
-@pytest.fixture(scope="module", params=MAKE)
-def case(request, planted_evidence):
+@pytest.fixture(scope="module", params=[*MAKE, *TRUE])
+def case(request, planted_evidence, asked_maps):
+    if request.param in TRUE:
+        return TRUE[request.param], {name: asked_maps("faithfulness", i) for i, name in enumerate(NAMES)}
     draw, make = MAKE[request.param]
     evidence = [planted_evidence(n=90, d=8, seed=i) for i in range(len(NAMES))]
     return draw, {name: make(evidence[i], i) for i, name in enumerate(NAMES)}
