@@ -16,6 +16,7 @@ from sslviz.methods.heads import gather
 from sslviz.methods.simclr import nt_xent
 from sslviz.methods.simsiam import simsiam_loss
 from sslviz.methods.vicreg import vicreg_terms
+from sslviz.pretrain import update_ema
 from sslviz.views import ViewPolicy
 
 LIGHTLY = np.load(Path(__file__).parent / "fixtures" / "losses.npz", allow_pickle=False)
@@ -166,25 +167,36 @@ class Tiny(nn.Module):
         return self.net(x)
 
 
-def trained_on_noise(stop_gradient):
+def trained_on_noise(method):
     """Loss and share of the first principal component after training on "views" that have nothing in common."""
-    method = SimSiam(Tiny(), stop_gradient=stop_gradient, hidden=32, out=32)
     generator = torch.Generator().manual_seed(0)
-    optimizer = torch.optim.SGD(method.parameters(), lr=0.1, momentum=0.9)
+    optimizer = torch.optim.SGD([p for p in method.parameters() if p.requires_grad], lr=0.1, momentum=0.9)
     for _ in range(150):
         loss = method.loss([torch.randn(2, 64, 3, 4, 4, generator=generator)])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        update_ema(method, 0)
     z = method.projector(method.encoder(torch.randn(256, 3, 4, 4, generator=generator)))
     energy = torch.linalg.svdvals(z - z.mean(0)).square()
     return loss.item(), (energy[0] / energy.sum()).item()
 
 
 def test_without_stop_gradient_nothing_is_learned_and_the_loss_looks_good():
-    (honest, spread), (perfect, collapsed) = trained_on_noise(True), trained_on_noise(False)
+    (honest, spread), (perfect, collapsed) = (
+        trained_on_noise(SimSiam(Tiny(), stop_gradient=stop, hidden=32, out=32)) for stop in (True, False)
+    )
     assert honest > -0.3 and spread < 0.7  # there is nothing to predict
     assert perfect < -0.7 and collapsed > 0.95
+
+
+def test_without_its_predictor_byol_agrees_on_nothing():
+    (honest, spread), (perfect, collapsed) = (
+        trained_on_noise(BYOL(Tiny(), predictor=predictor, momentum=0.9, hidden=32, out=32))
+        for predictor in (True, False)
+    )
+    assert honest > 0.5 and spread < 0.7
+    assert perfect < 0.05 and collapsed > 0.95
 
 
 # --- more than one process --------------------------------------------------------------------------------------------

@@ -17,8 +17,9 @@ class BYOL(nn.Module):
     """Can the projection that a slow copy of this network gives of another view be predicted?
 
     There are no negatives: the predictor and the slow copy keep the features from collapsing.  The training loop moves
-    each target in `ema` towards its online twin, keeping `momentum` of it.  Caveat: the loss may rise while the
-    features improve, for its target moves.
+    each target in `ema` towards its online twin, keeping `momentum` of it.  `predictor=False` is the paper's own
+    experiment (Table 5b): the loss falls to 0, its best, because all images get the same features.  Caveat: the loss may
+    rise while the features improve, for its target moves.
     """
 
     # The paper's (App. B) less the blur, which leaves too little at 32 px.
@@ -26,14 +27,21 @@ class BYOL(nn.Module):
     ema = {"target_encoder": "encoder", "target_projector": "projector"}
 
     def __init__(
-        self, encoder: Encoder, *, momentum: float = 0.99, hidden: int = 512, out: int = 128, seed: int = 0
+        self,
+        encoder: Encoder,
+        *,
+        momentum: float = 0.99,
+        predictor: bool = True,
+        hidden: int = 512,
+        out: int = 128,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.momentum = momentum
         self.encoder = encoder
         with seeded(seed):
             self.projector = mlp(encoder.dim, hidden, out)
-            self.predictor = mlp(out, hidden, out)
+            self.predictor: nn.Module = mlp(out, hidden, out) if predictor else nn.Identity()
         self.target_encoder = copy.deepcopy(self.encoder).requires_grad_(False)
         self.target_projector = copy.deepcopy(self.projector).requires_grad_(False)
 
