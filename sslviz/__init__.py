@@ -20,6 +20,7 @@ _HOME = {
     "Score": "scores",
     "embed_layers": "embed", "embed_views": "embed",
     "neighbors": "diagnostics.neighbors", "compare": "diagnostics.compare",
+    "aligned_projections": "diagnostics.projection", "displacement": "diagnostics.displacement",
     "attention": "maps.attention", "capture_attention": "maps.capture", "attribute": "maps.attribution",
     "faithfulness": "maps.faithfulness", "explain_pair": "maps.pairs",
     "CATALOG": "catalog", "draw": "catalog", "diagnose": "diagnose", "demo": "demo",

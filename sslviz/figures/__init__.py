@@ -4,10 +4,12 @@ One file per question; every figure takes a result or {checkpoint name: result} 
 `layout.meta = {"alt": ..., "caption": ...}`.  `theme.apply(fig, dark=True)` makes any of them dark.
 """
 
-from sslviz.figures import theme
+from sslviz.figures import theme, through
+from sslviz.figures.displacement import displacement
 from sslviz.figures.probes import confusion, probe
 from sslviz.figures.projection import map_figure, projection, selected_ids
 from sslviz.figures.scores import score_bars
+from sslviz.figures.similarity import heatmap
 from sslviz.figures.spectrum import spectrum
 from sslviz.figures.svg import score_bar_svg, sparkline_svg, svg_uri
 from sslviz.figures.thumbnails import contact_sheet, data_uri, gallery_html, png
@@ -17,7 +19,9 @@ __all__ = [
     "confusion",
     "contact_sheet",
     "data_uri",
+    "displacement",
     "gallery_html",
+    "heatmap",
     "map_figure",
     "png",
     "probe",
@@ -29,5 +33,6 @@ __all__ = [
     "spectrum",
     "svg_uri",
     "theme",
+    "through",
     "training",
 ]
