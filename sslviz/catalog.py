@@ -10,32 +10,40 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 
 from sslviz.diagnostics.alignment import Alignment, alignment
+from sslviz.diagnostics.association import Association, association
 from sslviz.diagnostics.changed import Changed, changed
 from sslviz.diagnostics.collapse import Collapse, collapse
 from sslviz.diagnostics.compare import Comparison
+from sslviz.diagnostics.cooccurrence import Cooccurrence, cooccurrence
 from sslviz.diagnostics.hubness import Hubness, hubness
 from sslviz.diagnostics.intrinsic_dimension import IntrinsicDimension, intrinsic_dimension
 from sslviz.diagnostics.lidar import Lidar, lidar
+from sslviz.diagnostics.mitigation import Mitigation, mitigation
 from sslviz.diagnostics.neural_collapse import NeuralCollapse, neural_collapse
 from sslviz.diagnostics.probes import Probe, knn_probe, linear_probe
 from sslviz.diagnostics.projection import Projection, projection
+from sslviz.diagnostics.retrieval import Retrieval, retrieval
 from sslviz.diagnostics.similarity import Similarity, similarity
 from sslviz.diagnostics.spectrum import Spectrum, spectrum
 from sslviz.diagnostics.uniformity import Uniformity, uniformity
 from sslviz.figures.alignment import alignment as draw_alignment
+from sslviz.figures.association import association as draw_association
 from sslviz.figures.attention import attention as draw_attention
 from sslviz.figures.attribution import attribution as draw_attribution
 from sslviz.figures.changed import changed as draw_changed
 from sslviz.figures.collapse import collapse as draw_collapse
 from sslviz.figures.compare import compare as draw_compare
+from sslviz.figures.cooccurrence import cooccurrence as draw_cooccurrence
 from sslviz.figures.faithfulness import faithfulness as draw_faithfulness
 from sslviz.figures.hubness import hubness as draw_hubness
 from sslviz.figures.intrinsic_dimension import intrinsic_dimension as draw_intrinsic_dimension
 from sslviz.figures.lidar import lidar as draw_lidar
+from sslviz.figures.mitigation import mitigation as draw_mitigation
 from sslviz.figures.neural_collapse import neural_collapse as draw_neural_collapse
 from sslviz.figures.pairs import explained_pair as draw_explained_pair
 from sslviz.figures.probes import probe as draw_probe
 from sslviz.figures.projection import projection as draw_projection
+from sslviz.figures.retrieval import retrieval as draw_retrieval
 from sslviz.figures.similarity import similarity as draw_similarity
 from sslviz.figures.spectrum import spectrum as draw_spectrum
 from sslviz.figures.uniformity import uniformity as draw_uniformity
@@ -169,6 +177,24 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         "changed", "Which images changed?",
         changed, Changed, draw_changed, "what unrelated spaces share", "similarity", per="pair",
+    ),
+    Entry(
+        "cooccurrence", "Is it the data?",
+        cooccurrence, Cooccurrence, draw_cooccurrence, "one column shuffled", "probes", per="columns",
+    ),
+    Entry(
+        "association", "What does it associate?",
+        association, Association, draw_association, "the labels shuffled, the attribute shuffled", "probes",
+        per="columns", options=("fit",), most=MAP_POINTS,
+    ),
+    Entry(
+        "retrieval", "Do neighbours share an attribute?",
+        retrieval, Retrieval, draw_retrieval, "the attribute shuffled within classes", "probes",
+        per="columns", most=MAP_POINTS,
+    ),
+    Entry(
+        "mitigation", "Would a remedy help?",
+        mitigation, Mitigation, draw_mitigation, "no remedy, chance", "probes", per="columns", options=("fit",),
     ),
 )  # fmt: skip
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from sslviz.features import Features
+
 MOST_CLASSES = 50
 
 
@@ -21,12 +23,44 @@ def probe_labels(table: pd.DataFrame) -> list[str]:
     return ([] if label is None or said_again else ["label"]) + list(codes)
 
 
+def coded(features: Features, label: str) -> tuple[np.ndarray, np.ndarray]:
+    """Which class is each image?  The names (c,), numbers in their own order, and codes (n,) that index them.
+
+    ValueError for a missing or incomplete column and for a single class.
+
+    Caveat: Whatever is written the same is the same class, be it text or a number.
+    """
+    values = features.column(label)
+    if missing := int(pd.isna(values).sum()):
+        raise ValueError(
+            f"The column {label!r} has no value for {missing} of {len(values)} images; drop those rows or fill them in."
+        )
+    text = pd.Index([str(value) for value in values])
+    names = sorted(set(text), key=int if all(map(str.isdigit, set(text))) else str)
+    if len(names) < 2:
+        raise ValueError(
+            f"All {len(text)} images have the {label!r} {names[0]!r}, so there is nothing to tell apart; choose another "
+            "column or more images."
+        )
+    return np.array(names), pd.Index(names).get_indexer(text)
+
+
 def stratified_half(labels: np.ndarray, seed: int = 0) -> np.ndarray:
     """Which images are fitted on?  True (n,) for half of each class, drawn with `seed`; the odd image is fitted on.
 
     Caveat: Images that are nearly the same (frames of one video) land on both sides; split those by hand.
     """
     return place_in_class(np.unique(labels, return_inverse=True)[1], seed) % 2 == 0
+
+
+def halves(features: Features, label: str, attribute: str, seed: int = 0) -> tuple[Features, Features]:
+    """Which images are scored, and which are fitted on, where two columns matter?  Halves of every pair of values.
+
+    Caveat: As for `stratified_half`; the only image of a pair is fitted on.
+    """
+    codes, values = coded(features, label)[1], coded(features, attribute)[1]
+    half = stratified_half(codes * (values.max() + 1) + values, seed)
+    return features.rows(~half), features.rows(half)
 
 
 def place_in_class(codes: np.ndarray, seed: int) -> np.ndarray:
