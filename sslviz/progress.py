@@ -6,10 +6,27 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
+
+_WATCHER: ContextVar[Callable[[str, float], None] | None] = ContextVar("watcher", default=None)
+OFTEN = 0.2  # seconds between two reports
+
+
+@contextmanager
+def watched(tell: Callable[[str, float], None]) -> Iterator[None]:
+    """Who wants to know how far it is?  In here bars are not drawn: tell(title, share done from 0 to 1) is called instead.
+
+    Bars that ask not to be shown tell nothing.  What `tell` raises ends the work.
+    """
+    before = _WATCHER.set(tell)
+    try:
+        yield
+    finally:
+        _WATCHER.reset(before)
 
 
 class _Rate(ProgressColumn):
@@ -26,6 +43,9 @@ def progress_bar(title: str, total: int, unit: str, *, shown: bool = True) -> It
 
     Nothing is drawn where there is no terminal or notebook, except one line at the end, so that logs stay readable.
     """
+    if shown and (tell := _WATCHER.get()):
+        yield _telling(tell, title, total)
+        return
     console = Console(stderr=True)
     if not shown or not (console.is_terminal or console.is_jupyter):
         began = time.perf_counter()
@@ -50,3 +70,17 @@ def progress_bar(title: str, total: int, unit: str, *, shown: bool = True) -> It
                 bar.update(task, note=note)
 
         yield advance
+
+
+def _telling(tell: Callable[[str, float], None], title: str, total: int) -> Callable[..., None]:
+    """An `advance` that reports to `tell`, five times a second at most."""
+    done, said = 0, 0.0
+
+    def advance(n: int = 1, note: str = "") -> None:
+        nonlocal done, said
+        done += n
+        if time.perf_counter() - said >= OFTEN:
+            said = time.perf_counter()
+            tell(f"{title} {note}".strip(), min(1.0, done / max(1, total)))
+
+    return advance
