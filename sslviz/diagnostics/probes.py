@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -236,16 +237,39 @@ def _vote(
     return votes.argmax(axis=1), {}
 
 
+def linear_weights(fit: Features, label: str, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What does the linear readout go by?  Its `classes` (c,), and for each of them weights (c, d) and a bias (c,).
+
+    The readout of `linear_probe`, fitted to `fit`: the class of features f is the one with the largest w . f + bias.
+    ValueError as there.
+
+    Caveat: A readout may go by what the encoder merely holds, and two directions that go together share their weights.
+    """
+    classes, codes, _ = _classes(fit, fit, label)
+    model, center, scale = _fitted(fit, codes, seed)
+    weights, bias = model.coef_, model.intercept_
+    if len(classes) == 2:  # scikit-learn keeps the second one's only
+        weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
+    weights = weights / scale
+    return classes, weights.astype(np.float32), (bias - weights @ center).astype(np.float32)
+
+
 def _regress(
     fitted: Features, codes: np.ndarray, scored: Features, *, seed: int
 ) -> tuple[np.ndarray, dict[str, float]]:
+    model, center, scale = _fitted(fitted, codes, seed)
+    return model.predict((scored.x - center) / scale), {"C": model.C}
+
+
+def _fitted(fitted: Features, codes: np.ndarray, seed: int) -> tuple[Any, np.ndarray, np.ndarray]:
+    """The regression on standardised features, and what they were standardised by."""
     from sklearn.linear_model import LogisticRegression
 
     center, scale = fitted.x.mean(axis=0), fitted.x.std(axis=0)
     scale[scale == 0] = 1
-    x, z = (fitted.x - center) / scale, (scored.x - center) / scale
+    x = (fitted.x - center) / scale
     model = LogisticRegression(C=_best_penalty(x, codes, seed), class_weight="balanced", max_iter=1000)
-    return model.fit(x, codes).predict(z), {"C": model.C}
+    return model.fit(x, codes), center, scale
 
 
 def _best_penalty(x: np.ndarray, codes: np.ndarray, seed: int) -> float:

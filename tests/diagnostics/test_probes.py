@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sslviz.diagnostics.labels import probe_labels, stratified_half
 from sslviz.diagnostics.neighbors import neighbors
-from sslviz.diagnostics.probes import knn_probe, linear_probe
+from sslviz.diagnostics.probes import knn_probe, linear_probe, linear_weights
 from sslviz.features import Features
 from sslviz.scores import balanced_mean
 
@@ -46,6 +46,15 @@ class TestAgainstScikitLearn:
         read = oracle.predict(test.x.astype(float))
         assert (probe.classes[probe.predicted] == read).mean() >= 0.98  # float32 leaves a few at the boundary undecided
         assert probe.accuracy == pytest.approx(balanced_accuracy_score(test.column("label"), read), abs=0.01)
+
+    @pytest.mark.parametrize("classes", [2, 4])
+    def test_its_weights_decide_as_it_does(self, classes):
+        fit, test = blobs(300, classes=classes, shift=1.0), blobs(400, classes=classes, shift=1.0, seed=1)
+        names, w, b = linear_weights(fit, "label")
+        probe = linear_probe(test, fit=fit)
+        assert w.shape == (classes, 8) and list(names) == list(probe.classes)
+        read = (test.x @ w.T + b).argmax(1)
+        assert (read == probe.predicted).mean() >= 0.99  # float32 leaves a few at the boundary undecided
 
     def test_accuracy_and_confusion_are_class_balanced(self):
         features = blobs(shift=1.0)
