@@ -193,7 +193,9 @@ def _grid(rows: list[_Row], ids: list[str]) -> go.Figure:
                                    showarrow=False, font={"size": 11})  # fmt: skip
     for unit, (scale, limit) in _scales(rows).items():
         layout[_color_axis(units, unit)] = _color(scale, limit)
-    return fig.update_layout(height=height + 24, showlegend=False, **layout)
+    # A new figure, because adding hundreds of axes to one that is there takes plotly a second.
+    layout |= {"annotations": fig.layout.annotations, "height": height + 24, "showlegend": False}
+    return go.Figure(fig.data, layout)
 
 
 def _axes(number: int, left: float, right: float, bottom: float, top: float, frame: str) -> dict[str, Any]:

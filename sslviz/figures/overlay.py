@@ -42,25 +42,23 @@ def sheet(panels: Sequence[Panel], columns: int, *, unit: str, reference: str) -
 
     Maps are in units of attention that falls on all patches alike, so that grids of any size compare; the scale has a
     tick at 1, called `reference`.  Values are not smoothed; the strongest half per cent is drawn as the end of the
-    scale.  Axes count panels: panel i lies at column i % columns, row i // columns.
+    scale.  Axes count panels: panel i lies at column i % columns, row i // columns, and what is written between rows.
     """
     if len(panels) > MOST:
         raise ValueError(f"At most {MOST} maps fit on a sheet, but there are {len(panels)}; choose fewer images.")
-    above = LINE * any(panel.title for panel in panels)
-    below = LINE * max((panel.note.count("<br>") + 1 for panel in panels if panel.note), default=0)
-    stride = 1 + GAP + above + below
-    fig = go.Figure()
-    for i, panel in enumerate(panels):
-        left, top = (i % columns) * (1 + GAP), (i // columns) * stride + above
-        fig.add_traces(list(_traces(panel, left, top)))
-        for text, y, anchor in ((panel.title, top - 0.01, "bottom"), (panel.note, top + 1.01, "top")):
-            if text:
-                fig.add_annotation(text=text, x=left, y=y, xanchor="left", yanchor=anchor, align="left",
-                                   showarrow=False, font={"size": 11}, borderpad=0)  # fmt: skip
-    rows = -(-len(panels) // columns)
-    shown = min(columns, len(panels))
-    width, height = shown * (1 + GAP) - GAP, rows * stride - GAP
-    side = min(150, 640 / width)  # pixels of a panel in a figure 700 px wide
+    lines = [panels[start : start + columns] for start in range(0, len(panels), columns)]
+    fig, bottom = go.Figure(), -GAP
+    for line in lines:  # what stands above and below is as high as this row needs
+        top = bottom + GAP + LINE * any(panel.title for panel in line)
+        for i, panel in enumerate(line):
+            left = i * (1 + GAP)
+            fig.add_traces(list(_traces(panel, left, top)))
+            for text, y, anchor in ((panel.title, top - 0.01, "bottom"), (panel.note, top + 1.01, "top")):
+                if text:
+                    fig.add_annotation(text=text, x=left, y=y, xanchor="left", yanchor=anchor, align="left",
+                                       showarrow=False, font={"size": 11}, borderpad=0)  # fmt: skip
+        bottom = top + 1 + LINE * max((panel.note.count("<br>") + 1 for panel in line if panel.note), default=0)
+    width, height = min(columns, len(panels)) * (1 + GAP) - GAP, bottom
     side = min(130, 660 / width)  # pixels of a panel in a figure 700 px wide
     fig.update_xaxes(visible=False, range=[-0.02, 660 / side + 0.02], fixedrange=True)
     fig.update_yaxes(visible=False, range=[height + 0.03, -0.02], fixedrange=True, scaleanchor="x", constrain="domain")
@@ -133,7 +131,8 @@ def _traces(panel: Panel, left: float, top: float) -> Iterator[Any]:
         )  # fmt: skip
     if panel.control or panel.color:
         color = theme.CONTROL if panel.control else panel.color
-        yield frame(left, top, 1, 1, color, f"{_plain(panel.title)}{' (control)' * panel.control}")
+        said = " (control)" * (panel.control and "(control)" not in panel.title)
+        yield frame(left, top, 1, 1, color, f"{_plain(panel.title)}{said}")
 
 
 def _plain(text: str) -> str:
