@@ -5,12 +5,16 @@ Results, features and runs are frozen and only read, so they are cached as they 
 
 from __future__ import annotations
 
+import json
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import streamlit as st
+from asked import Asked, target_of
 
 from sslviz.catalog import entry
 from sslviz.diagnose import compute
@@ -19,7 +23,9 @@ from sslviz.diagnostics.projection import Projection, aligned_projections, proje
 from sslviz.diagnostics.similarity import Similarity, similarity
 from sslviz.evidence import Evidence, diagnosed_steps, layers_of, sample_rows, stored_evidence
 from sslviz.features import Features
+from sslviz.images import Images
 from sslviz.runs import Checkpoint, Run, open_runs
+from sslviz.specs import load_images
 
 KEYS: dict[Any, Any] = {
     Run: lambda run: str(run.path.resolve()),
@@ -27,6 +33,18 @@ KEYS: dict[Any, Any] = {
     Evidence: lambda evidence: [
         part.digest if part else None for part in (evidence.features, evidence.fit, evidence.projector, evidence.views)
     ],
+    Asked: repr,
+    Images: lambda images: (images.digest, sorted(images.masks)),
+    Checkpoint: lambda one: (
+        one.run,
+        one.key,
+        str(one.path),
+        one.path and _time(one.path),
+        json.dumps(dict(one.config)),
+    ),
+    # By name, because torch is loaded where maps are made and nowhere else.
+    "sslviz.maps.targets.Target": lambda one: (one.key, one.words, [r.numpy().tobytes() for r in one.references]),
+    "sslviz.maps.attribution.Attribution": lambda one: (one.name, one.method, one.target, one.maps.tobytes()),
 }
 
 
@@ -133,6 +151,79 @@ def nearest(evidence: Evidence, id_: str, k: int) -> tuple[np.ndarray, np.ndarra
     found = neighbors(features.select([id_]), k + 1, among=features)
     others = np.flatnonzero(found.indices[0] != np.flatnonzero(features.ids == id_))[:k]
     return features.ids[found.indices[0, others]], found.similarities[0, others]
+
+
+# --- maps: pixels and encoders come back ------------------------------------------------------------------------------
+
+
+@st.cache_resource(max_entries=3, show_spinner="Loading the images …")
+def images(spec: str, digest: str) -> Images:
+    """All images that this text means; `digest` is that of those looked for, so that others are loaded anew."""
+    return load_images(spec)
+
+
+@st.cache_resource(max_entries=200, show_spinner=False, hash_funcs=KEYS)
+def kept(run: Run, name: str, _compute: Callable[..., Any], given: Any, parameters: dict[str, Any]) -> Any:
+    """Maps that lie in the run folder, or that have to be made."""
+    from sslviz.maps.kept import kept
+
+    return kept(run, _compute, *given, progress=False, **parameters)
+
+
+@st.cache_resource(max_entries=100, show_spinner="Reading the features …", hash_funcs=KEYS)
+def target(asked: Asked, rows: np.ndarray, features: Features, fit: Features | None) -> Any:
+    """The number that is explained of one encoder at the images in these rows."""
+    return target_of(asked, rows, features, fit)
+
+
+@st.cache_data(max_entries=100, show_spinner="Loading the encoders …", hash_funcs=KEYS)
+def seconds_per_answer(checkpoint: Checkpoint) -> float:
+    """How long this encoder takes for one image, on this machine; ValueError where its weights cannot be read."""
+    import torch
+
+    encoder = checkpoint.encoder()
+    x = torch.zeros(4, 3, encoder.image_size, encoder.image_size)
+    with torch.inference_mode():
+        encoder(x[:1])
+        began = time.perf_counter()
+        encoder(x)
+    return (time.perf_counter() - began) / len(x)
+
+
+@st.cache_data(max_entries=100, show_spinner=False, hash_funcs=KEYS)
+def no_attention(checkpoint: Checkpoint) -> str:
+    """Why the attention of this encoder cannot be read; empty where it can."""
+    from sslviz.maps.capture import capture_attention
+
+    try:
+        with capture_attention(checkpoint.encoder()):
+            return ""
+    except ValueError as error:
+        return str(error)
+
+
+@st.cache_resource(max_entries=100, show_spinner="Reading the last grid …", hash_funcs=KEYS)
+def grid(checkpoint: Checkpoint, images: Images, name: str) -> np.ndarray:
+    """`activation_energy`, `eigen_cam` or `effective_receptive_field` of these images."""
+    from sslviz.maps import activation
+
+    return getattr(activation, name)(checkpoint, images, progress=False)
+
+
+@st.cache_resource(max_entries=50, show_spinner="Looking …", hash_funcs=KEYS)
+def queries(checkpoint: Checkpoint, images: Images, layer: int) -> np.ndarray:
+    """What each patch of these images looks at in one layer: (n, heads, patches, rows, columns)."""
+    from sslviz.maps.attention import query_maps
+
+    return query_maps(checkpoint, images, layer=layer)
+
+
+@st.cache_resource(max_entries=100, show_spinner="Looking …", hash_funcs=KEYS)
+def of_heads(checkpoint: Checkpoint, images: Images, layer: int) -> np.ndarray:
+    """What each head of one layer looks at: (n, heads, rows, columns)."""
+    from sslviz.maps.attention import attention_maps
+
+    return attention_maps(checkpoint, images, layer=layer)
 
 
 @st.cache_resource(show_spinner=False)

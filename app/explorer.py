@@ -13,6 +13,7 @@ import cached
 import pandas as pd
 import streamlit as st
 from choice import Choice, dot
+from pictured import BOTH, LASSO
 from show import chart, pictures
 
 from sslviz.catalog import entry
@@ -78,6 +79,7 @@ def explore(choice: Choice, names: list[str], found: dict[str, Projection], colo
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(f"{len(ids):,} images selected", anchor=False, width="content")
             st.button("Clear the selection", icon=":material/close:", type="tertiary", on_click=_forget)
+            _onwards(ids)
         if by is not None and table[by].nunique() <= 20:
             counts = table.loc[ids, by].value_counts()
             st.caption(" · ".join(f"{value}: {count:,}" for value, count in counts.items()))
@@ -103,6 +105,37 @@ def _forget() -> None:
     """Nothing is selected any more; charts under new keys have no lasso either."""
     st.session_state["map_ids"] = []
     st.session_state["map_clears"] = st.session_state.get("map_clears", 0) + 1
+
+
+def _onwards(ids: list[str]) -> None:
+    """From the images that are selected to the pages that ask about them, alone or against those kept before."""
+    kept = st.session_state.get("map_kept", [])
+    st.button(
+        "Keep as first group", icon=":material/bookmark:", type="tertiary", on_click=_keep, args=(ids,),
+        help=f"To be set against the next selection. Kept now: {len(kept):,} images." if kept else
+        "To be set against the next selection: why near these, and not those?",
+    )  # fmt: skip
+    against = bool(kept) and set(kept) != set(ids)
+    for page, label, icon in (
+        ("attention", "Where does it look in them?", ":material/visibility:"),
+        ("attribution", "Why near these and not the kept?" if against else "Why are these near each other?",
+         ":material/troubleshoot:"),
+    ):  # fmt: skip
+        if st.button(
+            label, icon=icon, on_click=_ask_about, args=(against and page == "attribution",), key=f"to_{page}"
+        ):
+            st.switch_page(f"app_pages/{page}.py")
+
+
+def _keep(ids: list[str]) -> None:
+    """These are one group; the next selection is the other."""
+    st.session_state["map_kept"] = ids
+    _forget()
+
+
+def _ask_about(both: bool) -> None:
+    """The next page looks at what is selected, or at both groups."""
+    st.session_state["subjects"] = BOTH if both else LASSO
 
 
 def _neighbours(choice: Choice, names: list[str], ids: list[str], table: pd.DataFrame, color: str | None) -> None:

@@ -31,6 +31,16 @@ PAGES = {
         "How alike the checkpoints and layers are, and which images moved.",
     ),
     "probes": ("What can be decoded?", ":material/labs:", "What readouts tell of each label, beside their controls."),
+    "attention": (
+        "Where does it look?",
+        ":material/visibility:",
+        "Attention of transformers, and where the grids of the others answer, over the pictures.",
+    ),
+    "attribution": (
+        "Why are these near each other?",
+        ":material/troubleshoot:",
+        "Which pixels it goes back to, beside what shows whether to believe it.",
+    ),
 }
 
 st.set_page_config(page_title="sslviz", page_icon=":material/scatter_plot:", layout="wide", initial_sidebar_state=264)

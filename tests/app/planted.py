@@ -117,6 +117,38 @@ def plant_three(folder: Path, n: int = 1000) -> list[Run]:
     return runs
 
 
+def plant_foreign(folder: Path, n: int = 240) -> list[Run]:
+    """Two encoders of timm, a vision transformer and a ResNet, imported from files of weights as anyone's are.
+
+    Their weights are random; their features of the same images, and nothing else, are computed."""
+    import timm
+    from safetensors.torch import save_file
+
+    from sslviz.embed import stored_embed
+    from sslviz.encoders import seeded
+    from sslviz.foreign import import_checkpoint
+
+    folder.mkdir(parents=True, exist_ok=True)
+    scored, fit = scored_and_fit(shapes(n))
+    runs = []
+    for name, encoder, size, options in (
+        ("their-vit", "test_vit", 64, {"img_size": 64}),
+        ("their-resnet", "test_resnet", 32, {}),
+    ):
+        with seeded(7):
+            weights = timm.create_model(encoder, num_classes=0, **options).state_dict()
+        save_file(weights, folder / f"{name}.safetensors")
+        run, _ = import_checkpoint(encoder, weights=folder / f"{name}.safetensors", image_size=size, out=folder / name)
+        for part in (scored, fit):
+            for checkpoint in (run.last, run.last.untrained()):
+                stored_embed(run, checkpoint, part, progress=False)
+            raw_pixels(part).save(run.features_stem("pixels", part.digest))
+        run.save_thumbnails(scored)
+        note(run, scored, fit)
+        runs.append(run)
+    return runs
+
+
 def plant_results(run: Run) -> None:
     """Stores probes that read what the encoder keeps, and a UMAP that is only the first two features, in no time."""
     evidence = stored_evidence(run, run.last, next(iter(run.info["diagnosed"])))

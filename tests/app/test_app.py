@@ -26,6 +26,8 @@ QUESTIONS = {
     "map": "What is near what?",
     "similarity": "What changed?",
     "probes": "What can be decoded?",
+    "attention": "Where does it look?",
+    "attribution": "Why are these near each other?",
 }
 NAMES = ["collapsed", "keeps-color", "keeps-shape"]
 

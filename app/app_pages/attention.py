@@ -1,0 +1,25 @@
+import streamlit as st
+from choice import chosen
+from looked import attentions, grid_of_maps, grids, heads, in_layer, layers_of, one_picture
+from pictured import images_of, pick
+from waiting import readable
+
+choice = chosen()
+top, rest = st.container(horizontal=True, vertical_alignment="bottom"), st.container()
+with st.expander("How many pictures?", icon=":material/tune:"):
+    count = st.slider("Pictures that are looked at", 4, 48, 12, key="attention_count", bind="query-params")
+with top:
+    subjects = pick(choice, count)
+    through = st.empty()
+with rest:
+    images = images_of(choice, subjects.rows)
+    checkpoints = readable(choice)
+    found, others = attentions(choice, checkpoints, images)
+    if found:
+        layer = through.selectbox("Through", layers_of(found), key="layer", bind="query-params", width=220)
+        shown = in_layer(found, checkpoints, images, layer)
+        grid_of_maps(choice, shown, images, layer)
+        heads(choice, found)
+        one_picture(choice, shown, checkpoints, images)
+    if others:
+        grids(choice, {name: checkpoints[name] for name in others}, images)

@@ -1,0 +1,30 @@
+import streamlit as st
+from asked import KINDS
+from asking import details, kinds
+from choice import chosen
+from explained import METHODS, beside_evidence, jobs, maps_of, pair
+from pictured import images_of, pick
+from waiting import readable
+
+choice = chosen()
+top = st.container(horizontal=True, vertical_alignment="bottom")
+box = st.expander("Compared with what, and how many pictures", icon=":material/tune:")
+count = box.slider("Pictures that are explained", 2, 32, 8, key="attribution_count", bind="query-params")
+with top:
+    subjects = pick(choice, count)
+    kind = st.selectbox(
+        "Explained", kinds(choice, subjects), format_func=KINDS.__getitem__, key="explained", bind="query-params",
+        width=270,
+    )  # fmt: skip
+    method = st.selectbox(
+        "By", list(METHODS), format_func=lambda name: METHODS[name][0], key="method", bind="query-params", width=200
+    )
+with box:
+    asked, subjects = details(choice, subjects, kind)
+images = images_of(choice, subjects.rows)
+outline = box.selectbox("Outline", ["none", *images.masks], key="outline", bind="query-params")
+checkpoints = readable(choice)
+wanted = list(jobs(choice, checkpoints, asked, subjects))
+maps = maps_of(choice, wanted, images, method)
+beside_evidence(choice, wanted, maps, images, None if outline == "none" else outline)
+pair(choice, checkpoints, subjects)

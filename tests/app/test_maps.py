@@ -1,0 +1,268 @@
+"""The pages of maps: what they show of encoders that are there, and what they say where something is not."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from planted import plant, plant_foreign
+
+from sslviz.evidence import stored_evidence
+from sslviz.runs import Run
+from sslviz.worlds import shapes
+
+RUNS = ["their-resnet", "their-vit"]
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("foreign")
+    plant_foreign(folder)
+    return folder
+
+
+def charts(app):
+    return {chart.proto.alt: json.loads(chart.proto.spec) for chart in app.get("plotly_chart")}
+
+
+def captions(app):
+    return " ".join(caption.value for caption in app.caption)
+
+
+def evidence_of(folder, name):
+    run = Run(folder / name)
+    return stored_evidence(run, run.last, next(iter(run.info["diagnosed"])))
+
+
+def drawn(spec):
+    return json.dumps([trace.get("name") for trace in spec["data"]]) + json.dumps(spec["layout"].get("annotations"))
+
+
+# --- attention ---------------------------------------------------------------------------------------------------------
+
+
+def test_attention_reads_the_transformer_and_says_of_the_other_where_its_grid_answers(open_app, foreign):
+    app = open_app(foreign, "attention")
+    assert app.title[0].value == "Where does it look?" and not app.error
+    shown = charts(app)
+    assert all("control" in drawn(spec) for spec in shown.values())
+    wanted = ("(rollout)", "attention distance", "head by head", "Attention of the patch", "last grid answers")
+    for what in wanted:
+        assert any(what in alt for alt in shown), what
+    (grid,) = (alt for alt in shown if "last grid answers" in alt)
+    assert "their-resnet" in grid and "their-vit" not in grid
+    assert "their-resnet: This ResNet holds no attention." in captions(app)
+    assert any("registers" in element.value and "their-vit" in element.value for element in app.html)
+
+
+def test_attention_shows_the_layer_and_the_measure_of_the_link(open_app, foreign):
+    app = open_app(
+        foreign, "attention", runs="their-vit", layer="layer 2", attention_measure="spread", subjects="color: blue"
+    )
+    shown = charts(app)
+    assert any("in layer 2 of 6, mean of the heads" in alt for alt in shown)
+    assert any(alt.startswith("Entropy of attention") for alt in shown)
+    table = evidence_of(foreign, "their-vit").features
+    ids = app.selectbox(key="heads_on").options
+    assert set(table.table.set_index(table.ids).loc[ids, "color"]) == {"blue"}
+
+
+def test_a_pooling_head_is_refused_by_name(open_app, foreign, tmp_path):
+    shutil.copytree(foreign / "their-vit", tmp_path / "pooled")
+    run = Run(tmp_path / "pooled")
+    run.update(encoder={"name": "test_vit3", "image_size": 64})
+    encoder = run._checkpoint(0, None).encoder()
+    run.save_checkpoint(0, {f"encoder.{name}": one for name, one in encoder.state_dict().items()})
+    app = open_app(tmp_path, "attention")
+    assert not app.error and "AttentionPoolLatent" in captions(app)
+    assert [alt for alt in charts(app) if "last grid answers" in alt]
+
+
+# --- attribution -------------------------------------------------------------------------------------------------------
+
+
+def test_attribution_shows_maps_at_once_and_their_evidence_when_measured(open_app, foreign, tmp_path, monkeypatch):
+    folder = shutil.copytree(foreign, tmp_path / "runs")
+    app = open_app(folder, "attribution", attribution_count="2")
+    import waiting
+
+    assert app.title[0].value == "Why are these near each other?" and not app.error
+    if waiting.PATIENCE < 1e6:  # on a slow machine measuring waits for the button
+        monkeypatch.setattr(waiting, "PATIENCE", 1e9)
+        app.run()
+    shown = charts(app)
+    assert all("control" in drawn(spec) for spec in shown.values())
+    (maps,) = (alt for alt in shown if alt.startswith("Attribution maps"))
+    assert all(f"{name}: input_x_gradient of near its own shape and not the others" in maps for name in RUNS)
+    assert maps.count("untrained test_") == 2 and "not measured yet" not in maps
+    (truth,) = (alt for alt in shown if alt.startswith("Deletion and insertion"))
+    assert all(f"{name}: insertion" in truth for name in RUNS)
+    kept = sorted(path.name for path in folder.glob("*/results/*"))
+    monkeypatch.setattr(waiting, "bar", None)  # nothing is made again
+    app = open_app(folder, "attribution", attribution_count="2")
+    assert charts(app).keys() == shown.keys() and kept == sorted(path.name for path in folder.glob("*/results/*"))
+
+
+def test_maps_that_take_long_wait_for_a_button(open_app, foreign, monkeypatch):
+    app = open_app(foreign, "attribution", method="RELAX", runs="their-vit")
+    import waiting
+
+    monkeypatch.setattr(waiting, "PATIENCE", 0.0)
+    app.run()
+    assert any(button.label.startswith("Make the maps (about") for button in app.button)
+    assert not [alt for alt in charts(app) if alt.startswith("Attribution maps")]
+
+
+@pytest.mark.parametrize("kind", ["group", "image", "decision", "itself", "component", "unit"])
+def test_every_question_can_be_asked(open_app, foreign, kind):
+    open_app(foreign, "overview")
+    from asked import KINDS
+
+    app = open_app(
+        foreign, "attribution", runs="their-resnet", explained=KINDS[kind], attribution_count="2", outline="object"
+    )
+    said = {
+        "group": "mean of its own shape", "image": "near ", "decision": "a linear readout's evidence for its own shape",
+        "unit": "unit 0", "itself": "itself (dot product)", "component": "principal component 0",
+    }[kind]  # fmt: skip
+    (maps,) = ((alt, spec) for alt, spec in charts(app).items() if alt.startswith("Attribution maps"))
+    assert f"input_x_gradient of {said}" in maps[0].replace("similarity to the ", "") and not app.error
+    assert any(trace["name"] == "outline" for trace in maps[1]["data"])
+
+
+def test_what_was_drawn_around_is_set_against_the_others_or_against_the_kept(open_app, foreign):
+    features = evidence_of(foreign, "their-vit").features
+    first, second = list(features.ids[:6]), list(features.ids[10:14])
+    app = open_app(foreign, runs="their-resnet", attribution_count="2")
+    app.session_state["map_ids"] = first
+    app.session_state["subjects"] = "drawn around on the Map"
+    app.switch_page("app_pages/attribution.py").run()
+    assert any("near drawn around on the Map and not the others" in alt for alt in charts(app))
+    app.session_state["map_kept"] = second
+    app.switch_page("app_pages/overview.py").run()
+    app.session_state["subjects"] = "both groups from the Map"
+    app.switch_page("app_pages/attribution.py").run()
+    assert not app.exception and any("near its own group and not the others" in alt for alt in charts(app))
+
+
+def test_a_pair_is_explained_when_it_is_asked_for(open_app, foreign, monkeypatch):
+    app = open_app(foreign, "attribution", runs="their-resnet", attribution_count="2")
+    import explained
+    import waiting
+
+    monkeypatch.setattr(waiting, "PATIENCE", 1e9)
+    monkeypatch.setattr(explained, "PAIR_GRID", 2)
+    assert not [alt for alt in charts(app) if alt.startswith("Two pictures")]
+    app.session_state["pair_open"] = True
+    app.run()
+    (pair,) = (alt for alt in charts(app) if alt.startswith("Two pictures"))
+    a, b = app.selectbox(key="pair_a").value, app.selectbox(key="pair_b").value
+    assert f"{a} and {b} have a similarity of" in pair and a != b
+
+
+# --- the number that is explained --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asked(open_app, foreign):
+    open_app(foreign)  # puts the app's modules in reach
+    import asked
+
+    return asked
+
+
+def test_a_contrast_is_the_mean_cosine_to_these_minus_that_to_those(asked, foreign):
+    import torch
+
+    features = evidence_of(foreign, "their-resnet").features
+    question = asked.Asked("contrast", near=((0, 1, 2), (3, 4)), far=((3, 4), (0, 1, 2)))
+    target = asked.target_of(question, np.array([0, 9]), features, None)
+    s = target.value(torch.from_numpy(features.x[[0, 9]].copy()), *target.references).numpy()
+    x = features.x / np.linalg.norm(features.x, axis=1, keepdims=True)
+    by_hand = [
+        x[0] @ x[[1, 2]].T.mean(1) - x[0] @ x[[3, 4]].T.mean(1),
+        x[9] @ x[[3, 4]].T.mean(1) - x[9] @ x[:3].T.mean(1),
+    ]
+    np.testing.assert_allclose(s, by_hand, atol=1e-5)
+
+
+def test_a_decision_is_the_logit_of_each_images_own_class(asked, foreign):
+    import torch
+
+    from sslviz.diagnostics.probes import linear_weights
+
+    evidence = evidence_of(foreign, "their-resnet")
+    classes, w, b = linear_weights(evidence.fit, "shape")
+    rows, own = np.array([0, 5]), tuple(evidence.features.table["shape"].iloc[[0, 5]])
+    target = asked.target_of(
+        asked.Asked("decision", column="shape", classes=own), rows, evidence.features, evidence.fit
+    )
+    s = target.value(torch.from_numpy(evidence.features.x[rows].copy()), *target.references).numpy()
+    logits = evidence.features.x[rows] @ w.T + b
+    np.testing.assert_allclose(s, [logits[i, list(classes).index(c)] for i, c in enumerate(own)], rtol=1e-4, atol=1e-4)
+
+
+def test_a_group_of_the_image_alone_is_refused(asked, foreign):
+    features = evidence_of(foreign, "their-resnet").features
+    with pytest.raises(ValueError, match="more than the image itself"):
+        asked.target_of(asked.Asked("group", near=((4,),)), np.array([4]), features, None)
+
+
+def test_the_images_are_as_many_of_each_class_and_always_the_same(open_app, foreign):
+    app = open_app(foreign, "attribution")
+    import pictured
+
+    pools = {name: np.arange(start, start + 10) for name, start in (("a", 0), ("b", 10), ("c", 20))}
+    some = pictured._some(pools, list(pools), "letter", 6, 0)
+    assert list(some.groups) == ["a", "a", "b", "b", "c", "c"]
+    assert all(row in pools[group] for row, group in zip(some.rows, some.groups, strict=True))
+    np.testing.assert_array_equal(some.rows, pictured._some(pools, list(pools), "letter", 6, 0).rows)
+    assert not app.exception
+
+
+# --- what is missing ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", ["attention", "attribution"])
+def test_weights_that_cannot_be_read_are_one_line_and_the_others_are_shown(open_app, foreign, tmp_path, page):
+    folder = shutil.copytree(foreign, tmp_path / "runs")
+    checkpoint = next((folder / "their-vit" / "checkpoints").glob("*"))
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    app = open_app(folder, page)
+    assert not app.error and "their-vit: " in captions(app)
+    assert any("their-resnet" in alt for alt in charts(app)) and not any("their-vit" in alt for alt in charts(app))
+
+
+@pytest.mark.parametrize("page", ["attention", "attribution"])
+def test_images_that_are_gone_are_looked_at_as_the_folder_keeps_them(open_app, foreign, tmp_path, page):
+    folder = shutil.copytree(foreign, tmp_path / "runs")
+    for path in folder.glob("*/run.json"):
+        path.write_text(path.read_text().replace("shapes:n=240", f"folder:{tmp_path}/gone,n=240"))
+    app = open_app(folder, page)
+    assert not app.error and "thumbnails of 32 x 32 pixels" in captions(app) and charts(app)
+    for path in folder.glob("*/thumbnails/*"):
+        path.unlink()
+    app = open_app(folder, page)
+    assert "cannot be looked at" in app.error[0].value and "diagnose again" in app.error[0].value
+
+
+@pytest.mark.parametrize("page", ["attention", "attribution"])
+def test_other_images_than_were_diagnosed_are_not_taken_for_them(open_app, foreign, tmp_path, page):
+    folder = shutil.copytree(foreign, tmp_path / "runs")
+    for path in folder.glob("*/run.json"):
+        path.write_text(path.read_text().replace("seed=0", "seed=1"))
+    app = open_app(folder, page)
+    assert "no longer gives the images that were diagnosed" in captions(app) and not app.error
+
+
+@pytest.mark.parametrize("page", ["attention", "attribution"])
+def test_nonsense_in_the_url_is_left_out(open_app, foreign, page):
+    app = open_app(foreign, page, runs="their-resnet", subjects="nobody", layer="layer 99", explained="?", method="magic",
+                   outline="moon", attribution_count="1000000")  # fmt: skip
+    assert not app.error and app.selectbox(key="subjects").value == "a few of each shape"
+
+
+def test_a_map_that_cannot_be_had_of_an_encoder_is_one_line(open_app, tmp_path):
+    plant(tmp_path / "bare", shapes(240), "shape", losses=[1.0], knn=[0.5])
+    app = open_app(tmp_path, "attribution")
+    assert not app.error and "bare: " in captions(app) and not charts(app)
