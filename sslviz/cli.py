@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shlex
 import subprocess
 import sys
 import warnings
@@ -32,8 +33,9 @@ class Demo:
 
     def __call__(self) -> None:
         from sslviz.demo import demo
+        from sslviz.terminal import print_scores
 
-        _print_scores(demo(self.runs, seed=self.seed))
+        print_scores(demo(self.runs, seed=self.seed))
         if self.app:
             App(self.runs)()
 
@@ -165,6 +167,7 @@ class Diagnose:
         from sslviz.files import atomic_write
         from sslviz.runs import Run
         from sslviz.specs import load_images
+        from sslviz.terminal import print_scores, print_through_training
 
         if not self.run:
             raise ValueError("Name at least one run folder, e.g. `sslviz diagnose runs/simclr --images shapes`.")
@@ -175,11 +178,54 @@ class Diagnose:
         columns: dict[str, Any] = {"label": self.label, "attribute": self.attribute}
         results = diagnose(runs, images, fit=fit, only=only, every=self.every, **columns)
         if self.every:
-            _print_through_training(results)
-        _print_scores({run.name: results[run.name] for run in runs})
+            print_through_training(results)
+        print_scores({run.name: results[run.name] for run in runs})
         if self.json:
             with atomic_write(self.json) as file:
                 file.write(json.dumps(_as_json(results), indent=1).encode())
+
+
+@dataclass
+class Explain:
+    """Write one HTML page of what runs go by: maps of images beside their evidence and controls; print the scores."""
+
+    run: Positional[list[Path]]
+    images: Spec
+    out: Path
+    """The page to write, e.g. maps.html; it needs no network."""
+    ids: Annotated[list[str], arg(metavar="ID ...")] = field(default_factory=list)
+    """The images to show; without it, some of those that are scored."""
+    method: str = "integrated_gradients"
+    """See `sslviz list maps`."""
+    target: str | None = None
+    """What is explained: self, self_cosine, loss, unit:N, component:N, similarity:ID or, against the others, COLUMN=VALUE."""
+    seed: int = 0
+
+    def __call__(self) -> None:
+        from sslviz.explain import PAIRED, chosen, explain
+        from sslviz.explain_page import explain_page
+        from sslviz.files import atomic_write
+        from sslviz.runs import Run
+        from sslviz.specs import load_images
+        from sslviz.terminal import print_scores
+
+        if not self.run:
+            raise ValueError(
+                "Name at least one run folder: `sslviz explain runs/simclr --images shapes --out maps.html`."
+            )
+        if self.out.exists() or self.out.suffix != ".html":
+            problem = "already exists" if self.out.exists() else "does not end in .html"
+            raise ValueError(f"The page to write, {self.out}, {problem}; choose another --out.")
+        runs = [Run(path) for path in self.run]
+        everything = load_images(self.images)
+        images, shown = chosen(everything, self.ids)
+        found = explain(runs, images, method=self.method, target=self.target, everything=everything, seed=self.seed)
+        said = [one.sentence(name) for name, one in found.items()]
+        print_scores({name: one.results() for name, one in found.items()}, [*said, PAIRED])
+        asked = shlex.join(["sslviz", *sys.argv[1:]])
+        with atomic_write(self.out) as file:
+            file.write(explain_page(found, images, shown=shown, asked=asked).encode())
+        print(f"{self.out}: {len(images)} images, {', '.join(found)}.")
 
 
 @dataclass
@@ -207,9 +253,9 @@ class App:
 
 @dataclass
 class List:
-    """List the methods, encoders, image sources or diagnostics there are."""
+    """List the methods, encoders, image sources, diagnostics or maps there are."""
 
-    what: Positional[Literal["methods", "encoders", "images", "diagnostics"]]
+    what: Positional[Literal["methods", "encoders", "images", "diagnostics", "maps"]]
 
     def __call__(self) -> None:
         for name, text in _listing(self.what):
@@ -229,6 +275,10 @@ def _listing(what: str) -> list[tuple[str, str]]:
         from sslviz.specs import SOURCES
 
         return list(SOURCES.items())
+    if what == "maps":
+        from sslviz.maps.attribution import METHODS as MAPS
+
+        return [(name, _first_line(method.compute)) for name, method in MAPS.items()]
     from sslviz.catalog import CATALOG
 
     return [(one.name, one.question) for one in CATALOG]
@@ -252,56 +302,6 @@ def _settings(pairs: list[str]) -> dict[str, Any]:
     return settings
 
 
-def _print_scores(results: dict[str, dict[str, Any]]) -> None:
-    """A table of every score beside its interval and its strongest control, and a sentence for each run."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from sslviz.diagnose import sentence
-
-    console = Console()
-    for name, of_run in results.items():
-        table = Table(title=escape(name), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
-        for heading in ("score", "  value [95 %]", "control"):
-            table.add_column(heading, no_wrap=True)
-        for diagnostic, result in of_run.items():
-            table.add_row(f"[bold]{escape(diagnostic)}[/bold]")
-            for score_name, score in result.scores().items():
-                mark = {True: "✓", False: "✗", None: " "}[score.beats_control]
-                value, _, control = str(score).partition("  ")
-                table.add_row(f"  {score_name}", f"{mark} {value}", control.removeprefix("vs "))
-        console.print(table)
-        console.print()
-    for name, of_run in results.items():
-        console.print(sentence(name, of_run), highlight=False, markup=False)
-    console.print("\n✓ the whole interval beats the strongest control   ✗ it does not", style="dim", highlight=False)
-
-
-def _print_through_training(results: dict[str, dict[str, Any]]) -> None:
-    """A table for each run: a score in each row, a checkpoint in each column."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = Console()
-    for name in (name for name in results if " @ " not in name):
-        steps = {key.rpartition(" @ ")[2]: r for key, r in results.items() if key.startswith(f"{name} @ ")}
-        steps["last"] = results[name]
-        title = f"{escape(name)} through training, by step"
-        table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
-        table.add_column("score", no_wrap=True)
-        for step in steps:
-            table.add_column(step, justify="right")
-        for diagnostic in dict.fromkeys(key for of_step in steps.values() for key in of_step):
-            scores = {step: of_step[diagnostic].scores() for step, of_step in steps.items() if diagnostic in of_step}
-            for score in dict.fromkeys(key for of_step in scores.values() for key in of_step):
-                values = [str(scores[s][score]).partition(" ")[0] if score in scores.get(s, {}) else "" for s in steps]
-                table.add_row(f"{diagnostic} {score}", *values)
-        console.print(table)
-        console.print()
-
-
 def _as_json(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return {
         run: {name: {k: s.to_dict() for k, s in result.scores().items()} for name, result in of_run.items()}
@@ -315,6 +315,7 @@ Command = (
     | Annotated[Import, subcommand("import")]
     | Annotated[Embed, subcommand("embed")]
     | Annotated[Diagnose, subcommand("diagnose")]
+    | Annotated[Explain, subcommand("explain")]
     | Annotated[App, subcommand("app")]
     | Annotated[List, subcommand("list")]
 )

@@ -153,6 +153,8 @@ BAD = {
         ["pretrain", "--images", "shapes:n=100", "--out", "{tmp}/r", "--set", "hue"], "NAME=VALUE"),
     "no run there": (["diagnose", "{tmp}/nothing", "--images", "digits"], "holds no run.json"),
     "no run named": (["diagnose", "--images", "digits"], "at least one run"),
+    "nobody to explain": (["explain", "--images", "digits", "--out", "{tmp}/m.html"], "at least one run folder"),
+    "no page to write": (["explain", "{tmp}/r", "--images", "digits", "--out", "{tmp}"], "already exists"),
     "no weights named": (["import", "--encoder", "resnet18", "--out", "{tmp}/r"], "either --weights FILE or --pretrained"),
     "no weights there": (["import", "--encoder", "resnet18", "--weights", "{tmp}/w.pt", "--out", "{tmp}/r"], "w.pt"),
 }  # fmt: skip
@@ -176,7 +178,38 @@ def test_unknown_columns_and_diagnostics_are_named(runs, photos, cache):
         assert answer.returncode == 2 and message in answer.stderr
 
 
-@pytest.mark.parametrize("command", ["", "demo", "pretrain", "import", "embed", "diagnose", "app", "list"])
+def test_explaining_writes_a_page_prints_scores_beside_controls_and_reads_what_was_kept(runs, photos, cache, tmp_path):
+    page = tmp_path / "maps.html"
+    command = ["explain", runs / "mine", "--images", f"folder:{photos}", "--method", "saliency", "--ids", "sky/000.png"]
+    answer = sslviz(*command, "--out", page, **cache)
+    for said in ("faithfulness of saliency", "insertion", "untrained", "mine: saliency, explaining itself", str(page)):
+        assert said in answer.stdout, said
+    html = page.read_text()
+    assert "<title>What do these encoders go by?</title>" in html and "sslviz explain" in html
+    kept = {path: path.stat().st_mtime_ns for path in (runs / "mine" / "results").iterdir()}
+    sslviz(*command, "--out", tmp_path / "again.html", **cache)
+    assert {path: path.stat().st_mtime_ns for path in (runs / "mine" / "results").iterdir()} == kept
+    assert (tmp_path / "again.html").read_text() == html.replace("maps.html", "again.html")
+
+
+def test_what_cannot_be_explained_is_one_sentence(runs, photos, cache, tmp_path):
+    for arguments, message in [
+        (["--ids", "sky/0000.png"], "no image 'sky/0000.png' among these 120; did you mean sky/000.png?"),
+        (["--method", "magic"], "There is no method 'magic'; there are: integrated_gradients, saliency"),
+        (["--target", "label=dusk"], "near label=dusk and not the others, there must be both; label is: meadow, sky."),
+        (["--target", "hue=1"], "no column 'hue'; its columns are: label, camera"),
+        (["--target", "beauty"], "one of self, self_cosine, loss, unit:N"),
+        (["--target", "unit:5000"], "There is no unit 5000"),
+        (["--target", "self_cosine", "--method", "saliency"], "would draw rounding errors"),
+    ]:
+        command = ["explain", runs / "mine", "--images", f"folder:{photos}", "--out", tmp_path / "m.html", *arguments]
+        answer = sslviz(*command, check=False, **cache)
+        assert answer.returncode == 2 and message in answer.stderr, answer.stderr
+        assert answer.stderr.startswith("sslviz: ") and answer.stderr.count("\n") == 1
+        assert not (tmp_path / "m.html").exists()
+
+
+@pytest.mark.parametrize("command", ["", "demo", "pretrain", "import", "embed", "diagnose", "explain", "app", "list"])
 def test_every_command_has_help(command):
     answer = sslviz(*command.split(), "--help")
     assert "usage: sslviz" in answer.stdout
@@ -187,6 +220,7 @@ def test_the_lists_name_everything():
     assert {"conv_nano", "vit_nano", "resnet18"} <= set(sslviz("list", "encoders").stdout.split())
     assert "shapes" in sslviz("list", "images").stdout
     assert "linear_probe" in sslviz("list", "diagnostics").stdout
+    assert "integrated_gradients   How is the way of s" in sslviz("list", "maps").stdout
 
 
 def test_settings_are_literals_or_words():

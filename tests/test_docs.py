@@ -14,7 +14,7 @@ README = (ROOT / "README.md").read_text()
 TABLE = re.compile(r"^\| question \|.*?\n(?=\n)", re.M | re.S)
 
 
-@pytest.mark.parametrize("command", ["demo", "pretrain", "import", "embed", "diagnose", "app", "list"])
+@pytest.mark.parametrize("command", ["demo", "pretrain", "import", "embed", "diagnose", "explain", "app", "list"])
 def test_the_readme_names_every_command(command):
     assert f"sslviz {command}" in README
 

@@ -17,10 +17,10 @@ ORDER = [  # a module may import from its own rank and from those before it
     {"embed", "batches", "maps", "diagnostics"},
     {"pretrain", "transfer"},
     {"figures"},
-    {"catalog"},
+    {"catalog", "standalone"},
     {"evidence"},
     {"diagnose"},
-    {"demo", "audit", "widgets"},
+    {"demo", "explain", "explain_page", "terminal", "audit", "widgets"},
     {"cli", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
@@ -31,6 +31,10 @@ WITHOUT_TORCH = FOUNDATION | {
     "evidence",
     "diagnose",
     "demo",
+    "standalone",
+    "explain",
+    "explain_page",
+    "terminal",
     "audit",
     "cli",
     "foreign",

@@ -118,7 +118,7 @@ def _put_axes(fig: go.Figure, row: int, result: Faithfulness, *, last: bool) -> 
             yanchor="bottom", showarrow=False, font={"size": 11}, row=row, col=col,
         )  # fmt: skip
     measured = f"{result.target} to the whole picture" if result.target in ("cosine", "dot") else result.target
-    fig.update_yaxes(title_text="<br>".join(map(escape, wrap(measured, 26))), row=row, col=1)
+    fig.update_yaxes(title_text="<br>".join(map(escape, wrap(measured, 30))), row=row, col=1)
 
 
 def _once(fig: go.Figure) -> None:

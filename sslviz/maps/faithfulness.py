@@ -87,9 +87,9 @@ class Faithfulness:
 
     def verdict_on(self, measure: str) -> str:
         """What may be said of the map on this measure?  One phrase, with the value and its best control's."""
-        score, best = self.scores()[measure], self.best(measure)
+        best = self.best(measure)
         what, beats = measure.replace("_", " "), self.beats(measure)
-        numbers = f"{what} {score.value:.2f}, {best} {score.controls[best]:.2f}"
+        numbers = f"{what} {self._numbers(measure)}"
         if beats:
             return f"beats its best control ({numbers})"
         if beats is None:
@@ -108,7 +108,7 @@ class Faithfulness:
 
     def _numbers(self, measure: str) -> str:
         score, best = self.scores()[measure], self.best(measure)
-        return f"{score.value:.2f}, {best} {score.controls[best]:.2f}"
+        return f"{Score(score.value)}, {best} {Score(score.controls[best])}"
 
     @cached_property
     def _draws(self) -> dict[str, np.ndarray]:
