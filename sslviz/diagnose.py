@@ -14,6 +14,11 @@ from sslviz.evidence import Evidence, gather, note, sample_rows
 from sslviz.images import Images
 from sslviz.runs import Checkpoint, Run
 
+MISSING = {
+    "views": "This checkpoint's views were not embedded; diagnose it again.",
+    "changed": "One factor alone can only be changed in images that a world here drew, diagnosed with an attribute named.",
+}
+
 
 def scored_and_fit(images: Images) -> tuple[Images, Images | None]:
     """Which images are scored, and which are probes fitted on?  By the table's `split` column, if there is one.
@@ -70,7 +75,7 @@ def diagnose(
     with progress_bar("diagnosing", len(who) * (1 + len(asked) + len(pairs)), "steps", shown=progress) as advance:
         for name, run, checkpoint in who:
             advance(0, note=f"{name}: embedding")
-            evidence = gather(run, checkpoint, images, fit)
+            evidence = gather(run, checkpoint, images, fit, attributes=bool(attributes))
             advance(1)
             results[name] = {}
             steps: list[tuple[Entry, Of, str, Evidence | None]]
@@ -140,7 +145,7 @@ def is_stored(run: Run, one: Entry, evidence: Evidence, of: Of = None) -> bool:
 
 def result_key(one: Entry, evidence: Evidence, of: Of, *, other: Evidence | None = None) -> dict[str, Any]:
     """What a stored result depends on."""
-    given = [name for name in (*one.inputs, *one.options) if name != "controls"]
+    given = [name for name in (*one.inputs, *one.options) if not name.endswith("controls")]
     digests = {name: getattr(getattr(evidence, name), "digest", None) for name in given}
     against = {"with": other.features.digest} if other is not None else {}
     return {"diagnostic": one.name, "label": of} | digests | against
@@ -156,11 +161,14 @@ def ask(one: Entry, evidence: Evidence, of: Of = None, *, other: Evidence | None
         return one.compute(other.features, evidence.features)
     inputs = [getattr(evidence, name) for name in one.inputs]
     if any(given is None for given in inputs):
-        raise ValueError("This checkpoint's views were not embedded; diagnose it again.")
+        raise ValueError(MISSING["changed" if "changed" in one.inputs else "views"])
     if one.most and len(inputs[0]) > one.most:
         inputs = [given.rows(sample_rows(len(given), one.most)) for given in inputs]
     columns = of if isinstance(of, tuple) else () if of is None else (of,)
-    return one.compute(*inputs, *columns, **{name: getattr(evidence, name) for name in one.options})
+    options = {name: getattr(evidence, name) for name in one.options}
+    if "controls" in options and not one.by_default:
+        options["controls"] = evidence.all_controls
+    return one.compute(*inputs, *columns, **options)
 
 
 def statements(results: dict[str, Any]) -> list[tuple[str, str, bool]]:

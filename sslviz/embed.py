@@ -95,6 +95,42 @@ def embed_views(
 
 
 @torch.inference_mode()
+def embed_altered(
+    checkpoint: Checkpoint, images: Images, *, policy: ViewPolicy | None = None, objects: int = 100, seed: int = 0
+) -> Features:
+    """What does this checkpoint make of the same picture with one parameter of its views changed?
+
+    Of at most `objects` images, the same ones for every checkpoint, each comes as it is and once for each of `views.ALTERED`,
+    drawn by `policy` (default: SimCLR's) with everything else left alone.  Returns Features with the columns `object` (the
+    image's id), `changed` ("crop", "hue", ..., "" for the image itself) and `amount` (the crop's area as log2 of its
+    share, a factor, turns, or pixels of blur; NaN for flips and greys): what `invariance` is asked of.
+    Caveat: a parameter is drawn as far as the policy goes, so that parameters cannot be compared with each other.
+    """
+    from sslviz.views import ViewPolicy, one_by_one
+
+    encoder = _on_device(checkpoint.encoder())
+    device = next(encoder.parameters()).device
+    always: Any = {"flip_prob": 1.0, "jitter_prob": 1.0, "gray_prob": 1.0, "blur_prob": 1.0, "solarize_prob": 0.0}
+    always |= {"size": encoder.image_size, "mean": encoder.mean, "std": encoder.std, "views": 1, "local_views": 0}
+    policy = dataclasses.replace(policy or ViewPolicy(), **always)
+    chosen = images.rows(np.sort(np.random.default_rng(seed).permutation(len(images))[:objects]))
+    generator = torch.Generator().manual_seed(seed)
+    step = _batch(encoder)
+    parts: dict[str, list[tuple[Tensor, Tensor]]] = {}
+    for start in range(0, len(chosen), step):
+        pixels = torch.from_numpy(np.array(chosen.pixels[start : start + step]))
+        for name, parameters, amount in one_by_one(policy.draw(pixels, generator)[0], *chosen.size):
+            x = encoder(policy.render(pixels, [parameters])[0][0].to(device))
+            parts.setdefault(name, []).append((x.float().cpu(), amount))
+    rows, amounts = (
+        torch.cat([torch.cat([part[at] for part in of]) for of in parts.values()]).numpy() for at in (0, 1)
+    )
+    table = pd.DataFrame({"object": np.tile(chosen.ids, len(parts)), "changed": np.repeat([*parts], len(chosen))})
+    ids = [f"{name} {change}".strip() for name, change in zip(table["object"], table["changed"], strict=True)]
+    return Features(rows, np.array(ids), table.assign(amount=amounts), _source(checkpoint, images, "altered"))
+
+
+@torch.inference_mode()
 def embed_pixels(
     encoder: Encoder, pixels: np.ndarray, *, layer: str = "pooled", head: nn.Module | None = None, title: str = ""
 ) -> np.ndarray:
@@ -157,6 +193,25 @@ def raw_pixels(images: Images, size: int = 16) -> Features:
     return Features(torch.cat(parts).numpy(), images.ids, images.table, source)
 
 
+def color_histogram(images: Images, bins: int = 4) -> Features:
+    """What would a look at the colours alone give?  The share of pixels in each of bins^3 cells of RGB, (n, bins^3)."""
+    cells = np.zeros((len(images), bins**3), np.float32)
+    for start in range(0, len(images), 1024):
+        part = np.array(images.pixels[start : start + 1024])
+        level = part.reshape(len(part), -1, 3) // (256 // bins)
+        cell = (level[..., 0] * bins + level[..., 1]) * bins + level[..., 2] + bins**3 * np.arange(len(level))[:, None]
+        counts = np.bincount(cell.ravel(), minlength=len(level) * bins**3).reshape(len(level), -1)
+        cells[start : start + len(level)] = counts / cell.shape[1]
+    source = {
+        "run": "color histogram",
+        "step": 0,
+        "layer": f"{bins} bins",
+        "images": images.digest,
+        "spec": images.spec,
+    }
+    return Features(cells, images.ids, images.table, source)
+
+
 def _on_device(module: Any) -> Any:
     """On the GPU if there is one, in evaluation mode."""
     return module.to(torch.device("cuda" if torch.cuda.is_available() else "cpu")).eval()
@@ -202,6 +257,11 @@ def stored_embed(
 def stored_views(run: Run, checkpoint: Checkpoint, images: Images) -> Features:
     """`embed_views`, read from the run folder if they lie there, else embedded and stored."""
     return _stored(run, checkpoint, images, "views", lambda: embed_views(checkpoint, images))
+
+
+def stored_altered(run: Run, checkpoint: Checkpoint, images: Images) -> Features:
+    """`embed_altered`, read from the run folder if they lie there, else embedded and stored."""
+    return _stored(run, checkpoint, images, "altered", lambda: embed_altered(checkpoint, images))
 
 
 def stored_layers(run: Run, checkpoint: Checkpoint, images: Images) -> None:

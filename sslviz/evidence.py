@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from sslviz.features import Features
 from sslviz.images import Images
@@ -13,6 +14,9 @@ from sslviz.runs import Checkpoint, Run
 
 UNTRAINED = "untrained"
 PIXELS = "pixels"
+HISTOGRAM = "color histogram"
+SEEDS = (1, 2)  # of re-initialised encoders beside the one with seed 0, where an attribute is asked about
+CHANGED_IMAGES = 200  # of the images, each is drawn again with one factor changed, for every factor
 LAYER_IMAGES = 2000  # of the images, the layers of an encoder are compared on: enough for a similarity, little to keep
 
 
@@ -20,9 +24,11 @@ LAYER_IMAGES = 2000  # of the images, the layers of an encoder are compared on: 
 class Evidence:
     """What do the diagnostics of a checkpoint look at?
 
-    `fit` is None where a stratified half of `features` is fitted on.  `controls` are {name: (features, fit)}.
-    `projector` is what the head that training throws away makes of the same images, `views` the features of several
-    views of some of them (columns `object` and `view`); both are None where there are none.
+    `fit` is None where a stratified half of `features` is fitted on.  `controls` are {name: (features, fit)}, `more` those
+    that only stand beside what is asked about an attribute.  `projector` is what the head that training throws away makes
+    of the same images, `views` the features of several views of some of them (columns `object` and `view`), `changed`
+    those of some with one factor changed at a time (columns `object` and `changed`, "" for none), beside
+    `changed_controls` {name: features}; each is None where there are none.
     """
 
     features: Features
@@ -30,6 +36,14 @@ class Evidence:
     controls: dict[str, tuple[Features, Features | None]]
     projector: Features | None = None
     views: Features | None = None
+    more: dict[str, tuple[Features, Features | None]] = field(default_factory=dict)
+    changed: Features | None = None
+    changed_controls: dict[str, Features] = field(default_factory=dict)
+
+    @property
+    def all_controls(self) -> dict[str, tuple[Features, Features | None]]:
+        """What stands beside an answer about an attribute: colours alone and three re-initialised encoders too."""
+        return {**self.controls, **self.more}
 
     @property
     def view(self) -> Features | None:
@@ -48,8 +62,13 @@ class Evidence:
         return Features(rows.x, rows.column("object"), rows.table.drop(columns=["object", "view"]), rows.source)
 
 
-def gather(run: Run, checkpoint: Checkpoint, images: Images, fit: Images | None) -> Evidence:
-    """Embeds, or reads, all that can be known of a checkpoint, and keeps in the run folder what the app needs of it."""
+def gather(
+    run: Run, checkpoint: Checkpoint, images: Images, fit: Images | None, *, attributes: bool = False
+) -> Evidence:
+    """Embeds, or reads, all that can be known of a checkpoint, and keeps in the run folder what the app needs of it.
+
+    With `attributes`, also what only stands beside answers about those.
+    """
     from sslviz.embed import raw_pixels, stored_embed, stored_layers, stored_views
 
     for part in [images, fit] if fit else [images]:
@@ -63,7 +82,40 @@ def gather(run: Run, checkpoint: Checkpoint, images: Images, fit: Images | None)
         stored_embed(run, checkpoint, images, layer="projector", progress=False)
     stored_views(run, checkpoint, images)
     stored_layers(run, checkpoint, images.rows(sample_rows(len(images), LAYER_IMAGES)))
-    return _read(run, checkpoint, images.digest, fit.digest if fit else None)
+    changed = _gather_more(run, checkpoint, images, fit) if attributes else None
+    return _read(run, checkpoint, images.digest, fit.digest if fit else None, changed)
+
+
+def _gather_more(run: Run, checkpoint: Checkpoint, images: Images, fit: Images | None) -> str | None:
+    """The further controls; and images with one factor changed, where a world drew them: the digest of these."""
+    from sslviz.embed import color_histogram, raw_pixels, stored_embed
+
+    for part in [images, fit] if fit else [images]:
+        color_histogram(part).save(run.features_stem(HISTOGRAM, part.digest))
+        for seed in SEEDS:
+            stored_embed(run, checkpoint.untrained(seed), part, progress=False)
+    changed = changed_images(images)
+    if changed is None:
+        return None
+    raw_pixels(changed).save(run.features_stem(PIXELS, changed.digest))
+    for encoder in (checkpoint, checkpoint.untrained()):
+        stored_embed(run, encoder, changed, progress=False)
+    run.update(changed={**run.info.get("changed", {}), images.digest: changed.digest})
+    return changed.digest
+
+
+def changed_images(images: Images) -> Images | None:
+    """Some of the images, and each again with one factor changed, for every factor; None where no world here drew them."""
+    from sslviz.worlds import counterfactual, factors_of
+
+    some = images.rows(sample_rows(len(images), CHANGED_IMAGES))
+    try:
+        parts = {"": some} | {factor: counterfactual(some, factor) for factor in factors_of(some)}
+    except ValueError:
+        return None
+    table = pd.DataFrame({"object": np.tile(some.ids, len(parts)), "changed": np.repeat([*parts], len(some))})
+    ids = np.array([f"{name} {factor}".strip() for name, factor in zip(table["object"], table["changed"], strict=True)])
+    return Images(np.concatenate([part.pixels for part in parts.values()]), ids, table)
 
 
 def note(run: Run, images: Images, fit: Images | None) -> None:
@@ -84,7 +136,8 @@ def stored_evidence(run: Run, checkpoint: Checkpoint, digest: str) -> Evidence:
         raise ValueError(
             f"{run.name} was not diagnosed on these images; run `sslviz diagnose {run.path} --images ...`."
         )
-    return _read(run, checkpoint, digest, run.info["diagnosed"][digest]["fit"])
+    changed = run.info.get("changed", {}).get(digest)
+    return _read(run, checkpoint, digest, run.info["diagnosed"][digest]["fit"], changed)
 
 
 def diagnosed_steps(run: Run, digest: str) -> list[Checkpoint]:
@@ -109,18 +162,28 @@ def sample_rows(n: int, most: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).permutation(n)[:most])
 
 
-def _read(run: Run, checkpoint: Checkpoint, digest: str, fit_digest: str | None) -> Evidence:
+def _read(
+    run: Run, checkpoint: Checkpoint, digest: str, fit_digest: str | None, changed_digest: str | None
+) -> Evidence:
     def both(key: str) -> tuple[Features, Features | None]:
         fit = Features.load(run.features_stem(key, fit_digest)) if fit_digest else None
         return Features.load(run.features_stem(key, digest)), fit
 
-    def extra(layer: str) -> Features | None:
-        known = _exists(run, checkpoint.key, digest, layer)
-        return Features.load(run.features_stem(checkpoint.key, digest, layer)) if known else None
+    def extra(layer: str, key: str = checkpoint.key, of: str | None = digest) -> Features | None:
+        known = of is not None and _exists(run, key, of, layer)
+        return Features.load(run.features_stem(key, of or "", layer)) if known else None
 
     features, fit = both(checkpoint.key)
     controls = {PIXELS: both(PIXELS), UNTRAINED: both(checkpoint.untrained().key)}
-    return Evidence(features, fit, controls, extra("projector"), extra("views"))
+    further = {HISTOGRAM: HISTOGRAM} | {f"{UNTRAINED} (seed {s})": checkpoint.untrained(s).key for s in SEEDS}
+    wanted = [part for part in (digest, fit_digest) if part]
+    more = {name: both(key) for name, key in further.items() if all(_exists(run, key, part) for part in wanted)}
+    plain = {PIXELS: PIXELS, UNTRAINED: checkpoint.untrained().key}
+    beside = {name: extra("pooled", key, changed_digest) for name, key in plain.items()}
+    return Evidence(
+        features, fit, controls, extra("projector"), extra("views"), more,
+        extra("pooled", checkpoint.key, changed_digest), {name: f for name, f in beside.items() if f is not None},
+    )  # fmt: skip
 
 
 def _exists(run: Run, key: str, digest: str, *layer: Any) -> bool:

@@ -159,6 +159,11 @@ def counterfactual(images: Images, factor: str, seed: int = 0) -> Images:
     return replace(images, pixels=pixels, table=table, masks=masks, spec="")
 
 
+def factors_of(images: Images) -> list[str]:
+    """Which factors can `counterfactual` change in these images?  ValueError for images that no world here drew."""
+    return _world_of(images).factors
+
+
 def _drawn(name: str, world: _World, n: int, size: int, bias: float, seed: int, extra: str = "") -> Images:
     if n < 1 or size < 16 or not 0 <= bias <= 1:
         raise ValueError(f"{name} needs n >= 1, size >= 16 and 0 <= bias <= 1; got n={n}, size={size}, bias={bias}.")

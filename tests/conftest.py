@@ -25,7 +25,7 @@ def planted_evidence():
     """`planted_evidence(n=240, d=24, seed=0)`: all that a diagnostic may be given of a checkpoint, with three classes planted.
 
     `label` is one of three directions, `coin` has nothing to do with anything; the projector keeps half of the
-    dimensions, and of 40 objects there are five views each."""
+    dimensions, and of 40 objects there are five views each; 40 are drawn again with label, coin or tilt changed."""
     from sslviz.evidence import Evidence
     from sslviz.features import Features
 
@@ -41,7 +41,17 @@ def planted_evidence():
         seen = Features.from_array(
             x[objects] + 0.3 * rng.normal(size=(200, d)), table={"object": objects.astype(str), "view": views}
         )
-        return Evidence(features, None, {"untrained": (noise, None)}, projector, seen)
+        changed = {
+            "object": np.tile(np.arange(40), 4).astype(str),
+            "changed": np.repeat(["", "label", "coin", "tilt"], 40),
+        }
+        steps = np.repeat(np.array([0, 2.0, 0.3, 0.3])[:, None], 40, axis=0) * rng.normal(size=(160, d))
+        moved, noisy = (
+            Features.from_array(np.tile(rng.normal(size=(40, d)), (4, 1)) + step, table=changed)
+            for step in (steps, 0.5 * (steps != 0) * rng.normal(size=(160, d)))
+        )
+        controls = {"untrained": (noise, None)}
+        return Evidence(features, None, controls, projector, seen, {}, moved, {"untrained": noisy})
 
     return make
 

@@ -1,13 +1,14 @@
 """Layers, heads and views: each is what the network itself gives, and what is kept is found again."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 import sslviz
-from sslviz.embed import embed, embed_layers, embed_views, preprocess, stored_layers
+from sslviz.embed import color_histogram, embed, embed_layers, embed_views, preprocess, stored_layers
 from sslviz.evidence import diagnosed_steps, gather, layers_of, note, stored_evidence
 from sslviz.methods import build_method
 from sslviz.views import ViewPolicy
@@ -106,3 +107,13 @@ def test_layers_of_other_weights_are_embedded_again(run, images):
     index.write_text(json.dumps({"layers": [], "weights": "others"}))
     stored_layers(run, run.last, test)
     assert json.loads(index.read_text())["layers"][-1] == "pooled"
+
+
+def test_a_color_histogram_counts_pixels_and_forgets_where_they_are():
+    images = sslviz.shapes(40, size=16)
+    histogram = color_histogram(images)
+    np.testing.assert_allclose(histogram.x.sum(axis=1), 1, rtol=1e-5)
+    upside_down = replace(images, pixels=images.pixels[:, ::-1])
+    np.testing.assert_array_equal(color_histogram(upside_down).x, histogram.x)
+    oracle = [np.histogramdd(p.reshape(-1, 3), bins=4, range=[(0, 256)] * 3)[0].ravel() / 256 for p in images.pixels]
+    np.testing.assert_allclose(histogram.x, oracle, rtol=1e-5)
