@@ -15,14 +15,20 @@ from sslviz.diagnostics.changed import Changed, changed
 from sslviz.diagnostics.collapse import Collapse, collapse
 from sslviz.diagnostics.compare import Comparison
 from sslviz.diagnostics.cooccurrence import Cooccurrence, cooccurrence
+from sslviz.diagnostics.counterfactual import Counterfactual, counterfactual_effect
+from sslviz.diagnostics.description_length import DescriptionLength, description_length
+from sslviz.diagnostics.groups import Groups, groups
 from sslviz.diagnostics.hubness import Hubness, hubness
 from sslviz.diagnostics.intrinsic_dimension import IntrinsicDimension, intrinsic_dimension
 from sslviz.diagnostics.lidar import Lidar, lidar
 from sslviz.diagnostics.mitigation import Mitigation, mitigation
+from sslviz.diagnostics.mlp import mlp_probe
 from sslviz.diagnostics.neural_collapse import NeuralCollapse, neural_collapse
 from sslviz.diagnostics.probes import Probe, knn_probe, linear_probe
 from sslviz.diagnostics.projection import Projection, projection
+from sslviz.diagnostics.reliance import Reliance, reliance
 from sslviz.diagnostics.retrieval import Retrieval, retrieval
+from sslviz.diagnostics.selectivity import Selectivity, selectivity
 from sslviz.diagnostics.similarity import Similarity, similarity
 from sslviz.diagnostics.spectrum import Spectrum, spectrum
 from sslviz.diagnostics.uniformity import Uniformity, uniformity
@@ -34,7 +40,10 @@ from sslviz.figures.changed import changed as draw_changed
 from sslviz.figures.collapse import collapse as draw_collapse
 from sslviz.figures.compare import compare as draw_compare
 from sslviz.figures.cooccurrence import cooccurrence as draw_cooccurrence
+from sslviz.figures.counterfactual import counterfactual as draw_counterfactual
+from sslviz.figures.description_length import description_length as draw_description_length
 from sslviz.figures.faithfulness import faithfulness as draw_faithfulness
+from sslviz.figures.groups import groups as draw_groups
 from sslviz.figures.hubness import hubness as draw_hubness
 from sslviz.figures.intrinsic_dimension import intrinsic_dimension as draw_intrinsic_dimension
 from sslviz.figures.lidar import lidar as draw_lidar
@@ -43,7 +52,9 @@ from sslviz.figures.neural_collapse import neural_collapse as draw_neural_collap
 from sslviz.figures.pairs import explained_pair as draw_explained_pair
 from sslviz.figures.probes import probe as draw_probe
 from sslviz.figures.projection import projection as draw_projection
+from sslviz.figures.reliance import reliance as draw_reliance
 from sslviz.figures.retrieval import retrieval as draw_retrieval
+from sslviz.figures.selectivity import selectivity as draw_selectivity
 from sslviz.figures.similarity import similarity as draw_similarity
 from sslviz.figures.spectrum import spectrum as draw_spectrum
 from sslviz.figures.uniformity import uniformity as draw_uniformity
@@ -164,6 +175,39 @@ CATALOG: tuple[Entry, ...] = (
         "linear_probe", "What can a linear readout decode?",
         linear_probe, Probe, draw_probe, "chance, raw pixels, the encoder untrained", "probes",
         per="label", options=("fit", "controls"),
+    ),
+    Entry(
+        "mlp_probe", "What can a small network decode?",
+        mlp_probe, Probe, draw_probe, "chance, raw pixels, colours alone, three encoders untrained", "probes",
+        per="attribute", options=("fit", "controls"),
+    ),
+    Entry(
+        "selectivity", "Is it in the features, or learnt by heart?",
+        selectivity, Selectivity, draw_selectivity, "labels that mean nothing; the same for pixels, colours, untrained", "probes",
+        per="attribute", options=("fit", "controls"),
+    ),
+    Entry(
+        "description_length", "How many bits does it take to say an attribute?",
+        description_length, DescriptionLength, draw_description_length,
+        "the labels shuffled, raw pixels, colours alone, three encoders untrained", "probes",
+        per="attribute", options=("controls",),
+    ),
+    Entry(
+        "counterfactual_effect", "What moves a picture's features?",
+        counterfactual_effect, Counterfactual, draw_counterfactual,
+        "the other factors changed alone, raw pixels, the encoder untrained", "probes",
+        per="attribute", inputs=("changed",), options=("changed_controls",),
+    ),
+    Entry(
+        "reliance", "Is an attribute used?",
+        reliance, Reliance, draw_reliance,
+        "oracles of label and attribute, raw pixels, colours alone, three encoders untrained", "probes",
+        per="columns", options=("fit", "controls"),
+    ),
+    Entry(
+        "groups", "Who is served worse?",
+        groups, Groups, draw_groups, "the attribute shuffled, raw pixels, colours alone, three encoders untrained", "probes",
+        per="columns", options=("fit", "controls"),
     ),
     Entry(
         "projection", "What is near what?",

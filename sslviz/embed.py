@@ -203,12 +203,8 @@ def color_histogram(images: Images, bins: int = 4) -> Features:
         counts = np.bincount(cell.ravel(), minlength=len(level) * bins**3).reshape(len(level), -1)
         cells[start : start + len(level)] = counts / cell.shape[1]
     source = {
-        "run": "color histogram",
-        "step": 0,
-        "layer": f"{bins} bins",
-        "images": images.digest,
-        "spec": images.spec,
-    }
+        "run": "color histogram", "step": 0, "layer": f"{bins} bins", "images": images.digest, "spec": images.spec,
+    }  # fmt: skip
     return Features(cells, images.ids, images.table, source)
 
 

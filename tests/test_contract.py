@@ -10,7 +10,8 @@ import pytest
 
 import sslviz
 from sslviz.catalog import CATALOG, MAPS, Entry, draw, entry
-from sslviz.diagnose import _asked_of, _check_columns, ask, called, result_key
+from sslviz.diagnose import _asked_of, _check_columns, ask, called, is_stored, result_key
+from sslviz.evidence import stored_evidence
 from sslviz.runs import load_result, save_result
 
 ROOT = Path(__file__).parents[1]
@@ -184,3 +185,25 @@ class TestColumns:
                 sslviz.diagnose([], images, **given)
         with pytest.raises(ValueError, match="paired asks about an attribute; name a column"):
             _check_columns(images, [self.PAIRED], None, [])
+
+    def test_from_a_training_to_the_answers_beside_all_controls(self, tmp_path):
+        images = sslviz.shapes(n=2000, size=16, seed=0)
+        run = sslviz.pretrain(
+            images.split("train").rows(np.arange(256)), out=tmp_path / "r", epochs=1, batch_size=64, progress=False
+        )
+        asked = ["linear_probe", "description_length", "counterfactual_effect", "reliance", "groups"]
+        given = {"fit": images.split("probe"), "only": asked, "label": "shape", "progress": False}
+        results = sslviz.diagnose(run, images.split("test"), attribute="color", **given)["r"]
+        assert list(results) == [
+            "linear_probe:shape", "description_length:color", "counterfactual_effect:color", "reliance:shape~color",
+            "groups:shape~color",
+        ]  # fmt: skip
+        untrained = {"untrained", "untrained (seed 1)", "untrained (seed 2)"}
+        for name in ("reliance:shape~color", "groups:shape~color", "description_length:color"):
+            assert untrained | {"pixels", "color histogram"} <= set(results[name].controls)
+        assert set(results["linear_probe:shape"].controls) == {"untrained", "pixels"}
+        assert results["description_length:color"].scores()["compression"].controls["color histogram"] > 10
+        assert set(results["counterfactual_effect:color"].controls) == {"untrained", "pixels"}
+        again = stored_evidence(run, run.last, images.split("test").digest)
+        assert set(again.all_controls) == untrained | {"pixels", "color histogram"} and again.changed is not None
+        assert is_stored(run, entry("reliance"), again, ("shape", "color"))

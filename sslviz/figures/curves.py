@@ -21,21 +21,26 @@ def curves(
     y: str,
     said: Mapping[str, str],
     colors: Mapping[str, str] | None = None,
+    marks: Mapping[str, str] | None = None,
 ) -> go.Figure:
     """How does each line lie beside its control?  `lines` {checkpoint: line}, `controls` {what it is: line}.
 
     `x` and `y` title the axes; `said` {checkpoint: text} is told on hover.  Controls that are the same line are drawn
-    once.  Caveat: it draws what it is given; captions and alt texts are their figure's own business.
+    once; `marks` {what it is: symbol} tells several apart.  Caveat: it draws what it is given; captions and alt texts are
+    their figure's own business.
     """
     palette, short = theme.colors(lines, colors), theme.short_names(lines)
     drawn: dict[bytes, tuple[str, Line]] = {}
     for name, line in controls.items():
         drawn.setdefault(np.concatenate(line).tobytes(), (name, line))
-    kinds = [name.partition(", ")[0] for name, _ in drawn.values()]
+    kinds = [name.partition(", ")[0].partition(" (seed")[0] for name, _ in drawn.values()]
+    marks = marks or {}
     fig = go.Figure([
         go.Scatter(
-            x=px, y=py, mode="lines", name=f"{kind} (control)", legendgroup=kind, showlegend=kind not in kinds[:i],
-            line={"color": theme.CONTROL, "width": 2.5}, hovertemplate=f"<b>{escape(name)}</b> (control)<extra></extra>",
+            x=px, y=py, mode="lines+markers" if marks else "lines", name=f"{kind} (control)", legendgroup=kind,
+            showlegend=kind not in kinds[:i], line={"color": theme.CONTROL, "width": 1 if marks else 2.5},
+            marker={"symbol": marks.get(kind, "x"), "size": 8, "color": theme.CONTROL},
+            hovertemplate=f"<b>{escape(name)}</b> (control)<extra></extra>",
         )
         for i, (kind, (name, (px, py))) in enumerate(zip(kinds, drawn.values(), strict=True))
     ])  # fmt: skip

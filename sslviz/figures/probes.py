@@ -12,9 +12,11 @@ from sslviz.diagnostics.probes import Probe
 from sslviz.figures import theme
 from sslviz.figures.scores import bars
 
-MARKS = {"chance": "line-ns", "untrained": "circle-open", "pixels": "square-open"}
+MARKS = {
+    "chance": "line-ns", "untrained": "circle-open", "pixels": "square-open", "color histogram": "diamond-open"
+}  # fmt: skip
 FULL = 0.42  # opacity of a cell that holds a whole class
-METHODS = {"knn": "kNN", "linear": "linear"}
+METHODS = {"knn": "kNN", "linear": "linear", "mlp": "small-network"}
 CAPTION = (
     "Dot and line: accuracy, every class counting the same, with its 95 % interval over images. Grey: what the same "
     "probe reads out of the controls; a dot in the grey zone adds nothing to them."
@@ -29,7 +31,7 @@ def probe(results: Probe | Mapping[str, Probe], *, colors: Mapping[str, str] | N
     """What can be read out of the features, and how much more than out of the controls?  One row per checkpoint.
 
     `results` is a Probe or {checkpoint: Probe}; probes of different labels are grouped by label.  Each control
-    has its own grey mark (a tick for chance, a ring for the untrained encoder, a square for raw pixels); the grey
+    has its own grey mark (a tick for chance, a ring for an untrained encoder, a square for raw pixels); the grey
     zone ends at the strongest.
     Caveat: what can be read out need not be used, and raw pixels already give a readout a lot.
     """

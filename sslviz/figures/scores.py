@@ -109,8 +109,13 @@ def bars(
     rows, headers = _rows(nested, scales)
     palette = theme.colors(nested, colors)
     names = list(dict.fromkeys(name for row in rows for name in row.score.controls))
-    controls = [_controls(rows, [name], name, symbol) for name, symbol in marks.items() if name in names]
-    if rest := [name for name in names if name not in marks]:
+    kinds = {name: name.partition(" (")[0] for name in names}  # "untrained (seed 1)" is another untrained one
+    controls = [
+        _controls(rows, [name for name in names if kinds[name] == kind], kind, symbol)
+        for kind, symbol in marks.items()
+        if kind in kinds.values()
+    ]
+    if rest := [name for name in names if kinds[name] not in marks]:
         controls.append(_controls(rows, rest, "control", "line-ns"))
     dots = [_dots([row for row in rows if row.checkpoint == name], palette[name]) for name in nested]
     fig = go.Figure([*_zones(rows), *controls, *dots, _scale_ends(rows)])
