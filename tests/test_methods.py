@@ -119,6 +119,18 @@ def test_cosine_losses_in_closed_form():
     assert byol_loss(p, z).item() == pytest.approx(2 - 2 * math.cos(0.7))
 
 
+@pytest.mark.parametrize(
+    "objective",
+    [lambda p, z: nt_xent(p, 0.05), lambda p, z: torch.stack(vicreg_terms(p)), byol_loss, simsiam_loss],
+    ids=["simclr", "vicreg", "byol", "simsiam"],
+)
+def test_in_half_precision_the_objective_keeps_all_its_digits(objective):
+    p, z = (normal(2, 32, 64, seed=s).bfloat16() for s in (0, 1))
+    with torch.autocast("cpu", torch.bfloat16):
+        value = objective(p, z)
+    torch.testing.assert_close(value.double(), objective(p.double(), z.double()), rtol=1e-5, atol=1e-5)
+
+
 # --- where gradients flow ---------------------------------------------------------------------------------------------
 
 

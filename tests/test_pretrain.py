@@ -69,6 +69,24 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(run, images, 
     assert weights(pretrain(images, tmp_path / "other", seed=1)) != weights(run)
 
 
+@pytest.mark.parametrize("faster", [True, False])
+def test_half_precision_is_chosen_where_the_processor_has_it_and_kept_on_resuming(
+    faster, images, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for name in ("avx512_bf16", "amx_tile"):
+        monkeypatch.setattr(torch.cpu, f"_is_{name}_supported", lambda: faster, raising=False)
+    chosen = pretrain(images, tmp_path / "run", epochs=1)
+    assert chosen.info["precision"] == ("bf16-mixed" if faster else "32-true")
+    for name in ("avx512_bf16", "amx_tile"):  # the folder goes to a computer of the other kind
+        monkeypatch.setattr(torch.cpu, f"_is_{name}_supported", lambda: not faster)
+    again = pretrain(images, tmp_path / "run", epochs=1, resume=True)
+    assert again.info["precision"] == chosen.info["precision"]
+    other = "32-true" if faster else "bf16-mixed"
+    with pytest.raises(ValueError, match=f"started with precision='{chosen.info['precision']}', not '{other}'"):
+        pretrain(images, tmp_path / "run", epochs=1, resume=True, precision=other)
+
+
 def test_evaluating_and_saving_more_often_does_not_change_the_weights(run, images, tmp_path):
     more = pretrain(images, tmp_path / "more", eval_every=2, checkpoint_every=2)
     assert weights(more)[12] == weights(run)[12]

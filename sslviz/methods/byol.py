@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslviz.encoders import Encoder, seeded
-from sslviz.methods.heads import mlp
+from sslviz.methods.heads import in_float32, mlp
 from sslviz.views import ViewPolicy
 
 
@@ -54,6 +54,7 @@ class BYOL(nn.Module):
         return byol_loss(p.unflatten(0, (2, -1)), z.unflatten(0, (2, -1)))
 
 
+@in_float32
 def byol_loss(p: Tensor, z: Tensor) -> Tensor:
     """How far is each prediction from the other view's target?  p, z (2, b, d), any length -> scalar in [0, 4].
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslviz.encoders import Encoder, seeded
-from sslviz.methods.heads import gather, mlp
+from sslviz.methods.heads import gather, in_float32, mlp
 from sslviz.views import ViewPolicy
 
 
@@ -35,6 +35,7 @@ class SimCLR(nn.Module):
         return nt_xent(gather(z.unflatten(0, (2, -1))), self.temperature)
 
 
+@in_float32
 def nt_xent(z: Tensor, temperature: float) -> Tensor:
     """How surprising is an image's other view, among all the others?  z (2, b, d), any length -> scalar (Eq. 1)."""
     b = z.shape[1]

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslviz.encoders import Encoder, seeded
-from sslviz.methods.heads import mlp
+from sslviz.methods.heads import in_float32, mlp
 from sslviz.views import ViewPolicy
 
 
@@ -37,6 +37,7 @@ class SimSiam(nn.Module):
         return simsiam_loss(p.unflatten(0, (2, -1)), z.unflatten(0, (2, -1)))
 
 
+@in_float32
 def simsiam_loss(p: Tensor, z: Tensor) -> Tensor:
     """Does each prediction point to the other view's projection?  p, z (2, b, d) -> scalar, -1 at best (Eq. 2)."""
     return -F.cosine_similarity(p, z.flip(0), dim=-1).mean()

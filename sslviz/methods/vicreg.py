@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslviz.encoders import Encoder, seeded
-from sslviz.methods.heads import gather, mlp
+from sslviz.methods.heads import gather, in_float32, mlp
 from sslviz.views import ViewPolicy
 
 
@@ -44,6 +44,7 @@ class VICReg(nn.Module):
         return sum((w * term for w, term in zip(self.weights, terms, strict=True)), start=z.new_zeros(()))
 
 
+@in_float32
 def vicreg_terms(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Do views agree, dimensions vary, pairs of dimensions differ?  z (2, b, d) -> three scalars, each 0 at best.
 

@@ -3,8 +3,8 @@
 pip install lightly
 python tests/benchmarks/pretrain.py [--encoder conv_nano] [--batch 256] [--steps 10] [--rounds 4]
 
-Ours is `sslviz.pretrain` itself, as anyone calls it; loops.py says what the plain loop is.  Every round runs both, one
-after the other; a ratio is taken within its round.
+Ours is `sslviz.pretrain` itself, as anyone calls it, and once more held to float32, which is all that the plain loop
+knows; loops.py says what that is.  Every round runs both, one after the other; a ratio is taken within its round.
 """
 
 import argparse
@@ -13,8 +13,13 @@ from hardware import header, verdict
 from loops import DEVICE, in_turns, report
 
 import sslviz
+from sslviz.pretrain import _precision
 
 WORKERS = 2
+
+
+def chosen_precision(asked):
+    return _precision(None) if asked == "auto" else asked
 
 
 def main():
@@ -28,9 +33,12 @@ def main():
     print(header("torch", "torchvision", "lightly", "timm", device=DEVICE))
     print(f"SimCLR, {args.encoder}, 32 px, batch {args.batch}; min / median / max of {args.rounds} rounds\n")
     images = sslviz.shapes((args.steps + WORKERS) * args.batch)
-    ours, theirs = in_turns(images, args.encoder, args.batch, workers=WORKERS, rounds=args.rounds, steps=args.steps)
-    _, _, ratio, share = report(ours, theirs, WORKERS)
-    print()
+    for precision in ("32-true", "auto"):
+        options = {"workers": WORKERS, "rounds": args.rounds, "steps": args.steps, "precision": precision}
+        ours, theirs = in_turns(images, args.encoder, args.batch, **options)
+        print(f"precision {precision}: {chosen_precision(precision)}")
+        _, _, ratio, share = report(ours, theirs, WORKERS)
+        print()
     print(verdict("pretraining", ratio, 3))
     print(verdict("views", share, 10, unit=" %", at_least=False))
 

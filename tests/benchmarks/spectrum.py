@@ -94,6 +94,13 @@ def read(path):
     spectrum(features)  # imports and warms up
     x = np.load(path, mmap_mode="r")
     features = Features(x, np.arange(len(x)).astype(str), features.table.reindex(range(len(x))))
+    began = time.perf_counter()
+    mib = watched_memory(lambda: spectrum(features))
+    print(time.perf_counter() - began, mib)
+
+
+def watched_memory(task):
+    """The most anonymous memory that a task takes above what the process had before, in MiB."""
     before, most, done = anonymous(), [0.0], threading.Event()
 
     def watch():
@@ -102,12 +109,10 @@ def read(path):
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    began = time.perf_counter()
-    spectrum(features)
-    seconds = time.perf_counter() - began
+    task()
     done.set()
     watcher.join()
-    print(seconds, most[0] - before)
+    return most[0] - before
 
 
 def anonymous():
