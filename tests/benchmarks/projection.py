@@ -1,0 +1,96 @@
+"""What does a map with its evidence cost?  Beside `umap.UMAP().fit`, which gives none, and in memory beside nothing.
+
+python tests/benchmarks/projection.py [--n 10000] [--rounds 3] [--memory 20000]
+
+Every round maps other features of the same kind, so that nothing is remembered from the round before; what is compiled
+was compiled before the first.  A ratio is taken within its round.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+import warnings
+
+import numpy as np
+from hardware import header, spread, verdict
+from spectrum import watched_memory
+
+import sslviz
+from sslviz.diagnostics.map_quality import map_quality
+from sslviz.features import Features
+
+D = 128
+
+
+def clustered(n, seed):
+    """Ten blobs in 128 dimensions: what features of a small labelled set look like."""
+    rng = np.random.default_rng(seed)
+    centers = rng.standard_normal((10, D))
+    x = centers[rng.integers(10, size=n)] + rng.standard_normal((n, D))
+    return Features.from_array(x.astype(np.float32))
+
+
+def timed(task):
+    began = time.perf_counter()
+    task()
+    return time.perf_counter() - began
+
+
+def beside_umap(n, rounds):
+    from umap import UMAP
+
+    warnings.filterwarnings("ignore", module="umap")
+    tasks = {
+        "sslviz.projection, with scores and null map": lambda f: sslviz.projection(f),
+        "sslviz.projection again, other min_dist": lambda f: sslviz.projection(f, min_dist=0.5),
+        "sslviz.projection again, other seed": lambda f: sslviz.projection(f, seed=1),
+        "umap.UMAP().fit": lambda f: UMAP().fit(f.x),
+        "umap.UMAP(random_state=0).fit, reproducible": lambda f: UMAP(random_state=0).fit(f.x),
+    }
+    for task in tasks.values():  # compiles; all of it only above the size where umap leaves exact neighbours
+        task(clustered(4200, rounds))
+    seconds = {name: [] for name in tasks}
+    for turn in range(rounds):
+        features = clustered(n, turn)
+        for name, task in tasks.items():
+            seconds[name].append(timed(lambda task=task, features=features: task(features)))
+    first, other_dist, other_seed, umap, _ = seconds.values()
+    print(f"{n:,} x {D}; min / median / max of {rounds} rounds")
+    for name, times in seconds.items():
+        print(f"{name:46}{spread(times, '.1f'):>22} s")
+    middle = rounds // 2
+    print(verdict("umap beside ours", sorted(u / f for u, f in zip(umap, first, strict=True))[middle], 1))
+    for name, again in (("another min_dist", other_dist), ("another seed", other_seed)):
+        ratios = sorted(f / a for f, a in zip(first, again, strict=True))
+        print(verdict(f"the second map ({name}) beside the first", ratios[middle], 2))
+
+
+def quality_memory(n):
+    """Trustworthiness, continuity and preservation of one map of `n` points; prints MiB above what there was."""
+    features = clustered(n, 0)
+    near = sslviz.neighbors(features, 15).indices
+    xy, x = features.x[:, :2].copy(), features.x.astype(np.float64)
+    map_quality(x[:500], {"": xy[:500]}, sslviz.neighbors(features.rows(np.arange(500)), 15).indices)
+    print(watched_memory(lambda: map_quality(x, {"": xy}, near)))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--n", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory", type=int, default=20_000, help="points whose trustworthiness is measured")
+    parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.measure:
+        return quality_memory(args.memory)
+    print(header("numpy", "numba", "umap-learn"))
+    beside_umap(args.n, args.rounds)
+    command = [sys.executable, __file__, "--measure", "--memory", str(args.memory)]
+    mib = float(subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ).stdout)
+    print(verdict(f"trustworthiness at {args.memory:,} points", mib, 2048, " MiB", at_least=False))
+
+
+if __name__ == "__main__":
+    main()
