@@ -8,7 +8,7 @@ hue and grey are together one 3x4 matrix per view.  Nothing here waits for the d
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any
@@ -18,6 +18,10 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 Range = tuple[float, float]
+ALTERED = {  # steps of a view that can be taken alone, and the parameter of each
+    **{"crop": "box", "flip": "flip", "brightness": "brightness", "contrast": "contrast"},
+    **{"saturation": "saturation", "hue": "hue", "gray": "gray", "blur": "sigma"},
+}
 CACHED = 300_000  # how many numbers of a view tensor are in work at a time on a CPU: about a megabyte, a core's cache
 
 
@@ -180,6 +184,26 @@ class ViewPolicy:
             x.addcmul_(inverted, 1 - 2 * x)
         mean, std = (_constant(values, x.device)[:, None, None] for values in (self.mean, self.std))
         torch.div(x.sub_(mean), std, out=out)
+
+
+def one_by_one(p: ViewParameters, height: int, width: int) -> Iterator[tuple[str, ViewParameters, Tensor]]:
+    """What does each step of a view do alone?  First no step at all (""), then one of ALTERED at a time.
+
+    `p` is of images of `height` x `width` pixels.  Yields the name, the parameters to render and how much was changed,
+    (b,): log2 of the crop's share of the area, factors, turns, pixels of blur; NaN for flips and greys, which are all or
+    nothing.
+    """
+    one, nothing = torch.ones_like(p.hue), torch.zeros_like(p.flip)
+    whole = torch.tensor([0.0, 0.0, height, width], device=p.box.device).expand_as(p.box)
+    plain = ViewParameters(p.size, whole, nothing, one, one, one, 0 * one, nothing)
+    yield "", plain, torch.full_like(one[0], math.nan)
+    for name, field in ALTERED.items():
+        value = getattr(p, field)
+        if name == "crop":
+            amount = (value[..., 2] * value[..., 3] / (height * width)).log2()
+        else:
+            amount = torch.full_like(one, math.nan) if value.dtype == torch.bool else value
+        yield name, replace(plain, **{field: value}), amount[0]
 
 
 def _boxes(area: Tensor, place: Sequence[Tensor], ratios: Range, height: int, width: int) -> Tensor:
