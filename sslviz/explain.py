@@ -133,7 +133,9 @@ def asked_of(target: str | None, checkpoint: Checkpoint, images: Images, everyth
         return _compared(one, checkpoint, images, f"similarity to image {rest}")
     if not equals:
         raise ValueError(f"The target is one of {ASKED}; got {target!r}.")
-    return _compared(_groups(everything, column, value), checkpoint, images, f"near {column}={value}, not the others")
+    return _compared(
+        _groups(everything, column, value), checkpoint, images, f"being near {column}={value}, not the others"
+    )
 
 
 def _compared(reference: Any, checkpoint: Checkpoint, images: Images, words: str) -> Target:

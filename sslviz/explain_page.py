@@ -121,7 +121,7 @@ def _looks(
 
 
 def _short(score: Score) -> str:
-    return f"insertion {score.value:.2f} vs {score.control:.2f}"
+    return f"insertion {Score(score.value)} vs {Score(score.control or 0)}"
 
 
 def _numbers(explained: Mapping[str, Explained]) -> Section:

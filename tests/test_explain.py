@@ -48,7 +48,7 @@ def test_the_number_that_a_text_means():
         assert asked_of(text, checkpoint, images, WORLD) == text
     x = sslviz.embed(checkpoint, images, progress=False).x
     near = asked_of("shape=disc", checkpoint, images, WORLD)
-    assert isinstance(near, Target) and near.words == "near shape=disc, not the others"
+    assert isinstance(near, Target) and near.words == "being near shape=disc, not the others"
     # By hand: mean cosine to the discs minus mean cosine to all others, the image itself left out.
     every = sslviz.embed(checkpoint, WORLD, progress=False).x
     cosines = (x / np.linalg.norm(x, axis=1)[:, None]) @ (every / np.linalg.norm(every, axis=1)[:, None]).T
