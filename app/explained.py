@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import cached
@@ -15,14 +15,14 @@ from asking import evidence_of
 from choice import Choice
 from pictured import Subjects, images_of
 from show import chart, literal
-from waiting import is_made, made, seconds, worth_it
+from waiting import PATIENCE, is_made, made, seconds, worth_it
 
 from sslviz.figures import theme
 from sslviz.figures.attribution import attribution
 from sslviz.figures.faithfulness import evidence_bars, faithfulness
 from sslviz.figures.pairs import explained_pair
 from sslviz.images import Images
-from sslviz.maps.controls import control_maps, resized
+from sslviz.maps.controls import control_maps
 from sslviz.runs import Checkpoint
 
 # How each method is called, and about how many answers of the encoder it takes for one picture, the second way it is
@@ -40,6 +40,7 @@ METHODS = {
     "kernel_shap": ("KernelShap", 1100),
 }
 TRUTH = 600  # answers for one picture that measuring a map takes
+OF_PICTURES = {"luminance", "saturation"}
 PAIR_GRID, PAIR_ORDERS = 6, 8
 UNMEASURED = "not measured yet whether it beats its controls: do not believe it yet"
 
@@ -52,6 +53,13 @@ class Job:
     title: str
     checkpoint: Checkpoint
     target: Any
+
+
+def quickest(checkpoints: dict[str, Checkpoint], pictures: int) -> str:
+    """The method to begin with: whole patches are seen best, where one need not wait for them; else gradients."""
+    plain = "feature_ablation"
+    needed = seconds(2 * list(checkpoints.values()), pictures * METHODS[plain][1])
+    return plain if needed <= PATIENCE else next(iter(METHODS))
 
 
 def jobs(choice: Choice, checkpoints: dict[str, Checkpoint], asked: Asked, subjects: Subjects) -> Iterator[Job]:
@@ -111,10 +119,12 @@ def beside_evidence(
     given = {job.title: _measuring(choice, job, asked, maps, images) for job in trained}
     missing = [job for job in trained if not is_made(*given[job.title][0], **given[job.title][1])]
     truths = {} if missing else {name: made(*one, **options, text="Reading") for name, (one, options) in given.items()}
-    shown = {job.title: maps[job.title] for job in asked if job.title in maps} | _best_controls(truths, maps, images)
+    shown = {job.title: maps[job.title] for job in asked if job.title in maps}
     colors = dict.fromkeys(shown, theme.CONTROL) | choice.colors
     evidence = truths or dict.fromkeys([job.title for job in trained], UNMEASURED)
-    chart(attribution(shown, colors=colors, evidence=evidence, outline=outline), choice, "attribution")
+    controls = _best_controls(truths, images)
+    fig = attribution(shown, colors=colors, evidence=evidence, outline=outline, controls=controls)
+    chart(fig, choice, "attribution")
     if missing:
         needed = seconds([job.checkpoint for job in missing], TRUTH * len(images))
         if worth_it(needed, "Measure whether these maps are true", "measure"):
@@ -142,19 +152,11 @@ def _measuring(
     return given, {"target": job.target or "cosine", "controls": controls}
 
 
-def _best_controls(truths: dict[str, Any], maps: dict[str, Any], images: Images) -> dict[str, Any]:
-    """The maps no model made that do best for any of these runs, in the clothes of a result; edges are drawn anyway."""
+def _best_controls(truths: dict[str, Any], images: Images) -> dict[str, np.ndarray]:
+    """The maps no model made that do best for any of these runs; edges are drawn anyway."""
     free = control_maps(images)
-    best = {truth.best("insertion", among=list(free)) for truth in truths.values()} - {"edge", "random"}
-    first = next(iter(maps.values()))
-    size, nothing = first.maps.shape[1:], np.empty((0, len(images)), np.float32)
-    return {
-        f"{name} (control)": replace(
-            first, maps=resized(free[name], size), method="no encoder asked", target="nothing", signed=False, unit=1.0,
-            baseline_names=[], twice=first.twice[:0], completeness=nothing, one_step=nothing, extra={},
-        )
-        for name in sorted(best)
-    }  # fmt: skip
+    best = {truth.best("insertion", among=list(free)) for truth in truths.values()} - {"edge"}
+    return {f"{name} of the picture" if name in OF_PICTURES else name: free[name] for name in sorted(best)}
 
 
 @st.fragment

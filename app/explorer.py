@@ -13,7 +13,6 @@ import cached
 import pandas as pd
 import streamlit as st
 from choice import Choice, dot
-from pictured import BOTH, LASSO
 from show import chart, pictures
 
 from sslviz.catalog import entry
@@ -116,26 +115,15 @@ def _onwards(ids: list[str]) -> None:
         "To be set against the next selection: why near these, and not those?",
     )  # fmt: skip
     against = bool(kept) and set(kept) != set(ids)
-    for page, label, icon in (
-        ("attention", "Where does it look in them?", ":material/visibility:"),
-        ("attribution", "Why near these and not the kept?" if against else "Why are these near each other?",
-         ":material/troubleshoot:"),
-    ):  # fmt: skip
-        if st.button(
-            label, icon=icon, on_click=_ask_about, args=(against and page == "attribution",), key=f"to_{page}"
-        ):
-            st.switch_page(f"app_pages/{page}.py")
+    question = "Why near these and not the kept?" if against else "Why are these near each other?"
+    st.page_link("app_pages/attention.py", label="Where does it look in them?", icon=":material/visibility:")
+    st.page_link("app_pages/attribution.py", label=question, icon=":material/troubleshoot:")
 
 
 def _keep(ids: list[str]) -> None:
     """These are one group; the next selection is the other."""
     st.session_state["map_kept"] = ids
     _forget()
-
-
-def _ask_about(both: bool) -> None:
-    """The next page looks at what is selected, or at both groups."""
-    st.session_state["subjects"] = BOTH if both else LASSO
 
 
 def _neighbours(choice: Choice, names: list[str], ids: list[str], table: pd.DataFrame, color: str | None) -> None:

@@ -40,14 +40,17 @@ class Subjects:
 def pick(choice: Choice, count: int, *, seed: int = 0) -> Subjects:
     """Draws the box to choose in, and returns `count` images or fewer of what it says."""
     table = next(iter(choice.evidence.values())).features
-    groups = groups_of(choice)
-    columns = labels(choice)
-    drawn = [
-        name for name in (BOTH, LASSO, KEPT) if name in groups or (name == BOTH and {LASSO, KEPT} <= groups.keys())
-    ]
+    groups, columns = groups_of(choice), labels(choice)
+    drawn = [name for name in (BOTH, LASSO, KEPT) if name in groups or (name == BOTH and {LASSO, KEPT} <= set(groups))]
     spread = [f"a few of each {column}" for column in columns] or ["evenly spread"]
-    named = [name for name in groups if name not in (LASSO, KEPT)]
-    said = st.selectbox("Images", [*drawn, *spread, *named], key="subjects", bind="query-params", width=250)
+    options = [*drawn, *spread, *(name for name in groups if name not in drawn)]
+    state = (tuple(st.session_state.get("map_ids", [])), tuple(st.session_state.get("map_kept", [])))
+    if drawn and st.session_state.get("pictured_of") != state:  # what was drawn since the last look is looked at next
+        st.session_state["subjects"] = drawn[0]
+    st.session_state["pictured_of"] = state
+    if st.session_state.get("subjects", options[0]) not in options:
+        del st.session_state["subjects"]
+    said = st.selectbox("Images", options, key="subjects", bind="query-params", width=250)
     if said == BOTH:
         pools = {KEPT: groups[KEPT], LASSO: groups[LASSO]}
         return _some(pools, [KEPT, LASSO], "group", count, seed)

@@ -2,7 +2,7 @@ import streamlit as st
 from asked import KINDS
 from asking import details, kinds
 from choice import chosen
-from explained import METHODS, beside_evidence, jobs, maps_of, pair
+from explained import METHODS, beside_evidence, jobs, maps_of, pair, quickest
 from pictured import images_of, pick
 from waiting import readable
 
@@ -16,14 +16,17 @@ with top:
         "Explained", kinds(choice, subjects), format_func=KINDS.__getitem__, key="explained", bind="query-params",
         width=270,
     )  # fmt: skip
-    method = st.selectbox(
-        "By", list(METHODS), format_func=lambda name: METHODS[name][0], key="method", bind="query-params", width=200
-    )
+    place = st.empty()
+checkpoints = readable(choice)
+names = list(METHODS)
+method = place.selectbox(
+    "By", names, names.index(quickest(checkpoints, count)), format_func=lambda name: METHODS[name][0], key="method",
+    bind="query-params", width=200,
+)  # fmt: skip
 with box:
     asked, subjects = details(choice, subjects, kind)
 images = images_of(choice, subjects.rows)
 outline = box.selectbox("Outline", ["none", *images.masks], key="outline", bind="query-params")
-checkpoints = readable(choice)
 wanted = list(jobs(choice, checkpoints, asked, subjects))
 maps = maps_of(choice, wanted, images, method)
 beside_evidence(choice, wanted, maps, images, None if outline == "none" else outline)

@@ -56,15 +56,17 @@ def attribution(
     evidence: Evidence | Mapping[str, Evidence] | None = None,
     outline: str | None = None,
     rows: Sequence[int] | None = None,
+    controls: Mapping[str, np.ndarray] | None = None,
 ) -> go.Figure:
     """Which pixels does it go by?  One row of maps per checkpoint (or method), one column per image, at one scale.
 
     `results` is an Attribution or {name: Attribution} of the same images.  All maps of the same method and target have
     one scale; other methods have other units, and their own.  Above each row stands its `evidence` {name: text, or the
     Faithfulness of the maps}, also where they are no better than a map that no model made, or else how well the map
-    agrees with itself; below are the baselines, and the picture's edges as the control that knows nothing of any
-    encoder.  `outline` names a mask to draw.  `rows` are the numbers of the images to show; else at most 6, evenly
-    spread.  ValueError if the results are of different images or have no such mask, or the evidence is of other maps.
+    agrees with itself; below are the baselines, and as controls that know nothing of any encoder the picture's edges
+    and the maps of `controls` {name: (n, h, w)}.  `outline` names a mask to draw.  `rows` are the numbers of the images
+    to show; else at most 6, evenly spread.  ValueError if the results are of different images or have no such mask, or
+    the evidence is of other maps.
     Caveat: a map can persuade without being true; believe it as far as it beats its controls.
     """
     named = theme.as_dict(results)
@@ -75,7 +77,7 @@ def attribution(
         raise ValueError(f"There is no mask {outline!r} to outline; there are: {', '.join(first.masks) or 'none'}.")
     shown, said = _shown(first, rows), _said(named, evidence)
     palette, short = theme.colors(named, colors), theme.short_names(named)
-    fig = _grid(list(_rows(named, shown, palette, short, said, outline)), [str(i) for i in first.ids[shown]])
+    fig = _grid(list(_rows(named, shown, palette, short, said, outline, controls or {})), [str(i) for i in first.ids[shown]])
     which = "chosen" if rows is not None else "evenly spread"
     return theme.finish(fig, alt=_alt(named, len(shown), said), caption=_caption(named, len(shown), which))
 
@@ -103,7 +105,7 @@ def _said(named: Mapping[str, Attribution], evidence: Evidence | Mapping[str, Ev
 
 def _rows(
     named: Mapping[str, Attribution], shown: np.ndarray, palette: Mapping[str, str], short: Mapping[str, str],
-    evidence: Mapping[str, str], outline: str | None,
+    evidence: Mapping[str, str], outline: str | None, controls: Mapping[str, np.ndarray],
 ) -> Iterator[_Row]:  # fmt: skip
     first = next(iter(named.values()))
     mask = None if outline is None else first.masks[outline][shown]
@@ -126,9 +128,11 @@ def _rows(
     pictures = {n: r.baselines[k] for r in named.values() for k, n in enumerate(r.baseline_names)}
     for name, picture in pictures.items():
         yield _Row([f"baseline: {escape(name)}"], picture[shown])
-    control = _edges(first, shown)
-    yield _Row([EDGES], maps=control, scale="control", axis="control", frame=theme.CONTROL, name=EDGES, outline=mask,
-               limits={"control": float(control.max())})  # fmt: skip
+    unasked = {EDGES: _edges(first, shown)}
+    unasked |= {f"{escape(name)}, no encoder asked (control)": one[shown] for name, one in controls.items()}
+    for name, control in unasked.items():
+        yield _Row([name], maps=control, scale="control", axis=name, frame=theme.CONTROL, name=name, outline=mask,
+                   limits={name: float(control.max())})  # fmt: skip
 
 
 def _edges(result: Attribution, shown: np.ndarray) -> np.ndarray:

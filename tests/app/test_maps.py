@@ -83,7 +83,7 @@ def test_a_pooling_head_is_refused_by_name(open_app, foreign, tmp_path):
 
 def test_attribution_shows_maps_at_once_and_their_evidence_when_measured(open_app, foreign, tmp_path, monkeypatch):
     folder = shutil.copytree(foreign, tmp_path / "runs")
-    app = open_app(folder, "attribution", attribution_count="2")
+    app = open_app(folder, "attribution", attribution_count="2", method="Input x gradient")
     import waiting
 
     assert app.title[0].value == "Why are these near each other?" and not app.error
@@ -99,7 +99,7 @@ def test_attribution_shows_maps_at_once_and_their_evidence_when_measured(open_ap
     assert all(f"{name}: insertion" in truth for name in RUNS)
     kept = sorted(path.name for path in folder.glob("*/results/*"))
     monkeypatch.setattr(waiting, "bar", None)  # nothing is made again
-    app = open_app(folder, "attribution", attribution_count="2")
+    app = open_app(folder, "attribution", attribution_count="2", method="Input x gradient")
     assert charts(app).keys() == shown.keys() and kept == sorted(path.name for path in folder.glob("*/results/*"))
 
 
@@ -119,7 +119,13 @@ def test_every_question_can_be_asked(open_app, foreign, kind):
     from asked import KINDS
 
     app = open_app(
-        foreign, "attribution", runs="their-resnet", explained=KINDS[kind], attribution_count="2", outline="object"
+        foreign,
+        "attribution",
+        runs="their-resnet",
+        explained=KINDS[kind],
+        attribution_count="2",
+        method="Input x gradient",
+        outline="object",
     )
     said = {
         "group": "mean of its own shape", "image": "near ", "decision": "a linear readout's evidence for its own shape",
@@ -135,12 +141,10 @@ def test_what_was_drawn_around_is_set_against_the_others_or_against_the_kept(ope
     first, second = list(features.ids[:6]), list(features.ids[10:14])
     app = open_app(foreign, runs="their-resnet", attribution_count="2")
     app.session_state["map_ids"] = first
-    app.session_state["subjects"] = "drawn around on the Map"
     app.switch_page("app_pages/attribution.py").run()
     assert any("near drawn around on the Map and not the others" in alt for alt in charts(app))
     app.session_state["map_kept"] = second
     app.switch_page("app_pages/overview.py").run()
-    app.session_state["subjects"] = "both groups from the Map"
     app.switch_page("app_pages/attribution.py").run()
     assert not app.exception and any("near its own group and not the others" in alt for alt in charts(app))
 

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "app"))
 
-from planted import plant_results, plant_three  # noqa: E402
+from planted import plant_foreign, plant_results, plant_three  # noqa: E402
 
 FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-background-networking"]
 
@@ -62,6 +62,15 @@ def app(tmp_path_factory):
     folder = tmp_path_factory.mktemp("planted")
     for run in plant_three(folder):
         plant_results(run)
+    with served(folder) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def foreign_app(tmp_path_factory):
+    """The address of the app on a vision transformer and a ResNet that were imported from files of weights."""
+    folder = tmp_path_factory.mktemp("foreign")
+    plant_foreign(folder)
     with served(folder) as address:
         yield address
 

@@ -14,6 +14,16 @@ POINTS = """plot => {
         y: at.top + yaxis._offset + yaxis.l2p(trace.y[i]),
     })));
 }"""
+# The patches of a picture that can be clicked, and where they are on the screen.
+PATCHES = """plot => {
+    const {xaxis, yaxis} = plot._fullLayout, at = plot.getBoundingClientRect();
+    const trace = plot._fullData.find(t => t.name === "patches");
+    return Array.from(trace.x, (x, i) => ({
+        id: trace.customdata[i][1],
+        x: at.left + xaxis._offset + xaxis.l2p(x),
+        y: at.top + yaxis._offset + yaxis.l2p(trace.y[i]),
+    }));
+}"""
 # Whether in the map of one run exactly these ids stand out.
 STAND_OUT = """([name, ids]) => {
     const figures = Array.from(document.querySelectorAll("[role=figure]"));
@@ -114,8 +124,50 @@ def test_without_runs_there_is_a_page_that_offers_the_demo(page, empty_app):
 def test_nothing_sticks_out(page, app, width):
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme="dark")
-    for name in ("", "training", "collapse", "geometry", "map", "similarity", "probes"):
+    for name in ("", "training", "collapse", "geometry", "map", "similarity", "probes", "attention", "attribution"):
         opened(page, f"{app}/{name}")
         expect(page.get_by_test_id("stException")).to_have_count(0)
         main = page.get_by_test_id("stMain")
         assert main.evaluate("e => e.scrollWidth <= e.clientWidth"), f"/{name} must be scrolled sideways at {width} px"
+
+
+def test_an_imported_transformer_and_a_resnet_pass_through_both_pages(page, foreign_app):
+    opened(page, f"{foreign_app}/attention?attention_count=4")
+    for what in (
+        "(rollout): 4 pictures by their-vit",
+        "last grid answers, beside the encoder untrained: 4 pictures by their-resnet",
+    ):
+        expect(page.get_by_role("figure", name=what)).to_be_visible()
+    expect(page.get_by_text("This ResNet holds no attention")).to_be_visible()
+    query = page.get_by_role("figure", name="Attention of the patch").locator(".js-plotly-plot")
+    query.scroll_into_view_if_needed()
+    first = next(p for p in query.evaluate(PATCHES) if p["id"] == 1)  # of four by four
+    page.mouse.click(first["x"], first["y"])
+    expect(page.get_by_role("figure", name="Attention of the patch in row 1, column 2")).to_be_visible()
+
+    page.get_by_role("link", name="Attribution").click()
+    expect(page.get_by_role("heading", name="Why are these near each other?")).to_be_visible()
+    opened(page, f"{foreign_app}/attribution?attribution_count=2&method=Saliency")
+    maps = page.get_by_role("figure", name="Attribution maps")
+    expect(maps).to_be_visible()
+    assert all(name in maps.get_attribute("aria-label") for name in ("their-vit: saliency", "their-resnet: saliency"))
+    measure = page.get_by_role("button", name="Measure whether these maps are true")
+    truth = page.get_by_role("figure", name="Deletion and insertion")
+    expect(measure.or_(truth)).to_be_visible()
+    if measure.is_visible():
+        measure.click()
+    expect(truth).to_be_visible()
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_what_was_drawn_around_on_the_map_is_explained(page, foreign_app):
+    opened(page, f"{foreign_app}/map?layout=PCA&runs=their-resnet")
+    surely, perhaps = lasso(page, map_of(page, "their-resnet"), 0.5)
+    expect(gallery(page).first).to_be_visible()
+    page.get_by_role("link", name="Why are these near each other?").click()
+    expect(page.get_by_role("heading", name="Why are these near each other?")).to_be_visible()
+    maps = page.get_by_role("figure", name="Attribution maps")
+    expect(maps).to_be_visible()
+    assert "near drawn around on the Map and not the others" in maps.get_attribute("aria-label")
+    shown = maps.locator(".js-plotly-plot").evaluate("p => p._fullData.flatMap(t => t.customdata?.[0]?.[0] ?? [])")
+    assert shown and set(shown) <= perhaps and surely

@@ -72,6 +72,17 @@ def test_one_scale_for_all_checkpoints_and_another_for_another_method():
     assert third.cmin == 0 and third.cmax == pytest.approx(np.quantile(np.abs(other.maps), 0.995), rel=1e-3)
 
 
+def test_maps_no_model_made_are_drawn_in_grey_and_said_to_be_controls():
+    one, free = result(), np.random.default_rng(5).random((4, 8, 8))
+    fig = attribution({"a": one}, controls={"saturation <b>": free}, rows=[2, 0])
+    (name,) = {t.name for t in fig.data if (t.name or "").startswith("saturation")}
+    assert name == "saturation &lt;b&gt;, no encoder asked (control)" and name in text(fig)
+    cells = heatmaps(fig, name)
+    np.testing.assert_allclose(cells[0].z, free[2], rtol=1e-3)
+    assert axis_of(fig, cells[0]).colorscale[-1][1] == axis_of(fig, heatmaps(fig, EDGES)[0]).colorscale[-1][1]
+    assert axis_of(fig, cells[0]).cmax == pytest.approx(free[[2, 0]].max())
+
+
 def test_dot_products_are_drawn_as_shares_and_relax_without_its_level():
     one = result()
     longer = replace(one, maps=50 * one.maps, unit=50.0)
