@@ -12,7 +12,8 @@ from typing import Any
 # are not listed: those of the catalog are public by being there.
 _HOME = {
     "Images": "images", "digits": "images", "folder": "images", "named": "images",
-    "shapes": "worlds", "counterfactual": "worlds", "load_images": "specs",
+    "shapes": "worlds", "tagged_shapes": "worlds", "textured": "worlds", "randbit": "worlds",
+    "counterfactual": "worlds", "load_images": "specs",
     "ViewPolicy": "views", "Encoder": "encoders", "create_encoder": "encoders", "METHODS": "methods",
     "pretrain": "pretrain", "import_checkpoint": "foreign",
     "Run": "runs", "Checkpoint": "runs", "open_runs": "runs",
@@ -22,8 +23,9 @@ _HOME = {
     "neighbors": "diagnostics.neighbors", "compare": "diagnostics.compare",
     "aligned_projections": "diagnostics.projection", "displacement": "diagnostics.displacement",
     "attention": "maps.attention", "capture_attention": "maps.capture", "attribute": "maps.attribution",
-    "faithfulness": "maps.faithfulness", "explain_pair": "maps.pairs",
-    "CATALOG": "catalog", "draw": "catalog", "diagnose": "diagnose", "demo": "demo",
+    "faithfulness": "maps.faithfulness", "explain_pair": "maps.pairs", "cascade": "maps.cascade",
+    "tag_contrast": "maps.tags", "color_encoder": "maps.color_encoder",
+    "CATALOG": "catalog", "draw": "catalog", "diagnose": "diagnose", "demo": "demo", "audit": "audit",
 }  # fmt: skip
 
 __version__ = "0.1.0"

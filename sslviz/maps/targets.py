@@ -7,7 +7,7 @@ Whatever a target compares an image with is computed beforehand, carries no grad
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,6 +91,24 @@ def probe(weights: np.ndarray, bias: float = 0.0, *, name: str = "the probe") ->
 
     digest = hashlib.blake2b(w.numpy().tobytes(), digest_size=8).hexdigest()
     return Target(f"the logit of {name}", value, key=f"probe {name} {bias} {digest}")
+
+
+def readout(fit: Features, label: str, classes: Sequence[str]) -> Target:
+    """What does a linear readout of `label` go by?  s(x) = its logit of one class for each image, those in `classes` (n,).
+
+    The readout is `linear_probe`'s, fitted to `fit`, features of the same encoder.  ValueError for a class it has not met.
+    Caveat: It explains the readout together with the encoder, and a readout may use what the encoder merely holds.
+    """
+    from sslviz.diagnostics.probes import linear_weights
+
+    known, weights, bias = linear_weights(fit, label)
+    where = {str(name): row for row, name in enumerate(known)}
+    if missing := sorted(set(map(str, classes)) - set(where)):
+        raise ValueError(f"No readout knows {label} {missing[0]!r}: it was fitted to {', '.join(where)}.")
+    rows = [where[str(name)] for name in classes]
+    references = torch.from_numpy(weights[rows]), torch.from_numpy(bias[rows])
+    words = f"the logit of its own {label}" if len(set(rows)) > 1 else f"the logit of {label} {classes[0]}"
+    return Target(words, lambda f, w, b: (f * w).sum(1) + b, references, key=f"readout {label}")
 
 
 def unit(index: int) -> Target:

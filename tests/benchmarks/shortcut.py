@@ -18,29 +18,17 @@ import torch
 from hardware import header
 
 import sslviz
-from sslviz.diagnostics.probes import linear_weights
-from sslviz.maps.attribution import attribute
-from sslviz.maps.tags import tag_contrast
-from sslviz.maps.targets import Target
+from sslviz import attribute, tag_contrast, tagged_shapes
+from sslviz.maps import targets
 from sslviz.scores import bootstrap_balanced_mean, percentile_interval
-from sslviz.worlds import tagged_shapes
 
 MILD = {"scale": (0.6, 1.0), "brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.02, "gray_prob": 0.0}
 METHODS = ("feature_ablation", "occlusion", "integrated_gradients")
 
 
-def readout(checkpoint, fit, images):
-    """The logit of each picture's own shape, by a linear readout fitted to `fit`."""
-    features = sslviz.embed(checkpoint, fit, progress=False)
-    classes, weights, bias = linear_weights(features, "shape")
-    own = np.searchsorted(classes, images.table["shape"].to_numpy())
-    references = (torch.from_numpy(weights[own]), torch.from_numpy(bias[own]))
-    return Target("the logit of its shape", lambda f, w, b: (f * w).sum(1) + b, references)
-
-
 def contrast(checkpoint, fit, images, method, seed):
     options = {"groups": "masks"} if method == "feature_ablation" else {}
-    target = readout(checkpoint, fit, images)
+    target = targets.readout(sslviz.embed(checkpoint, fit, progress=False), "shape", images.table["shape"])
     maps = attribute(
         checkpoint, images, target=target, method=method, check=False, progress=False, seed=seed, **options
     )

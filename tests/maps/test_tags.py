@@ -6,17 +6,15 @@ Where the tag's colour goes with the shape, a readout of the shape can go by not
 
 import numpy as np
 import pytest
-import torch
 from scipy import stats
 
-from sslviz.diagnostics.probes import linear_weights
 from sslviz.embed import embed_pixels
 from sslviz.features import Features
+from sslviz.maps import targets
 from sslviz.maps.attribution import attribute
 from sslviz.maps.color_encoder import color_encoder
 from sslviz.maps.tags import tag_contrast
-from sslviz.maps.targets import Target
-from sslviz.worlds import COLORS, SHAPES, tagged_shapes
+from sslviz.worlds import SHAPES, tagged_shapes
 
 ENCODER = color_encoder()
 ASKED = tagged_shapes(n=1200, bias=0.95, seed=1).split("test-biased")  # the same pictures for both readouts
@@ -26,10 +24,7 @@ def readout(bias, seed=0):
     """The logit of each picture's own shape, by a readout fitted where the tag goes with the shape by `bias`."""
     images = tagged_shapes(n=2000, bias=bias, seed=seed).split("train")
     fit = Features.from_array(embed_pixels(ENCODER, images.pixels), ids=images.ids, table=images.table)
-    classes, weights, intercepts = linear_weights(fit, "shape")
-    own = np.searchsorted(classes, ASKED.table["shape"].to_numpy())
-    references = torch.from_numpy(weights[own]), torch.from_numpy(intercepts[own])
-    return Target("the logit of its shape", lambda f, w, b: (f * w).sum(1) + b, references), classes, weights
+    return targets.readout(fit, "shape", ASKED.table["shape"])
 
 
 def contrast_of(target, method="feature_ablation"):
@@ -39,21 +34,20 @@ def contrast_of(target, method="feature_ablation"):
 
 
 def test_with_the_bias_each_shape_is_read_by_the_colour_that_goes_with_it():
-    _, classes, weights = readout(0.95)
-    going = {shape: list(COLORS)[SHAPES.index(shape)] for shape in classes}
-    for shape, row in zip(classes, weights, strict=True):
-        assert list(COLORS)[int(row.argmax())] == going[shape]
+    weights, _ = readout(0.95).references  # one row for each picture: that of its shape
+    going = [SHAPES.index(shape) for shape in ASKED.table["shape"]]
+    np.testing.assert_array_equal(weights.argmax(1), going)
 
 
 @pytest.mark.parametrize("method", ["feature_ablation", "occlusion", "integrated_gradients", "input_x_gradient"])
 def test_the_tag_counts_more_than_the_distractor_with_the_bias(method):
-    biased = contrast_of(readout(0.95)[0], method).scores()["tag_contrast"]
+    biased = contrast_of(readout(0.95), method).scores()["tag_contrast"]
     assert biased.low > 0.1 and biased.beats_control
 
 
 def test_without_the_bias_it_does_not():
     """Over ten readouts, each of its own pictures: a single one goes by whatever chance made of its fit."""
-    values = {bias: [contrast_of(readout(bias, s)[0]).values[0].mean() for s in range(10)] for bias in (0.95, 0.25)}
+    values = {bias: [contrast_of(readout(bias, s)).values[0].mean() for s in range(10)] for bias in (0.95, 0.25)}
     interval = {bias: stats.ttest_1samp(v, 0).confidence_interval() for bias, v in values.items()}
     assert interval[0.95].low > 0.1
     assert interval[0.25].low < 0 < interval[0.25].high

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from sslviz import create_encoder
+from sslviz.diagnostics.probes import PENALTIES
 from sslviz.embed import embed_pixels
 from sslviz.features import Features
 from sslviz.maps import targets
@@ -148,3 +149,29 @@ def test_references_carry_no_gradient():
     for made in (targets.own(leaf), targets.own_cosine(leaf), targets.similarity(leaf, ""), targets.contrast(leaf, "")):
         assert not made.references[0].requires_grad
         assert replace(made).words == made.words
+
+
+def test_of_the_readout_of_each_images_own_class(case):
+    """On features standardised by the fit, against scikit-learn's own decision function."""
+    from sklearn.linear_model import LogisticRegression
+
+    encoder, images, _, f, _ = case
+    rng = np.random.default_rng(0)
+    codes = np.arange(90) % 3
+    x = rng.normal(size=(90, f.shape[1])) * 5 + 3 * np.eye(3, f.shape[1])[codes]
+    names = np.array(["a", "b", "c"])
+    fit = Features.from_array(x, table={"kind": names[codes]})
+    own = names[[0, 1, 2, 2, 1, 0]]
+    value, words = s(encoder, images, target=targets.readout(fit, "kind", own))
+    center, scale = fit.x.mean(0), fit.x.std(0)
+    logits = [
+        LogisticRegression(C=c, class_weight="balanced", max_iter=1000)
+        .fit((fit.x - center) / scale, codes)
+        .decision_function((f - center) / scale)[np.arange(6), [0, 1, 2, 2, 1, 0]]
+        for c in PENALTIES
+    ]
+    assert min(np.abs(value - one).max() for one in logits) < 1e-3  # by one of the penalties that are tried
+    assert words == "the logit of its own kind"
+    assert targets.readout(fit, "kind", ["b"] * 6).words == "the logit of kind b"
+    with pytest.raises(ValueError, match="No readout knows kind 'd': it was fitted to a, b, c"):
+        targets.readout(fit, "kind", ["a", "d"])

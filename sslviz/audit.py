@@ -1,0 +1,313 @@
+"""May this encoder be relied on?  Checkpoints and a table of images -> a report of what was found, not found, and not asked.
+
+The report is plain JSON, schema-versioned; `audit_page` renders it, `gates` holds it against thresholds and another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import time
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sslviz.catalog import CATALOG, Entry, Of, draw
+from sslviz.diagnose import called, compute, sentence
+from sslviz.diagnostics.labels import probe_labels
+from sslviz.evidence import Evidence, gather, note
+from sslviz.figures import theme
+from sslviz.figures.thumbnails import data_uri
+from sslviz.findings import IMAGES, HypothesisTest, hypothesis_tests, judged
+from sslviz.images import Images
+from sslviz.runs import Checkpoint, Run
+
+SCHEMA = 1  # of the report; a reader refuses a larger number
+# Whatever else the catalog asks of checkpoints, labels and attributes is asked too, by its page of the app.
+LEFT_OUT = ("projection", "alignment", "lidar", "neural_collapse")  # a map is explored, not signed; views are no images
+MAPPED = 16  # images that maps are made and measured on
+THUMBNAIL = 48
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is the encoder to be used for, and what is asked of it?  Written down before anything is looked at.
+
+    `label` is what will be read from its features, `attributes` what should not matter.  `details`, `intended_use` and
+    `not_for` are sentences of the model's owner that head the report; `skip` are diagnostics left out, and the report
+    says so; `maps` are how many images are explained by maps (0: none); a collapsed encoder is audited no further
+    unless `despite_collapse`.
+    """
+
+    label: str
+    attributes: tuple[str, ...]
+    details: str = ""
+    intended_use: str = ""
+    not_for: str = ""
+    skip: tuple[str, ...] = ()
+    maps: int = MAPPED
+    despite_collapse: bool = False
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of all of it."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+def read_plan(path: str | Path | None, table: pd.DataFrame) -> Plan:
+    """The plan in a TOML file; what it leaves out is taken from the table: `label`, and all other columns as attributes.
+
+    ValueError for a file that cannot be read, unknown keys and columns, and tables with a single column.
+    """
+    said: dict[str, Any] = {}
+    if path is not None:
+        try:
+            said = tomllib.loads(Path(path).read_text())
+        except OSError as error:
+            raise ValueError(f"The plan {path} cannot be read: {error.strerror}.") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"The plan {path} is no TOML: {error}.") from None
+    return make_plan(table, **said)
+
+
+def make_plan(table: pd.DataFrame, **said: Any) -> Plan:
+    """A plan in which what is not said is taken from the table; ValueError as for `read_plan`."""
+    _check_said(said)
+    columns = probe_labels(table)
+    label = said.pop("label", None) or next(iter(columns), "")
+    attributes = tuple(said.pop("attributes", [c for c in columns if c != label]))
+    for column in (label, *attributes):
+        if column not in table:
+            raise ValueError(
+                f"An audit needs a column to read and one that should not matter; the table has no {column or 'such'} "
+                f"column, it has: {', '.join(map(str, table.columns)) or 'none'}."
+            )
+    if not attributes or label in attributes:
+        raise ValueError(
+            f"An audit needs attributes other than the label {label!r}; name some in the plan or the table."
+        )
+    if unknown := sorted(set(said.get("skip", ())) - {one.name for one in CATALOG}):
+        raise ValueError(
+            f"The plan skips {unknown[0]!r}, but there is no such diagnostic; see `sslviz list diagnostics`."
+        )
+    return Plan(label, attributes, skip=tuple(said.pop("skip", ())), **said)
+
+
+def _check_said(said: Mapping[str, Any]) -> None:
+    """ValueError for a key that a plan does not have, and for a value that is none for it."""
+    kinds: dict[str, type] = {"maps": int, "despite_collapse": bool, "attributes": list, "skip": list}
+    known = [field.name for field in fields(Plan)]
+    for name, value in said.items():
+        if name not in known:
+            raise ValueError(f"A plan has no {name!r}; it has {', '.join(known)}.")
+        kind = kinds.get(name, str)
+        value = list(value) if isinstance(value, tuple) else value
+        words = all(isinstance(one, str) for one in value) if isinstance(value, list) else True
+        if type(value) is not kind or not words or (isinstance(value, int) and value < 0):
+            text = {int: "a number, 0 or more", bool: "true or false", list: "a list of names"}.get(kind, "a text")
+            raise ValueError(f"The plan's {name} is {text}; got {value!r}.")
+
+
+def audit(
+    runs: Run | Sequence[Run],
+    images: Images,
+    *,
+    fit: Images | None = None,
+    plan: Plan | None = None,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """May these encoders be relied on?  The last checkpoint of each run, on `images`, with probes fitted on `fit`.
+
+    Returns the report, a dict of plain JSON: `schema`, `plan` and its digest, `made` (versions, hardware, seconds), `images`,
+    `runs` {name: checkpoint, verdict, whether it was stopped, scores, what was skipped and why}, `findings` (the gravest
+    first, each with effect, interval, p corrected over the whole audit, n, example images and what it does not mean),
+    `not_found` (each with the least effect that would have been found) and `figures`.  Results are kept in the run
+    folders as soon as they are there, so that a stopped audit goes on where it was.  A collapsed encoder is asked no
+    further.  ValueError for runs of one name and what `read_plan` refuses.
+
+    Caveat: An audit finds what its columns name, in images like these; what nobody wrote down it cannot see.
+    """
+    from sslviz.progress import progress_bar
+
+    runs = [runs] if isinstance(runs, Run) else list(runs)
+    if len({run.name for run in runs}) < len(runs):
+        raise ValueError(
+            f"Runs are told apart by name, but two are called the same: {', '.join(r.name for r in runs)}."
+        )
+    plan = plan or make_plan(images.table)
+    began = time.perf_counter()
+    asked = list(_questions(plan))
+    about: dict[str, dict[str, Any]] = {}
+    results: dict[str, dict[str, Any]] = {}
+    with progress_bar(
+        "auditing", len(runs) * (1 + len(asked) + bool(plan.maps)), "questions", shown=progress
+    ) as advance:
+        for run in runs:
+            advance(0, note=f"{run.name}: embedding")
+            evidence = gather(run, run.last, images, fit, attributes=True)
+            note(run, images, fit)
+            results[run.name] = {}
+            about[run.name] = {"checkpoint": describe(run, run.last), "skipped": _left_out(plan)}
+            for one, of in asked:
+                advance(0, note=f"{run.name}: {called(one, of)}")
+                _answer(run, one, of, evidence, plan, results[run.name], about[run.name])
+                advance(1)
+            advance(1)
+        explained = _maps(runs, images, plan, about, advance)
+    tests = _tests(results)
+    findings, not_found = judged(tests)
+    for name, of_run in results.items():
+        collapse = of_run.get("collapse")
+        about[name] |= {
+            "verdict": collapse.verdict if collapse else "", "reasons": collapse.reasons if collapse else [],
+            "said": sentence(name, of_run),
+            "scores": {key: {n: s.to_dict() for n, s in r.scores().items()} for key, r in of_run.items()},
+        }  # fmt: skip
+    return {
+        "schema": SCHEMA,
+        "plan": asdict(plan) | {"attributes": list(plan.attributes), "skip": list(plan.skip), "digest": plan.digest},
+        "made": {**made(), "seconds": round(time.perf_counter() - began, 1)},
+        "images": _described(images, fit, plan),
+        "runs": about,
+        "tests": len(tests),
+        "findings": [one | {"examples": _shown(one["examples"], images)} for one in findings],
+        "not_found": not_found,
+        "figures": _figures(results, explained),
+    }
+
+
+def _questions(plan: Plan) -> Iterator[tuple[Entry, Of]]:
+    """What is asked of every checkpoint, collapse first."""
+    columns: list[Of] = [(plan.label, attribute) for attribute in plan.attributes]
+    of: dict[str, Sequence[Of]] = {
+        "checkpoint": [None], "label": [plan.label, *plan.attributes], "attribute": plan.attributes, "columns": columns,
+    }  # fmt: skip
+    for one in CATALOG:
+        if one.name not in (*LEFT_OUT, *plan.skip):
+            yield from ((one, about) for about in of.get(one.per, ()))
+
+
+def _answer(
+    run: Run, one: Entry, of: Of, evidence: Evidence, plan: Plan, results: dict[str, Any], about: dict[str, Any]
+) -> None:
+    """Adds the result; or, where it cannot be had or means nothing, why it was skipped."""
+    verdict = results["collapse"].encoder_verdict if "collapse" in results else "healthy"
+    about["stopped"] = verdict != "healthy" and not plan.despite_collapse
+    try:
+        if about["stopped"] and one.name != "spectrum":
+            raise ValueError(f"The encoder shows a {verdict}; nothing else would mean anything.")
+        results[called(one, of)] = compute(run, one, evidence, of)
+    except ValueError as error:
+        about["skipped"].append({"what": called(one, of), "why": str(error)})
+
+
+def _left_out(plan: Plan) -> list[dict[str, str]]:
+    why = {name: "The plan skips it." for name in plan.skip}
+    return [{"what": name, "why": reason} for name, reason in why.items()]
+
+
+def _maps(
+    runs: Sequence[Run], images: Images, plan: Plan, about: Mapping[str, dict[str, Any]], advance: Any
+) -> dict[str, Any]:
+    """What the maps of each healthy checkpoint show and are worth, on a few of the images."""
+    from sslviz.explain import chosen, explain
+
+    found: dict[str, Any] = {}
+    few, _ = chosen(images, most=plan.maps) if plan.maps else (images, None)
+    for run in runs:
+        if not plan.maps or about[run.name]["stopped"]:
+            why = "The plan asks for none." if not plan.maps else "The encoder has collapsed."
+            about[run.name]["skipped"].append({"what": "maps", "why": why})
+            continue
+        advance(0, note=f"{run.name}: maps")
+        try:
+            found |= explain([run], few, everything=images, progress=False)
+        except ValueError as error:
+            about[run.name]["skipped"].append({"what": "maps", "why": str(error)})
+        else:
+            if found[run.name].note:
+                about[run.name]["skipped"].append({"what": "attention", "why": found[run.name].note})
+    return found
+
+
+def _tests(results: Mapping[str, Mapping[str, Any]]) -> list[HypothesisTest]:
+    """The tests of all runs; what the images' own table holds is one test however many runs there are."""
+    tests = [test for name, of_run in results.items() for test in hypothesis_tests(name, of_run)]
+    about_images = {test.columns: test for test in tests if test.run == IMAGES}
+    return [test for test in tests if test.run != IMAGES] + list(about_images.values())
+
+
+# --- what is written beside the answers --------------------------------------------------------------------------------
+
+
+def describe(run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
+    """Which weights were looked at, and where do they come from?"""
+    assert checkpoint.path is not None
+    with open(checkpoint.path, "rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    arguments = {key: value for key, value in run.info.get("arguments", {}).items() if value not in (None, "", {})}
+    return {
+        "run": run.name, "step": checkpoint.step, "sha256": sha256, "encoder": dict(checkpoint.config),
+        "kind": run.info.get("kind", ""), "arguments": arguments, "versions": run.info.get("versions", {}),
+        "device": run.info.get("device", ""), "seconds": run.info.get("seconds"),
+    }  # fmt: skip
+
+
+def made() -> dict[str, Any]:
+    """By what, on what and when is this made?"""
+    packages = ("sslviz", "torch", "timm", "numpy", "scikit-learn", "plotly")
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"), "python": platform.python_version(),
+        "versions": {name: version(name) for name in packages}, "machine": f"{platform.system()} {platform.machine()}",
+        "seeds": "every random choice has a fixed seed, 0 unless said otherwise",
+    }  # fmt: skip
+
+
+def _described(images: Images, fit: Images | None, plan: Plan) -> dict[str, Any]:
+    counts = {
+        column: {str(value): int(n) for value, n in images.table[column].astype(str).value_counts().items()}
+        for column in (plan.label, *plan.attributes)
+    }
+    return {
+        "spec": images.spec, "digest": images.digest, "n": len(images), "size": list(images.size), "counts": counts,
+        "fit": {"spec": fit.spec, "digest": fit.digest, "n": len(fit)} if fit else None,
+    }  # fmt: skip
+
+
+def _shown(ids: Sequence[str], images: Images) -> list[dict[str, str]]:
+    rows = pd.Index(images.ids).get_indexer(np.asarray(ids, dtype=images.ids.dtype)) if ids else []
+    return [{"id": id_, "picture": data_uri(images.pixels[row], THUMBNAIL)} for id_, row in zip(ids, rows, strict=True)]
+
+
+def _figures(results: Mapping[str, Mapping[str, Any]], explained: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every result of every run, drawn beside those of the other runs: {"diagnostic", "of", "figure"}."""
+    from sslviz.explain_page import evidence_figures
+
+    colors = theme.colors(results)
+    keys = dict.fromkeys(key for of_run in results.values() for key in of_run)
+    drawn = []
+    for key in keys:
+        both = {name: of_run[key] for name, of_run in results.items() if key in of_run}
+        name, _, of = key.partition(":")
+        if name == "cooccurrence":  # says nothing of any run
+            both = {IMAGES: next(iter(both.values()))}
+        fig = draw(both, colors=colors | {IMAGES: theme.CONTROL})
+        drawn.append({"diagnostic": name, "of": of, "figure": _bare(fig)})
+    if explained:
+        drawn += [
+            {"diagnostic": name, "of": "", "figure": _bare(fig)} for name, fig in evidence_figures(explained, colors)
+        ]
+    return drawn
+
+
+def _bare(fig: Any) -> dict[str, Any]:
+    fig.layout.template = None
+    return json.loads(fig.to_json())
