@@ -35,7 +35,7 @@ METHODS = {
     "grad_cam": ("Grad-CAM", 6),
     "layer_cam": ("LayerCAM", 6),
     "occlusion": ("Occlusion", 500),
-    "feature_ablation": ("Patch ablation", 140),
+    "feature_ablation": ("Feature ablation", 140),
     "relax": ("RELAX", 1000),
     "kernel_shap": ("KernelShap", 1100),
 }

@@ -102,7 +102,8 @@ def one_picture(choice: Choice, found: dict[str, Any], checkpoints: dict[str, Ch
     one, checkpoint = images.rows(np.array([row])), checkpoints[name]
     maps = cached.queries(checkpoint, one, layer)[0]
     control = cached.queries(checkpoint.untrained(), one, layer)[0]
-    patch = min(st.session_state.get("patch", maps.shape[1] // 2), maps.shape[1] - 1)
+    rows, columns = maps.shape[2:]
+    patch = min(st.session_state.get("patch", rows // 2 * columns + columns // 2), rows * columns - 1)
     fig = query_view(maps, one.pixels[0], patch=patch, control=control, id=str(images.ids[row]))
     chart(fig, choice, key, on_select=lambda: _clicked(key), selection_mode="points")
 
@@ -145,7 +146,8 @@ def _with_controls(
             called = f"untrained {checkpoint.config['name']}"
             called += f" {checkpoint.config['image_size']} px" if called in controls else ""
             controls[called] = checkpoint.config, cached.grid(checkpoint.untrained(), images, kind)
-    return maps, {name: one for name, (_, one) in controls.items()}
+    made = {name: one for name, (_, one) in controls.items()}
+    return maps, made if len(made) != 1 else {"untrained": next(iter(made.values()))}
 
 
 def _fields(choice: Choice, checkpoints: dict[str, Checkpoint], images: Images) -> None:

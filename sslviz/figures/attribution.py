@@ -77,7 +77,9 @@ def attribution(
         raise ValueError(f"There is no mask {outline!r} to outline; there are: {', '.join(first.masks) or 'none'}.")
     shown, said = _shown(first, rows), _said(named, evidence)
     palette, short = theme.colors(named, colors), theme.short_names(named)
-    fig = _grid(list(_rows(named, shown, palette, short, said, outline, controls or {})), [str(i) for i in first.ids[shown]])
+    fig = _grid(
+        list(_rows(named, shown, palette, short, said, outline, controls or {})), [str(i) for i in first.ids[shown]]
+    )
     which = "chosen" if rows is not None else "evenly spread"
     return theme.finish(fig, alt=_alt(named, len(shown), said), caption=_caption(named, len(shown), which))
 

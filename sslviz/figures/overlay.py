@@ -74,7 +74,7 @@ def sheet(panels: Sequence[Panel], columns: int, *, unit: str, reference: str) -
 def color_axis(values: Sequence[np.ndarray], unit: str, reference: str) -> dict[str, Any]:
     """One scale for all maps: clear where there is nothing, full from the 99.5th percentile on, a tick at the control."""
     top = max(1.25, float(np.quantile(np.concatenate(values), 0.995)) if values else 0.0)
-    ticks = [0, 1, top] if top > 2.2 else [0, 1]
+    ticks = [*([0] if top < 5 else []), 1, *([top] if top > 2.2 else [])]  # those there is room for
     text = [reference if t == 1 else f"{t:.3g}" for t in ticks]
     ends = [[0, f"rgba({COLOR},0)"], [1, f"rgba({COLOR},0.95)"]]
     return {"cmin": 0, "cmax": top, "colorscale": ends, "colorbar": key_below(unit, ticks, text)}
@@ -84,7 +84,7 @@ def key_below(title: str, ticks: Sequence[float], text: Sequence[str]) -> dict[s
     """The key of a colour scale, lying below the whole figure; it takes `KEY` pixels of its height."""
     return {
         "title": {"text": title, "side": "top"}, "orientation": "h", "tickvals": list(ticks), "ticktext": list(text),
-        "y": 0, "yref": "container", "yanchor": "bottom", "x": 0.02, "xanchor": "left", "len": 0.6,
+        "tickangle": 0, "y": 0, "yref": "container", "yanchor": "bottom", "x": 0.1, "xanchor": "left", "len": 0.6,
     }  # fmt: skip
 
 
