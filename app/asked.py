@@ -50,7 +50,7 @@ def target_of(asked: Asked, rows: np.ndarray, features: Features, fit: Features 
     if asked.kind == "component":
         return targets.component(features, asked.number)
     if asked.kind == "decision":
-        return _readout(asked, features if fit is None else fit)
+        return targets.readout(features if fit is None else fit, asked.column, asked.classes)
     x = torch.from_numpy(np.array(features.x))
     if asked.kind == "image":
         return targets.similarity(x[list(asked.rows)].expand(len(rows), -1), asked.words)
@@ -74,23 +74,3 @@ def _means(x: Any, rows: np.ndarray, groups: tuple[tuple[int, ...], ...]) -> Any
             raise ValueError("A group to compare with must hold more than the image itself; choose a larger one.")
         found.append((sums[group] - inside * x[int(row)]) / (len(group) - inside))
     return torch.stack(found)
-
-
-def _readout(asked: Asked, fit: Features) -> Any:
-    """The logit of a class, each image's own where that is wanted."""
-    import torch
-
-    from sslviz.diagnostics.probes import linear_weights
-    from sslviz.maps.targets import Target
-
-    classes, weights, bias = linear_weights(fit, asked.column)
-    where = {name: i for i, name in enumerate(classes)}
-    if missing := sorted(set(asked.classes) - set(where)):
-        raise ValueError(f"No readout knows {asked.column} {missing[0]!r}: it was fitted on images without it.")
-    mine = [where[name] for name in asked.classes]
-
-    def value(features: Any, w: Any, b: Any) -> Any:
-        return (features * w).sum(1) + b
-
-    references = torch.from_numpy(weights[mine]), torch.from_numpy(bias[mine])
-    return Target(asked.words, value, references, key=f"readout {asked.column}")

@@ -37,8 +37,7 @@ def details(choice: Choice, subjects: Subjects, kind: str) -> tuple[Asked, Subje
         own = f"its own {column}"
         said = st.selectbox(f"That it is {column}", [own, *np.unique(values)], key="decided", bind="query-params")
         classes = tuple(values[subjects.rows]) if said == own else (said,) * len(subjects.rows)
-        return Asked(kind, f"a linear readout's evidence for {own if said == own else said}", column=column,
-                     classes=classes, rows=tuple(map(int, subjects.rows))), subjects  # fmt: skip
+        return Asked(kind, column=column, classes=classes), subjects
     if kind in ("component", "unit"):
         dimensions = min(one.features.x.shape[1] for one in choice.evidence.values())
         most = min(COMPONENTS, dimensions, len(features) - 1) if kind == "component" else dimensions

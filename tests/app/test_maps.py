@@ -128,7 +128,7 @@ def test_every_question_can_be_asked(open_app, foreign, kind):
         outline="object",
     )
     said = {
-        "group": "mean of its own shape", "image": "near ", "decision": "a linear readout's evidence for its own shape",
+        "group": "mean of its own shape", "image": "near ", "decision": "the logit of its own shape",
         "unit": "unit 0", "itself": "itself (dot product)", "component": "principal component 0",
     }[kind]  # fmt: skip
     (maps,) = ((alt, spec) for alt, spec in charts(app).items() if alt.startswith("Attribution maps"))
