@@ -43,7 +43,7 @@ PAGES = {
     ),
 }
 
-st.set_page_config(page_title="sslviz", page_icon=":material/scatter_plot:", layout="wide", initial_sidebar_state=264)
+st.set_page_config(page_title="sslviz", page_icon=":material/scatter_plot:", layout="wide", initial_sidebar_state=240)
 folder = choice.folder()
 runs, problems = cached.runs(folder)
 waiting = not runs or welcome.is_running(folder)
