@@ -38,6 +38,7 @@ LIMITS = (
     "Decodable is not used, used in a toy readout is not used in a product, and linearly guarded is not removed.",
     "One checkpoint is one training seed; another seed may differ by more than its interval, which is over images only.",
 )
+TOLD = ("method", "epochs", "batch_size", "learning_rate", "seed", "images", "weights", "image_size")  # of its making
 RANKED = (
     "The gravest first: who is served worse, what is used, what moves a picture, what associates, what neighbours share, what "
     "is there, what the images hold. p is corrected over all tests of this audit (Holm); the interval is 95 %, over images."
@@ -120,7 +121,7 @@ def _details(report: Mapping[str, Any]) -> str:
     rows = []
     for name, run in report["runs"].items():
         about = run["checkpoint"]
-        arguments = ", ".join(f"{key} {value}" for key, value in about["arguments"].items() if key != "settings")
+        arguments = ", ".join(f"{key} {about['arguments'][key]}" for key in TOLD if key in about["arguments"])
         rows.append(
             [
                 name,
@@ -198,7 +199,11 @@ def _numbers(runs: Mapping[str, Any]) -> str:
 
 
 def _skipped(runs: Mapping[str, Any]) -> str:
-    rows = [[name, one["what"], one["why"]] for name, run in runs.items() for one in run["skipped"]]
+    what: dict[tuple[str, str], list[str]] = {}
+    for name, run in runs.items():
+        for one in run["skipped"]:
+            what.setdefault((name, one["why"]), []).append(one["what"])
+    rows = [[name, ", ".join(skipped), why] for (name, why), skipped in what.items()]
     return table(["checkpoint", "what", "why"], rows) if rows else "<p>Nothing.</p>"
 
 

@@ -229,6 +229,64 @@ class Explain:
 
 
 @dataclass
+class Audit:
+    """Write a report to sign: what was found in runs, what was not, and what could not have been (JSON and HTML)."""
+
+    run: Positional[list[Path]] = field(default_factory=list)
+    images: Spec = ""
+    out: Path = Path("report.html")
+    """The page to write; report.json is written beside it, and first."""
+    config: Path | None = None
+    """The plan (TOML): label, attributes, intended_use, ...; without it, all columns are asked about."""
+    fit: Spec | None = None
+    """As for `sslviz diagnose`."""
+    gate: Path | None = None
+    """Conditions (TOML) that the report is to meet; if not, the failed ones are listed and the exit code is 1."""
+    diff: Annotated[tuple[Path, Path] | None, arg(metavar="BEFORE.json AFTER.json")] = None
+    """Audit nothing: say what changed between two reports."""
+
+    def __call__(self) -> None:
+        from sslviz.gates import difference, failures, read_gate, read_report
+
+        if self.diff:
+            before, after = map(read_report, self.diff)
+            print("\n".join(difference(before, after)) or "Nothing changed.")
+            return
+        gate = read_gate(self.gate) if self.gate else {}
+        report = self._report()
+        for one in report["findings"]:
+            print(f"{one['run']}: {one['said']}")
+        print(f"{self.out}: {len(report['findings'])} findings of {report['tests']} tests.")
+        if failed := failures(report, gate):
+            print("The gate is not passed:", *failed, sep="\n  ")
+            raise SystemExit(1)
+
+    def _report(self) -> dict[str, Any]:
+        from sslviz.audit import audit, read_plan
+        from sslviz.audit_page import audit_page
+        from sslviz.diagnose import scored_and_fit
+        from sslviz.files import atomic_write
+        from sslviz.runs import Run
+        from sslviz.specs import load_images
+
+        if not self.run or not self.images:
+            raise ValueError("Name runs and images: `sslviz audit runs/simclr --images shapes --out report.html`.")
+        written = [self.out.with_suffix(".json"), self.out]
+        if self.out.suffix != ".html" or any(path.exists() for path in written):
+            problem = "already exists" if self.out.suffix == ".html" else "does not end in .html"
+            raise ValueError(f"The report to write, {self.out}, {problem}; choose another --out.")
+        runs = [Run(path) for path in self.run]
+        images, fit = scored_and_fit(load_images(self.images))
+        plan = read_plan(self.config, images.table)
+        report = audit(runs, images, fit=load_images(self.fit) if self.fit else fit, plan=plan)
+        report["made"]["command"] = shlex.join(["sslviz", *sys.argv[1:]])
+        for path, text in zip(written, (lambda: json.dumps(report), lambda: audit_page(report)), strict=True):
+            with atomic_write(path) as file:
+                file.write(text().encode())
+        return report
+
+
+@dataclass
 class App:
     """Open the app on a folder of runs."""
 
@@ -258,34 +316,10 @@ class List:
     what: Positional[Literal["methods", "encoders", "images", "diagnostics", "maps"]]
 
     def __call__(self) -> None:
-        for name, text in _listing(self.what):
+        from sslviz.listing import listing
+
+        for name, text in listing(self.what):
             print(f"{name:<22} {text}".rstrip())
-
-
-def _listing(what: str) -> list[tuple[str, str]]:
-    if what == "methods":
-        from sslviz.methods import METHODS
-
-        return [(name, _first_line(method)) for name, method in METHODS.items()]
-    if what == "encoders":
-        from sslviz.encoders import PRESETS, list_encoders
-
-        return [(name, _first_line(PRESETS[name]) if name in PRESETS else "timm") for name in list_encoders()]
-    if what == "images":
-        from sslviz.specs import SOURCES
-
-        return list(SOURCES.items())
-    if what == "maps":
-        from sslviz.maps.attribution import METHODS as MAPS
-
-        return [(name, _first_line(method.compute)) for name, method in MAPS.items()]
-    from sslviz.catalog import CATALOG
-
-    return [(one.name, one.question) for one in CATALOG]
-
-
-def _first_line(thing: object) -> str:
-    return (thing.__doc__ or "").strip().partition("\n")[0]
 
 
 def _settings(pairs: list[str]) -> dict[str, Any]:
@@ -316,6 +350,7 @@ Command = (
     | Annotated[Embed, subcommand("embed")]
     | Annotated[Diagnose, subcommand("diagnose")]
     | Annotated[Explain, subcommand("explain")]
+    | Annotated[Audit, subcommand("audit")]
     | Annotated[App, subcommand("app")]
     | Annotated[List, subcommand("list")]
 )

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 
 from sslviz.catalog import MAPS, draw
 from sslviz.explain import PAIRED, Explained
@@ -53,6 +54,14 @@ def explain_page(
         )
     sections += [_numbers(explained), _asked(explained, images, asked)]
     return page("What do these encoders go by?", _summary(explained, colors) + READ, sections)
+
+
+def evidence_figures(explained: Mapping[str, Explained], colors: Mapping[str, str]) -> list[tuple[str, go.Figure]]:
+    """The figures of the first pictures and of what their maps are worth, each with its question's name in the catalog."""
+    figures = [("attribute", fig) for fig in _maps(explained, colors, None).figures]
+    figures += [("faithfulness", fig) for fig in _truth(explained, colors).figures]
+    attending = {name: one.attention for name, one in explained.items() if one.attention}
+    return figures + ([("attention", draw(attending, colors=colors))] if attending else [])
 
 
 def _summary(explained: Mapping[str, Explained], colors: Mapping[str, str]) -> str:

@@ -24,14 +24,16 @@ class Section:
     figures: Sequence[go.Figure] = ()
 
 
-def page(title: str, lead: str, sections: Iterable[Section]) -> str:
-    """A whole HTML page: `title` (text), `lead` (HTML) and the sections one below the other.
+def page(title: str, lead: str, sections: Iterable[Section], *, contents: bool = False) -> str:
+    """A whole HTML page: `title` (text), `lead` (HTML), the `contents` as links if asked for, and the sections.
 
     Plotly lies in the page once; the figures take the light or the dark theme from the reader's system, and change with
     it.  Every figure has its alt text, and its caption below.
     """
     figures: list[str] = []
-    body = "".join(_section(section, figures) for section in sections)
+    sections = list(sections)
+    body = _contents(sections) if contents else ""
+    body += "".join(_section(section, figures, f"section{i}") for i, section in enumerate(sections))
     templates = {dark: theme.TEMPLATES[dark].to_plotly_json() for dark in (False, True)}
     data = f"[{','.join(figures)}]"
     return PAGE.format(
@@ -47,8 +49,13 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
 
 
-def _section(section: Section, figures: list[str]) -> str:
-    parts = [f"<section><h2>{escape(section.title)}</h2>{section.lead}"]
+def _contents(sections: Sequence[Section]) -> str:
+    links = "".join(f'<li><a href="#section{i}">{escape(one.title)}</a></li>' for i, one in enumerate(sections))
+    return f'<nav aria-label="Contents"><ol>{links}</ol></nav>'
+
+
+def _section(section: Section, figures: list[str], id_: str) -> str:
+    parts = [f'<section aria-labelledby="{id_}"><h2 id="{id_}">{escape(section.title)}</h2>{section.lead}']
     for fig in section.figures:
         bare = go.Figure(fig)
         bare.layout.template = None
@@ -88,7 +95,12 @@ ul{{padding-left:20px}} li{{margin:4px 0}}
 p.small,figcaption{{color:var(--muted);font-size:13px}}
 figure{{margin:12px 0 20px}} .plot{{width:100%}}
 .wide{{overflow-x:auto}} table{{border-collapse:collapse;font-size:13px;width:100%}}
-th,td{{text-align:left;vertical-align:top;padding:4px 12px 4px 0;border-bottom:1px solid var(--grid)}}
+td{{overflow-wrap:anywhere}} th,td{{text-align:left;vertical-align:top;padding:4px 12px 4px 0;border-bottom:1px solid var(--grid)}}
+nav ol{{columns:2;padding-left:24px;margin:16px 0;font-size:14px}} a{{color:inherit}}
+.findings>li{{margin:0 0 18px}} .evidence{{display:flex;gap:8px;align-items:center;font-size:13px;flex-wrap:wrap}}
+.examples{{display:flex;gap:4px;margin:6px 0}} .examples img{{width:48px;height:48px;image-rendering:pixelated}}
+.findings p.small{{margin:4px 0 0}} summary{{cursor:pointer;margin:8px 0}}
+@media print{{nav{{display:none}} figure,.findings>li,tr{{break-inside:avoid}} h2{{break-after:avoid}}}}
 th{{color:var(--muted);font-weight:600}} code{{font-size:13px;overflow-wrap:anywhere}}
 """
 SCRIPT = """

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FOUNDATION = {"files", "progress", "scores", "images", "folders", "decoding", "timm_datasets", "drawing", "worlds"}
-FOUNDATION |= {"specs", "features", "runs"}
+FOUNDATION |= {"specs", "features", "runs", "corruptions"}
 ORDER = [  # a module may import from its own rank and from those before it
     FOUNDATION,
     {"views", "encoders", "weights", "foreign"},
@@ -20,7 +20,8 @@ ORDER = [  # a module may import from its own rank and from those before it
     {"catalog", "standalone"},
     {"evidence"},
     {"diagnose"},
-    {"demo", "explain", "explain_page", "terminal", "audit", "widgets"},
+    {"demo", "explain", "explain_page", "terminal", "listing", "widgets"},
+    {"findings", "audit", "audit_page", "gates"},
     {"cli", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
@@ -36,6 +37,10 @@ WITHOUT_TORCH = FOUNDATION | {
     "explain_page",
     "terminal",
     "audit",
+    "audit_page",
+    "findings",
+    "gates",
+    "listing",
     "cli",
     "foreign",
 }
