@@ -19,7 +19,7 @@ _HOME = {
     "Run": "runs", "Checkpoint": "runs", "open_runs": "runs",
     "Features": "features", "embed": "embed", "raw_pixels": "embed",
     "Score": "scores",
-    "embed_layers": "embed", "embed_views": "embed",
+    "embed_layers": "embed", "embed_views": "embed", "embed_altered": "embed", "corrupted": "corruptions",
     "neighbors": "diagnostics.neighbors", "compare": "diagnostics.compare",
     "aligned_projections": "diagnostics.projection", "displacement": "diagnostics.displacement",
     "attention": "maps.attention", "capture_attention": "maps.capture", "attribute": "maps.attribution",

@@ -17,9 +17,11 @@ from sslviz.diagnostics.compare import Comparison
 from sslviz.diagnostics.cooccurrence import Cooccurrence, cooccurrence
 from sslviz.diagnostics.counterfactual import Counterfactual, counterfactual_effect
 from sslviz.diagnostics.description_length import DescriptionLength, description_length
+from sslviz.diagnostics.drift import Drift, drift
 from sslviz.diagnostics.groups import Groups, groups
 from sslviz.diagnostics.hubness import Hubness, hubness
 from sslviz.diagnostics.intrinsic_dimension import IntrinsicDimension, intrinsic_dimension
+from sslviz.diagnostics.invariance import Invariance, invariance
 from sslviz.diagnostics.lidar import Lidar, lidar
 from sslviz.diagnostics.mitigation import Mitigation, mitigation
 from sslviz.diagnostics.mlp import mlp_probe
@@ -30,6 +32,7 @@ from sslviz.diagnostics.reliance import Reliance, reliance
 from sslviz.diagnostics.retrieval import Retrieval, retrieval
 from sslviz.diagnostics.selectivity import Selectivity, selectivity
 from sslviz.diagnostics.similarity import Similarity, similarity
+from sslviz.diagnostics.slices import Slices, slices
 from sslviz.diagnostics.spectrum import Spectrum, spectrum
 from sslviz.diagnostics.uniformity import Uniformity, uniformity
 from sslviz.figures.alignment import alignment as draw_alignment
@@ -42,10 +45,12 @@ from sslviz.figures.compare import compare as draw_compare
 from sslviz.figures.cooccurrence import cooccurrence as draw_cooccurrence
 from sslviz.figures.counterfactual import counterfactual as draw_counterfactual
 from sslviz.figures.description_length import description_length as draw_description_length
+from sslviz.figures.drift import drift as draw_drift
 from sslviz.figures.faithfulness import faithfulness as draw_faithfulness
 from sslviz.figures.groups import groups as draw_groups
 from sslviz.figures.hubness import hubness as draw_hubness
 from sslviz.figures.intrinsic_dimension import intrinsic_dimension as draw_intrinsic_dimension
+from sslviz.figures.invariance import invariance as draw_invariance
 from sslviz.figures.lidar import lidar as draw_lidar
 from sslviz.figures.mitigation import mitigation as draw_mitigation
 from sslviz.figures.neural_collapse import neural_collapse as draw_neural_collapse
@@ -56,6 +61,7 @@ from sslviz.figures.reliance import reliance as draw_reliance
 from sslviz.figures.retrieval import retrieval as draw_retrieval
 from sslviz.figures.selectivity import selectivity as draw_selectivity
 from sslviz.figures.similarity import similarity as draw_similarity
+from sslviz.figures.slices import slices as draw_slices
 from sslviz.figures.spectrum import spectrum as draw_spectrum
 from sslviz.figures.uniformity import uniformity as draw_uniformity
 
@@ -89,8 +95,13 @@ class Entry:
 
     @property
     def by_default(self) -> bool:
-        """Whether it is asked of a checkpoint alone, no other checkpoint and no attribute being named."""
-        return self.per in ("checkpoint", "label")
+        """Whether it is asked of a checkpoint alone, no other checkpoint, no attribute and not itself being named."""
+        return self.per in ("checkpoint", "label") and not self.by_name
+
+    @property
+    def by_name(self) -> bool:
+        """Whether it is asked only where it is named: corrupted pictures take a package of their own, and a minute."""
+        return "corrupted" in self.inputs
 
     @property
     def caveat(self) -> str:
@@ -221,6 +232,20 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         "changed", "Which images changed?",
         changed, Changed, draw_changed, "what unrelated spaces share", "similarity", per="pair",
+    ),
+    Entry(
+        "invariance", "What is it blind to, and why?",
+        invariance, Invariance, draw_invariance, "another picture, the encoder untrained", "geometry",
+        inputs=("altered",), options=("changed", "altered_controls", "changed_controls"),
+    ),
+    Entry(
+        "drift", "How does it bear corruption?",
+        drift, Drift, draw_drift, "no corruption, another picture, the encoder untrained", "probes", per="label",
+        inputs=("features", "corrupted"), options=("fit", "controls", "corrupted_controls"),
+    ),
+    Entry(
+        "slices", "Where does it fail without being told?",
+        slices, Slices, draw_slices, "random slices with the same predictions", "probes", per="label", options=("fit",),
     ),
     Entry(
         "cooccurrence", "Is it the data?",

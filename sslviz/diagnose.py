@@ -16,6 +16,7 @@ from sslviz.runs import Checkpoint, Run
 
 MISSING = {
     "views": "This checkpoint's views were not embedded; diagnose it again.",
+    "corrupted": "No corrupted pictures were embedded; diagnose it again, naming drift.",
     "changed": "One factor alone can only be changed in images that a world here drew, diagnosed with an attribute named.",
 }
 
@@ -62,7 +63,7 @@ def diagnose(
         raise ValueError(
             f"Runs are told apart by name, but two are called the same: {', '.join(r.name for r in runs)}."
         )
-    entries = [entry(name) for name in only] if only else list(CATALOG)
+    entries = [entry(name) for name in only] if only else [one for one in CATALOG if not one.by_name]
     labels = probe_labels(images.table) if label is None else [label]
     attributes = [attribute] if isinstance(attribute, str) else list(attribute)
     _check_columns(images, entries if only else [], label, attributes)
@@ -75,7 +76,9 @@ def diagnose(
     with progress_bar("diagnosing", len(who) * (1 + len(asked) + len(pairs)), "steps", shown=progress) as advance:
         for name, run, checkpoint in who:
             advance(0, note=f"{name}: embedding")
-            evidence = gather(run, checkpoint, images, fit, attributes=bool(attributes))
+            evidence = gather(
+                run, checkpoint, images, fit, attributes=bool(attributes), corruptions=any(e.by_name for e in entries)
+            )
             advance(1)
             results[name] = {}
             steps: list[tuple[Entry, Of, str, Evidence | None]]
@@ -161,7 +164,7 @@ def ask(one: Entry, evidence: Evidence, of: Of = None, *, other: Evidence | None
         return one.compute(other.features, evidence.features)
     inputs = [getattr(evidence, name) for name in one.inputs]
     if any(given is None for given in inputs):
-        raise ValueError(MISSING["changed" if "changed" in one.inputs else "views"])
+        raise ValueError(MISSING[next((name for name in MISSING if name in one.inputs), "views")])
     if one.most and len(inputs[0]) > one.most:
         inputs = [given.rows(sample_rows(len(given), one.most)) for given in inputs]
     columns = of if isinstance(of, tuple) else () if of is None else (of,)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -258,6 +259,26 @@ def stored_views(run: Run, checkpoint: Checkpoint, images: Images) -> Features:
 def stored_altered(run: Run, checkpoint: Checkpoint, images: Images) -> Features:
     """`embed_altered`, read from the run folder if they lie there, else embedded and stored."""
     return _stored(run, checkpoint, images, "altered", lambda: embed_altered(checkpoint, images))
+
+
+def stored_corrupted(run: Run, checkpoints: Sequence[Checkpoint], images: Images, *, objects: int = 100) -> None:
+    """Keeps in the run folder what these make of `objects` of the images, each under every corruption, unless it lies there.
+
+    The pictures are drawn once for all of them, and not at all if nothing is wanting.
+    """
+    from sslviz.corruptions import corrupted
+
+    @cache
+    def drawn() -> Images:
+        chosen = np.sort(np.random.default_rng(0).permutation(len(images))[:objects])
+        return corrupted(images.rows(chosen), progress=False)
+
+    for checkpoint in checkpoints:
+        _stored(run, checkpoint, images, "corrupted", partial(_embed_drawn, checkpoint, drawn))
+
+
+def _embed_drawn(checkpoint: Checkpoint, drawn: Callable[[], Images]) -> Features:
+    return embed(checkpoint, drawn(), progress=False)
 
 
 def stored_layers(run: Run, checkpoint: Checkpoint, images: Images) -> None:

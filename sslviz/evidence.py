@@ -28,7 +28,9 @@ class Evidence:
     that only stand beside what is asked about an attribute.  `projector` is what the head that training throws away makes
     of the same images, `views` the features of several views of some of them (columns `object` and `view`), `changed`
     those of some with one factor changed at a time (columns `object` and `changed`, "" for none), beside
-    `changed_controls` {name: features}; each is None where there are none.
+    `changed_controls` {name: features}, `altered` those of some with one step of a view taken at a time (and `amount`),
+    beside `altered_controls`, and `corrupted` those of some under corruptions, beside `corrupted_controls`; each is None
+    where there are none.
     """
 
     features: Features
@@ -39,6 +41,10 @@ class Evidence:
     more: dict[str, tuple[Features, Features | None]] = field(default_factory=dict)
     changed: Features | None = None
     changed_controls: dict[str, Features] = field(default_factory=dict)
+    altered: Features | None = None
+    altered_controls: dict[str, Features] = field(default_factory=dict)
+    corrupted: Features | None = None
+    corrupted_controls: dict[str, Features] = field(default_factory=dict)
 
     @property
     def all_controls(self) -> dict[str, tuple[Features, Features | None]]:
@@ -63,13 +69,19 @@ class Evidence:
 
 
 def gather(
-    run: Run, checkpoint: Checkpoint, images: Images, fit: Images | None, *, attributes: bool = False
+    run: Run,
+    checkpoint: Checkpoint,
+    images: Images,
+    fit: Images | None,
+    *,
+    attributes: bool = False,
+    corruptions: bool = False,
 ) -> Evidence:
     """Embeds, or reads, all that can be known of a checkpoint, and keeps in the run folder what the app needs of it.
 
-    With `attributes`, also what only stands beside answers about those.
+    With `attributes`, also what only stands beside answers about those; with `corruptions`, also corrupted pictures.
     """
-    from sslviz.embed import raw_pixels, stored_embed, stored_layers, stored_views
+    from sslviz.embed import raw_pixels, stored_altered, stored_corrupted, stored_embed, stored_layers, stored_views
 
     for part in [images, fit] if fit else [images]:
         stem = run.features_stem(PIXELS, part.digest)
@@ -81,7 +93,11 @@ def gather(
     if checkpoint.head:
         stored_embed(run, checkpoint, images, layer="projector", progress=False)
     stored_views(run, checkpoint, images)
+    for encoder in (checkpoint, checkpoint.untrained()):
+        stored_altered(run, encoder, images)
     stored_layers(run, checkpoint, images.rows(sample_rows(len(images), LAYER_IMAGES)))
+    if corruptions:
+        stored_corrupted(run, [checkpoint, checkpoint.untrained()], images)
     changed = _gather_more(run, checkpoint, images, fit) if attributes else None
     return _read(run, checkpoint, images.digest, fit.digest if fit else None, changed)
 
@@ -182,8 +198,14 @@ def _read(
     beside = {name: extra("pooled", key, changed_digest) for name, key in plain.items()}
     return Evidence(
         features, fit, controls, extra("projector"), extra("views"), more,
-        extra("pooled", checkpoint.key, changed_digest), {name: f for name, f in beside.items() if f is not None},
+        extra("pooled", checkpoint.key, changed_digest), _there(beside),
+        extra("altered"), _there({UNTRAINED: extra("altered", checkpoint.untrained().key)}),
+        extra("corrupted"), _there({UNTRAINED: extra("corrupted", checkpoint.untrained().key)}),
     )  # fmt: skip
+
+
+def _there(features: dict[str, Features | None]) -> dict[str, Features]:
+    return {name: found for name, found in features.items() if found is not None}
 
 
 def _exists(run: Run, key: str, digest: str, *layer: Any) -> bool:

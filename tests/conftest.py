@@ -25,7 +25,8 @@ def planted_evidence():
     """`planted_evidence(n=240, d=24, seed=0)`: all that a diagnostic may be given of a checkpoint, with three classes planted.
 
     `label` is one of three directions, `coin` has nothing to do with anything; the projector keeps half of the
-    dimensions, and of 40 objects there are five views each; 40 are drawn again with label, coin or tilt changed."""
+    dimensions, and of 40 objects there are five views each; 40 are drawn again with label, coin or tilt changed, and seen
+    again with hue or flip alone, or through fog and snow."""
     from sslviz.evidence import Evidence
     from sslviz.features import Features
 
@@ -50,8 +51,45 @@ def planted_evidence():
             Features.from_array(np.tile(rng.normal(size=(40, d)), (4, 1)) + step, table=changed)
             for step in (steps, 0.5 * (steps != 0) * rng.normal(size=(160, d)))
         )
+        hue = np.r_[np.zeros(40), rng.uniform(-1, 1, 40), np.full(40, np.nan)]
+        steps = np.nan_to_num(hue)[:, None] * np.eye(d)[3] + np.repeat([0, 0.1, 0.1], 40)[:, None] * rng.normal(
+            size=(120, d)
+        )
+        altered, blurred = (
+            Features.from_array(
+                np.tile(rng.normal(size=(40, d)), (3, 1)) + scale * steps,
+                table={"object": changed["object"][:120], "changed": np.repeat(["", "hue", "flip"], 40), "amount": hue},
+            )
+            for scale in (1, 2)
+        )
+        kinds = [("", 0), ("fog", 1), ("fog", 2), ("snow", 1), ("snow", 2)]
+        spoilt, worse = (
+            Features.from_array(
+                np.concatenate([(1 - 0.3 * s) * of.x[:40] for _, s in kinds]) + 0.1 * rng.normal(size=(200, d)),
+                table={
+                    "object": np.tile(features.ids[:40], 5),
+                    "changed": np.repeat([f"{kind} {s}" if kind else "" for kind, s in kinds], 40),
+                    "corruption": np.repeat([kind for kind, _ in kinds], 40),
+                    "severity": np.repeat([s for _, s in kinds], 40),
+                },
+            )
+            for of in (features, noise)
+        )
         controls = {"untrained": (noise, None)}
-        return Evidence(features, None, controls, projector, seen, {}, moved, {"untrained": noisy})
+        return Evidence(
+            features,
+            None,
+            controls,
+            projector,
+            seen,
+            {},
+            moved,
+            {"untrained": noisy},
+            altered,
+            {"untrained": blurred},
+            spoilt,
+            {"untrained": worse},
+        )
 
     return make
 
