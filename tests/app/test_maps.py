@@ -12,6 +12,7 @@ from sslviz.runs import Run
 from sslviz.worlds import shapes
 
 RUNS = ["their-resnet", "their-vit"]
+QUICK = {"attribution_count": "2", "attention_count": "4", "method": "Saliency"}
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +140,7 @@ def test_every_question_can_be_asked(open_app, foreign, kind):
 def test_what_was_drawn_around_is_set_against_the_others_or_against_the_kept(open_app, foreign):
     features = evidence_of(foreign, "their-vit").features
     first, second = list(features.ids[:6]), list(features.ids[10:14])
-    app = open_app(foreign, runs="their-resnet", attribution_count="2")
+    app = open_app(foreign, runs="their-resnet", **QUICK)
     app.session_state["map_ids"] = first
     app.switch_page("app_pages/attribution.py").run()
     assert any("near drawn around on the Map and not the others" in alt for alt in charts(app))
@@ -150,7 +151,7 @@ def test_what_was_drawn_around_is_set_against_the_others_or_against_the_kept(ope
 
 
 def test_a_pair_is_explained_when_it_is_asked_for(open_app, foreign, monkeypatch):
-    app = open_app(foreign, "attribution", runs="their-resnet", attribution_count="2")
+    app = open_app(foreign, "attribution", runs="their-resnet", **QUICK)
     import explained
     import waiting
 
@@ -213,7 +214,7 @@ def test_a_group_of_the_image_alone_is_refused(asked, foreign):
 
 
 def test_the_images_are_as_many_of_each_class_and_always_the_same(open_app, foreign):
-    app = open_app(foreign, "attribution")
+    app = open_app(foreign)
     import pictured
 
     pools = {name: np.arange(start, start + 10) for name, start in (("a", 0), ("b", 10), ("c", 20))}
@@ -232,7 +233,7 @@ def test_weights_that_cannot_be_read_are_one_line_and_the_others_are_shown(open_
     folder = shutil.copytree(foreign, tmp_path / "runs")
     checkpoint = next((folder / "their-vit" / "checkpoints").glob("*"))
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    app = open_app(folder, page)
+    app = open_app(folder, page, **QUICK)
     assert not app.error and "their-vit: " in captions(app)
     assert any("their-resnet" in alt for alt in charts(app)) and not any("their-vit" in alt for alt in charts(app))
 
@@ -242,11 +243,11 @@ def test_images_that_are_gone_are_looked_at_as_the_folder_keeps_them(open_app, f
     folder = shutil.copytree(foreign, tmp_path / "runs")
     for path in folder.glob("*/run.json"):
         path.write_text(path.read_text().replace("shapes:n=240", f"folder:{tmp_path}/gone,n=240"))
-    app = open_app(folder, page)
+    app = open_app(folder, page, **QUICK)
     assert not app.error and "thumbnails of 32 x 32 pixels" in captions(app) and charts(app)
     for path in folder.glob("*/thumbnails/*"):
         path.unlink()
-    app = open_app(folder, page)
+    app = open_app(folder, page, **QUICK)
     assert "cannot be looked at" in app.error[0].value and "diagnose again" in app.error[0].value
 
 
@@ -255,7 +256,7 @@ def test_other_images_than_were_diagnosed_are_not_taken_for_them(open_app, forei
     folder = shutil.copytree(foreign, tmp_path / "runs")
     for path in folder.glob("*/run.json"):
         path.write_text(path.read_text().replace("seed=0", "seed=1"))
-    app = open_app(folder, page)
+    app = open_app(folder, page, **QUICK)
     assert "no longer gives the images that were diagnosed" in captions(app) and not app.error
 
 
