@@ -14,6 +14,7 @@ from sslviz.diagnostics.shuffling import Null, all_sums, chunks, drawn_sums, per
 from sslviz.features import Features
 from sslviz.scores import Score, bootstrap_group_means
 
+POWER = 0.84  # standard errors beyond the threshold: what is found in 80 of 100 samples
 LABELS, ATTRIBUTE = "labels shuffled, 95 of 100", "attribute shuffled, 95 of 100"
 
 
@@ -64,6 +65,14 @@ class Association:
     def found(self) -> bool:
         """Whether any association is more than luck, at 5 % for all of them together."""
         return bool(self.p_corrected.min() < 0.05)
+
+    @property
+    def detectable(self) -> float:
+        """The least margin that would be found in 80 of 100 samples such as this; infinite where nothing can be told."""
+        at = self.strongest
+        error = float(self.margin_high[at] - self.margin_low[at]) / 3.92
+        spread = float(self.margin[at] / self.effect[at])  # both kinds of shuffling have to be passed
+        return np.inf if self.settled else max(self.margin_reach, self.effect_reach * spread) + POWER * error
 
     def scores(self) -> dict[str, Score]:
         """`association`, the size of the largest margin, and its `effect`; neither direction is good in itself.

@@ -14,6 +14,7 @@ from sslviz.scores import Score, delete_groups, jackknife_interval, permutation_
 
 SHUFFLED = "attribute shuffled, 95 of 100"
 DRAWS = 1000
+POWER = 0.84  # standard errors beyond the threshold: what is found in 80 of 100 samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,13 @@ class Retrieval:
     def found(self) -> bool:
         """Whether neighbours share the attribute more than luck and classes explain, at 5 %."""
         return self.p < 0.05
+
+    @property
+    def detectable(self) -> float:
+        """The least excess that would be found in 80 of 100 samples such as this."""
+        score, of_luck = self.scores()["retrieval"], float(self.null.std())
+        error = of_luck if score.low is None else max(of_luck, (self.excess - score.low) / 2.26)  # t of ten groups
+        return float(np.quantile(self.null, 0.95)) + POWER * error
 
     def scores(self) -> dict[str, Score]:
         """`retrieval`, 0 where the attribute plays no part and 1 where all neighbours share it; neither is good in itself."""

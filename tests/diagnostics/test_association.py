@@ -127,7 +127,12 @@ class TestPlanted:
 
     def test_where_the_one_settles_the_other_nothing_can_be_told(self, world):
         result = association(world(1.0, "color", "train"), "shape", "color", permutations=200)
-        assert result.settled and not result.found and result.scores()["effect"].value > 0.75 * result.caps.min()
+        assert (
+            result.settled
+            and not result.found
+            and result.detectable == np.inf
+            and result.scores()["effect"].value > 0.75 * result.caps.min()
+        )
 
     def test_chosen_classes_and_values_are_the_papers_test(self, world):
         whole = world(0.95, "color", "train")
@@ -172,6 +177,21 @@ def test_where_there_is_nothing_it_is_seldom_found():
             alarms[i] += association(features(x, **table), permutations=199, seed=seed).found
     print(f"association, false alarms of 200 (noise, label planted, attribute planted): {alarms}")
     assert (alarms <= 20).all() and (alarms[1:] >= 2).all()
+
+
+def test_what_is_called_detectable_is_found_in_most_samples():
+    def sample(seed, strength, n=160):
+        rng = np.random.default_rng([seed, n])
+        label, attribute = rng.integers(0, 2, n), rng.integers(0, 2, n)
+        x = rng.normal(size=(n, 8)) + np.eye(8)[0] * ((attribute == 1) + strength * (label == 1) - 0.5)[:, None]
+        return association(features(x, label=label, attribute=attribute), permutations=300, seed=seed)
+
+    strengths = np.linspace(0, 2, 6)
+    margins = [np.mean([sample(seed, s).margin[1, 1] for seed in range(20)]) for s in strengths]
+    least = np.mean([sample(seed, 0.5).detectable for seed in range(20)])
+    found = sum(sample(seed, np.interp(least, margins, strengths)).found for seed in range(100, 160))
+    print(f"association, found of 60 at the least detectable margin {least:.3f}: {found}")
+    assert 33 <= found <= 57
 
 
 class TestBadInput:

@@ -90,6 +90,21 @@ def test_independent_columns_are_seldom_found_together():
     assert 1 <= alarms <= 10 and 1 <= over <= 10
 
 
+def test_what_is_called_detectable_is_found_in_80_of_100_samples():
+    """Three classes, 200 images, a bias of which V = (3 b - 1) / 2 is the least detectable."""
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 3, 200)
+    v = cooccurrence(pd.DataFrame({"label": a, "attribute": rng.permutation(a)})).detectable
+    found = 0
+    for _ in range(100):
+        a = rng.integers(0, 3, 200)
+        other = (a + rng.integers(1, 3, 200)) % 3
+        b = np.where(rng.random(200) < (2 * v + 1) / 3, a, other)
+        found += cooccurrence(pd.DataFrame({"label": a, "attribute": b})).found
+    print(f"cooccurrence, found of 100 at the least detectable V {v:.3f}: {found}")
+    assert 68 <= found <= 92
+
+
 def test_bad_input():
     table = pd.DataFrame({"label": list("aab"), "attribute": ["u", None, "w"]})
     with pytest.raises(ValueError, match="'attribute' has no value for 1 of 3"):

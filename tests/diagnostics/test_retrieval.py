@@ -62,6 +62,22 @@ def test_luck_is_seldom_taken_for_more():
     assert (alarms >= 1).all() and (alarms <= 10).all()
 
 
+def test_what_is_called_detectable_is_found_in_most_samples():
+    def sample(seed, strength, n=200):
+        rng = np.random.default_rng([seed, n])
+        label, coin = rng.integers(0, 3, n), rng.integers(0, 2, n)
+        x = rng.normal(size=(n, 6)) + strength * np.eye(6)[coin]
+        return retrieval(Features.from_array(x, table={"label": label, "attribute": coin}), seed=seed)
+
+    strengths = np.linspace(0, 1.5, 7)  # the excess grows with it: which one gives what is called detectable?
+    excess = [np.mean([sample(seed, s).excess for seed in range(12)]) for s in strengths]
+    least = np.mean([sample(seed, 0.7).detectable for seed in range(12)])
+    there = np.interp(least, excess, strengths)
+    found = sum(sample(seed, there).found for seed in range(100, 140))
+    print(f"retrieval, found of 40 at the least detectable excess {least:.3f}: {found}")
+    assert 24 <= found <= 38
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match="Each 'shape' has one 'color' only"):
         retrieval(planted("color", bias=1.0), "shape", "color")
