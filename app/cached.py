@@ -16,7 +16,7 @@ import numpy as np
 import streamlit as st
 from asked import Asked, target_of
 
-from sslviz.catalog import entry
+from sslviz.catalog import Of, entry
 from sslviz.diagnose import compute
 from sslviz.diagnostics.neighbors import neighbors
 from sslviz.diagnostics.projection import Projection, aligned_projections, projection, projection_strip
@@ -30,9 +30,13 @@ from sslviz.specs import load_images
 KEYS: dict[Any, Any] = {
     Run: lambda run: str(run.path.resolve()),
     Features: lambda features: features.digest,
-    Evidence: lambda evidence: [
-        part.digest if part else None for part in (evidence.features, evidence.fit, evidence.projector, evidence.views)
-    ],
+    Evidence: lambda evidence: (
+        [
+            part.digest if part else None
+            for part in (evidence.features, evidence.fit, evidence.projector, evidence.views, evidence.changed)
+        ]
+        + sorted(evidence.more)
+    ),
     Asked: repr,
     Images: lambda images: (images.digest, sorted(images.masks)),
     Checkpoint: lambda one: (
@@ -78,7 +82,7 @@ def steps(run: Run, digest: str) -> dict[int, Evidence]:
 
 
 @st.cache_resource(max_entries=500, show_spinner="Computing what is not stored yet …", hash_funcs=KEYS)
-def result(run: Run, name: str, evidence: Evidence, column: str | None = None) -> Any:
+def result(run: Run, name: str, evidence: Evidence, column: Of = None) -> Any:
     """A catalog diagnostic of a checkpoint, read from the run folder, or else computed and stored there."""
     return compute(run, entry(name), evidence, column)
 

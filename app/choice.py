@@ -14,7 +14,7 @@ from typing import Any
 import cached
 import streamlit as st
 
-from sslviz.catalog import CATALOG
+from sslviz.catalog import CATALOG, Of
 from sslviz.diagnose import called, is_stored
 from sslviz.diagnostics.labels import probe_labels
 from sslviz.evidence import Evidence
@@ -79,8 +79,8 @@ def chosen() -> Choice:
     return Choice({run.name: run for run in runs}, evidence, unready, colors, digest, dark)
 
 
-def results(choice: Choice, name: str, column: str | None = None) -> dict[str, Any]:
-    """{run: Result} of one of the catalog's diagnostics, for a column of the table where it is asked of one.
+def results(choice: Choice, name: str, column: Of = None) -> dict[str, Any]:
+    """{run: Result} of one of the catalog's diagnostics, for a column of the table, or two, where it is asked of them.
 
     A line on the page says of which runs it cannot be had, and why."""
     found = {}

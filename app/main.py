@@ -31,6 +31,11 @@ PAGES = {
         "How alike the checkpoints and layers are, and which images moved.",
     ),
     "probes": ("What can be decoded?", ":material/labs:", "What readouts tell of each label, beside their controls."),
+    "bias": (
+        "What did it pick up by accident?",
+        ":material/balance:",
+        "Whether an attribute is there, whether it is used, and who is served worse, beside oracles and controls.",
+    ),
     "attention": (
         "Where does it look?",
         ":material/visibility:",

@@ -82,15 +82,15 @@ def unready(choice: Choice) -> None:
         st.caption(f":material/hourglass_empty: {literal(name)} has no checkpoint yet; reload once it has written one.")
     if not waiting:
         return
-    known = _known(choice)
+    made = known(choice)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             names = ", ".join(f"**{literal(name)}**" for name in waiting)
-            if known:
+            if made:
                 st.markdown(
                     f"Not compared yet: {names}. Their features on these images are missing, or cannot be read."
                 )
-                spec, fit = known["spec"], known.get("fit_spec")
+                spec, fit = made["spec"], made.get("fit_spec")
             else:
                 spec, fit = (
                     st.text_input(f"Images to compare {names} on", _trained_on(waiting), key="diagnose_on"),
@@ -108,10 +108,10 @@ def every_step(choice: Choice) -> None:
         for name in choice.evidence
         if len(choice.runs[name].checkpoints) > len(steps(choice.runs[name], choice.digest or ""))
     }
-    known = _known(choice)
+    made = known(choice)
     if not left:
         return
-    if known is None:
+    if made is None:
         st.caption("The images cannot be loaded again from here, so earlier checkpoints cannot be embedded.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -119,13 +119,13 @@ def every_step(choice: Choice) -> None:
         st.markdown(f"Only the last checkpoint of {names} was embedded.")
         pressed = st.button("Embed every checkpoint", icon=":material/timeline:")
     if pressed:
-        _diagnose(list(left.values()), known["spec"], known.get("fit_spec"), every=True)
+        _diagnose(list(left.values()), made["spec"], made.get("fit_spec"), every=True)
 
 
-def _known(choice: Choice) -> dict[str, Any] | None:
+def known(choice: Choice) -> dict[str, Any] | None:
     """How the chosen images are made again, from the first run that says so."""
     diagnosed = (run.info.get("diagnosed", {}).get(choice.digest) for run in choice.runs.values())
-    return next((known for known in diagnosed if known and known["spec"]), None)
+    return next((made for made in diagnosed if made and made["spec"]), None)
 
 
 def _trained_on(runs: dict[str, Run]) -> str:

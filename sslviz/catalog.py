@@ -189,35 +189,35 @@ CATALOG: tuple[Entry, ...] = (
     ),
     Entry(
         "mlp_probe", "What can a small network decode?",
-        mlp_probe, Probe, draw_probe, "chance, raw pixels, colours alone, three encoders untrained", "probes",
+        mlp_probe, Probe, draw_probe, "chance, raw pixels, colours alone, three encoders untrained", "bias",
         per="attribute", options=("fit", "controls"),
     ),
     Entry(
         "selectivity", "Is it in the features, or learnt by heart?",
-        selectivity, Selectivity, draw_selectivity, "labels that mean nothing; the same for pixels, colours, untrained", "probes",
+        selectivity, Selectivity, draw_selectivity, "labels that mean nothing; the same for pixels, colours, untrained", "bias",
         per="attribute", options=("fit", "controls"),
     ),
     Entry(
         "description_length", "How many bits does it take to say an attribute?",
         description_length, DescriptionLength, draw_description_length,
-        "the labels shuffled, raw pixels, colours alone, three encoders untrained", "probes",
+        "the labels shuffled, raw pixels, colours alone, three encoders untrained", "bias",
         per="attribute", options=("controls",),
     ),
     Entry(
         "counterfactual_effect", "What moves a picture's features?",
         counterfactual_effect, Counterfactual, draw_counterfactual,
-        "the other factors changed alone, raw pixels, the encoder untrained", "probes",
+        "the other factors changed alone, raw pixels, the encoder untrained", "bias",
         per="attribute", inputs=("changed",), options=("changed_controls",),
     ),
     Entry(
         "reliance", "Is an attribute used?",
         reliance, Reliance, draw_reliance,
-        "oracles of label and attribute, raw pixels, colours alone, three encoders untrained", "probes",
+        "oracles of label and attribute, raw pixels, colours alone, three encoders untrained", "bias",
         per="columns", options=("fit", "controls"),
     ),
     Entry(
         "groups", "Who is served worse?",
-        groups, Groups, draw_groups, "the attribute shuffled, raw pixels, colours alone, three encoders untrained", "probes",
+        groups, Groups, draw_groups, "the attribute shuffled, raw pixels, colours alone, three encoders untrained", "bias",
         per="columns", options=("fit", "controls"),
     ),
     Entry(
@@ -240,30 +240,30 @@ CATALOG: tuple[Entry, ...] = (
     ),
     Entry(
         "drift", "How does it bear corruption?",
-        drift, Drift, draw_drift, "no corruption, another picture, the encoder untrained", "probes", per="label",
+        drift, Drift, draw_drift, "no corruption, another picture, the encoder untrained", "bias", per="label",
         inputs=("features", "corrupted"), options=("fit", "controls", "corrupted_controls"),
     ),
     Entry(
         "slices", "Where does it fail without being told?",
-        slices, Slices, draw_slices, "random slices with the same predictions", "probes", per="label", options=("fit",),
+        slices, Slices, draw_slices, "random slices with the same predictions", "bias", per="label", options=("fit",),
     ),
     Entry(
         "cooccurrence", "Is it the data?",
-        cooccurrence, Cooccurrence, draw_cooccurrence, "one column shuffled", "probes", per="columns",
+        cooccurrence, Cooccurrence, draw_cooccurrence, "one column shuffled", "bias", per="columns",
     ),
     Entry(
         "association", "What does it associate?",
-        association, Association, draw_association, "the labels shuffled, the attribute shuffled", "probes",
+        association, Association, draw_association, "the labels shuffled, the attribute shuffled", "bias",
         per="columns", options=("fit",), most=MAP_POINTS,
     ),
     Entry(
         "retrieval", "Do neighbours share an attribute?",
-        retrieval, Retrieval, draw_retrieval, "the attribute shuffled within classes", "probes",
+        retrieval, Retrieval, draw_retrieval, "the attribute shuffled within classes", "bias",
         per="columns", most=MAP_POINTS,
     ),
     Entry(
         "mitigation", "Would a remedy help?",
-        mitigation, Mitigation, draw_mitigation, "no remedy, chance", "probes", per="columns", options=("fit",),
+        mitigation, Mitigation, draw_mitigation, "no remedy, chance", "bias", per="columns", options=("fit",),
     ),
 )  # fmt: skip
 

@@ -151,7 +151,9 @@ def result_key(one: Entry, evidence: Evidence, of: Of, *, other: Evidence | None
     given = [name for name in (*one.inputs, *one.options) if not name.endswith("controls")]
     digests = {name: getattr(getattr(evidence, name), "digest", None) for name in given}
     against = {"with": other.features.digest} if other is not None else {}
-    return {"diagnostic": one.name, "label": of} | digests | against
+    # The controls of a default diagnostic are always the same ones; further ones may have been embedded since.
+    beside = {"beside": sorted(evidence.more)} if "controls" in one.options and not one.by_default else {}
+    return {"diagnostic": one.name, "label": of} | digests | against | beside
 
 
 def ask(one: Entry, evidence: Evidence, of: Of = None, *, other: Evidence | None = None) -> Any:

@@ -111,13 +111,13 @@ def _gather_more(run: Run, checkpoint: Checkpoint, images: Images, fit: Images |
         for seed in SEEDS:
             stored_embed(run, checkpoint.untrained(seed), part, progress=False)
     changed = changed_images(images)
-    if changed is None:
-        return None
-    raw_pixels(changed).save(run.features_stem(PIXELS, changed.digest))
-    for encoder in (checkpoint, checkpoint.untrained()):
-        stored_embed(run, encoder, changed, progress=False)
-    run.update(changed={**run.info.get("changed", {}), images.digest: changed.digest})
-    return changed.digest
+    if changed is not None:
+        raw_pixels(changed).save(run.features_stem(PIXELS, changed.digest))
+        for encoder in (checkpoint, checkpoint.untrained()):
+            stored_embed(run, encoder, changed, progress=False)
+    digest = changed.digest if changed is not None else None
+    run.update(changed={**run.info.get("changed", {}), images.digest: digest})  # the app reads again what was updated
+    return digest
 
 
 def changed_images(images: Images) -> Images | None:

@@ -134,7 +134,7 @@ def counterfactual_effect(
 
 def _pairs(changed: Features, attribute: str) -> tuple[np.ndarray, list[str]]:
     said, objects = changed.column("changed").astype(str), changed.column("object").astype(str)
-    factors = list(dict.fromkeys(factor for factor in said if factor))
+    factors = list(dict.fromkeys(str(factor) for factor in said if factor))
     ids = objects[said == ""]
     if attribute not in factors or len(factors) < 2:
         raise ValueError(

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from sslviz.diagnostics.labels import place_in_class
-from sslviz.diagnostics.probes import Controls, Probe, _probe
+from sslviz.diagnostics.probes import Controls, Probe, read_out
 from sslviz.features import Features
 from sslviz.scores import balanced_mean
 
@@ -34,7 +34,7 @@ def mlp_probe(
     Caveat: What a network finds need not be there for anything simpler: where a linear readout finds nothing, the features
     hold it only in a combination.
     """
-    return _probe("mlp", features, label, fit, controls, seed, {}, partial(learn, seed=seed), None)
+    return read_out("mlp", features, label, fit, controls, seed, {}, partial(learn, seed=seed), None)
 
 
 def learn(

@@ -118,7 +118,7 @@ def knn_probe(
     Caveat: It asks whether a class lies together, not whether it can be told apart: what varies more than the class
     hides it.
     """
-    return _probe("knn", features, label, fit, controls, seed, {"k": k, "temperature": temperature}, _vote, graph)
+    return read_out("knn", features, label, fit, controls, seed, {"k": k, "temperature": temperature}, _vote, graph)
 
 
 def linear_probe(
@@ -139,10 +139,10 @@ def linear_probe(
     Caveat: What can be decoded need not be used by anything, and raw pixels already let a linear readout decode a
     lot: look at the distance to the controls.
     """
-    return _probe("linear", features, label, fit, controls, seed, {}, partial(_regress, seed=seed), None)
+    return read_out("linear", features, label, fit, controls, seed, {}, partial(regress, seed=seed), None)
 
 
-def _probe(
+def read_out(
     method: str,
     features: Features,
     label: str,
@@ -254,9 +254,8 @@ def linear_weights(fit: Features, label: str, *, seed: int = 0) -> tuple[np.ndar
     return classes, weights.astype(np.float32), (bias - weights @ center).astype(np.float32)
 
 
-def _regress(
-    fitted: Features, codes: np.ndarray, scored: Features, *, seed: int
-) -> tuple[np.ndarray, dict[str, float]]:
+def regress(fitted: Features, codes: np.ndarray, scored: Features, *, seed: int) -> tuple[np.ndarray, dict[str, float]]:
+    """The classes that the linear readout sees in `scored` (n,), fitted to `fitted` with their `codes`; and its C."""
     model, center, scale = _fitted(fitted, codes, seed)
     return model.predict((scored.x - center) / scale), {"C": model.C}
 

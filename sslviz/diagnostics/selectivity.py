@@ -12,11 +12,11 @@ import pandas as pd
 
 from sslviz.diagnostics.labels import coded, stratified_half
 from sslviz.diagnostics.mlp import learn
-from sslviz.diagnostics.probes import FEWEST_IN_CLASS, Controls, _regress
+from sslviz.diagnostics.probes import FEWEST_IN_CLASS, Controls, regress
 from sslviz.features import Features
 from sslviz.scores import Score, balanced_mean, bootstrap_balanced_mean, percentile_interval
 
-READOUTS: dict[str, Callable[..., Any]] = {"linear": _regress, "mlp": learn}
+READOUTS: dict[str, Callable[..., Any]] = {"linear": regress, "mlp": learn}
 IN_A_CELL = 10  # images of one kind, at least on average, so that a kind is met in fitting and in scoring
 NOTHING = "nothing but memory"
 

@@ -26,6 +26,7 @@ QUESTIONS = {
     "map": "What is near what?",
     "similarity": "What changed?",
     "probes": "What can be decoded?",
+    "bias": "What did it pick up by accident?",
     "attention": "Where does it look?",
     "attribution": "Why are these near each other?",
 }

@@ -13,7 +13,18 @@ from playwright.sync_api import Page, sync_playwright
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import FLAGS, ROOT, served  # noqa: E402
 
-PAGES = ["", "training", "collapse", "geometry", "map?color=shape", "similarity", "probes", "attention", "attribution"]
+PAGES = [
+    "",
+    "training",
+    "collapse",
+    "geometry",
+    "map?color=shape",
+    "similarity",
+    "probes",
+    "bias",
+    "attention",
+    "attribution",
+]
 
 
 def photograph(page: Page, address: str, path: Path, *, full: bool) -> None:
