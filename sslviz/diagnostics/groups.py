@@ -105,6 +105,14 @@ class Groups:
         spread = np.sqrt(2) * float((error / np.sqrt(classes)).max())
         return float(np.quantile(self.null_disparity, 1 - LIKELY / 2)) + POWER * spread
 
+    def per_image(self) -> dict[str, np.ndarray]:
+        """The quantity whose mean over groups is the accuracy, for each image: {score: (n,)}."""
+        return {"accuracy": self.correct.astype(float)}
+
+    def groups(self) -> np.ndarray:
+        """Which group each image counts for: (n,)."""
+        return self.group
+
     def scores(self) -> dict[str, Score]:
         """`worst_group`, corrected for being picked as the worst; `disparity` between values; `accuracy` over all groups."""
         return self._scores

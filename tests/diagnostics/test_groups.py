@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest, fisher_exact
 
+from sslviz.diagnostics.compare import compare
 from sslviz.diagnostics.groups import Groups, _shuffled, groups, wilson
 from sslviz.features import Features
 from sslviz.scores import permutation_p
@@ -128,6 +129,14 @@ def test_controls_have_the_same_table():
     result = groups(features, "label", "hue", fit=fit, controls={"untrained": (noise[0], noise[1])})
     assert len(result.accuracy("untrained")) == len(result.names) == 16
     assert result.scores()["worst_group"].controls["untrained"] < 0.4 < result.scores()["worst_group"].value
+
+
+def test_two_encoders_are_compared_over_the_same_images():
+    fit = features_of(seed=1, prefix="f")
+    plain, spoilt = (groups(features_of(spoilt=s), "label", "hue", fit=fit) for s in ((), [(0, 0), (1, 1), (2, 2)]))
+    difference = compare(plain, spoilt)
+    assert difference.winner["accuracy"] == -1
+    assert difference.scores()["accuracy"].value == pytest.approx(spoilt.accuracy().mean() - plain.accuracy().mean())
 
 
 def test_tiny_groups_claim_nothing():
