@@ -6,6 +6,7 @@ One file per question; every figure takes a result or {checkpoint name: result} 
 
 from sslviz.figures import theme, through
 from sslviz.figures.displacement import displacement
+from sslviz.figures.faithfulness import evidence_bars
 from sslviz.figures.probes import confusion, probe
 from sslviz.figures.projection import map_figure, projection, selected_ids
 from sslviz.figures.scores import score_bars
@@ -20,6 +21,7 @@ __all__ = [
     "contact_sheet",
     "data_uri",
     "displacement",
+    "evidence_bars",
     "gallery_html",
     "heatmap",
     "map_figure",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PANELS = {"deletion": "share of the picture taken away", "insertion": "share of the picture shown"}
 LOOKS = {"random": "solid", "untrained": "dot"}  # of the lines of controls; the best map no model made is dashed
 BAND = "rgba(133,133,133,0.25)"
+WIDE, LINE = 92, 16  # characters of a heading's line, and its height in pixels
 ROW, HEADING, BELOW = 190, 50, 120  # pixels of a row, of what stands above it, and of axis and legend below all
 CAPTION = (
     "Pixels go (left: the lower, the better) or come (right: the higher, the better) in the order of the map, mean over "
@@ -41,22 +42,28 @@ def faithfulness(
     """
     named = theme.as_dict(results)
     palette, short = theme.colors(named, colors), theme.short_names(named, 40)
-    n = len(named)
-    total = n * (ROW + HEADING)
+    headings = {name: _heading(short[name], result) for name, result in named.items()}
+    n, above = len(named), HEADING + LINE * max(text.count("<br>") for text in headings.values())
+    total = n * (ROW + above)
     fig = make_subplots(rows=n, cols=2, shared_yaxes=True, horizontal_spacing=0.07,
-                        vertical_spacing=HEADING / total if n > 1 else 0)  # fmt: skip
+                        vertical_spacing=above / total if n > 1 else 0)  # fmt: skip
     for row, (name, result) in enumerate(named.items(), 1):
         for col, measure in enumerate(PANELS, 1):
             for trace in _lines(result, measure, name, palette[name]):
                 fig.add_trace(trace, row=row, col=col)
         _put_axes(fig, row, result, last=row == n)
         top = fig.get_subplot(row, 1).yaxis.domain[1]
-        fig.add_annotation(text=f"<b>{escape(short[name])}</b> {escape(result.verdict)}".strip(), x=0, y=top,
-                           xref="paper", yref="paper", xanchor="left", yanchor="bottom", yshift=18, showarrow=False,
-                           font={"size": 12})  # fmt: skip
+        fig.add_annotation(text=headings[name], x=0, y=top, xref="paper", yref="paper", xanchor="left", yanchor="bottom",
+                           yshift=18, showarrow=False, align="left", font={"size": 12})  # fmt: skip
     _once(fig)
-    fig.update_layout(height=total + BELOW, margin={"t": HEADING + 6, "b": BELOW - 30})
+    fig.update_layout(height=total + BELOW, margin={"t": above + 6, "b": BELOW - 30})
     return theme.finish(fig, alt=_alt(named), caption=CAPTION)
+
+
+def _heading(name: str, result: Faithfulness) -> str:
+    """The name, and what may be said, in lines that fit a figure 700 px wide."""
+    said = "<br>".join(escape(line) for line in wrap(f"{name} {result.verdict}".strip(), WIDE))
+    return said.replace(escape(name), f"<b>{escape(name)}</b>", 1) if name else said
 
 
 def evidence_bars(
