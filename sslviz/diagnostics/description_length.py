@@ -9,6 +9,7 @@ import numpy as np
 
 from sslviz.diagnostics.labels import coded, place_in_class
 from sslviz.diagnostics.probes import Controls
+from sslviz.diagnostics.threads import one_thread
 from sslviz.features import Features
 from sslviz.scores import Score, bootstrap_balanced_mean, percentile_interval
 
@@ -62,6 +63,7 @@ class DescriptionLength:
         }
 
 
+@one_thread
 def description_length(
     features: Features, label: str = "label", *, controls: Controls | None = None, seed: int = 0
 ) -> DescriptionLength:

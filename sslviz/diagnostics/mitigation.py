@@ -12,6 +12,7 @@ import numpy as np
 from sslviz.diagnostics.erasure import leace
 from sslviz.diagnostics.labels import coded, halves, place_in_class
 from sslviz.diagnostics.probes import FEWEST_IN_CLASS, PENALTIES, knn_probe, linear_probe
+from sslviz.diagnostics.threads import one_thread
 from sslviz.features import Features
 from sslviz.scores import Score, balanced_mean, bootstrap_group_means, percentile_interval
 
@@ -98,6 +99,7 @@ class Mitigation:
         return scores
 
 
+@one_thread
 def mitigation(
     features: Features,
     label: str = "label",

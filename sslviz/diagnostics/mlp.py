@@ -9,6 +9,7 @@ import numpy as np
 
 from sslviz.diagnostics.labels import place_in_class
 from sslviz.diagnostics.probes import Controls, Probe, read_out
+from sslviz.diagnostics.threads import one_thread
 from sslviz.features import Features
 from sslviz.scores import balanced_mean
 
@@ -17,6 +18,7 @@ EPOCHS = 60  # of as many images as there are, every class as often as every oth
 PATIENCE = 15  # epochs without a better fifth, after which it stops
 
 
+@one_thread
 def mlp_probe(
     features: Features,
     label: str = "label",

@@ -12,6 +12,7 @@ import pandas as pd
 
 from sslviz.diagnostics.labels import place_in_class, stratified_half
 from sslviz.diagnostics.neighbors import Neighbors, neighbors
+from sslviz.diagnostics.threads import one_thread
 from sslviz.features import Features
 from sslviz.scores import Score, balanced_mean, bootstrap_balanced_mean, percentile_interval
 
@@ -121,6 +122,7 @@ def knn_probe(
     return read_out("knn", features, label, fit, controls, seed, {"k": k, "temperature": temperature}, _vote, graph)
 
 
+@one_thread
 def linear_probe(
     features: Features,
     label: str = "label",
@@ -237,6 +239,7 @@ def _vote(
     return votes.argmax(axis=1), {}
 
 
+@one_thread
 def linear_weights(fit: Features, label: str, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What does the linear readout go by?  Its `classes` (c,), and for each of them weights (c, d) and a bias (c,).
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from sslviz.diagnostics.labels import coded, halves
 from sslviz.diagnostics.probes import PENALTIES, Controls
+from sslviz.diagnostics.threads import one_thread
 from sslviz.features import Features
 from sslviz.scores import Score, delete_groups
 
@@ -132,6 +133,7 @@ class Reliance:
         }  # fmt: skip
 
 
+@one_thread
 def reliance(
     features: Features,
     label: str = "label",

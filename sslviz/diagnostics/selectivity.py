@@ -13,6 +13,7 @@ import pandas as pd
 from sslviz.diagnostics.labels import coded, stratified_half
 from sslviz.diagnostics.mlp import learn
 from sslviz.diagnostics.probes import FEWEST_IN_CLASS, Controls, regress
+from sslviz.diagnostics.threads import one_thread
 from sslviz.features import Features
 from sslviz.scores import Score, balanced_mean, bootstrap_balanced_mean, percentile_interval
 
@@ -66,6 +67,7 @@ class Selectivity:
         return scores
 
 
+@one_thread
 def selectivity(
     features: Features,
     label: str = "label",

@@ -13,6 +13,7 @@ from sslviz.diagnostics.groups import wilson
 from sslviz.diagnostics.labels import stratified_half
 from sslviz.diagnostics.probes import linear_probe
 from sslviz.diagnostics.shuffling import chunks, permuted
+from sslviz.diagnostics.threads import one_thread
 from sslviz.features import Features
 from sslviz.scores import Score, permutation_p
 
@@ -87,6 +88,7 @@ class Slices:
         return {"worst_slice": worst}
 
 
+@one_thread
 def slices(
     features: Features, label: str = "label", *, fit: Features | None = None, components: int = 20, seed: int = 0
 ) -> Slices:
