@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sslviz.catalog import CATALOG, Entry, Of, draw
+from sslviz.catalog import CATALOG, Entry, Of, draw, entry
 from sslviz.diagnose import called, compute, sentence
 from sslviz.diagnostics.labels import probe_labels
 from sslviz.evidence import Evidence, gather, note
@@ -152,13 +152,13 @@ def audit(
     ) as advance:
         for run in runs:
             advance(0, note=f"{run.name}: embedding")
-            evidence = gather(run, run.last, images, fit, attributes=True)
+            about[run.name] = {"checkpoint": describe(run, run.last), "skipped": _left_out(plan)}
+            evidence = _evidence(run, images, fit, plan, about[run.name])
             note(run, images, fit)
             results[run.name] = {}
-            about[run.name] = {"checkpoint": describe(run, run.last), "skipped": _left_out(plan)}
             for one, of in asked:
                 advance(0, note=f"{run.name}: {called(one, of)}")
-                _answer(run, one, of, evidence, plan, results[run.name], about[run.name])
+                _answer(run, one, of, evidence, results[run.name], about[run.name])
                 advance(1)
             advance(1)
         explained = _maps(runs, images, plan, about, advance)
@@ -195,18 +195,38 @@ def _questions(plan: Plan) -> Iterator[tuple[Entry, Of]]:
             yield from ((one, about) for about in of.get(one.per, ()))
 
 
-def _answer(
-    run: Run, one: Entry, of: Of, evidence: Evidence, plan: Plan, results: dict[str, Any], about: dict[str, Any]
-) -> None:
+def _evidence(run: Run, images: Images, fit: Images | None, plan: Plan, about: dict[str, Any]) -> Evidence:
+    """What the questions look at; of a collapsed encoder, which `stopped` then names, only what that is told by."""
+    evidence = gather(run, run.last, images, fit)
+    health = "healthy" if "collapse" in plan.skip else compute(run, entry("collapse"), evidence).encoder_verdict
+    about["stopped"] = "" if health == "healthy" or plan.despite_collapse else health
+    if about["stopped"]:
+        return evidence
+    _corrupt(run, images, plan, about["skipped"])
+    return gather(run, run.last, images, fit, attributes=True)
+
+
+def _answer(run: Run, one: Entry, of: Of, evidence: Evidence, results: dict[str, Any], about: dict[str, Any]) -> None:
     """Adds the result; or, where it cannot be had or means nothing, why it was skipped."""
-    verdict = results["collapse"].encoder_verdict if "collapse" in results else "healthy"
-    about["stopped"] = verdict != "healthy" and not plan.despite_collapse
+    if one.by_name and evidence.corrupted is None:
+        return  # `_corrupt` has said why
     try:
-        if about["stopped"] and one.name != "spectrum":
-            raise ValueError(f"The encoder shows a {verdict}; nothing else would mean anything.")
+        if about["stopped"] and one.name not in ("collapse", "spectrum"):
+            raise ValueError(f"The encoder shows a {about['stopped']}; nothing else would mean anything.")
         results[called(one, of)] = compute(run, one, evidence, of)
     except ValueError as error:
         about["skipped"].append({"what": called(one, of), "why": str(error)})
+
+
+def _corrupt(run: Run, images: Images, plan: Plan, skipped: list[dict[str, str]]) -> None:
+    """Embeds corrupted pictures, where they can be had; they take a package of their own."""
+    from sslviz.embed import stored_corrupted
+
+    if "drift" not in plan.skip:
+        try:
+            stored_corrupted(run, [run.last, run.last.untrained()], images)
+        except ValueError as error:
+            skipped.append({"what": "drift", "why": str(error)})
 
 
 def _left_out(plan: Plan) -> list[dict[str, str]]:

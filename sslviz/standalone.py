@@ -95,7 +95,8 @@ ul{{padding-left:20px}} li{{margin:4px 0}}
 p.small,figcaption{{color:var(--muted);font-size:13px}}
 figure{{margin:12px 0 20px}} .plot{{width:100%}}
 .wide{{overflow-x:auto}} table{{border-collapse:collapse;font-size:13px;width:100%}}
-td{{overflow-wrap:anywhere}} th,td{{text-align:left;vertical-align:top;padding:4px 12px 4px 0;border-bottom:1px solid var(--grid)}}
+td{{overflow-wrap:anywhere}}
+th,td{{text-align:left;vertical-align:top;padding:4px 12px 4px 0;border-bottom:1px solid var(--grid)}}
 nav ol{{columns:2;padding-left:24px;margin:16px 0;font-size:14px}} a{{color:inherit}}
 .findings>li{{margin:0 0 18px}} .evidence{{display:flex;gap:8px;align-items:center;font-size:13px;flex-wrap:wrap}}
 .examples{{display:flex;gap:4px;margin:6px 0}} .examples img{{width:48px;height:48px;image-rendering:pixelated}}
