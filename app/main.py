@@ -46,6 +46,11 @@ PAGES = {
         ":material/troubleshoot:",
         "Which pixels it goes back to, beside what shows whether to believe it.",
     ),
+    "audit": (
+        "May it be relied on?",
+        ":material/fact_check:",
+        "All of it about the columns of the table, as a report to sign: what was found, what was not, and what was skipped.",
+    ),
 }
 
 st.set_page_config(page_title="sslviz", page_icon=":material/scatter_plot:", layout="wide", initial_sidebar_state=240)

@@ -95,7 +95,7 @@ def images_of(choice: Choice, rows: np.ndarray) -> Images:
     known = [run.info.get("diagnosed", {}).get(choice.digest, {}) for run in choice.runs.values()]
     spec = next((one["spec"] for one in known if one.get("spec")), "")
     try:
-        return _loaded(spec, choice.digest or "").rows(rows)
+        return loaded(spec, choice.digest or "").rows(rows)
     except (ValueError, OSError) as error:
         found, reason = thumbnails(choice), str(error)
     if found is None:
@@ -112,7 +112,8 @@ def images_of(choice: Choice, rows: np.ndarray) -> Images:
     return Images(np.array(pixels[rows]), ids[rows], features.table.iloc[rows])
 
 
-def _loaded(spec: str, digest: str) -> Images:
+def loaded(spec: str, digest: str) -> Images:
+    """The images with this digest, made again from what they were named; ValueError where that cannot be done from here."""
     if not spec:
         raise ValueError("It is not known how these images are made again.")
     if not spec.startswith(NEAR_HAND):

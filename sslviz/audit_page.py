@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from sslviz.audit import SCHEMA
 from sslviz.catalog import CATALOG, MAPS, Entry, MapEntry
 from sslviz.figures import theme
-from sslviz.figures.svg import score_bar_svg
+from sslviz.figures.svg import score_bar_svg, svg_uri
 from sslviz.scores import Score
 from sslviz.standalone import Section, page, table
 
@@ -52,8 +52,8 @@ def audit_page(report: Mapping[str, Any]) -> str:
     plan, runs = report["plan"], report["runs"]
     colors = theme.colors(runs)
     sections = [
-        Section("Findings", _findings(report, colors)),
-        Section("Not found", _not_found(report)),
+        Section("Findings", findings_html(report, colors)),
+        Section("Not found", not_found_html(report)),
         Section("Details", _details(report)),
         Section("Intended use", _intended(plan)),
         Section("Data", _data(report)),
@@ -63,10 +63,11 @@ def audit_page(report: Mapping[str, Any]) -> str:
         Section("Limits", "<ul>" + "".join(f"<li>{escape(one)}</li>" for one in LIMITS) + "</ul>"),
         Section("How it was made", _made(report)),
     ]
-    return page(f"Audit of {', '.join(runs)}", _summary(report), sections, contents=True)
+    return page(f"Audit of {', '.join(runs)}", summary_html(report), sections, contents=True)
 
 
-def _summary(report: Mapping[str, Any]) -> str:
+def summary_html(report: Mapping[str, Any]) -> str:
+    """What is to be said of each checkpoint in a line, and how many tests found something?"""
     found, wanting = len(report["findings"]), len(report["not_found"])
     lines = []
     for run in report["runs"].values():
@@ -76,25 +77,27 @@ def _summary(report: Mapping[str, Any]) -> str:
     return f"<ul>{''.join(lines)}</ul><p>{tests}</p>"
 
 
-def _findings(report: Mapping[str, Any], colors: Mapping[str, str]) -> str:
+def findings_html(report: Mapping[str, Any], colors: Mapping[str, str], dark: bool = False) -> str:
+    """What was found?  The gravest first, each with its score, pictures, and what it does not mean."""
     stopped = [(name, run) for name, run in report["runs"].items() if run["stopped"]]
     items = [
         f"<li><b>{escape(name)}</b>: {escape(run['verdict'])}. {escape(' '.join(run['reasons']))}</li>"
         for name, run in stopped
     ]
-    items += [_finding(one, colors) for one in report["findings"]]
+    items += [_finding(one, colors, dark) for one in report["findings"]]
     if not items:
         return "<p>Nothing was found. What could have been is listed next.</p>"
     return f"<p class='small'>{escape(RANKED)}</p><ol class='findings'>{''.join(items)}</ol>"
 
 
-def _finding(one: Mapping[str, Any], colors: Mapping[str, str]) -> str:
+def _finding(one: Mapping[str, Any], colors: Mapping[str, str], dark: bool) -> str:
     effect = _score(one["effect"])
     pictures = "".join(
         f'<img src="{shown["picture"]}" alt="image {escape(shown["id"])}" title="{escape(shown["id"])}">'
         for shown in one["examples"]
     )
-    bar = score_bar_svg(effect, colors.get(one["run"], theme.CONTROL), name=one["score"])
+    drawn = svg_uri(score_bar_svg(effect, colors.get(one["run"], theme.CONTROL), dark, name=one["score"]))
+    bar = f'<img src="{drawn}" width="132" height="18" alt="{escape(one["score"])}">'
     return (
         f"<li><b>{escape(one['run'])}</b>: {escape(one['said'])}"
         f"<div class='evidence'>{bar} <span>{escape(one['score'].replace('_', ' '))} {escape(str(effect))}, "
@@ -104,7 +107,8 @@ def _finding(one: Mapping[str, Any], colors: Mapping[str, str]) -> str:
     )
 
 
-def _not_found(report: Mapping[str, Any]) -> str:
+def not_found_html(report: Mapping[str, Any]) -> str:
+    """What was not found, and from which effect on would it have been?"""
     if not report["not_found"]:
         return "<p>Every test found something.</p>"
     rows = [

@@ -29,6 +29,7 @@ QUESTIONS = {
     "bias": "What did it pick up by accident?",
     "attention": "Where does it look?",
     "attribution": "Why are these near each other?",
+    "audit": "May it be relied on?",
 }
 NAMES = ["collapsed", "keeps-color", "keeps-shape"]
 

@@ -24,6 +24,7 @@ PAGES = [
     "bias",
     "attention",
     "attribution",
+    "audit",
 ]
 
 

@@ -5,6 +5,7 @@ from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
+PAGES = ["", *"training collapse geometry map similarity probes bias attention attribution audit".split()]
 # For one map: each point's id and where it is on the screen.
 POINTS = """plot => {
     const {xaxis, yaxis} = plot._fullLayout, at = plot.getBoundingClientRect();
@@ -124,7 +125,7 @@ def test_without_runs_there_is_a_page_that_offers_the_demo(page, empty_app):
 def test_nothing_sticks_out(page, app, width):
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme="dark")
-    for name in ("", "training", "collapse", "geometry", "map", "similarity", "probes", "attention", "attribution"):
+    for name in PAGES:
         opened(page, f"{app}/{name}")
         expect(page.get_by_test_id("stException")).to_have_count(0)
         main = page.get_by_test_id("stMain")

@@ -1,0 +1,44 @@
+import streamlit as st
+from audited import read, report_of
+from choice import chosen, labels
+
+from sslviz.audit import MAPPED, make_plan
+
+choice = chosen()
+columns = labels(choice)
+if len(columns) < 2:
+    st.info(
+        "An audit is about two columns: one to be read from the features, and one that should not matter. Describe the "
+        "images in a metadata.csv with a column for each, and diagnose again.",
+        icon=":material/label_off:",
+    )
+    st.stop()
+
+with st.container(border=True):
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        label = st.segmented_control(
+            "To be read from it", columns, default=columns[0], required=True, key="audit_label", bind="query-params"
+        )
+        others = [column for column in columns if column != label]
+        attributes = st.pills(
+            "Should not matter", others, selection_mode="multi", default=others, key=f"attributes_{label}",
+            bind="query-params",
+        )  # fmt: skip
+        maps = st.toggle(
+            "Maps", True, key="audit_maps", bind="query-params",
+            help=f"Explains {MAPPED} of the images by maps and measures whether these are true.",
+        )  # fmt: skip
+    use = st.text_input(
+        "Intended use", key="intended_use", bind="query-params", max_chars=500,
+        placeholder="What the encoder is to be used for, in a sentence. It heads the report.",
+    )  # fmt: skip
+if not attributes:
+    st.info("Choose at least one column that should not matter.", icon=":material/arrow_upward:")
+    st.stop()
+plan = make_plan(
+    next(iter(choice.evidence.values())).features.table,
+    label=label, attributes=attributes, intended_use=(use or "").strip(), maps=MAPPED if maps else 0,
+)  # fmt: skip
+report = report_of(choice, plan)
+if report:
+    read(choice, report)
