@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # there are as many test processes as processors
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ label = "shape"
 attributes = ["color"]
 intended_use = "Sorting <signs> by shape."
 skip = ["hubness", "drift"]
-maps = 8
+maps = 2
 despite_collapse = true
 """
 
@@ -42,7 +42,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def imported(tmp_path_factory):
-    """A ResNet of timm's whose weights someone else saved."""
+    """A vision transformer of timm's whose weights someone else saved."""
     import timm
     from safetensors.torch import save_file
 
@@ -50,10 +50,9 @@ def imported(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("theirs")
     with seeded(7):
-        save_file(timm.create_model("test_resnet", num_classes=0).state_dict(), folder / "theirs.safetensors")
-    run, _ = sslviz.import_checkpoint(
-        "test_resnet", weights=folder / "theirs.safetensors", image_size=32, out=folder / "theirs"
-    )
+        save_file(timm.create_model("test_vit", num_classes=0, img_size=64).state_dict(), folder / "theirs.safetensors")
+    weights = folder / "theirs.safetensors"
+    run, _ = sslviz.import_checkpoint("test_vit", weights=weights, image_size=64, out=folder / "theirs")
     return run
 
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 
 def sslviz(*arguments, check=True, **environment):
     command = [sys.executable, "-m", "sslviz", *map(str, arguments)]
-    env = {**os.environ, "OMP_NUM_THREADS": "2", "COLUMNS": "120", **environment}
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120", **environment}
     answer = subprocess.run(command, capture_output=True, text=True, env=env)
     assert "Traceback" not in answer.stderr, answer.stderr
     if check:
