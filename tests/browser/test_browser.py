@@ -146,9 +146,8 @@ def test_an_imported_transformer_and_a_resnet_pass_through_both_pages(page, fore
     page.mouse.click(first["x"], first["y"])
     expect(page.get_by_role("figure", name="Attention of the patch in row 1, column 2")).to_be_visible()
 
-    page.get_by_role("link", name="Attribution").click()
-    expect(page.get_by_role("heading", name="Why are these near each other?")).to_be_visible()
     opened(page, f"{foreign_app}/attribution?attribution_count=2&method=Saliency")
+    expect(page.get_by_role("heading", name="Why are these near each other?")).to_be_visible()
     maps = page.get_by_role("figure", name="Attribution maps")
     expect(maps).to_be_visible()
     assert all(name in maps.get_attribute("aria-label") for name in ("their-vit: saliency", "their-resnet: saliency"))
