@@ -155,7 +155,9 @@ def _train(
             epoch_began, loss_sum = time.perf_counter(), torch.zeros((), device=fabric.device)
             for _ in range(steps_per_epoch):
                 generator = _generator(fabric, a["seed"], step)
-                loss = ddp.loss(policy(next(batches), generator))
+                views = policy(next(batches), generator)
+                with fabric.autocast():  # on a single device Fabric does not see to it for methods other than forward
+                    loss = ddp.loss(views)
                 fabric.backward(loss)
                 for group in optimizer.param_groups:
                     group["lr"] = _learning_rate(step, total, a)

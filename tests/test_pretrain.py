@@ -87,6 +87,12 @@ def test_half_precision_is_chosen_where_the_processor_has_it_and_kept_on_resumin
         pretrain(images, tmp_path / "run", epochs=1, resume=True, precision=other)
 
 
+def test_half_precision_is_really_computed_in(images, tmp_path):
+    half, full = (pretrain(images, tmp_path / p, epochs=1, precision=p) for p in ("bf16-mixed", "32-true"))
+    assert weights(half) != weights(full)
+    assert half.history["loss"].iloc[-1] == pytest.approx(full.history["loss"].iloc[-1], rel=0.02)
+
+
 def test_evaluating_and_saving_more_often_does_not_change_the_weights(run, images, tmp_path):
     more = pretrain(images, tmp_path / "more", eval_every=2, checkpoint_every=2)
     assert weights(more)[12] == weights(run)[12]
