@@ -36,7 +36,6 @@ def demo(runs: str | Path = "runs", *, seed: int = 0, progress: bool = True) -> 
     images = load_images(f"{IMAGES},seed={seed}")
     options: dict[str, Any] = {
         "held_out": images.split("probe"), "epochs": EPOCHS, "batch_size": 128, "seed": seed, "progress": progress,
-        "precision": "32-true",  # in which the story was measured
     }  # fmt: skip
     train = images.split("train")
     made = [
