@@ -12,9 +12,10 @@ from pictured import loaded
 from show import known, literal
 from waiting import bar
 
-from sslviz.audit import Plan, audit
+from sslviz.audit import audit
 from sslviz.audit_page import audit_page, findings_html, not_found_html, summary_html
 from sslviz.images import Images
+from sslviz.plans import Plan
 
 KEPT = 4  # reports that a session holds, each some megabytes
 STYLE = """<style>

@@ -9,12 +9,10 @@ import hashlib
 import json
 import platform
 import time
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,98 +20,18 @@ import pandas as pd
 
 from sslviz.catalog import CATALOG, Entry, Of, draw, entry
 from sslviz.diagnose import called, compute, sentence
-from sslviz.diagnostics.labels import probe_labels
 from sslviz.evidence import Evidence, gather, note
 from sslviz.figures import theme
 from sslviz.figures.thumbnails import data_uri
-from sslviz.findings import IMAGES, HypothesisTest, hypothesis_tests, judged
+from sslviz.findings import IMAGES, HypothesisTest, hypothesis_tests, judged, written_down
 from sslviz.images import Images
+from sslviz.plans import Plan, make_plan
 from sslviz.runs import Checkpoint, Run
 
 SCHEMA = 1  # of the report; a reader refuses a larger number
 # Whatever else the catalog asks of checkpoints, labels and attributes is asked too, by its page of the app.
 LEFT_OUT = ("projection", "alignment", "lidar", "neural_collapse")  # a map is explored, not signed; views are no images
-MAPPED = 16  # images that maps are made and measured on
 THUMBNAIL = 48
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is the encoder to be used for, and what is asked of it?  Written down before anything is looked at.
-
-    `label` is what will be read from its features, `attributes` what should not matter.  `details`, `intended_use` and
-    `not_for` are sentences of the model's owner that head the report; `skip` are diagnostics left out, and the report
-    says so; `maps` are how many images are explained by maps (0: none); a collapsed encoder is audited no further
-    unless `despite_collapse`.
-    """
-
-    label: str
-    attributes: tuple[str, ...]
-    details: str = ""
-    intended_use: str = ""
-    not_for: str = ""
-    skip: tuple[str, ...] = ()
-    maps: int = MAPPED
-    despite_collapse: bool = False
-
-    @property
-    def digest(self) -> str:
-        """The SHA-256 of all of it."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
-
-
-def read_plan(path: str | Path | None, table: pd.DataFrame) -> Plan:
-    """The plan in a TOML file; what it leaves out is taken from the table: `label`, and all other columns as attributes.
-
-    ValueError for a file that cannot be read, unknown keys and columns, and tables with a single column.
-    """
-    said: dict[str, Any] = {}
-    if path is not None:
-        try:
-            said = tomllib.loads(Path(path).read_text())
-        except OSError as error:
-            raise ValueError(f"The plan {path} cannot be read: {error.strerror}.") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"The plan {path} is no TOML: {error}.") from None
-    return make_plan(table, **said)
-
-
-def make_plan(table: pd.DataFrame, **said: Any) -> Plan:
-    """A plan in which what is not said is taken from the table; ValueError as for `read_plan`."""
-    _check_said(said)
-    columns = probe_labels(table)
-    label = said.pop("label", None) or next(iter(columns), "")
-    attributes = tuple(said.pop("attributes", [c for c in columns if c != label]))
-    for column in (label, *attributes):
-        if column not in table:
-            raise ValueError(
-                f"An audit needs a column to read and one that should not matter; the table has no {column or 'such'} "
-                f"column, it has: {', '.join(map(str, table.columns)) or 'none'}."
-            )
-    if not attributes or label in attributes:
-        raise ValueError(
-            f"An audit needs attributes other than the label {label!r}; name some in the plan or the table."
-        )
-    if unknown := sorted(set(said.get("skip", ())) - {one.name for one in CATALOG}):
-        raise ValueError(
-            f"The plan skips {unknown[0]!r}, but there is no such diagnostic; see `sslviz list diagnostics`."
-        )
-    return Plan(label, attributes, skip=tuple(said.pop("skip", ())), **said)
-
-
-def _check_said(said: Mapping[str, Any]) -> None:
-    """ValueError for a key that a plan does not have, and for a value that is none for it."""
-    kinds: dict[str, type] = {"maps": int, "despite_collapse": bool, "attributes": list, "skip": list}
-    known = [field.name for field in fields(Plan)]
-    for name, value in said.items():
-        if name not in known:
-            raise ValueError(f"A plan has no {name!r}; it has {', '.join(known)}.")
-        kind = kinds.get(name, str)
-        value = list(value) if isinstance(value, tuple) else value
-        words = all(isinstance(one, str) for one in value) if isinstance(value, list) else True
-        if type(value) is not kind or not words or (isinstance(value, int) and value < 0):
-            text = {int: "a number, 0 or more", bool: "true or false", list: "a list of names"}.get(kind, "a text")
-            raise ValueError(f"The plan's {name} is {text}; got {value!r}.")
 
 
 def audit(
@@ -152,7 +70,10 @@ def audit(
     ) as advance:
         for run in runs:
             advance(0, note=f"{run.name}: embedding")
-            about[run.name] = {"checkpoint": describe(run, run.last), "skipped": _left_out(plan)}
+            about[run.name] = {
+                "checkpoint": describe(run, run.last),
+                "skipped": [{"what": name, "why": "The plan skips it."} for name in plan.skip],
+            }
             evidence = _evidence(run, images, fit, plan, about[run.name])
             note(run, images, fit)
             results[run.name] = {}
@@ -169,7 +90,7 @@ def audit(
         about[name] |= {
             "verdict": collapse.verdict if collapse else "", "reasons": collapse.reasons if collapse else [],
             "said": sentence(name, of_run),
-            "scores": {key: {n: s.to_dict() for n, s in r.scores().items()} for key, r in of_run.items()},
+            "scores": {key: {n: written_down(s) for n, s in r.scores().items()} for key, r in of_run.items()},
         }  # fmt: skip
     return {
         "schema": SCHEMA,
@@ -227,11 +148,6 @@ def _corrupt(run: Run, images: Images, plan: Plan, skipped: list[dict[str, str]]
             stored_corrupted(run, [run.last, run.last.untrained()], images)
         except ValueError as error:
             skipped.append({"what": "drift", "why": str(error)})
-
-
-def _left_out(plan: Plan) -> list[dict[str, str]]:
-    why = {name: "The plan skips it." for name in plan.skip}
-    return [{"what": name, "why": reason} for name, reason in why.items()]
 
 
 def _maps(

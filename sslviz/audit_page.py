@@ -229,9 +229,7 @@ def _score(values: Mapping[str, Any]) -> Score:
     """The score that was written down."""
     value = float("nan") if values["value"] is None else values["value"]
     controls = {name: float("nan") if v is None else v for name, v in values["controls"].items()}
-    return Score(
-        value, values["low"], values["high"], controls, values["higher_is_better"], values.get("control_is", "floor")
-    )
+    return Score(value, values["low"], values["high"], controls, values["higher_is_better"], values["control_is"])
 
 
 def _p(p: float) -> str:

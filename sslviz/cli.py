@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import os
 import shlex
@@ -262,10 +263,11 @@ class Audit:
             raise SystemExit(1)
 
     def _report(self) -> dict[str, Any]:
-        from sslviz.audit import audit, read_plan
+        from sslviz.audit import audit
         from sslviz.audit_page import audit_page
         from sslviz.diagnose import scored_and_fit
         from sslviz.files import atomic_write
+        from sslviz.plans import read_plan
         from sslviz.runs import Run
         from sslviz.specs import load_images
 
@@ -296,10 +298,8 @@ class App:
         main_script = Path(__file__).parents[1] / "app" / "main.py"
         if not main_script.exists():
             raise ValueError(f"The app lies beside the library, but {main_script} is missing; install from a checkout.")
-        try:
-            import streamlit  # noqa: F401  (asked for here, so that the answer is one sentence)
-        except ImportError:
-            raise ValueError('The app needs Streamlit; install it with `pip install -e ".[app]"`.') from None
+        if importlib.util.find_spec("streamlit") is None:
+            raise ValueError('The app needs Streamlit; install it with `pip install -e ".[app]"`.')
         command = [sys.executable, "-m", "streamlit", "run", str(main_script), "--", "--runs", str(self.runs)]
         environment = {**os.environ, "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false"}
         try:

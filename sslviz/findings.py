@@ -13,7 +13,7 @@ from sslviz.catalog import entry
 from sslviz.diagnostics.association import Association
 from sslviz.diagnostics.cooccurrence import Cooccurrence
 from sslviz.diagnostics.counterfactual import Counterfactual
-from sslviz.diagnostics.groups import Groups
+from sslviz.diagnostics.groups import FEWEST, Groups
 from sslviz.diagnostics.probes import Probe
 from sslviz.diagnostics.reliance import Reliance
 from sslviz.diagnostics.retrieval import Retrieval
@@ -58,6 +58,11 @@ def p_beyond(score: Score, null: float = 0.0) -> float:
     return math.erfc(distance / error / math.sqrt(2))
 
 
+def written_down(score: Score) -> dict[str, Any]:
+    """The score as a report keeps it: enough to draw its bar again."""
+    return score.to_dict() | {"control_is": score.control_is}
+
+
 def hypothesis_tests(run: str, results: Mapping[str, Any]) -> list[HypothesisTest]:
     """The tests that the results {diagnostic: Result} of one checkpoint hold."""
     found = []
@@ -88,7 +93,7 @@ def judged(tests: Sequence[HypothesisTest]) -> tuple[list[dict[str, Any]], list[
         about = entry(test.diagnostic)
         one = {
             "run": test.run, "diagnostic": test.diagnostic, "columns": list(test.columns), "question": about.question,
-            "score": name, "effect": score.to_dict(), "p": float(test.p), "p_corrected": float(p), "n": test.n,
+            "score": name, "effect": written_down(score), "p": float(test.p), "p_corrected": float(p), "n": test.n,
             "detectable": test.detectable,
         }  # fmt: skip
         if p < LEVEL:
@@ -115,7 +120,7 @@ def _groups(result: Groups) -> Tested:
         f"({result.accuracy()[worst]:.2f})."
     )
     missed = result.ids[(result.group == worst) & (result.predicted != result.truth)]
-    p = min(1.0, 2 * min(result.p.values())) if result.counts.min() >= 10 else 1.0
+    p = min(1.0, 2 * min(result.p.values())) if result.counts.min() >= FEWEST else 1.0
     return said, "disparity", p, result.detectable, len(result.ids), missed
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import operator
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from sslviz.plans import read_toml
 
 OPERATORS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
 CONDITION = re.compile(r"(?:(value|low|high)\s*)?(<=|>=|<|>)\s*(-?[0-9]*\.?[0-9]+(?:e-?[0-9]+)?)")
@@ -24,12 +25,7 @@ def read_gate(path: str | Path) -> dict[str, Any]:
     "linear_probe:shape.accuracy" = "low >= 0.8"
     "reliance:shape~color.even_gap" = "<= 0.05"
     """
-    try:
-        gate = tomllib.loads(Path(path).read_text())
-    except OSError as error:
-        raise ValueError(f"The gate {path} cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"The gate {path} is no TOML: {error}.") from None
+    gate = read_toml(path, "gate")
     if unknown := sorted(set(gate) - {"verdict", "findings", "scores"}):
         raise ValueError(f"A gate has no {unknown[0]!r}; it has verdict, findings and scores.")
     scores = gate.get("scores", {})
@@ -56,7 +52,7 @@ def failures(report: Mapping[str, Any], gate: Mapping[str, Any]) -> list[str]:
             if read is None:
                 failed.append(f"{name}: {score} was to be {condition}, but it was not measured.")
             elif not _holds(read, condition):
-                end = CONDITION.fullmatch(condition.strip()).group(1) or "value"  # type: ignore[union-attr]
+                end, _, _ = _parts(condition)
                 failed.append(f"{name}: {score} was to be {condition}; its {end} is {_number(read[end])}.")
     count = {"value": len(report["findings"])}
     if "findings" in gate and not _holds(count, gate["findings"]):
@@ -94,13 +90,13 @@ def read_report(path: str | Path) -> dict[str, Any]:
 
     try:
         report = json.loads(Path(path).read_text())
-        schema = report["schema"]
-        report["runs"], report["findings"], report["plan"]  # noqa: B018  (asked for here, to be one sentence)
     except OSError as error:
         raise ValueError(f"The report {path} cannot be read: {error.strerror}.") from None
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{path} is not a report of `sslviz audit`; give it the .json beside the .html.") from None
-    if schema > SCHEMA:
+    except ValueError:
+        report = None
+    if not isinstance(report, dict) or not {"schema", "plan", "images", "runs", "findings"} <= set(report):
+        raise ValueError(f"{path} is not a report of `sslviz audit`; give it the .json beside the .html.")
+    if report["schema"] > SCHEMA:
         raise ValueError(f"{path} was written by a newer sslviz; upgrade sslviz to read it.")
     return report
 
@@ -127,11 +123,17 @@ def _interval(read: Mapping[str, Any]) -> str:
 
 
 def _holds(read: Mapping[str, Any], condition: str) -> bool:
+    end, sign, bound = _parts(condition)
+    value = read.get(end)
+    return value is not None and bool(OPERATORS[sign](value, bound))
+
+
+def _parts(condition: str) -> tuple[str, str, float]:
+    """Which end, which sign, which bound; `read_gate` has seen to it that there are these."""
     match = CONDITION.fullmatch(condition.strip())
-    assert match is not None  # read_gate has seen to it
+    assert match is not None
     end, sign, bound = match.groups()
-    value = read.get(end or "value")
-    return value is not None and bool(OPERATORS[sign](value, float(bound)))
+    return end or "value", sign, float(bound)
 
 
 def _number(value: float | None) -> str:

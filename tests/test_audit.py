@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 import sslviz
-from sslviz.audit import Plan, make_plan, read_plan
 from sslviz.audit_page import audit_page
 from sslviz.cli import main
+from sslviz.plans import Plan, make_plan, read_plan
 from sslviz.runs import Run
 
 PLAN = """
@@ -56,8 +56,8 @@ def imported(tmp_path_factory):
     return run
 
 
-def command(*arguments, **environment):
-    """(exit code, what was printed): the command line in this process."""
+def command(*arguments):
+    """The command line as a process of its own: its exit code and what it printed."""
     return subprocess.run([sys.executable, "-m", "sslviz", *map(str, arguments)], capture_output=True, text=True)
 
 
@@ -113,6 +113,11 @@ def test_the_page_is_made_from_the_report_alone_and_needs_nothing_else(written):
     assert report["runs"]["theirs"]["checkpoint"]["sha256"] in page and report["plan"]["digest"] in page
     for heading in ("Findings", "Not found", "Intended use", "Data", "Health", "Limits", "Skipped", "How it was made"):
         assert f">{heading}</h2>" in page
+    # Noise is a ceiling to a rank, not something to beat: it gets no mark, in the report as in the terminal.
+    rank = report["runs"]["theirs"]["scores"]["spectrum"]["rankme"]
+    assert rank["control_is"] == "ceiling" and rank["high"] < rank["control"]
+    row = next(row for row in page.split("<tr>") if "<td>spectrum</td><td>rankme</td>" in row)
+    assert "✗" not in row and "✓" not in row
     with pytest.raises(ValueError, match="newer sslviz"):
         audit_page(report | {"schema": 99})
 

@@ -21,7 +21,7 @@ ORDER = [  # a module may import from its own rank and from those before it
     {"evidence"},
     {"diagnose"},
     {"demo", "explain", "explain_page", "terminal", "listing", "widgets"},
-    {"findings", "audit", "audit_page", "gates"},
+    {"plans", "findings", "audit", "audit_page", "gates"},
     {"cli", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
@@ -40,6 +40,7 @@ WITHOUT_TORCH = FOUNDATION | {
     "audit_page",
     "findings",
     "gates",
+    "plans",
     "listing",
     "cli",
     "foreign",

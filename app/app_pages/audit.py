@@ -2,7 +2,7 @@ import streamlit as st
 from audited import read, report_of
 from choice import chosen, labels
 
-from sslviz.audit import MAPPED, make_plan
+from sslviz.plans import MAPPED, make_plan
 
 choice = chosen()
 columns = labels(choice)

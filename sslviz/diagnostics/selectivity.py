@@ -101,8 +101,8 @@ def selectivity(
         whole, bank = control if isinstance(control, tuple) else (control, None)
         bank = whole if bank is None else bank
         pairs[name] = (whole.select(list(scored.ids)), bank.select(list(fitted.ids)))
-    right: dict[str, tuple[dict[str, np.ndarray], dict[str, np.ndarray]]] = {
-        name: tuple(_read(*pair, task[n:], task[:n], seed) for task in (codes, means_nothing))  # type: ignore[misc]
+    right = {
+        name: (_read(*pair, codes[n:], codes[:n], seed), _read(*pair, means_nothing[n:], means_nothing[:n], seed))
         for name, pair in pairs.items()
     }
     truth = codes[:n]

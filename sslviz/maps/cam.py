@@ -92,7 +92,7 @@ def activations(
             handle.remove()
     s = question.target.value(features, *references)
     (gradient,) = torch.autograd.grad(s.sum(), held[0], allow_unused=True, materialize_grads=True)
-    return tuple(_on_grid(t.detach(), encoder, grid) for t in (held[0], gradient))  # type: ignore[return-value]
+    return _on_grid(held[0].detach(), encoder, grid), _on_grid(gradient.detach(), encoder, grid)
 
 
 def _before_attention(encoder: Encoder) -> Any:

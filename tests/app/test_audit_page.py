@@ -10,9 +10,9 @@ from PIL import Image
 from planted import plant
 
 import sslviz
-from sslviz.audit import make_plan
 from sslviz.audit_page import audit_page
 from sslviz.diagnose import diagnose
+from sslviz.plans import make_plan
 from sslviz.runs import Run
 from sslviz.worlds import shapes
 
@@ -42,8 +42,12 @@ def signs(tmp_path_factory):
 def offered(monkeypatch):
     """{file name: what a press of its button would download}, filled while the app runs."""
     files = {}
-    said = lambda label, data, name, *_, **__: name.startswith("report.") and files.update({name: data})  # noqa: E731
-    monkeypatch.setattr(st, "download_button", said)
+
+    def offer(label, data, name, *_, **__):
+        if name.startswith("report."):
+            files[name] = data
+
+    monkeypatch.setattr(st, "download_button", offer)
     return files
 
 
