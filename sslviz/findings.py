@@ -133,7 +133,8 @@ def _reliance(result: Reliance) -> Tested:
     )
     conflict = result.partner[result.truth] != result.cue
     misled = conflict & (result.answers[0] != result.truth).any(axis=0)
-    return said, "even_gap", p_beyond(score), result.detectable, len(result.ids), result.ids[misled]
+    reach = result.detectable if result.paired else None  # between arbitrary pairs no gap says nothing
+    return said, "even_gap", p_beyond(score), reach, len(result.ids), result.ids[misled]
 
 
 def _counterfactual(result: Counterfactual) -> Tested:

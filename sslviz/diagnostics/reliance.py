@@ -30,6 +30,8 @@ class Reliance:
     `truth` (n,) indexes `classes` (k,), `cue` (n,) `values` (m,) of the attribute; `partner` (k,) is the value that goes
     with each class.  `biases` (b,) are the shares of partners among the images fitted on, `answers` (b, draws, n) the
     classes read.  `controls` {name: (b, draws, n)}, the two oracles among them.  `n_fit` images were fitted on each time.
+    `paired`: whether the partners were given, or classes and values go together among the images to fit on by more than
+    luck; else which images agree is arbitrary, and nothing is said of a bias that the encoder met elsewhere.
     """
 
     label: str
@@ -42,6 +44,7 @@ class Reliance:
     cue: np.ndarray
     biases: np.ndarray
     n_fit: int
+    paired: bool
     answers: np.ndarray
     controls: dict[str, np.ndarray]
     seed: int
@@ -180,7 +183,9 @@ def reliance(
         beside[name] = answers(bank.x, whole.select(list(scored.ids)).x)
     return Reliance(
         label=label, attribute=attribute, classes=classes, values=values, partner=partners, ids=scored.ids, truth=truth,
-        cue=cue, biases=biases, n_fit=len(drawn[0][0]), answers=answers(fitted.x, scored.x), controls=beside, seed=seed,
+        cue=cue, biases=biases, n_fit=len(drawn[0][0]),
+        paired=partner is not None or _go_together(codes, cues), answers=answers(fitted.x, scored.x), controls=beside,
+        seed=seed,
     )  # fmt: skip
 
 
@@ -215,6 +220,14 @@ def _partners(
     lift = together / together.sum(axis=1, keepdims=True) / together.sum(axis=0)
     again = -(-len(classes) // len(values))  # with fewer values than classes, some go with several
     return linear_sum_assignment(-np.tile(lift, again))[1] % len(values)
+
+
+def _go_together(codes: np.ndarray, cues: np.ndarray) -> bool:
+    """Whether classes and values of the images fitted on go together by more than luck, at 5 %: chi-squared."""
+    from scipy.stats import chi2_contingency
+    from scipy.stats.contingency import crosstab
+
+    return bool(chi2_contingency(crosstab(codes, cues).count, correction=False).pvalue < 0.05)
 
 
 def _check_groups(

@@ -62,6 +62,11 @@ def verdict(result: Reliance, name: str = "") -> str:
     ends = f"{gap.value:.2g} [{gap.low:.2g}, {gap.high:.2g}]"
     if result.found:
         return f"{who}fitted evenly it still reads {result.label} worse where {result.attribute} disagrees, by {ends}."
+    if not result.paired:
+        return (
+            f"{who}among the images fitted on no {result.attribute} goes with a {result.label}, so which agree is arbitrary: "
+            "name the partners."
+        )
     return f"{who}fitted evenly no gap is found, {ends}; a gap of {result.detectable:.2g} would have been seen."
 
 

@@ -84,6 +84,11 @@ class TestOraclesOfShapes:
                   for i, t in enumerate(parts)]  # fmt: skip
         result = reliance(spaces[0], "shape", "color", fit=spaces[1])
         assert dict(zip(result.classes, result.values[result.partner], strict=True)) == PARTNER
+        assert result.paired
+        even = reliance(world(prefix="scored"), "label", "hue", fit=world(seed=1))  # every group has as many images
+        pairs = dict(zip("abcd", "uvwx", strict=True))
+        named = reliance(world(prefix="scored"), "label", "hue", fit=world(seed=1), partner=pairs)
+        assert not even.paired and named.paired
 
 
 class TestVerdict:

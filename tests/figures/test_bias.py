@@ -25,7 +25,7 @@ def space(seed, shortcut=1.0, n=480):
 
 @pytest.fixture(scope="module")
 def used():
-    return is_it_used(space(0), "label", "hue", fit=space(1))
+    return is_it_used(space(0), "label", "hue", fit=space(1), partner=dict(zip("abcd", "uvwx", strict=True)))
 
 
 def test_the_curve_lies_between_both_oracles_and_its_band_is_the_results(used):
@@ -44,6 +44,11 @@ def test_nothing_found_is_said_with_what_would_have_been(used):
     for fig, result in ((reliance(used), used), (groups(table), table)):
         assert f"{result.detectable:.2g}" in fig.layout.meta["caption"]
         assert "would have been seen" in fig.layout.meta["caption"]
+
+
+def test_where_pairs_are_arbitrary_finding_no_gap_says_nothing():
+    fig = reliance(is_it_used(space(0), "label", "hue", fit=space(1)))
+    assert "which agree is arbitrary" in fig.layout.meta["caption"] and "would have" not in fig.layout.meta["caption"]
 
 
 def test_groups_lie_worst_first_with_the_interval_that_holds_for_all():
