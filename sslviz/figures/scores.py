@@ -20,6 +20,7 @@ from sslviz.scores import Score
 UNIT_SCORES = {"accuracy", "trustworthiness", "continuity", "knn_preservation", "seed_stability"}
 UNIT_SCORES |= {"deletion", "insertion", "pointing_game", "relevance_mass", "relevance_rank", "localization_auc"}
 HATCH = {"shape": "/", "size": 6, "solidity": 0.15, "fgcolor": theme.CONTROL, "bgcolor": "rgba(0,0,0,0)"}
+LINE = 20  # pixels of a line of the legend
 ROW = 30  # pixels
 CAPTION = (
     "Dot: value; line: 95 % interval; tick: a control; grey: no better than the strongest control; hatched: beyond a "
@@ -213,8 +214,11 @@ def _axes(fig: go.Figure, rows: list[Row], headers: dict[float, str], *, many: b
     labels |= {r.y: escape(short[r.checkpoint] if many else short[r.name] + _arrow(r.score)) for r in rows}
     span = [min(labels) - 0.75, 0.55]
     plain = {"showline": False, "ticks": "", "range": span, "fixedrange": True}
+    lines = math.ceil(sum(trace.showlegend is not False for trace in fig.data) / 2)
     fig.update_layout(
-        height=round(ROW * (span[1] - span[0]) + 60),
+        height=round(ROW * (span[1] - span[0]) + 40 + LINE * lines),
+        # Two to a line however narrow the page: the room they take is known, and no row is squeezed by it.
+        legend={"entrywidthmode": "fraction", "entrywidth": 0.48, "font": {"size": 11}},
         xaxis={"range": [-0.02, 1.02], "visible": False, "fixedrange": True},
         yaxis={**plain, "tickvals": list(labels), "ticktext": list(labels.values()), "showgrid": False},
         yaxis2={
