@@ -63,7 +63,7 @@ class Pretrain:
     """How many GPUs, or auto."""
     strategy: str = "auto"
     num_nodes: int = 1
-    precision: str = "32-true"
+    precision: str = "auto"
     """Lightning Fabric's, e.g. bf16-mixed; auto is that where the hardware is faster at it, 32-true elsewhere."""
     set: Annotated[UseAppendAction[list[str]], arg(metavar="NAME=VALUE")] = field(default_factory=list)
     """A setting of the method or of its views, e.g. temperature=0.2; may be repeated."""

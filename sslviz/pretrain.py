@@ -62,7 +62,7 @@ def pretrain(
     devices: int | str = 1,
     strategy: str = "auto",
     num_nodes: int = 1,
-    precision: str = "32-true",
+    precision: str = "auto",
     progress: bool = True,
 ) -> Run:
     """What does an encoder learn from these images without labels?

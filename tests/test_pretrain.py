@@ -76,11 +76,11 @@ def test_half_precision_is_chosen_where_the_processor_has_it_and_kept_on_resumin
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for name in ("avx512_bf16", "amx_tile"):
         monkeypatch.setattr(torch.cpu, f"_is_{name}_supported", lambda: faster, raising=False)
-    chosen = pretrain(images, tmp_path / "run", epochs=1, precision="auto")
+    chosen = pretrain(images, tmp_path / "run", epochs=1)
     assert chosen.info["precision"] == ("bf16-mixed" if faster else "32-true")
     for name in ("avx512_bf16", "amx_tile"):  # the folder goes to a computer of the other kind
         monkeypatch.setattr(torch.cpu, f"_is_{name}_supported", lambda: not faster)
-    again = pretrain(images, tmp_path / "run", epochs=1, resume=True, precision="auto")
+    again = pretrain(images, tmp_path / "run", epochs=1, resume=True)
     assert again.info["precision"] == chosen.info["precision"]
     other = "32-true" if faster else "bf16-mixed"
     with pytest.raises(ValueError, match=f"started with precision='{chosen.info['precision']}', not '{other}'"):
