@@ -49,7 +49,7 @@ def reliance(results: Reliance | Mapping[str, Reliance], *, colors: Mapping[str,
         },
         yaxis={"title": {"text": f"{first.label} read rightly where they disagree"}, "range": [-0.03, 1.05]},
     )  # fmt: skip
-    said = " ".join(verdict(r, name) for name, r in named.items())
+    said = " ".join(dict.fromkeys(verdict(r, name) for name, r in named.items()))
     return theme.finish(
         fig, alt=f"Reliance on {first.attribute} in reading {first.label}. {said}", caption=f"{CAPTION} {said}"
     )
@@ -64,8 +64,8 @@ def verdict(result: Reliance, name: str = "") -> str:
         return f"{who}fitted evenly it still reads {result.label} worse where {result.attribute} disagrees, by {ends}."
     if not result.paired:
         return (
-            f"{who}among the images fitted on no {result.attribute} goes with a {result.label}, so which agree is arbitrary: "
-            "name the partners."
+            f"Among the images fitted on no {result.attribute} goes with a {result.label}, so which agree is arbitrary: name "
+            "the partners."
         )
     return f"{who}fitted evenly no gap is found, {ends}; a gap of {result.detectable:.2g} would have been seen."
 
