@@ -21,7 +21,6 @@ FEWEST_IN_CLASS = 10  # scored images in the smallest class, for an interval
 
 Controls = Mapping[str, Features | tuple[Features, Features | None]]
 # (fit features, their classes as codes, features to read) -> predicted codes, and what was chosen on the way
-Readout = Callable[[Features, np.ndarray, Features], tuple[np.ndarray, dict[str, float]]]
 
 
 @dataclass(frozen=True, eq=False)
