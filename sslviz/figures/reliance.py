@@ -50,9 +50,8 @@ def reliance(results: Reliance | Mapping[str, Reliance], *, colors: Mapping[str,
         yaxis={"title": {"text": f"{first.label} read rightly where they disagree"}, "range": [-0.03, 1.05]},
     )  # fmt: skip
     said = " ".join(dict.fromkeys(verdict(r, name) for name, r in named.items()))
-    return theme.finish(
-        fig, alt=f"Reliance on {first.attribute} in reading {first.label}. {said}", caption=f"{CAPTION} {said}"
-    )
+    alt = f"Reliance of {', '.join(named)} on {first.attribute} in reading {first.label}. {said}"
+    return theme.finish(fig, alt=alt, caption=f"{CAPTION} {said}")
 
 
 def verdict(result: Reliance, name: str = "") -> str:
