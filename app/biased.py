@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 from choice import Choice
 from pictured import images_of
@@ -13,7 +14,8 @@ from show import known, literal, pictures
 from sslviz.diagnose import scored_and_fit
 from sslviz.diagnostics.counterfactual import Counterfactual
 from sslviz.diagnostics.groups import Groups
-from sslviz.evidence import changed_images, gather
+from sslviz.diagnostics.reliance import Reliance
+from sslviz.evidence import changed_images, gather, name_partners
 from sslviz.figures.thumbnails import gallery_html
 from sslviz.specs import load_images
 
@@ -68,6 +70,30 @@ def errors(choice: Choice, tables: Mapping[str, Groups]) -> None:
     )
     if wrong.any():
         pictures(choice, table.ids[wrong], captions=table.classes[table.predicted[wrong]], limit=60)
+
+
+def partners(choice: Choice, found: Mapping[str, Reliance]) -> None:
+    """Which value each class may have been met with where the encoders were trained: shown, and named anew."""
+    if not found:
+        return
+    first = next(iter(found.values()))
+    label, attribute = first.label, first.attribute
+    with st.expander(f"Which {literal(attribute)} goes with which {literal(label)}?", icon=":material/link:"):
+        now = pd.DataFrame({label: first.classes, attribute: first.values[first.partner]})
+        of_values = st.column_config.SelectboxColumn(options=list(first.values), required=True)
+        named = st.data_editor(
+            now, hide_index=True, disabled=[label], column_config={attribute: of_values}, width="content",
+            key=f"partners {label} {attribute} {choice.digest}",
+        )  # fmt: skip
+        if st.button("Ask with these pairs", icon=":material/link:"):
+            for name in choice.evidence:
+                pairs = dict(zip(named[label], named[attribute], strict=True))
+                name_partners(choice.runs[name], choice.digest or "", f"{label}~{attribute}", pairs)
+            st.rerun()
+        st.caption(
+            "What an encoder may have met together where it was trained is not always told by these images. Pairs are kept "
+            "in the run folders, and an audit asks with them too."
+        )
 
 
 def pairs(choice: Choice, found: Mapping[str, Counterfactual]) -> None:

@@ -36,6 +36,7 @@ KEYS: dict[Any, Any] = {
             for part in (evidence.features, evidence.fit, evidence.projector, evidence.views, evidence.changed)
         ]
         + sorted(evidence.more)
+        + [json.dumps(evidence.partners, sort_keys=True)]
     ),
     Asked: repr,
     Images: lambda images: (images.digest, sorted(images.masks)),

@@ -75,7 +75,7 @@ def audit(
                 "skipped": [{"what": name, "why": "The plan skips it."} for name in plan.skip],
             }
             evidence = _evidence(run, images, fit, plan, about[run.name])
-            note(run, images, fit)
+            note(run, images, fit, plan.by_columns)
             results[run.name] = {}
             for one, of in asked:
                 advance(0, note=f"{run.name}: {called(one, of)}")
@@ -118,13 +118,13 @@ def _questions(plan: Plan) -> Iterator[tuple[Entry, Of]]:
 
 def _evidence(run: Run, images: Images, fit: Images | None, plan: Plan, about: dict[str, Any]) -> Evidence:
     """What the questions look at; of a collapsed encoder, which `stopped` then names, only what that is told by."""
-    evidence = gather(run, run.last, images, fit)
+    evidence = gather(run, run.last, images, fit, partners=plan.by_columns)
     health = "healthy" if "collapse" in plan.skip else compute(run, entry("collapse"), evidence).encoder_verdict
     about["stopped"] = "" if health == "healthy" or plan.despite_collapse else health
     if about["stopped"]:
         return evidence
     _corrupt(run, images, plan, about["skipped"])
-    return gather(run, run.last, images, fit, attributes=True)
+    return gather(run, run.last, images, fit, attributes=True, partners=plan.by_columns)
 
 
 def _answer(run: Run, one: Entry, of: Of, evidence: Evidence, results: dict[str, Any], about: dict[str, Any]) -> None:

@@ -108,9 +108,16 @@ def _finding(one: Mapping[str, Any], colors: Mapping[str, str], dark: bool) -> s
 
 
 def not_found_html(report: Mapping[str, Any]) -> str:
-    """What was not found, and from which effect on would it have been?"""
+    """What was not found, from which effect on would it have been, and what is worth asking of new images?"""
     if not report["not_found"]:
         return "<p>Every test found something.</p>"
+    asked_again = [one for one in report["not_found"] if one.get("follow_up")]
+    named = "; ".join(f"{one['run']}: {one['question']} ({', '.join(one['columns'])})" for one in asked_again)
+    hint = (
+        f"<p>Worth asking of new images, since only one in twenty such hints is expected to be luck: {escape(named)}</p>"
+        if asked_again
+        else ""
+    )
     rows = [
         [
             one["run"], one["question"], ", ".join(one["columns"]), f"{one['score'].replace('_', ' ')} {_score(one['effect'])}",
@@ -118,7 +125,7 @@ def not_found_html(report: Mapping[str, Any]) -> str:
         ]
         for one in report["not_found"]
     ]  # fmt: skip
-    return table(["checkpoint", "question", "of", "read", "p, corrected", "would have been found from"], rows)
+    return hint + table(["checkpoint", "question", "of", "read", "p, corrected", "would have been found from"], rows)
 
 
 def _details(report: Mapping[str, Any]) -> str:
@@ -143,6 +150,10 @@ def _intended(plan: Mapping[str, Any]) -> str:
     rows = [
         ["to be read from it", plan["label"]],
         ["should not matter", ", ".join(plan["attributes"])],
+        *(
+            [f"{attribute} met with each {plan['label']}", ", ".join(f"{value} with {c}" for c, value in pairs.items())]
+            for attribute, pairs in plan.get("partners", {}).items()
+        ),
         *([["not for", plan["not_for"]]] if plan["not_for"] else []),
     ]
     return f"<p>{escape(plan['intended_use']) or unsaid}</p>{table(['', ''], rows)}"

@@ -213,7 +213,7 @@ CATALOG: tuple[Entry, ...] = (
         "reliance", "Is an attribute used?",
         reliance, Reliance, draw_reliance,
         "oracles of label and attribute, raw pixels, colours alone, three encoders untrained", "bias",
-        per="columns", options=("fit", "controls"),
+        per="columns", options=("fit", "controls", "partner"),
     ),
     Entry(
         "groups", "Who is served worse?",

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sslviz.catalog import CATALOG, Entry, Of, entry
 from sslviz.diagnostics.collapse import Collapse
-from sslviz.diagnostics.labels import probe_labels
+from sslviz.diagnostics.labels import partners_of, probe_labels
 from sslviz.diagnostics.spectrum import Spectrum
 from sslviz.evidence import Evidence, gather, note, sample_rows
 from sslviz.images import Images
 from sslviz.runs import Checkpoint, Run
 
+PARTNER = "partner"  # the option of a diagnostic that depends on what is asked, not on the evidence alone
 MISSING = {
     "views": "This checkpoint's views were not embedded; diagnose it again.",
     "corrupted": "No corrupted pictures were embedded; diagnose it again, naming drift.",
@@ -43,6 +44,7 @@ def diagnose(
     only: Sequence[str] | None = None,
     label: str | None = None,
     attribute: str | Sequence[str] = (),
+    partners: Mapping[str, Mapping[str, str]] | None = None,
     every: bool = False,
     progress: bool = True,
 ) -> dict[str, dict[str, Any]]:
@@ -51,11 +53,12 @@ def diagnose(
     Returns {run: {diagnostic: Result}} of their last checkpoints; with `every`, of all of them, first step first, those
     before the last as "run @ step".  Probes are asked for `label`, or else for every column that can be probed; they
     are fitted on `fit`, or else on a stratified half of `images`.  What an encoder does with an `attribute` (or several)
-    is only asked where one is named.  A diagnostic of another column than the table's `label` is called
-    "linear_probe:column", one of a label and an attribute "reliance:label~attribute"; one of a pair is called
-    "similarity:run", by the first run, which each other is compared with.  Features, thumbnails and results are stored
-    in the run folders, and read from there the next time.  ValueError for an unknown diagnostic or column, and for a
-    diagnostic of an attribute without one."""
+    is only asked where one is named; `partners` {attribute: {class: value}} name the values that the classes of the
+    label may have been met with elsewhere, else the images fitted on tell.  A diagnostic of another column than the
+    table's `label` is called "linear_probe:column", one of a label and an attribute "reliance:label~attribute"; one of a
+    pair is called "similarity:run", by the first run, which each other is compared with.  Features, thumbnails and
+    results are stored in the run folders, and read from there the next time.  ValueError for an unknown diagnostic or
+    column, for a diagnostic of an attribute without one, and for partners of an attribute that is not asked about."""
     from sslviz.progress import progress_bar
 
     runs = [runs] if isinstance(runs, Run) else list(runs)
@@ -67,6 +70,7 @@ def diagnose(
     labels = probe_labels(images.table) if label is None else [label]
     attributes = [attribute] if isinstance(attribute, str) else list(attribute)
     _check_columns(images, entries if only else [], label, attributes)
+    named = _named_partners(images, label, attributes, partners or {})
     asked = [(e, of) for e in entries for of in _asked_of(e, labels, attributes)]
     pairs = [e for e in entries if e.per == "pair"]
     results: dict[str, dict[str, Any]] = {}
@@ -77,8 +81,9 @@ def diagnose(
         for name, run, checkpoint in who:
             advance(0, note=f"{name}: embedding")
             evidence = gather(
-                run, checkpoint, images, fit, attributes=bool(attributes), corruptions=any(e.by_name for e in entries)
-            )
+                run, checkpoint, images, fit, attributes=bool(attributes), corruptions=any(e.by_name for e in entries),
+                partners=named,
+            )  # fmt: skip
             advance(1)
             results[name] = {}
             steps: list[tuple[Entry, Of, str, Evidence | None]]
@@ -93,7 +98,7 @@ def diagnose(
                 advance(1)
             first = first or (name, evidence)
             if results[name]:
-                note(run, images, fit)
+                note(run, images, fit, named)
         advance(0 if len(who) == 0 else len(pairs))  # the first is compared with nothing
     if problems and not any(results.values()):
         raise ValueError(problems[0])
@@ -122,6 +127,19 @@ def _check_columns(images: Images, named: Sequence[Entry], label: str | None, at
             raise ValueError(f"{one.name} asks about an attribute; name a column, e.g. attribute='color'.")
 
 
+def _named_partners(
+    images: Images, label: str | None, attributes: Sequence[str], partners: Mapping[str, Mapping[str, str]]
+) -> dict[str, Mapping[str, str]]:
+    """{"label~attribute": {class: value}}; ValueError where they are not of a label and attribute that are asked about."""
+    for attribute, given in partners.items():
+        if label is None or attribute not in attributes:
+            raise ValueError(
+                f"Partners of {attribute!r} need it named as attribute, and the label they are partners of."
+            )
+        partners_of(images.table, label, attribute, given)
+    return {f"{label}~{attribute}": given for attribute, given in partners.items()}
+
+
 def _asked_of(one: Entry, labels: Sequence[str], attributes: Sequence[str]) -> list[Of]:
     """The columns a diagnostic is asked of, [None] for one that is asked of none; pairs of checkpoints are not here."""
     columns: list[Of] = [(label, attribute) for label in labels for attribute in attributes if label != attribute]
@@ -148,12 +166,19 @@ def is_stored(run: Run, one: Entry, evidence: Evidence, of: Of = None) -> bool:
 
 def result_key(one: Entry, evidence: Evidence, of: Of, *, other: Evidence | None = None) -> dict[str, Any]:
     """What a stored result depends on."""
-    given = [name for name in (*one.inputs, *one.options) if not name.endswith("controls")]
+    given = [name for name in (*one.inputs, *one.options) if name != PARTNER and not name.endswith("controls")]
     digests = {name: getattr(getattr(evidence, name), "digest", None) for name in given}
+    partner = _partner(one, evidence, of)
+    named = {PARTNER: dict(sorted(partner.items()))} if partner else {}
     against = {"with": other.features.digest} if other is not None else {}
     # The controls of a default diagnostic are always the same ones; further ones may have been embedded since.
     beside = {"beside": sorted(evidence.more)} if "controls" in one.options and not one.by_default else {}
-    return {"diagnostic": one.name, "label": of} | digests | against | beside
+    return {"diagnostic": one.name, "label": of} | digests | against | beside | named
+
+
+def _partner(one: Entry, evidence: Evidence, of: Of) -> Mapping[str, str] | None:
+    """The values that were named for a label's classes to go with, where the diagnostic asks for them."""
+    return evidence.partners.get("~".join(of)) if PARTNER in one.options and isinstance(of, tuple) else None
 
 
 def ask(one: Entry, evidence: Evidence, of: Of = None, *, other: Evidence | None = None) -> Any:
@@ -170,7 +195,9 @@ def ask(one: Entry, evidence: Evidence, of: Of = None, *, other: Evidence | None
     if one.most and len(inputs[0]) > one.most:
         inputs = [given.rows(sample_rows(len(given), one.most)) for given in inputs]
     columns = of if isinstance(of, tuple) else () if of is None else (of,)
-    options = {name: getattr(evidence, name) for name in one.options}
+    options = {name: getattr(evidence, name) for name in one.options if name != PARTNER}
+    if PARTNER in one.options:
+        options[PARTNER] = _partner(one, evidence, of)
     if "controls" in options and not one.by_default:
         options["controls"] = evidence.all_controls
     return one.compute(*inputs, *columns, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +31,8 @@ class Evidence:
     those of some with one factor changed at a time (columns `object` and `changed`, "" for none), beside
     `changed_controls` {name: features}, `altered` those of some with one step of a view taken at a time (and `amount`),
     beside `altered_controls`, and `corrupted` those of some under corruptions, beside `corrupted_controls`; each is None
-    where there are none.
+    where there are none.  `partners` {"label~attribute": {class: value}} are what the classes were said to go
+    with elsewhere.
     """
 
     features: Features
@@ -45,6 +47,7 @@ class Evidence:
     altered_controls: dict[str, Features] = field(default_factory=dict)
     corrupted: Features | None = None
     corrupted_controls: dict[str, Features] = field(default_factory=dict)
+    partners: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def all_controls(self) -> dict[str, tuple[Features, Features | None]]:
@@ -76,6 +79,7 @@ def gather(
     *,
     attributes: bool = False,
     corruptions: bool = False,
+    partners: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Evidence:
     """Embeds, or reads, all that can be known of a checkpoint, and keeps in the run folder what the app needs of it.
 
@@ -99,7 +103,7 @@ def gather(
     if corruptions:
         stored_corrupted(run, [checkpoint, checkpoint.untrained()], images)
     changed = _gather_more(run, checkpoint, images, fit) if attributes else None
-    return _read(run, checkpoint, images.digest, fit.digest if fit else None, changed)
+    return _read(run, checkpoint, images.digest, fit.digest if fit else None, changed, partners or {})
 
 
 def _gather_more(run: Run, checkpoint: Checkpoint, images: Images, fit: Images | None) -> str | None:
@@ -134,16 +138,27 @@ def changed_images(images: Images) -> Images | None:
     return Images(np.concatenate([part.pixels for part in parts.values()]), ids, table)
 
 
-def note(run: Run, images: Images, fit: Images | None) -> None:
-    """Writes down in the run folder that it was diagnosed on these images, so that the app finds what was kept."""
+def note(run: Run, images: Images, fit: Images | None, partners: Mapping[str, Mapping[str, str]] | None = None) -> None:
+    """Writes down in the run folder that it was diagnosed on these images, so that the app finds what was kept.
+
+    Partners that were named once stay known.
+    """
     sample = images.rows(sample_rows(len(images), LAYER_IMAGES))
+    before = run.info.get("diagnosed", {}).get(images.digest, {})
     said = {
         "spec": images.spec, "fit": fit.digest if fit else None, "fit_spec": fit.spec if fit else None,
-        "sample": sample.digest,
+        "sample": sample.digest, "partners": {**before.get("partners", {}), **(partners or {})},
     }  # fmt: skip
     known = {**run.info.get("diagnosed", {}), images.digest: said}
     if known != run.info.get("diagnosed"):
         run.update(diagnosed=known)
+
+
+def name_partners(run: Run, digest: str, of: str, pairs: Mapping[str, str]) -> None:
+    """Writes down what the classes were met with elsewhere, `of` a "label~attribute" of the images with this digest."""
+    noted = run.info["diagnosed"]
+    partners = {**noted[digest].get("partners", {}), of: dict(pairs)}
+    run.update(diagnosed={**noted, digest: {**noted[digest], "partners": partners}})
 
 
 def stored_evidence(run: Run, checkpoint: Checkpoint, digest: str) -> Evidence:
@@ -152,8 +167,8 @@ def stored_evidence(run: Run, checkpoint: Checkpoint, digest: str) -> Evidence:
         raise ValueError(
             f"{run.name} was not diagnosed on these images; run `sslviz diagnose {run.path} --images ...`."
         )
-    changed = run.info.get("changed", {}).get(digest)
-    return _read(run, checkpoint, digest, run.info["diagnosed"][digest]["fit"], changed)
+    changed, noted = run.info.get("changed", {}).get(digest), run.info["diagnosed"][digest]
+    return _read(run, checkpoint, digest, noted["fit"], changed, noted.get("partners", {}))
 
 
 def diagnosed_steps(run: Run, digest: str) -> list[Checkpoint]:
@@ -179,7 +194,12 @@ def sample_rows(n: int, most: int) -> np.ndarray:
 
 
 def _read(
-    run: Run, checkpoint: Checkpoint, digest: str, fit_digest: str | None, changed_digest: str | None
+    run: Run,
+    checkpoint: Checkpoint,
+    digest: str,
+    fit_digest: str | None,
+    changed_digest: str | None,
+    partners: Mapping[str, Mapping[str, str]],
 ) -> Evidence:
     def both(key: str) -> tuple[Features, Features | None]:
         fit = Features.load(run.features_stem(key, fit_digest)) if fit_digest else None
@@ -200,7 +220,7 @@ def _read(
         features, fit, controls, extra("projector"), extra("views"), more,
         extra("pooled", checkpoint.key, changed_digest), _there(beside),
         extra("altered"), _there({UNTRAINED: extra("altered", checkpoint.untrained().key)}),
-        extra("corrupted"), _there({UNTRAINED: extra("corrupted", checkpoint.untrained().key)}),
+        extra("corrupted"), _there({UNTRAINED: extra("corrupted", checkpoint.untrained().key)}), partners,
     )  # fmt: skip
 
 

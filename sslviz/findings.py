@@ -17,7 +17,7 @@ from sslviz.diagnostics.groups import FEWEST, Groups
 from sslviz.diagnostics.probes import Probe
 from sslviz.diagnostics.reliance import Reliance
 from sslviz.diagnostics.retrieval import Retrieval
-from sslviz.scores import Score, holm
+from sslviz.scores import Score, benjamini_hochberg, holm
 
 LEVEL = 0.05  # for all tests of an audit together
 POWER = 2.8  # standard errors: what is found in 80 of 100 samples at the 5 % level
@@ -81,14 +81,16 @@ def hypothesis_tests(run: str, results: Mapping[str, Any]) -> list[HypothesisTes
 def judged(tests: Sequence[HypothesisTest]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Which tests hold, if at most 1 audit in 20 may hold one by luck?  Findings, the gravest first, and what was not found.
 
-    p is corrected by Holm over all tests.  Gravest is who is served worse, then what is used, what moves a picture, what
-    associates, what neighbours share, what is there, and last what the images themselves hold; among equals the larger
-    effect comes first.
+    p is corrected by Holm over all tests; of what does not hold, `follow_up` says what Benjamini and Hochberg would still
+    let through, of which one in twenty may be luck: a question to ask of new images, no finding.  Gravest is who is
+    served worse, then what is used, what moves a picture, what associates, what neighbours share, what is there, and
+    last what the images themselves hold; among equals the larger effect comes first.
     """
-    corrected = holm(np.array([test.p for test in tests]))
+    p_values = np.array([test.p for test in tests])
+    corrected, discovered = holm(p_values), benjamini_hochberg(p_values) < LEVEL
     found: list[tuple[tuple[int, float], dict[str, Any]]] = []
     wanting = []
-    for test, p in zip(tests, corrected, strict=True):
+    for test, p, follow_up in zip(tests, corrected, discovered, strict=True):
         name, score = test.effect
         about = entry(test.diagnostic)
         one = {
@@ -101,7 +103,7 @@ def judged(tests: Sequence[HypothesisTest]) -> tuple[list[dict[str, Any]], list[
             one |= {"said": test.said, "does_not_mean": about.caveat, "examples": list(test.examples)}
             found.append((rank, one))
         else:
-            wanting.append(one)
+            wanting.append(one | {"follow_up": bool(follow_up)})
     return [one for _, one in sorted(found, key=lambda pair: pair[0])], wanting
 
 
@@ -196,5 +198,6 @@ TESTS: dict[str, Callable[[Any], Tested]] = {
     "association": _association,
     "retrieval": _retrieval,
     "linear_probe": _probe,
+    "mlp_probe": _probe,
     "cooccurrence": _cooccurrence,
 }

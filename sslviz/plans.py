@@ -6,14 +6,14 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from sslviz.catalog import CATALOG
-from sslviz.diagnostics.labels import probe_labels
+from sslviz.diagnostics.labels import partners_of, probe_labels
 
 MAPPED = 16  # images that maps are made and measured on
 
@@ -23,9 +23,10 @@ class Plan:
     """What is the encoder to be used for, and what is asked of it?  Written down before anything is looked at.
 
     `label` is what will be read from its features, `attributes` what should not matter.  `details`, `intended_use` and
-    `not_for` are sentences of the model's owner that head the report; `skip` are diagnostics left out, and the report
-    says so; `maps` are how many images are explained by maps (0: none); a collapsed encoder is audited no further
-    unless `despite_collapse`.
+    `not_for` are sentences of the model's owner that head the report; `partners` {attribute: {class: value}} are what the
+    classes of the label may have been met with where the encoder was trained (otherwise the images fitted on tell);
+    `skip` are diagnostics left out, and the report says so; `maps` are how many images are explained by maps (0: none);
+    a collapsed encoder is audited no further unless `despite_collapse`.
     """
 
     label: str
@@ -33,9 +34,15 @@ class Plan:
     details: str = ""
     intended_use: str = ""
     not_for: str = ""
+    partners: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     skip: tuple[str, ...] = ()
     maps: int = MAPPED
     despite_collapse: bool = False
+
+    @property
+    def by_columns(self) -> dict[str, Mapping[str, str]]:
+        """The partners, {"label~attribute": {class: value}}."""
+        return {f"{self.label}~{attribute}": pairs for attribute, pairs in self.partners.items()}
 
     @property
     def digest(self) -> str:
@@ -81,19 +88,37 @@ def make_plan(table: pd.DataFrame, **said: Any) -> Plan:
         raise ValueError(
             f"The plan skips {unknown[0]!r}, but there is no such diagnostic; see `sslviz list diagnostics`."
         )
+    for attribute, given in said.get("partners", {}).items():
+        if attribute not in attributes:
+            raise ValueError(f"The plan names partners of {attribute!r}, which is none of its attributes.")
+        partners_of(table, label, attribute, given)
     return Plan(label, attributes, skip=tuple(said.pop("skip", ())), **said)
 
 
 def _check_said(said: Mapping[str, Any]) -> None:
     """ValueError for a key that a plan does not have, and for a value that is none for it."""
-    kinds: dict[str, type] = {"maps": int, "despite_collapse": bool, "attributes": list, "skip": list}
+    kinds: dict[str, type] = {
+        "maps": int, "despite_collapse": bool, "attributes": list, "skip": list, "partners": dict,
+    }  # fmt: skip
     known = [field.name for field in fields(Plan)]
     for name, value in said.items():
         if name not in known:
             raise ValueError(f"A plan has no {name!r}; it has {', '.join(known)}.")
         kind = kinds.get(name, str)
         value = list(value) if isinstance(value, tuple) else value
-        words = all(isinstance(one, str) for one in value) if isinstance(value, list) else True
+        words = _words(value)
         if type(value) is not kind or not words or (isinstance(value, int) and value < 0):
-            text = {int: "a number, 0 or more", bool: "true or false", list: "a list of names"}.get(kind, "a text")
+            text = {
+                int: "a number, 0 or more", bool: "true or false", list: "a list of names",
+                dict: 'a table for each attribute, as in [partners.color] square = "red"',
+            }.get(kind, "a text")  # fmt: skip
             raise ValueError(f"The plan's {name} is {text}; got {value!r}.")
+
+
+def _words(value: Any) -> bool:
+    """Whether what is in a list, or in the tables of a table, are texts; of anything else nothing is asked."""
+    if isinstance(value, list):
+        return all(isinstance(one, str) for one in value)
+    if isinstance(value, dict):
+        return all(isinstance(one, dict) and all(isinstance(v, str) for v in one.values()) for one in value.values())
+    return True

@@ -21,6 +21,9 @@ intended_use = "Sorting <signs> by shape."
 skip = ["hubness", "drift"]
 maps = 2
 despite_collapse = true
+[partners.color]
+disc = "blue"
+cross = "orange"
 """
 
 
@@ -87,6 +90,7 @@ def test_an_imported_encoder_is_audited_on_a_folder(written, folder):
         "reliance:shape~color",
         "groups:shape~color",
     } <= asked
+    assert report["plan"]["partners"] == {"color": {"disc": "blue", "cross": "orange"}}
     assert report["tests"] == len(report["findings"]) + len(report["not_found"])
     images = [one for one in report["findings"] if one["run"] == "the images"]
     assert images and images[0]["effect"]["value"] > 0.3  # 80 of 100 is a V of about 0.6, in the files themselves
@@ -201,6 +205,9 @@ def test_a_plan_takes_what_it_does_not_say_from_the_table(folder):
         ({"maps": -1}, "maps is a number, 0 or more; got -1"),
         ({"maps": True}, "maps is a number"),
         ({"intended_use": 3}, "intended_use is a text; got 3"),
+        ({"partners": {"shape": {}}}, "partners of 'shape', which is none of its attributes"),
+        ({"partners": {"color": {"disc": "orange"}}}, r"for each shape \(cross, disc\) one color .*got disc = orange"),
+        ({"partners": {"color": "orange"}}, "partners is a table for each attribute"),
     ],
 )
 def test_plans_that_cannot_be_followed_are_refused(folder, said, message):

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from sslviz.cli import _settings
+from sslviz.commands import _settings
 from sslviz.encoders import create_encoder
 from sslviz.runs import Run
 
@@ -155,6 +155,8 @@ BAD = {
     "no run named": (["diagnose", "--images", "digits"], "at least one run"),
     "nobody to explain": (["explain", "--images", "digits", "--out", "{tmp}/m.html"], "at least one run folder"),
     "no page to write": (["explain", "{tmp}/r", "--images", "digits", "--out", "{tmp}"], "already exists"),
+    "partners of nothing": (
+        ["diagnose", "{tmp}/r", "--images", "digits", "--partner", "a=b"], "Partners are of one attribute"),
     "no weights named": (["import", "--encoder", "resnet18", "--out", "{tmp}/r"], "either --weights FILE or --pretrained"),
     "no weights there": (["import", "--encoder", "resnet18", "--weights", "{tmp}/w.pt", "--out", "{tmp}/r"], "w.pt"),
 }  # fmt: skip

@@ -180,6 +180,9 @@ class TestColumns:
         for given, message in [
             ({"label": "shape", "attribute": "hue"}, "no column 'hue'"),
             ({"label": "color", "attribute": ["color"]}, "named as label and as attribute"),
+            ({"attribute": "color", "partners": {"color": {}}}, "and the label they are partners of"),
+            ({"label": "shape", "attribute": "texture", "partners": {"color": {}}}, "named as attribute"),
+            ({"label": "shape", "attribute": "color", "partners": {"color": {}}}, "for each shape .* got none"),
         ]:
             with pytest.raises(ValueError, match=message):
                 sslviz.diagnose([], images, **given)
@@ -207,3 +210,13 @@ class TestColumns:
         again = stored_evidence(run, run.last, images.split("test").digest)
         assert set(again.all_controls) == untrained | {"pixels", "color histogram"} and again.changed is not None
         assert is_stored(run, entry("reliance"), again, ("shape", "color"))
+        shapes, colors = (sorted(images.table[column].unique()) for column in ("shape", "color"))
+        pairs = dict(zip(shapes, colors, strict=True))
+        given |= {"only": ["reliance"], "attribute": "color", "partners": {"color": pairs}}
+        named = sslviz.diagnose(run, images.split("test"), **given)["r"]["reliance:shape~color"]
+        found = results["reliance:shape~color"]
+        assert not found.paired and named.paired and [*named.values[named.partner]] == colors
+        sslviz.diagnose(run, images.split("test"), **given | {"partners": None})  # what was named stays known
+        again = stored_evidence(run, run.last, images.split("test").digest)
+        assert again.partners == {"shape~color": pairs}
+        assert np.array_equal(ask(entry("reliance"), again, ("shape", "color")).partner, named.partner)

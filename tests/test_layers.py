@@ -22,7 +22,7 @@ ORDER = [  # a module may import from its own rank and from those before it
     {"diagnose"},
     {"demo", "explain", "explain_page", "terminal", "listing", "widgets"},
     {"plans", "findings", "audit", "audit_page", "gates"},
-    {"cli", "__main__"},
+    {"commands", "cli", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 WITHOUT_TORCH = FOUNDATION | {
@@ -42,6 +42,7 @@ WITHOUT_TORCH = FOUNDATION | {
     "gates",
     "plans",
     "listing",
+    "commands",
     "cli",
     "foreign",
 }

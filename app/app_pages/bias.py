@@ -1,5 +1,5 @@
 import streamlit as st
-from biased import errors, pairs, prepare
+from biased import errors, pairs, partners, prepare
 from choice import chosen, labels, results
 from show import section
 
@@ -13,7 +13,7 @@ QUESTIONS = {
     "Where does it fail?": ("slices", "drift"),
     "Would a remedy help?": ("mitigation",),
 }
-UNDER = {"groups": errors, "counterfactual_effect": pairs}
+UNDER = {"reliance": partners, "groups": errors, "counterfactual_effect": pairs}
 
 choice = chosen()
 columns = labels(choice)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -30,7 +32,11 @@ def coded(features: Features, label: str) -> tuple[np.ndarray, np.ndarray]:
 
     Caveat: Whatever is written the same is the same class, be it text or a number.
     """
-    values = features.column(label)
+    return coded_values(features.column(label), label)
+
+
+def coded_values(values: np.ndarray | pd.Series, label: str) -> tuple[np.ndarray, np.ndarray]:
+    """As `coded`, of a column at hand."""
     if missing := int(pd.isna(values).sum()):
         raise ValueError(
             f"The column {label!r} has no value for {missing} of {len(values)} images; drop those rows or fill them in."
@@ -43,6 +49,21 @@ def coded(features: Features, label: str) -> tuple[np.ndarray, np.ndarray]:
             "column or more images."
         )
     return np.array(names), pd.Index(names).get_indexer(text)
+
+
+def partners_of(table: pd.DataFrame, label: str, attribute: str, given: Mapping[str, str]) -> np.ndarray:
+    """Which value of the attribute goes with each class of the label?  Numbers (classes,) that index its names.
+
+    ValueError unless `given` {class: value} names one for every class.
+    """
+    classes, values = (coded_values(table[column], column)[0].astype(str) for column in (label, attribute))
+    known = {value: i for i, value in enumerate(values)}
+    if set(given) != set(classes) or not set(given.values()) <= set(known):
+        said = ", ".join(f"{c} = {v}" for c, v in given.items()) or "none"
+        raise ValueError(
+            f"Partners name for each {label} ({', '.join(classes)}) one {attribute} ({', '.join(values)}); got {said}."
+        )
+    return np.array([known[given[c]] for c in classes])
 
 
 def stratified_half(labels: np.ndarray, seed: int = 0) -> np.ndarray:

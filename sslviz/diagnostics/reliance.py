@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sslviz.diagnostics.labels import coded, halves
+from sslviz.diagnostics.labels import coded, halves, partners_of
 from sslviz.diagnostics.probes import PENALTIES, Controls
 from sslviz.diagnostics.threads import one_thread
 from sslviz.features import Features
@@ -167,7 +167,11 @@ def reliance(
     scored, fitted = halves(features, label, attribute, seed) if fit is None else (features, fit)
     classes, codes, truth = _common(fitted, scored, label)
     values, cues, cue = _common(fitted, scored, attribute)
-    partners = _partners(codes, cues, classes, values, partner)
+    partners = (
+        _together(codes, cues, len(classes), len(values))
+        if partner is None
+        else partners_of(fitted.table, label, attribute, partner)
+    )
     _check_groups(truth, cue, partners, classes, values)
     biases = np.array([1 / len(values), *(b for b in BIASES if b > 1 / len(values))])
     drawn = _draw(codes, cues, partners, len(values), biases, seed)
@@ -201,25 +205,15 @@ def _common(fitted: Features, scored: Features, column: str) -> tuple[np.ndarray
     return names, codes, np.array([where[str(name)] for name in shown])[known]
 
 
-def _partners(
-    codes: np.ndarray, cues: np.ndarray, classes: np.ndarray, values: np.ndarray, given: Mapping[str, str] | None
-) -> np.ndarray:
-    """Which value goes with each class, (k,): as given, or as often as possible; no value has two before each has one."""
+def _together(codes: np.ndarray, cues: np.ndarray, classes: int, values: int) -> np.ndarray:
+    """Which value goes with each class as often as possible, (classes,); no value has two before each has one."""
     from scipy.optimize import linear_sum_assignment
 
-    if given is not None:
-        known = {str(name): i for i, name in enumerate(values)}
-        if set(given) != {str(c) for c in classes} or not set(given.values()) <= set(known):
-            raise ValueError(
-                f"`partner` gives each of the classes {', '.join(map(str, classes))} one of the values "
-                f"{', '.join(map(str, values))}; got {dict(given)}."
-            )
-        return np.array([known[given[str(c)]] for c in classes])
-    together = np.zeros((len(classes), len(values)))
+    together = np.zeros((classes, values))
     np.add.at(together, (codes, cues), 1)
     lift = together / together.sum(axis=1, keepdims=True) / together.sum(axis=0)
-    again = -(-len(classes) // len(values))  # with fewer values than classes, some go with several
-    return linear_sum_assignment(-np.tile(lift, again))[1] % len(values)
+    again = -(-classes // values)  # with fewer values than classes, some go with several
+    return linear_sum_assignment(-np.tile(lift, again))[1] % values
 
 
 def _go_together(codes: np.ndarray, cues: np.ndarray) -> bool:

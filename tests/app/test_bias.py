@@ -12,6 +12,7 @@ from planted import plant
 from sslviz import diagnose, pretrain
 from sslviz.diagnose import scored_and_fit
 from sslviz.evidence import gather
+from sslviz.runs import Run
 from sslviz.worlds import shapes
 
 IS_USED, SERVED, THERE = "Is it used?", "Who is served worse?", "Is it there?"
@@ -36,7 +37,7 @@ def thumbnails(app):
 
 
 def reliance_of(app):
-    (spec,) = (spec for alt, spec in charts(app).items() if alt.startswith("Reliance on"))
+    (spec,) = (spec for alt, spec in charts(app).items() if alt.startswith("Reliance of"))
     return {
         trace["name"]: trace for trace in spec["data"] if trace.get("name") and trace.get("mode") == "lines+markers"
     }
@@ -55,6 +56,20 @@ def test_the_run_that_keeps_color_falls_to_the_oracle_that_sees_nothing_else(ope
     assert last["keeps-shape"] > 0.8 and last["keeps-color"] < 0.1
     # Probes are fitted on a balanced split, in which no colour goes with a shape.
     assert "which agree is arbitrary" in " ".join(caption.value for caption in app.caption)
+
+
+def test_pairs_that_are_named_are_kept_and_asked_with(open_app, tmp_path):
+    plant(tmp_path / "keeps-color", shapes(2000, size=16), "color", losses=[2.0, 1.0], knn=[0.4, 0.5])
+    app = open_app(tmp_path, "bias", label="shape", attribute="color")
+    (button,) = (b for b in app.button if b.label == "Ask with these pairs")
+    button.click().run()
+    said = " ".join(caption.value for caption in app.caption)
+    assert not app.exception and "which agree is arbitrary" not in said and "would have been seen" in said
+    (noted,) = Run(tmp_path / "keeps-color").info["diagnosed"].values()
+    pairs = noted["partners"]["shape~color"]
+    assert len(pairs) == 4 and set(pairs) == set(shapes(100).table["shape"])
+    app = open_app(tmp_path, "audit", audit_label="shape")
+    assert not app.exception and not app.error
 
 
 def test_errors_of_the_worst_group_are_shown_with_what_they_were_taken_for(open_app, biased):

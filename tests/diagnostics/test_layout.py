@@ -59,7 +59,8 @@ class TestAgainstUmapLearn:
     @pytest.mark.parametrize("seed", range(3))
     def test_epochs_of_attraction_and_repulsion(self, seed):
         """After one epoch the two agree to rounding and to the tables' 1e-4.  What is left of that grows a hundredfold in the
-        next, so that two epochs are held to how far umap-learn comes from itself when its start is off by as little."""
+        next, so that two epochs are held to how far umap-learn comes from itself when its start is off by as little, five
+        times."""
         from umap.layouts import optimize_layout_euclidean
 
         from sslviz.diagnostics.compiled import move, tables
@@ -90,10 +91,16 @@ class TestAgainstUmapLearn:
         one, two = apart(ours(1), theirs(start, 1)), apart(ours(2), theirs(start, 2))
         assert (apart(theirs(start, 2), start) > 0.5).mean() > 0.9
         assert np.median(one) < 5e-5 and (one < 1e-3).mean() > 0.95
-        nudged = start.copy()
-        nudged[:, 1] += rng.normal(0, np.median(one), size=400)  # the first coordinate seeds the random numbers
-        assert np.median(two) < 3 * np.median(apart(theirs(nudged, 2), theirs(start, 2)))
-        assert (two < 0.1).mean() > 0.9
+
+        def nudged():
+            off = rng.normal(0, np.median(one), size=400).astype(np.float32)
+            return start + np.stack(
+                [np.zeros(400, np.float32), off], axis=1
+            )  # the first coordinate seeds the numbers drawn
+
+        own = [apart(theirs(nudged(), 2), theirs(start, 2)) for _ in range(5)]
+        assert np.median(two) < 2 * max(np.median(far) for far in own)
+        assert (two < 0.1).mean() > min((far < 0.1).mean() for far in own) - 0.1
 
     def test_the_same_scores_as_umap_learns_class(self):
         import umap

@@ -206,10 +206,9 @@ class TestBadInput:
             reliance(world(seed=1), "label", "hue", fit=fit.rows(same | (np.arange(640) < 8)))
 
     def test_partners_that_are_not_there(self):
-        with pytest.raises(
-            ValueError, match="`partner` gives each of the classes a, b, c, d one of the values u, v, w, x"
-        ):
-            reliance(world(), "label", "hue", partner={"a": "u"})
+        for given in ({"a": "u"}, dict(zip("abcd", "uvwy", strict=True))):
+            with pytest.raises(ValueError, match=r"for each label \(a, b, c, d\) one hue \(u, v, w, x\); got a = u"):
+                reliance(world(), "label", "hue", partner=given)
 
     def test_a_class_the_fit_never_saw(self):
         fit = world(prefix="f")
