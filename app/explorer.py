@@ -61,7 +61,11 @@ def explore(choice: Choice, names: list[str], found: dict[str, Projection], colo
     ids = [id_ for id_ in table.index if id_ in chosen]  # in the order of the table: mixed, where a map goes by class
     short, caption = theme.short_names(found), ""
     by = None if color == RELIABILITY else color  # the column of the table, if it is one
-    with st.grid(len(found), min_column_width=250, gap="medium"):
+    maps, below = st.container(), st.container()
+    with below:
+        if ids:  # before the maps, which take longer to be drawn again
+            _selection(choice, ids, None if by is None else table.loc[ids, by])
+    with maps, st.grid(len(found), min_column_width=250, gap="medium"):
         for name, result in found.items():
             key = f"map {name} {st.session_state.get('map_clears', 0)}"
             state = (key, color, result.method, null, choice.dark)
@@ -73,18 +77,20 @@ def explore(choice: Choice, names: list[str], found: dict[str, Projection], colo
             fig.update_layout(height=470 if len(found) == 1 else 370)
             caption = fig.layout.meta["caption"]
             chart(fig, choice, key, caveat=None, selection_mode="lasso", on_select=_remembering(key, state))
-    st.caption(f"{caption} Draw around points to see their images.")
-    if ids:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.subheader(f"{len(ids):,} images selected", anchor=False, width="content")
-            st.button("Clear the selection", icon=":material/close:", type="tertiary", on_click=_forget)
-            _onwards(ids)
-        if by is not None and table[by].nunique() <= 20:
-            counts = table.loc[ids, by].value_counts()
-            st.caption(" · ".join(f"{value}: {count:,}" for value, count in counts.items()))
-        with st.container(key="selected"):
-            pictures(choice, ids, limit=SHOWN)
+    maps.caption(f"{caption} Draw around points to see their images.")
     _neighbours(choice, names, ids[:SHOWN] or list(table.index[: 2 * NEIGHBORS]), table, by)
+
+
+def _selection(choice: Choice, ids: list[str], values: pd.Series | None) -> None:
+    """The images that were drawn around, how many there are of each value, and where to go with them."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(f"{len(ids):,} images selected", anchor=False, width="content")
+        st.button("Clear the selection", icon=":material/close:", type="tertiary", on_click=_forget)
+        _onwards(ids)
+    if values is not None and values.nunique() <= 20:
+        st.caption(" · ".join(f"{value}: {count:,}" for value, count in values.value_counts().items()))
+    with st.container(key="selected"):
+        pictures(choice, ids, limit=SHOWN)
 
 
 def _remembering(key: str, state: Hashable) -> Callable[[], None]:

@@ -10,6 +10,7 @@ from show import chart, every_step, literal
 from sslviz.diagnostics.displacement import displacement
 from sslviz.diagnostics.projection import Projection
 from sslviz.evidence import Evidence
+from sslviz.figures import map_figure
 from sslviz.figures.displacement import displacement as draw_displacement
 from sslviz.figures.journey import journey
 from sslviz.figures.projection import projection as draw_maps
@@ -17,8 +18,15 @@ from sslviz.figures.projection import projection as draw_maps
 
 @st.fragment
 def through_training(choice: Choice, names: list[str], color: str | None) -> None:
-    """One run's maps, played through its training; PCA at once, UMAP on demand."""
-    st.subheader("How did the map come to be?", anchor=False)
+    """One run's maps, played through its training, or from its first to its last; PCA at once, UMAP on demand."""
+    with st.expander(
+        "How did the map come to be?", icon=":material/timeline:", on_change="rerun", key="came", bind="query-params"
+    ) as box:
+        if box.open:
+            _journey(choice, names, color)
+
+
+def _journey(choice: Choice, names: list[str], color: str | None) -> None:
     every_step(choice)
     steps = {name: cached.steps(choice.runs[name], choice.digest or "") for name in names}
     steps = {name: found for name, found in steps.items() if len(found) > 1}
@@ -27,6 +35,7 @@ def through_training(choice: Choice, names: list[str], color: str | None) -> Non
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         run = st.segmented_control("Run", list(steps), default=next(iter(steps)), required=True, key="journey_of")
         umap = st.toggle("UMAP instead of PCA", key="journey_umap", help="Five layouts for each step: a minute or so.")
+        trails = st.toggle("Trails", key="journey_trails", help="From where the farthest movers lay to where they lie.")
     try:
         maps = cached.journey(choice.runs[run], steps[run], "umap" if umap else "pca")
     except ValueError as error:
@@ -35,7 +44,12 @@ def through_training(choice: Choice, names: list[str], color: str | None) -> Non
     first, *_, last = maps.values()
     table = choice.evidence[run].features.table.set_index(choice.evidence[run].features.ids)
     values = None if color is None else table.loc[last.ids, color]
-    chart(journey(maps, color=values, point_color=choice.colors[run]), choice, "journey")
+    figure = (
+        map_figure(last, values, trails=first, title=f"{run}, first step to last", point_color=choice.colors[run])
+        if trails
+        else journey(maps, color=values, point_color=choice.colors[run])
+    )
+    chart(figure, choice, f"journey {trails}")
     evidences = list(steps[run].values())
     _displaced(choice, run, first, last, evidences[0], evidences[-1])
 

@@ -10,12 +10,15 @@ import pandas as pd
 import pytest
 from planted import plant, plant_results
 
+from sslviz.diagnose import diagnose, scored_and_fit
 from sslviz.diagnostics.collapse import collapse
 from sslviz.diagnostics.probes import knn_probe, linear_probe
 from sslviz.diagnostics.spectrum import spectrum
 from sslviz.evidence import stored_evidence
 from sslviz.figures import theme
+from sslviz.figures.projection import TRAILS
 from sslviz.runs import Run
+from sslviz.specs import load_images
 from sslviz.worlds import shapes
 
 QUESTIONS = {
@@ -198,6 +201,27 @@ def test_null_maps_are_grey_and_cannot_be_taken_for_the_map(open_app, planted):
         s for alt, s in charts(open_app(planted, "map", layout="PCA", null="true")).items() if "null map" in alt[:20]
     ]
     assert len(maps) == 3 and all("null map" in trace["name"] for spec in maps for trace in spec["data"])
+
+
+def test_the_map_is_played_through_training_or_drawn_with_trails(open_app, trained, tmp_path):
+    shutil.copytree(trained / "first", tmp_path / "first")
+    run = Run(tmp_path / "first")
+    spec = next(iter(run.info["diagnosed"].values()))["spec"]
+    scored, fit = scored_and_fit(load_images(spec))
+    diagnose(run, scored, fit=fit, only=["spectrum"], every=True, progress=False)
+    app = open_app(tmp_path, "map", layout="PCA")
+    closed = charts(app)
+    app.session_state["came"] = True
+    app.run()
+    played = {alt: spec for alt, spec in charts(app).items() if alt not in closed}
+    (journey,) = (spec for alt, spec in played.items() if "journey" in alt.lower() or spec.get("frames"))
+    assert len(journey["frames"]) == len(run.checkpoints) > 1
+    assert any("moved" in alt for alt in played)  # what moved on the map, beside what changed in all dimensions
+    app.toggle(key="journey_trails").set_value(True).run()
+    assert not app.exception
+    drawn = list(charts(app).values())
+    trails = [trace for spec in drawn for trace in spec["data"] if trace.get("name") == TRAILS]
+    assert len(trails) == 1 and not any(spec.get("frames") for spec in drawn)
 
 
 def test_at_most_four_maps(open_app, tmp_path):

@@ -76,6 +76,27 @@ def foreign_app(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def folder_app(tmp_path_factory):
+    """The address of the app on two encoders pretrained on files in class folders, one of them hardly."""
+    from PIL import Image
+
+    from sslviz import diagnose, pretrain, shapes
+    from sslviz.specs import load_images
+
+    folder, world = tmp_path_factory.mktemp("files") / "photos", shapes(400, seed=1)
+    for pixels, id_, kind in zip(world.pixels, world.ids, world.table["shape"], strict=True):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(folder / kind / f"{id_}.png")
+    images = load_images(f"folder:{folder}")
+    runs = folder.parent / "runs"
+    for name, epochs in (("untuned", 1), ("tuned", 6)):
+        run = pretrain(images, out=runs / name, epochs=epochs, batch_size=64, progress=False)
+        diagnose(run, images, only=["collapse", "spectrum", "knn_probe", "linear_probe"], progress=False)
+    with served(runs) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
 def empty_app(tmp_path_factory):
     """The address of the app on a folder that does not exist."""
     with served(tmp_path_factory.mktemp("nothing") / "runs") as address:

@@ -97,6 +97,33 @@ def test_a_lasso_shows_its_images_and_where_they_are_in_the_other_maps(page, app
         page.wait_for_function(STAND_OUT, arg=[name, []])
 
 
+def test_from_which_is_better_to_the_images_that_changed_on_a_real_folder(page, folder_app):
+    opened(page, f"{folder_app}/similarity?from=untuned&to=tuned")
+    expect(page.get_by_role("heading", name="Which is better, untuned or tuned?")).to_be_visible()
+    said = page.get_by_text("tuned is better in").or_(page.get_by_text("Nothing that was measured tells them apart"))
+    expect(said.first).to_be_visible()
+    changed = page.locator(".changed .one")
+    expect(changed).to_have_count(20)
+    # Each: its own picture, and the seven nearest in either space, as pictures from the folder's files.
+    assert changed.first.locator("img").count() == 15
+    first = changed.first.locator(":scope > img")
+    name, _, share = first.get_attribute("alt").partition(": changed by ")
+    assert name.endswith(".png") and 0 < int(share.rstrip("%")) <= 100
+    assert first.evaluate("image => image.naturalWidth") > 0
+    # The same pair is told from the other side.
+    before = [one.get_attribute("alt") for one in changed.first.locator(".near").first.locator("img").all()]
+    opened(page, f"{folder_app}/similarity?from=tuned&to=untuned")
+    expect(page.get_by_role("heading", name="Which is better, tuned or untuned?")).to_be_visible()
+    same = page.locator(".changed .one").filter(has=page.locator(f':scope > img[alt^="{name}:"]'))
+    after = [one.get_attribute("alt") for one in same.locator(".near").last.locator("img").all()]
+    assert after == before
+    # And on the map of the same folder, what is drawn around is shown by its file.
+    opened(page, f"{folder_app}/map?layout=PCA")
+    lasso(page, map_of(page, "tuned"), 0.3)
+    expect(gallery(page).first).to_be_visible()
+    assert all(".png" in image.get_attribute("alt") for image in gallery(page).all())
+
+
 def test_a_link_brings_back_page_runs_and_colour(page, app):
     opened(page, f"{app}/map?runs=collapsed&runs=keeps-shape&color=texture")
     expect(page.get_by_role("heading", name="What is near what?")).to_be_visible()
