@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
+from biased import common_partners
 from choice import Choice
 from pictured import loaded
 from show import known, literal
@@ -14,6 +16,7 @@ from waiting import bar
 
 from sslviz.audit import audit
 from sslviz.audit_page import audit_page, findings_html, not_found_html, summary_html
+from sslviz.diagnostics.labels import partners_of
 from sslviz.images import Images
 from sslviz.plans import Plan
 
@@ -53,6 +56,25 @@ def report_of(choice: Choice, plan: Plan) -> dict[str, Any] | None:
     return reports[key]
 
 
+def partners(choice: Choice, label: str, attributes: Sequence[str]) -> dict[str, Mapping[str, str]]:
+    """The pairs that were named on the Bias page, which are asked with here too; a line says which, or why not."""
+    table = next(iter(choice.evidence.values())).features.table
+    found: dict[str, Mapping[str, str]] = {}
+    for attribute in attributes:
+        pairs = common_partners(choice, f"{label}~{attribute}")
+        try:
+            if pairs:
+                partners_of(table, label, attribute, pairs)
+                found[attribute] = pairs
+                said = ", ".join(f"{value} with {c}" for c, value in pairs.items())
+                st.caption(
+                    f":material/link: Asked as if the encoders had met {literal(said)}, as named on the Bias page."
+                )
+        except ValueError as error:
+            st.caption(f":material/block: {literal(str(error))}")
+    return found
+
+
 def _wanted(checkpoints: int, images: int) -> bool:
     what = "this checkpoint" if checkpoints == 1 else f"these {checkpoints} checkpoints"
     pressed = st.button(f"Audit {what} on {images:,} images", type="primary", icon=":material/fact_check:")
@@ -64,7 +86,7 @@ def _wanted(checkpoints: int, images: int) -> bool:
 
 
 def command(choice: Choice) -> str:
-    """What to type for the same report."""
+    """What to type for a report on the same checkpoints and images."""
     made = known(choice) or {}
     fit = ["--fit", made["fit_spec"]] if made.get("fit_spec") else []
     paths = [str(choice.runs[name].path) for name in choice.evidence]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,10 @@ from choice import Choice
 from pictured import images_of
 from show import known, literal, pictures
 
-from sslviz.diagnose import scored_and_fit
+from sslviz.catalog import entry
+from sslviz.diagnose import ask, scored_and_fit
 from sslviz.diagnostics.counterfactual import Counterfactual
 from sslviz.diagnostics.groups import Groups
-from sslviz.diagnostics.reliance import Reliance
 from sslviz.evidence import changed_images, gather, name_partners
 from sslviz.figures.thumbnails import gallery_html
 from sslviz.specs import load_images
@@ -72,28 +73,54 @@ def errors(choice: Choice, tables: Mapping[str, Groups]) -> None:
         pictures(choice, table.ids[wrong], captions=table.classes[table.predicted[wrong]], limit=60)
 
 
-def partners(choice: Choice, found: Mapping[str, Reliance]) -> None:
-    """Which value each class may have been met with where the encoders were trained: shown, and named anew."""
-    if not found:
-        return
-    first = next(iter(found.values()))
-    label, attribute = first.label, first.attribute
+def partners(choice: Choice, label: str, attribute: str) -> None:
+    """Which value each class may have been met with where the encoders were trained: shown, named anew, or forgotten."""
+    of, digest = f"{label}~{attribute}", choice.digest or ""
+    named = common_partners(choice, of)
     with st.expander(f"Which {literal(attribute)} goes with which {literal(label)}?", icon=":material/link:"):
-        now = pd.DataFrame({label: first.classes, attribute: first.values[first.partner]})
-        of_values = st.column_config.SelectboxColumn(options=list(first.values), required=True)
-        named = st.data_editor(
-            now, hide_index=True, disabled=[label], column_config={attribute: of_values}, width="content",
-            key=f"partners {label} {attribute} {choice.digest}",
+        table = next(iter(choice.evidence.values())).features.table.astype(str)
+        classes, values = (sorted(table[column].unique()) for column in (label, attribute))
+        now = [(named or {}).get(c, values[i % len(values)]) for i, c in enumerate(classes)]
+        edited = st.data_editor(
+            pd.DataFrame({label: classes, attribute: now}), hide_index=True, disabled=[label], width="content",
+            column_config={attribute: st.column_config.SelectboxColumn(options=values, required=True)},
+            key=f"partners {of} {digest} {now}",
         )  # fmt: skip
-        if st.button("Ask with these pairs", icon=":material/link:"):
-            for name in choice.evidence:
-                pairs = dict(zip(named[label], named[attribute], strict=True))
-                name_partners(choice.runs[name], choice.digest or "", f"{label}~{attribute}", pairs)
-            st.rerun()
+        with st.container(horizontal=True):
+            ask_so = st.button("Ask with these pairs", icon=":material/link:")
+            forget = st.button("Forget the pairs", icon=":material/link_off:", disabled=not _any_named(choice, of))
         st.caption(
-            "What an encoder may have met together where it was trained is not always told by these images. Pairs are kept "
-            "in the run folders, and an audit asks with them too."
+            "What an encoder met together where it was trained is not always told by these images. Pairs are kept in the "
+            "run folders, for this page and for Audit; a plan or `--partner` names them on the command line."
         )
+        pairs = dict(zip(edited[label], edited[attribute], strict=True))
+        problem = _cannot_be_asked(choice, (label, attribute), pairs) if ask_so else ""
+        if problem:
+            st.error(problem, icon=":material/error:")
+        elif ask_so or forget:
+            for name in choice.evidence:
+                name_partners(choice.runs[name], digest, of, pairs if ask_so else None)
+            st.rerun()
+
+
+def common_partners(choice: Choice, of: str) -> Mapping[str, str] | None:
+    """The pairs that were named, if the same ones in every run that is shown."""
+    first, *others = (evidence.partners.get(of) for evidence in choice.evidence.values())
+    return first if all(other == first for other in others) else None
+
+
+def _any_named(choice: Choice, of: str) -> bool:
+    return any(of in evidence.partners for evidence in choice.evidence.values())
+
+
+def _cannot_be_asked(choice: Choice, columns: tuple[str, str], pairs: Mapping[str, str]) -> str:
+    """Why these images cannot tell what an encoder does with such pairs; empty where they can."""
+    evidence = replace(next(iter(choice.evidence.values())), partners={"~".join(columns): pairs})
+    try:
+        ask(entry("reliance"), evidence, columns)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def pairs(choice: Choice, found: Mapping[str, Counterfactual]) -> None:

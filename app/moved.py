@@ -31,6 +31,9 @@ def _journey(choice: Choice, names: list[str], color: str | None) -> None:
     steps = {name: cached.steps(choice.runs[name], choice.digest or "") for name in names}
     steps = {name: found for name, found in steps.items() if len(found) > 1}
     if not steps:
+        st.caption(
+            "A journey leads through two checkpoints or more that were embedded on these images; no run here has them."
+        )
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         run = st.segmented_control("Run", list(steps), default=next(iter(steps)), required=True, key="journey_of")

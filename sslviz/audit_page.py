@@ -114,7 +114,8 @@ def not_found_html(report: Mapping[str, Any]) -> str:
     asked_again = [one for one in report["not_found"] if one.get("follow_up")]
     named = "; ".join(f"{one['run']}: {one['question']} ({', '.join(one['columns'])})" for one in asked_again)
     hint = (
-        f"<p>Worth asking of new images, since only one in twenty such hints is expected to be luck: {escape(named)}</p>"
+        "<p>No findings, but worth asking of new images (of these and the findings together one in twenty is expected to be "
+        f"luck, so that of these alone many may be): {escape(named)}</p>"
         if asked_again
         else ""
     )

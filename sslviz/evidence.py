@@ -154,10 +154,15 @@ def note(run: Run, images: Images, fit: Images | None, partners: Mapping[str, Ma
         run.update(diagnosed=known)
 
 
-def name_partners(run: Run, digest: str, of: str, pairs: Mapping[str, str]) -> None:
-    """Writes down what the classes were met with elsewhere, `of` a "label~attribute" of the images with this digest."""
+def name_partners(run: Run, digest: str, of: str, pairs: Mapping[str, str] | None) -> None:
+    """Writes down what the classes were met with elsewhere, `of` a "label~attribute" of the images with this digest.
+
+    None: what was written down is forgotten.
+    """
     noted = run.info["diagnosed"]
-    partners = {**noted[digest].get("partners", {}), of: dict(pairs)}
+    partners = {key: known for key, known in noted[digest].get("partners", {}).items() if key != of}
+    if pairs is not None:
+        partners[of] = dict(pairs)
     run.update(diagnosed={**noted, digest: {**noted[digest], "partners": partners}})
 
 

@@ -82,7 +82,8 @@ def judged(tests: Sequence[HypothesisTest]) -> tuple[list[dict[str, Any]], list[
     """Which tests hold, if at most 1 audit in 20 may hold one by luck?  Findings, the gravest first, and what was not found.
 
     p is corrected by Holm over all tests; of what does not hold, `follow_up` says what Benjamini and Hochberg would still
-    let through, of which one in twenty may be luck: a question to ask of new images, no finding.  Gravest is who is
+    let through, one in twenty of which and the findings together is expected to be luck, and of which alone many may be:
+    a question to ask of new images, no finding.  Gravest is who is
     served worse, then what is used, what moves a picture, what associates, what neighbours share, what is there, and
     last what the images themselves hold; among equals the larger effect comes first.
     """
@@ -174,7 +175,11 @@ def _retrieval(result: Retrieval) -> Tested:
 def _probe(result: Probe) -> Tested:
     score = result.scores()["accuracy"]
     beside = ", ".join(f"{name} {value:.2f}" for name, value in score.controls.items() if name != "chance")
-    said = f"{result.label} can be read from the features at {score.value:.2f}, by chance at {result.chance:.2f} ({beside})."
+    how = {"linear": "linearly", "mlp": "by a small network"}[result.method]
+    said = (
+        f"{result.label} can be read from the features {how} at {score.value:.2f}, by chance at {result.chance:.2f} "
+        f"({beside})."
+    )
     first = np.concatenate([np.flatnonzero(result.truth == c)[:2] for c in range(len(result.classes))])
     p = p_beyond(score, result.chance) if score.value > result.chance else 1.0
     error = None if score.low is None or score.high is None else (score.high - score.low) / 3.92

@@ -47,7 +47,8 @@ class Plan:
     @property
     def digest(self) -> str:
         """The SHA-256 of all of it."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        said = {name: value for name, value in asdict(self).items() if name != "partners" or value}
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def read_plan(path: str | Path | None, table: pd.DataFrame) -> Plan:

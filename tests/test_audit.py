@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import sslviz
-from sslviz.audit_page import audit_page
+from sslviz.audit_page import audit_page, not_found_html
 from sslviz.cli import main
 from sslviz.plans import Plan, make_plan, read_plan
 from sslviz.runs import Run
@@ -127,6 +127,15 @@ def test_the_page_is_made_from_the_report_alone_and_needs_nothing_else(written):
 
 
 @pytest.mark.browser
+def test_hints_stand_apart_from_findings(written):
+    report = json.loads((written[0] / "report.json").read_text())
+    quiet = [one | {"follow_up": False} for one in report["not_found"]]
+    assert quiet and "worth asking" not in not_found_html(report | {"not_found": quiet})
+    hinted = [quiet[0] | {"follow_up": True}, *quiet[1:]]
+    text = not_found_html(report | {"not_found": hinted})
+    assert "No findings, but worth asking of new images" in text and quiet[0]["question"] in text.partition("<table")[0]
+
+
 def test_the_page_opens_from_disk_without_an_error_or_a_request(written):
     import os
     import shutil

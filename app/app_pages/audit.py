@@ -1,5 +1,5 @@
 import streamlit as st
-from audited import read, report_of
+from audited import partners, read, report_of
 from choice import chosen, labels
 
 from sslviz.plans import MAPPED, make_plan
@@ -35,11 +35,9 @@ with st.container(border=True):
 if not attributes:
     st.info("Choose at least one column that should not matter.", icon=":material/arrow_upward:")
     st.stop()
-evidence = next(iter(choice.evidence.values()))
-named = {a: pairs for a in attributes if (pairs := evidence.partners.get(f"{label}~{a}"))}
 plan = make_plan(
-    evidence.features.table,
-    label=label, attributes=attributes, partners=named, intended_use=(use or "").strip(), maps=MAPPED if maps else 0,
+    next(iter(choice.evidence.values())).features.table, label=label, attributes=attributes,
+    partners=partners(choice, label, attributes), intended_use=(use or "").strip(), maps=MAPPED if maps else 0,
 )  # fmt: skip
 report = report_of(choice, plan)
 if report:

@@ -13,7 +13,7 @@ QUESTIONS = {
     "Where does it fail?": ("slices", "drift"),
     "Would a remedy help?": ("mitigation",),
 }
-UNDER = {"reliance": partners, "groups": errors, "counterfactual_effect": pairs}
+UNDER = {"groups": errors, "counterfactual_effect": pairs}
 
 choice = chosen()
 columns = labels(choice)
@@ -37,5 +37,7 @@ for one in map(entry, QUESTIONS[asked]):
     st.subheader(one.question, anchor=False)
     found = results(choice, one.name, {"columns": (label, attribute), "label": label}.get(one.per, attribute))
     section(choice, one.name, found)
+    if one.name == "reliance":
+        partners(choice, label, attribute)
     if one.name in UNDER:
         UNDER[one.name](choice, found)

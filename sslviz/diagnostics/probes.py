@@ -28,8 +28,8 @@ class Probe:
     """Can this label be read out of the features, and out of its controls?
 
     `truth` and `predicted` (n,) index `classes` (c,); `ids` (n,) name the scored images.  `controls` {name: (n,)
-    bool} say which of the same images each control got right, so that differences can be paired.  `method` is "knn"
-    or "linear", `params` what it was run with, `n_fit` how many images it was fitted on.
+    bool} say which of the same images each control got right, so that differences can be paired.  `method` is "knn",
+    "linear" or "mlp", `params` what it was run with, `n_fit` how many images it was fitted on.
     """
 
     method: str

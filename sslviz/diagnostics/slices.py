@@ -26,7 +26,6 @@ WEIGHT = 2.0  # of label and error beside a direction of the features, whose mea
 LEAST_VARIANCE = 0.1  # of a slice along any of these: what is narrower is not a region but a point
 IMAGES = 20  # per slice on average, at least
 ERRORS = 5  # per slice that starts among the images read wrongly, at least
-POWER = 0.84  # standard errors beyond the threshold: what is found in 80 of 100 samples
 FEWEST = 5  # images that judge a slice, at least
 DRAWS = 2000
 
@@ -63,12 +62,6 @@ class Slices:
     def found(self) -> bool:
         """Whether any slice fails more than luck explains, at 5 % for all of them together."""
         return bool(self.p_corrected.min() < 0.05)
-
-    @property
-    def detectable(self) -> float:
-        """The least share of errors at which a slice of the first one's size would be found in 80 of 100 samples."""
-        reach, size = float(self.reach[0]), int(self.sizes[0])
-        return min(1.0, reach + POWER * float(np.sqrt(reach * (1 - reach) / size)))
 
     def images(self, number: int, *, wrong: bool | None = None) -> np.ndarray:
         """The ids of a slice's images, the surest first, for a gallery; with `wrong`, only those read so."""

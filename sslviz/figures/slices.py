@@ -31,9 +31,7 @@ def slices(results: Slices | Mapping[str, Slices], *, colors: Mapping[str, str] 
     )  # fmt: skip
     said = "; ".join(f"{name or 'this checkpoint'}: {_said(result)}" for name, result in named.items())
     label = next(iter(named.values())).label
-    return theme.finish(
-        fig, alt=f"Errors of a linear readout of {label} by slice. {said}.", caption=f"{CAPTION} {said}."
-    )
+    return theme.finish(fig, alt=f"Errors of a linear readout of {label} by slice. {said}.", caption=CAPTION)
 
 
 def _rows(result: Slices) -> list[Dot]:
@@ -63,5 +61,4 @@ def _said(result: Slices) -> str:
         if count
         else "no slice fails more than luck"
     )
-    missed = "" if result.found else f"; one of its size that errs in {result.detectable:.2g} would have been seen"
-    return f"{luck}; the worst reads {result.scores()['worst_slice']}{missed}"
+    return f"{luck}; the worst reads {result.scores()['worst_slice']}"

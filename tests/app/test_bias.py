@@ -11,7 +11,7 @@ from planted import plant
 
 from sslviz import diagnose, pretrain
 from sslviz.diagnose import scored_and_fit
-from sslviz.evidence import gather
+from sslviz.evidence import gather, name_partners
 from sslviz.runs import Run
 from sslviz.worlds import shapes
 
@@ -69,7 +69,33 @@ def test_pairs_that_are_named_are_kept_and_asked_with(open_app, tmp_path):
     pairs = noted["partners"]["shape~color"]
     assert len(pairs) == 4 and set(pairs) == set(shapes(100).table["shape"])
     app = open_app(tmp_path, "audit", audit_label="shape")
-    assert not app.exception and not app.error
+    (told,) = (c.value for c in app.caption if "as named on the Bias page" in c.value)
+    assert all(f"{value} with {c}" in told for c, value in pairs.items()) and not app.error
+    app = open_app(tmp_path, "bias", label="shape", attribute="color")
+    next(b for b in app.button if b.label == "Forget the pairs").click().run()
+    assert "which agree is arbitrary" in " ".join(caption.value for caption in app.caption)
+    assert not any("as named on the Bias page" in c.value for c in open_app(tmp_path, "audit").caption)
+
+
+def test_pairs_that_cannot_be_asked_with_are_refused_and_named_anew(open_app, tmp_path):
+    """In these images each class shows one value only, so that nothing could be told apart; and such pairs may be there."""
+    images = shapes(2000, size=16)
+    table = images.table
+    alike = table["shape"].map(dict(zip(sorted(table["shape"].unique()), sorted(table["color"].unique()), strict=True)))
+    settled = images.rows(np.flatnonzero(table["color"] == alike))
+    plant(tmp_path / "one", settled, "shape", losses=[2.0, 1.0], knn=[0.4, 0.5])
+    app = open_app(tmp_path, "bias", label="shape", attribute="color")
+    next(b for b in app.button if b.label == "Ask with these pairs").click().run()
+    assert not app.exception and "score images of every combination" in app.error[0].value
+    run = Run(tmp_path / "one")
+    (digest,) = run.info["diagnosed"]
+    assert not run.info["diagnosed"][digest]["partners"]
+    name_partners(run, digest, "shape~color", {"disc": "pink"})  # as a command for other images might have
+    app = open_app(tmp_path, "audit", audit_label="shape")
+    assert not app.exception and any("Partners name for each shape" in c.value for c in app.caption)
+    app = open_app(tmp_path, "bias", label="shape", attribute="color")
+    next(b for b in app.button if b.label == "Forget the pairs").click().run()
+    assert not app.exception and not Run(tmp_path / "one").info["diagnosed"][digest]["partners"]
 
 
 def test_errors_of_the_worst_group_are_shown_with_what_they_were_taken_for(open_app, biased):
