@@ -72,6 +72,10 @@ class Pretrain:
         )
         if os.environ.get("LOCAL_RANK", "0") == "0":  # one of several processes speaks
             print(f"{run.path}: {len(run.checkpoints)} checkpoints, the last at step {run.last.step}.")
+            if not use_splits:
+                print(
+                    "The images have no `train` split: some of them, a tenth at most, were kept to watch the training by."
+                )
 
 
 @dataclass

@@ -55,10 +55,11 @@ def cache(tmp_path_factory):
 @pytest.fixture(scope="module")
 def runs(photos, cache, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    sslviz(
+    answer = sslviz(
         "pretrain", "--images", f"folder:{photos}", "--epochs", 2, "--batch-size", 32, "--out", folder / "mine",
         "--set", "temperature=0.3", "--set", "hue=0.0", **cache,
     )  # fmt: skip
+    assert "no `train` split" in answer.stdout
     return folder
 
 

@@ -123,7 +123,7 @@ def _rows(
         if "uncertainty" in result.extra:
             sd = np.sqrt(result.extra["uncertainty"][shown])
             yield _Row(
-                ["how much that varies with the masks (standard deviation)"],
+                [f"how much that varies with the masks (standard deviation, {sd.min():.2g} to {sd.max():.2g})"],
                 maps=sd, scale="positive", axis=f"{key} sd", frame=palette[name], name=f"{name} uncertainty",
                 limits={f"{key} sd": float(sd.max())},
             )  # fmt: skip
