@@ -16,6 +16,7 @@ from sslviz.catalog import entry
 from sslviz.diagnose import ask, scored_and_fit
 from sslviz.diagnostics.counterfactual import Counterfactual
 from sslviz.diagnostics.groups import Groups
+from sslviz.diagnostics.reliance import Reliance
 from sslviz.evidence import changed_images, gather, name_partners
 from sslviz.figures.thumbnails import gallery_html
 from sslviz.specs import load_images
@@ -33,7 +34,8 @@ def prepare(choice: Choice) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", border=True):
         st.markdown(
-            f"{names} stand beside raw pixels and one untrained encoder; colours alone and two more are missing."
+            f"{names} {'stands' if len(waiting) == 1 else 'stand'} beside raw pixels and one untrained encoder; colours alone "
+            "and two more are missing."
         )
         pressed = st.button("Embed the other controls", icon=":material/rule:")
     if pressed:
@@ -73,14 +75,15 @@ def errors(choice: Choice, tables: Mapping[str, Groups]) -> None:
         pictures(choice, table.ids[wrong], captions=table.classes[table.predicted[wrong]], limit=60)
 
 
-def partners(choice: Choice, label: str, attribute: str) -> None:
+def partners(choice: Choice, found: Mapping[str, Reliance], label: str, attribute: str) -> None:
     """Which value each class may have been met with where the encoders were trained: shown, named anew, or forgotten."""
     of, digest = f"{label}~{attribute}", choice.digest or ""
     named = common_partners(choice, of)
     with st.expander(f"Which {literal(attribute)} goes with which {literal(label)}?", icon=":material/link:"):
         table = next(iter(choice.evidence.values())).features.table.astype(str)
         classes, values = (sorted(table[column].unique()) for column in (label, attribute))
-        now = [(named or {}).get(c, values[i % len(values)]) for i, c in enumerate(classes)]
+        asked = next((dict(zip(one.classes, one.values[one.partner], strict=True)) for one in found.values()), {})
+        now = [str((named or asked).get(c, values[i % len(values)])) for i, c in enumerate(classes)]
         edited = st.data_editor(
             pd.DataFrame({label: classes, attribute: now}), hide_index=True, disabled=[label], width="content",
             column_config={attribute: st.column_config.SelectboxColumn(options=values, required=True)},

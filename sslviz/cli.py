@@ -86,12 +86,12 @@ Command = (
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command; bad input ends with one sentence on standard error and exit code 2."""
     command = tyro.cli(
-        Command,  # type: ignore[arg-type]
+        Command,  # type: ignore[arg-type]  # tyro takes unions, for which Python has no type
         args=arguments,
         prog="sslviz",
         description="Look inside self-supervised vision encoders; no picture without its control.",
     )
-    warnings.showwarning = lambda message, *_: print(f"sslviz: {message}", file=sys.stderr)  # type: ignore[assignment]
+    warnings.showwarning = _one_line
     try:
         command()
     except BrokenPipeError:  # the reader (head, less) has seen enough
@@ -107,6 +107,11 @@ def main(arguments: list[str] | None = None) -> None:
             file=sys.stderr,
         )
         raise SystemExit(130) from None
+
+
+def _one_line(message: Warning | str, category: object, filename: str, lineno: int, *_: object, **__: object) -> None:
+    """A warning as a user reads it, without the line of code it came from."""
+    print(f"sslviz: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -71,12 +71,12 @@ def _drawn(library: Any, pixels: np.ndarray, name: str, severity: int, seed: lis
 @contextmanager
 def _global_state(seed: int) -> Iterator[None]:
     """The library draws from numpy's global state: it is set here, and put back as it was."""
-    before = np.random.get_state()  # noqa: NPY002
-    np.random.seed(seed)  # noqa: NPY002
+    before = np.random.get_state()  # noqa: NPY002  (the library's own choice)
+    np.random.seed(seed)  # noqa: NPY002  (as above)
     try:
         yield
     finally:
-        np.random.set_state(before)  # noqa: NPY002
+        np.random.set_state(before)  # noqa: NPY002  (as above)
 
 
 def _library() -> Any:

@@ -224,7 +224,7 @@ def test_every_method_trains_a_vision_transformer_and_a_convolutional_net(method
 
 def test_held_out_images_in_the_order_of_their_classes_are_sampled_not_cut_off(images, tmp_path, monkeypatch):
     """Of images sorted by class, the first few are of one class, and kNN accuracy on them would be 1."""
-    import sslviz.pretrain  # noqa: F401
+    import sslviz.pretrain  # noqa: F401  (the module, which the public name hides)
 
     monkeypatch.setattr(sys.modules["sslviz.pretrain"], "HELD_OUT", 48)
     held_out = images.split("probe")

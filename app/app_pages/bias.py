@@ -13,7 +13,6 @@ QUESTIONS = {
     "Where does it fail?": ("slices", "drift"),
     "Would a remedy help?": ("mitigation",),
 }
-UNDER = {"groups": errors, "counterfactual_effect": pairs}
 
 choice = chosen()
 columns = labels(choice)
@@ -33,11 +32,14 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     )
     asked = st.pills("Question", list(QUESTIONS), default="Is it used?", required=True, key="bias", bind="query-params")
 prepare(choice)
+under = {
+    "reliance": lambda choice, found: partners(choice, found, label, attribute),
+    "groups": errors,
+    "counterfactual_effect": pairs,
+}
 for one in map(entry, QUESTIONS[asked]):
     st.subheader(one.question, anchor=False)
     found = results(choice, one.name, {"columns": (label, attribute), "label": label}.get(one.per, attribute))
     section(choice, one.name, found)
-    if one.name == "reliance":
-        partners(choice, label, attribute)
-    if one.name in UNDER:
-        UNDER[one.name](choice, found)
+    if one.name in under:
+        under[one.name](choice, found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 
 import numpy as np
@@ -43,7 +42,6 @@ def learn(
     fitted: Features, codes: np.ndarray, scored: Features, *, seed: int = 0
 ) -> tuple[np.ndarray, dict[str, float]]:
     """The classes a small network sees in `scored` (n,), learnt from `fitted` with their `codes`; and its epochs."""
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
     center, scale = fitted.x.mean(axis=0), fitted.x.std(axis=0)
@@ -55,9 +53,7 @@ def learn(
     rng, best, best_epoch, predicted = np.random.default_rng(seed), -1.0, 0, codes[:0]
     for epoch in range(EPOCHS):
         rows = _balanced_rows(codes, inner, rng)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            net.partial_fit(x[rows], codes[rows], classes=np.unique(codes))
+        net.partial_fit(x[rows], codes[rows], classes=np.unique(codes))
         if (reached := balanced_mean(net.predict(held) == known, known)) > best:
             best, best_epoch, predicted = reached, epoch + 1, net.predict(z)
         if best == 1 or epoch - best_epoch >= PATIENCE:

@@ -186,6 +186,7 @@ def _mixture(seen: np.ndarray, wrong: np.ndarray, components: int, seed: int) ->
     A start among all would spend every slice on where images are many.
     """
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
     k = int(np.clip(len(seen) // IMAGES, 2, components))
@@ -200,7 +201,7 @@ def _mixture(seen: np.ndarray, wrong: np.ndarray, components: int, seed: int) ->
         len(means), covariance_type="diag", reg_covar=LEAST_VARIANCE, means_init=means, random_state=seed
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a hundred rounds are enough for a region
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a hundred rounds are enough for a region
         return mixture.fit(seen)
 
 
