@@ -7,7 +7,7 @@ be imported and compiled, holds Python's lock while it works, and makes its grap
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -61,13 +61,14 @@ class Plan:
     warm: bool = False
 
 
-def layouts(plans: list[Plan]) -> list[np.ndarray]:
-    """Where do the points come to lie?  Positions float32 (n, 2) for each plan.
+def layouts(plans: Sequence[Plan]) -> Iterator[np.ndarray]:
+    """Where do the points come to lie?  Positions float32 (n, 2) for each plan, one after another.
 
-    Each has a thread of its own, so they are made side by side and are the same however many there are.
+    Each has a thread of its own, so they are made side by side, also while those that are there are looked at, and are
+    the same however many there are.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(_layout, plans))
+        yield from pool.map(_layout, plans)
 
 
 def _layout(plan: Plan) -> np.ndarray:

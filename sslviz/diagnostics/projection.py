@@ -134,7 +134,7 @@ def projection(
     null = _space(_noise(features, control_seed), n_neighbors)
     steps: dict[str, Any] = {}
     if method == "pca":
-        drawn, drawn_null = [space.pca], [null.pca]
+        coming = iter([space.pca, null.pca])
     else:
         steps = {"n_neighbors": n_neighbors, "min_dist": min_dist, "epochs": epochs}
         seeds: list[int | tuple[int, ...]] = [seed, *_others(control_seed)]
@@ -142,18 +142,20 @@ def projection(
         if like is not None:
             start = _start_like(like, features.ids, space.pca)
             plans = [replace(plan, start=start, name=None, warm=like.method == "umap") for plan in plans]
-        found = layouts(plans + [_plan(null, seed=s, **steps) for s in _others(control_seed)])
-        drawn, drawn_null = found[:3], found[3:]
-    own = _quality(space, {"": drawn[0], "PCA": space.pca} if method == "umap" else {"": drawn[0]})
+        of_noise = [_plan(null, seed=s, **steps) for s in _others(control_seed)]
+        coming = layouts([plans[0], of_noise[0], *plans[1:], *of_noise[1:]])
+    xy, null_xy = next(coming), next(coming)  # scored while those of other seeds are still being made
+    own = _quality(space, {"": xy, "PCA": space.pca} if method == "umap" else {"": xy})
     key = ("null map", *steps.values())
-    of_null = _quality(null, {key: drawn_null[0]})[key]
-    stability, spread = seed_agreement(drawn, n_neighbors)
-    null_stability, _ = seed_agreement(drawn_null, n_neighbors)
+    of_null = _quality(null, {key: null_xy})[key]
+    others = list(coming)
+    stability, spread = seed_agreement([xy, *others[:2]], n_neighbors)
+    null_stability, _ = seed_agreement([null_xy, *others[2:]], n_neighbors)
     return _result(
         features.ids, method, n_neighbors, own[""], _controls(own | {"null map": of_null}, null_stability, space),
-        xy=drawn[0] if like is None else align(drawn[0], features.ids, like.xy, like.ids),
+        xy=xy if like is None else align(xy, features.ids, like.xy, like.ids),
         params={"seed": seed, "control_seed": control_seed, "aligned": like is not None} | steps,
-        stability=stability, spread=spread, null_xy=drawn_null[0],
+        stability=stability, spread=spread, null_xy=null_xy,
     )  # fmt: skip
 
 
@@ -221,7 +223,7 @@ def projection_strip(
     widest = max(k, *n_neighbors)
     space, null = _space(features, widest), _space(_noise(features, control_seed), widest)
     plans = [_plan(space, *setting, epochs, seed) for setting in settings]
-    found = layouts(plans + [_plan(null, *setting, epochs, _others(control_seed)[0]) for setting in settings])
+    found = list(layouts(plans + [_plan(null, *setting, epochs, _others(control_seed)[0]) for setting in settings]))
     space, null = (replace(each, graph=each.graph.nearest(k)) for each in (space, null))
     maps = dict(zip(settings, found, strict=False))
     nulls = {("null map", *setting, epochs): xy for setting, xy in zip(settings, found[len(settings) :], strict=True)}

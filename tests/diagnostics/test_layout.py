@@ -114,7 +114,7 @@ class TestAgainstUmapLearn:
             other = [
                 umap.UMAP(metric="cosine", n_epochs=200, init=start, random_state=s).fit_transform(f.x) for s in (0, 1)
             ]
-        ours = [layouts([Plan(plan.edges, start, 0.1, s)])[0] for s in (0, 1)]
+        ours = [next(layouts([Plan(plan.edges, start, 0.1, s)])) for s in (0, 1)]
         score = [trustworthiness(f.x, xy, n_neighbors=K, metric="cosine") for xy in (*ours, *other)]
         assert abs(np.mean(score[:2]) - np.mean(score[2:])) < 0.02
         spread = [np.sqrt(xy.var(axis=0).sum()) for xy in (*ours, *other)]
@@ -142,9 +142,9 @@ def plan(seed=0, **changes):
 
 
 def test_layouts_do_not_depend_on_how_many_there_are():
-    together = layouts([plan(s) for s in range(5)])
+    together = list(layouts([plan(s) for s in range(5)]))
     for s in (0, 3):
-        np.testing.assert_array_equal(together[s], layouts([plan(s)])[0])
+        np.testing.assert_array_equal(together[s], next(layouts([plan(s)])))
     assert not np.array_equal(together[0], together[1])
 
 
@@ -152,11 +152,11 @@ def test_what_is_remembered_is_what_would_be_made_again(monkeypatch):
     from sslviz.diagnostics import layout
 
     monkeypatch.setattr(layout, "recent", Recent(2**26))
-    first = layouts([plan(name="a")])[0]
-    second = layouts([plan(name="a", min_dist=0.8)])[0]  # from the coarse layout that both have in common
+    first = next(layouts([plan(name="a")]))
+    second = next(layouts([plan(name="a", min_dist=0.8)]))  # from the coarse layout that both have in common
     monkeypatch.setattr(layout, "recent", Recent(0))
-    np.testing.assert_array_equal(layouts([plan(name="a")])[0], first)
-    np.testing.assert_array_equal(layouts([plan(name="a", min_dist=0.8)])[0], second)
+    np.testing.assert_array_equal(next(layouts([plan(name="a")])), first)
+    np.testing.assert_array_equal(next(layouts([plan(name="a", min_dist=0.8)])), second)
 
 
 def test_min_dist_packs_neighbours_as_if_it_had_counted_from_the_beginning(monkeypatch):
@@ -166,7 +166,7 @@ def test_min_dist_packs_neighbours_as_if_it_had_counted_from_the_beginning(monke
     drawn = edges(fuzzy_weights(neighbors(features(), K)), 200)
 
     def packed(min_dist):
-        xys = layouts([plan(s, min_dist=min_dist, edges=drawn, name="b") for s in range(3)])
+        xys = list(layouts([plan(s, min_dist=min_dist, edges=drawn, name="b") for s in range(3)]))
         return np.mean(
             [np.median(neighbors(Features.from_array(xy), 5, metric="euclidean").distances[:, -1]) for xy in xys]
         )
@@ -182,7 +182,7 @@ def test_min_dist_packs_neighbours_as_if_it_had_counted_from_the_beginning(monke
 def test_an_axis_without_extent_and_points_in_one_place_are_laid_out():
     start = np.zeros((400, 2), np.float32)
     start[:, 0] = np.arange(400) // 100
-    assert np.isfinite(layouts([plan(start=start)])[0]).all()
+    assert np.isfinite(next(layouts([plan(start=start)]))).all()
 
 
 def test_edges_too_weak_for_so_few_epochs_play_no_part():
