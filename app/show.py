@@ -141,8 +141,8 @@ def _diagnose(runs: list[Run], spec: str, fit_spec: str | None, *, every: bool =
         try:
             images, fit = (load_images(spec), load_images(fit_spec)) if fit_spec else scored_and_fit(load_images(spec))
             # Maps take the longest; their page offers them, and shows the PCA until then.  Of earlier steps only
-            # what their page shows; of pairs nothing, they are told on theirs.
-            wanted = [one for one in CATALOG if one.by_default and one.page != "map"]
+            # what their page shows; of pairs only what is embedded for them, they are told on theirs.
+            wanted = [one for one in CATALOG if one.by_default and one.page != "map"] + [entry("similarity")]
             wanted = [one for one in wanted if not every or one.page == "collapse"]
             asked = [(run, one) for run in runs for one in wanted]
             for done, (run, one) in enumerate(asked):

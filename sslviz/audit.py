@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from sslviz.catalog import CATALOG, Entry, Of, draw, entry
-from sslviz.diagnose import called, compute, sentence
+from sslviz.diagnose import called, compute, sentence, wanted
 from sslviz.evidence import Evidence, gather, note
 from sslviz.figures import theme
 from sslviz.figures.thumbnails import data_uri
@@ -124,7 +124,8 @@ def _evidence(run: Run, images: Images, fit: Images | None, plan: Plan, about: d
     if about["stopped"]:
         return evidence
     _corrupt(run, images, plan, about["skipped"])
-    return gather(run, run.last, images, fit, attributes=True, partners=plan.by_columns)
+    asked = wanted(one for one, _ in _questions(plan)) - {"corrupted"}
+    return gather(run, run.last, images, fit, wanted=asked, attributes=True, partners=plan.by_columns)
 
 
 def _answer(run: Run, one: Entry, of: Of, evidence: Evidence, results: dict[str, Any], about: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sslviz.catalog import CATALOG, Entry, Of, entry
@@ -16,8 +16,9 @@ from sslviz.runs import Checkpoint, Run
 
 PARTNER = "partner"  # the option of a diagnostic that depends on what is asked, not on the evidence alone
 MISSING = {
-    "views": "This checkpoint's views were not embedded; diagnose it again.",
+    "views": "This checkpoint's views were not embedded; diagnose it again without --only.",
     "corrupted": "No corrupted pictures were embedded; diagnose it again, naming drift.",
+    "altered": "This checkpoint's altered pictures were not embedded; diagnose it again without --only.",
     "changed": "One factor alone can only be changed in images that a world here drew, diagnosed with an attribute named.",
 }
 
@@ -81,9 +82,8 @@ def diagnose(
         for name, run, checkpoint in who:
             advance(0, note=f"{name}: embedding")
             evidence = gather(
-                run, checkpoint, images, fit, attributes=bool(attributes), corruptions=any(e.by_name for e in entries),
-                partners=named,
-            )  # fmt: skip
+                run, checkpoint, images, fit, wanted=wanted(entries), attributes=bool(attributes), partners=named
+            )
             advance(1)
             results[name] = {}
             steps: list[tuple[Entry, Of, str, Evidence | None]]
@@ -105,6 +105,13 @@ def diagnose(
     for problem in problems:
         warnings.warn(problem, stacklevel=2)
     return results
+
+
+def wanted(entries: Iterable[Entry]) -> set[str]:
+    """What is looked at to answer these: names of the fields of `Evidence`, and "layers" for the page on which they stand."""
+    entries = list(entries)
+    fields = {"views" if name in ("view", "other_view") else name for e in entries for name in (*e.inputs, *e.options)}
+    return fields | ({"layers"} if any(e.page == "similarity" for e in entries) else set())
 
 
 def _checkpoints(runs: Sequence[Run], every: bool) -> Iterator[tuple[str, Run, Checkpoint]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,13 +77,14 @@ def gather(
     images: Images,
     fit: Images | None,
     *,
+    wanted: Collection[str] = (),
     attributes: bool = False,
-    corruptions: bool = False,
     partners: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Evidence:
-    """Embeds, or reads, all that can be known of a checkpoint, and keeps in the run folder what the app needs of it.
+    """Embeds, or reads, what is to be known of a checkpoint, and keeps in the run folder what the app needs of it.
 
-    With `attributes`, also what only stands beside answers about those; with `corruptions`, also corrupted pictures.
+    Always its features and those of its projector and controls.  Views, altered and corrupted pictures and layers take
+    an encoder longer: each where `wanted` names it.  With `attributes`, also what stands beside answers about those.
     """
     from sslviz.embed import raw_pixels, stored_altered, stored_corrupted, stored_embed, stored_layers, stored_views
 
@@ -96,12 +97,16 @@ def gather(
     run.save_thumbnails(images)
     if checkpoint.head:
         stored_embed(run, checkpoint, images, layer="projector", progress=False)
-    stored_views(run, checkpoint, images)
-    for encoder in (checkpoint, checkpoint.untrained()):
-        stored_altered(run, encoder, images)
-    stored_layers(run, checkpoint, images.rows(sample_rows(len(images), LAYER_IMAGES)))
-    if corruptions:
-        stored_corrupted(run, [checkpoint, checkpoint.untrained()], images)
+    both = [checkpoint, checkpoint.untrained()]
+    if "views" in wanted:
+        stored_views(run, checkpoint, images)
+    if "altered" in wanted:
+        for encoder in both:
+            stored_altered(run, encoder, images)
+    if "corrupted" in wanted:
+        stored_corrupted(run, both, images)
+    if "layers" in wanted:
+        stored_layers(run, checkpoint, images.rows(sample_rows(len(images), LAYER_IMAGES)))
     changed = _gather_more(run, checkpoint, images, fit) if attributes else None
     return _read(run, checkpoint, images.digest, fit.digest if fit else None, changed, partners or {})
 

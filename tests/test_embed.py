@@ -8,6 +8,8 @@ import pytest
 import torch
 
 import sslviz
+from sslviz.catalog import CATALOG, entry
+from sslviz.diagnose import ask, wanted
 from sslviz.embed import color_histogram, embed, embed_layers, embed_views, preprocess, stored_layers
 from sslviz.evidence import diagnosed_steps, gather, layers_of, note, stored_evidence
 from sslviz.methods import build_method
@@ -53,7 +55,7 @@ def test_an_imported_encoder_has_no_projector(tmp_path, images):
     )
     with pytest.raises(ValueError, match="not pretrained here.*projector is not known"):
         embed(run.last, images, layer="projector", progress=False)
-    evidence = gather(run, run.last, images.split("test"), None)
+    evidence = gather(run, run.last, images.split("test"), None, wanted=["views"])
     assert evidence.projector is None and evidence.views is not None
 
 
@@ -81,7 +83,7 @@ def test_views_are_the_policys_and_the_same_for_every_checkpoint(run, images):
 
 def test_evidence_is_found_again_and_noted_only_when_asked(run, images):
     test, probe = images.split("test"), images.split("probe")
-    made = gather(run, run.last, test, probe)
+    made = gather(run, run.last, test, probe, wanted=["views", "layers"])
     with pytest.raises(ValueError, match="was not diagnosed on these images"):
         stored_evidence(run, run.last, test.digest)
     note(run, test, probe)
@@ -97,9 +99,22 @@ def test_evidence_is_found_again_and_noted_only_when_asked(run, images):
     assert layers_of(run, run.checkpoints[0], test.digest) == {}
 
 
+def test_only_what_is_asked_with_is_embedded(run):
+    test = sslviz.shapes(n=40, seed=9)
+    plain = gather(run, run.last, test, None, wanted=wanted([entry("spectrum"), entry("linear_probe")]))
+    assert plain.views is None and plain.altered is None and layers_of(run, run.last, test.digest) == {}
+    assert plain.projector is not None  # collapse, which every page speaks of, asks for it
+    viewed = gather(run, run.last, test, None, wanted=wanted([entry("lidar")]))
+    assert viewed.views is not None and viewed.altered is None
+    with pytest.raises(ValueError, match="altered pictures were not embedded; diagnose it again without --only"):
+        ask(entry("invariance"), viewed)
+    asked = wanted(e for e in CATALOG if not e.by_name)
+    assert {"views", "altered", "layers"} <= asked and "corrupted" not in asked
+
+
 def test_layers_of_other_weights_are_embedded_again(run, images):
     test = images.split("test")
-    gather(run, run.last, test, None)
+    gather(run, run.last, test, None, wanted=["layers"])
     index = run.features_stem(run.last.key, test.digest, "layers").with_suffix(".json")
     before = index.stat().st_mtime_ns
     stored_layers(run, run.last, test)
