@@ -5,11 +5,13 @@ stays as it was, while in the others, drawn again, the same images stand out."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 from html import escape
 
 import cached
+import numpy as np
 import pandas as pd
 import streamlit as st
 from choice import Choice, dot
@@ -23,6 +25,7 @@ from sslviz.figures import map_figure, selected_ids, theme
 from sslviz.figures.paint import RELIABILITY
 
 NEIGHBORS = 10
+PAINTED = 0.15  # seconds in which a browser shows the gallery, before the maps keep it busy
 SHOWN = 84  # images in the gallery, and to choose one from: six rows of fourteen
 
 
@@ -57,14 +60,15 @@ def explore(choice: Choice, names: list[str], found: dict[str, Projection], colo
     """The maps side by side, and below them what was selected in any of them."""
     features = next(iter(choice.evidence.values())).features
     table = features.table.set_index(features.ids)
-    chosen = set(st.session_state.get("map_ids", []))
-    ids = [id_ for id_ in table.index if id_ in chosen]  # in the order of the table: mixed, where a map goes by class
+    chosen = np.isin(features.ids, st.session_state.get("map_ids", []))
+    ids = list(table.index[chosen])  # in the order of the table: mixed, where a map goes by class
     short, caption = theme.short_names(found), ""
     by = None if color == RELIABILITY else color  # the column of the table, if it is one
-    maps, below = st.container(), st.container()
+    maps, below = st.container(key="maps"), st.container()
     with below:
         if ids:  # before the maps, which take longer to be drawn again
             _selection(choice, ids, None if by is None else table.loc[ids, by])
+            time.sleep(PAINTED)
     with maps, st.grid(len(found), min_column_width=250, gap="medium"):
         for name, result in found.items():
             key = f"map {name} {st.session_state.get('map_clears', 0)}"

@@ -35,7 +35,8 @@ def chart(fig: go.Figure, choice: Choice, key: str, *, caveat: str | None = "", 
 
     Returns what was selected in it, where `options` (Streamlit's own) ask for that.
     """
-    theme.apply(fig, choice.dark)
+    if choice.dark:  # light is what every figure is finished in
+        theme.apply(fig, dark=True)
     event = st.plotly_chart(fig, theme=None, key=key, alt=fig.layout.meta["alt"], config=FEW_BUTTONS, **options)
     if caveat is not None:
         st.caption(f"{fig.layout.meta['caption']} {caveat}")

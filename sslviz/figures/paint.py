@@ -14,8 +14,8 @@ from sslviz.figures import theme
 
 RELIABILITY = "reliability"
 BY_CHANCE = "keeps no more than chance"
-LAYERS = 8  # in which the classes are drawn in turns, so that the last does not cover the others
-MOST_TRACES = 48
+LAYERS = 4  # in which the classes are drawn in turns, so that the last does not cover the others
+MOST_TRACES = 24  # each costs a browser and Python more than its points do
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,20 @@ class Paint:
                     yield name, mine, marker, f"{say}%{{marker.color:.4g}}"
 
     def _in_turns(self, rows: np.ndarray, say: str, most: int) -> Iterator[tuple[str, np.ndarray, dict[str, Any], str]]:
-        """A few traces for each class: a random part of every class, then another, ...  Always the same parts."""
+        """A few traces for each class: a random part of every class, then another, ...  Always the same parts.
+
+        Every other time in reverse, and fewer from time to time: so that on top of few points as of many each class is
+        seen about as often as it should be.
+        """
         classes, codes = self.classes()
         palette = theme.class_colors(classes)
         layers = max(1, min(LAYERS, most // len(classes), len(rows) // (8 * len(classes))))
-        layer = np.random.default_rng(0).permutation(len(rows)) * layers // max(1, len(rows))
+        ends = np.arange(layers, 0, -1).cumsum()
+        layer = np.searchsorted(
+            ends / ends[-1] * len(rows), np.random.default_rng(0).permutation(len(rows)), side="right"
+        )
         for turn in range(layers):
-            for i, label in enumerate(classes):
+            for i, label in list(enumerate(classes))[:: -1 if turn % 2 else 1]:
                 mine = rows[(layer == turn) & (codes[rows] == i)]
                 symbol = theme.CLASS_SYMBOLS[i // len(theme.CLASS_COLORS) % len(theme.CLASS_SYMBOLS)]
                 if len(mine):

@@ -17,6 +17,7 @@ from sslviz.figures.paint import MOST_TRACES, RELIABILITY, Paint
 
 POINTS = 20_000  # drawn in one figure unless more are asked for
 MOST_POINTS = 99_999  # plotly freezes on hover beyond
+SVG_POINTS = 1500  # in one figure: so few are drawn sooner without WebGL, and where a browser has none
 MOST_CLASSES = 20  # in a legend; more are told by hover
 CAPTION = "Distances between clusters and sizes of clusters are not meaningful."
 HEADING = 68  # pixels above a map
@@ -48,8 +49,12 @@ def map_figure(
     """
     paint, chosen = Paint.over(color, result), set(() if selected is None else selected)
     rows = _rows(result.ids, chosen, min(limit, MOST_POINTS))
-    fig = go.Figure(_null_points(result, rows) if null else _points(result, paint, rows, chosen, point_color, title))
-    lines = [] if trails is None or null else _trails(result, trails, rows, point_color)
+    kind = _kind(len(rows))
+    if null:
+        fig = go.Figure(_null_points(result, rows, kind))
+    else:
+        fig = go.Figure(_points(result, paint, rows, chosen, point_color, title, kind))
+    lines = [] if trails is None or null else _trails(result, trails, rows, point_color, kind)
     fig.add_traces(lines)
     _equal_axes(fig)
     _once_in_legend(fig)
@@ -90,8 +95,9 @@ def projection(
     for (name, result), (row, col) in zip(named.items(), places, strict=True):
         rows = _rows(result.ids, chosen, limit)
         below = (row, col + 1) if len(named) == 1 else (row + 1, col)
-        fig.add_traces(_points(result, paints[name], rows, chosen, palette[name], name, most), rows=row, cols=col)
-        fig.add_traces(_null_points(result, rows), rows=below[0], cols=below[1])
+        kind = _kind(2 * len(named) * len(rows))
+        fig.add_traces(_points(result, paints[name], rows, chosen, palette[name], name, kind, most), rows=row, cols=col)
+        fig.add_traces(_null_points(result, rows, kind), rows=below[0], cols=below[1])
         _put_heading(fig, short[name], result, row, col)
     _equal_axes(fig)
     _once_in_legend(fig)
@@ -116,14 +122,23 @@ def _rows(ids: np.ndarray, chosen: set[str], limit: int) -> np.ndarray:
     return np.sort(order[:limit])
 
 
+Kind = type[go.Scatter] | type[go.Scattergl]
+
+
+def _kind(points: int) -> Kind:
+    """How so many points are drawn: each as an element of its own, or all by WebGL."""
+    return go.Scatter if points <= SVG_POINTS else go.Scattergl
+
+
 def _points(
-    result: Projection, paint: Paint, rows: np.ndarray, chosen: set[str], color: str, name: str, most: int = MOST_TRACES
-) -> list[go.Scattergl]:
+    result: Projection, paint: Paint, rows: np.ndarray, chosen: set[str], color: str, name: str, kind: Kind,
+    most: int = MOST_TRACES,
+) -> list[go.Scatter | go.Scattergl]:  # fmt: skip
     """A few traces per class (or one in all), with the sample ids as customdata."""
     size, ranks = _size(len(result.ids)), paint.legend
     traces = []
     for label, mine, marker, said in paint.groups(rows, color, most):
-        trace = go.Scattergl(
+        trace = kind(
             x=result.xy[mine, 0], y=result.xy[mine, 1], mode="markers", customdata=result.ids[mine][:, None],
             name=theme.short_names([label])[label] or "images", legendgroup=label, showlegend=bool(label),
             legendrank=1000 + (ranks.index(label) if label else 0),
@@ -138,17 +153,19 @@ def _points(
     return traces
 
 
-def _null_points(result: Projection, rows: np.ndarray) -> list[go.Scattergl]:
+def _null_points(result: Projection, rows: np.ndarray, kind: Kind) -> list[go.Scatter | go.Scattergl]:
     xy = result.null_xy[rows]
     return [
-        go.Scattergl(
+        kind(
             x=xy[:, 0], y=xy[:, 1], mode="markers", name=NULL, legendgroup="null map", hoverinfo="skip",
             showlegend=True, marker={"size": _size(len(rows)), "color": theme.CONTROL, "opacity": 0.6},
         )
     ]  # fmt: skip
 
 
-def _trails(result: Projection, before: Projection, rows: np.ndarray, color: str) -> list[go.Scattergl]:
+def _trails(
+    result: Projection, before: Projection, rows: np.ndarray, color: str, kind: Kind
+) -> list[go.Scatter | go.Scattergl]:
     """One trace of lines from where the farthest movers lay to where they lie; without ids, so no lasso finds it."""
     earlier = align(before.xy, before.ids, result.xy, result.ids)
     _, here, there = np.intersect1d(result.ids[rows], before.ids, return_indices=True)
@@ -157,7 +174,7 @@ def _trails(result: Projection, before: Projection, rows: np.ndarray, color: str
     ends = np.stack([then[far], now[far]], axis=1)  # (m, from and to, 2)
     x, y = ([v for pair in ends[:, :, axis].tolist() for v in (*pair, None)] for axis in (0, 1))
     return [
-        go.Scattergl(
+        kind(
             x=x, y=y, mode="lines", name=TRAILS, legendgroup="trails", showlegend=True, hoverinfo="skip",
             line={"color": color, "width": 1}, opacity=0.6, connectgaps=False, legendrank=2000,
         )

@@ -13,9 +13,16 @@ import pytest
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "app"))
 
-from planted import plant_foreign, plant_results, plant_three  # noqa: E402
+from planted import plant, plant_foreign, plant_results, plant_three  # noqa: E402
 
-FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-background-networking"]
+from sslviz.figures.projection import SVG_POINTS  # noqa: E402
+from sslviz.worlds import shapes  # noqa: E402
+
+# WebGL in software; but not the page around it, which no browser without a GPU draws that way: it takes three times as long.
+FLAGS = [
+    "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-gpu-compositing",
+    "--disable-background-networking",
+]  # fmt: skip
 
 
 @contextmanager
@@ -61,6 +68,17 @@ def app(tmp_path_factory):
     """The address of the app on three runs whose truth is planted."""
     folder = tmp_path_factory.mktemp("planted")
     for run in plant_three(folder):
+        plant_results(run)
+    with served(folder) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def large_app(tmp_path_factory):
+    """The address of the app on two runs of more images than a map draws one by one."""
+    folder, images = tmp_path_factory.mktemp("large"), shapes(SVG_POINTS * 8, size=16)  # 3 of 20 are scored
+    for seed, factor in enumerate(("shape", "color")):
+        run = plant(folder / factor, images, factor, losses=[3.0, 2.0], knn=[0.4, 0.5], seed=seed)
         plant_results(run)
     with served(folder) as address:
         yield address

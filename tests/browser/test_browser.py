@@ -49,7 +49,7 @@ def settle(page):
 def map_of(page, name):
     plot = page.get_by_role("figure", name=f". {name}:").locator(".js-plotly-plot")
     plot.scroll_into_view_if_needed()
-    expect(plot.locator("canvas").first).to_be_visible()
+    expect(plot.locator(".scatterlayer .point, .gl-canvas-focus").first).to_be_visible()
     return plot
 
 
@@ -95,6 +95,18 @@ def test_a_lasso_shows_its_images_and_where_they_are_in_the_other_maps(page, app
     expect(gallery(page)).to_have_count(0)
     for name in ("keeps-shape", "keeps-color", "collapsed"):
         page.wait_for_function(STAND_OUT, arg=[name, []])
+
+
+def test_a_lasso_around_points_that_webgl_draws_selects_them_too(page, large_app):
+    opened(page, f"{large_app}/map?layout=PCA")
+    plot = map_of(page, "shape")
+    assert plot.evaluate("plot => plot._fullData.every(trace => trace.type == 'scattergl')")
+    surely, perhaps = lasso(page, plot, 0.3)
+    expect(gallery(page).first).to_be_visible()
+    shown = {image.get_attribute("alt") for image in gallery(page).all()}
+    assert len(shown) == 84 < len(surely) and shown <= perhaps
+    said = page.get_by_role("heading", name="images selected").inner_text()
+    assert len(surely) <= int(said.split()[0].replace(",", "")) <= len(perhaps)
 
 
 def test_from_which_is_better_to_the_images_that_changed_on_a_real_folder(page, folder_app):
