@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -60,30 +60,38 @@ class Plan:
     name: Hashable = None
     warm: bool = False
 
+    def layout(self) -> np.ndarray:
+        """Positions float32 (n, 2)."""
+        epochs = self.edges.epochs
+        if self.name is None:
+            return _moved(_begun(self), self.edges, self.min_dist, epochs).xy
 
-def layouts(plans: Sequence[Plan]) -> Iterator[np.ndarray]:
+        def coarse() -> Layout:
+            return _moved(_begun(self), self.edges, COARSE_MIN_DIST, int(COARSE * epochs))
+
+        def fine() -> np.ndarray:
+            return _moved(recent.get((*key, "coarse"), coarse), self.edges, self.min_dist, epochs).xy
+
+        key = (self.name, epochs, self.seed if isinstance(self.seed, int) else tuple(self.seed))
+        return recent.get((*key, self.min_dist), fine)
+
+
+class Layable(Protocol):
+    """What can be laid out: a `Plan`, or one that another package carries out."""
+
+    def layout(self) -> np.ndarray:
+        """Positions float32 (n, 2)."""
+        ...
+
+
+def layouts(plans: Sequence[Layable]) -> Iterator[np.ndarray]:
     """Where do the points come to lie?  Positions float32 (n, 2) for each plan, one after another.
 
     Each has a thread of its own, so they are made side by side, also while those that are there are looked at, and are
     the same however many there are.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from pool.map(_layout, plans)
-
-
-def _layout(plan: Plan) -> np.ndarray:
-    epochs = plan.edges.epochs
-    if plan.name is None:
-        return _moved(_begun(plan), plan.edges, plan.min_dist, epochs).xy
-
-    def coarse() -> Layout:
-        return _moved(_begun(plan), plan.edges, COARSE_MIN_DIST, int(COARSE * epochs))
-
-    def fine() -> np.ndarray:
-        return _moved(recent.get((*key, "coarse"), coarse), plan.edges, plan.min_dist, epochs).xy
-
-    key = (plan.name, epochs, plan.seed if isinstance(plan.seed, int) else tuple(plan.seed))
-    return recent.get((*key, plan.min_dist), fine)
+        yield from pool.map(lambda plan: plan.layout(), plans)
 
 
 def _begun(plan: Plan) -> Layout:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -21,8 +21,11 @@ from sslviz.diagnostics.map_quality import align, map_chance, map_quality, seed_
 from sslviz.diagnostics.moments import Moments
 from sslviz.diagnostics.neighbors import Neighbors, directions, neighbors
 from sslviz.diagnostics.recent import recent
+from sslviz.diagnostics.torchdr_layout import TorchPlan
 from sslviz.features import Features
 from sslviz.scores import Score, bootstrap_balanced_mean, percentile_interval
+
+Method = Literal["umap", "torchdr", "pca"]
 
 MOST_POINTS = 99_999  # a scatter of more freezes on hover
 EPOCHS = 200
@@ -34,7 +37,7 @@ class Projection:
 
     `xy` float32 (n, 2) in the order of `ids`.  Per image, in [0, 1]: `trustworthiness` (its neighbours on the map are
     true ones), `continuity` (its true ones are on the map nearby) and `preservation` (share of its `k` nearest that
-    are its `k` nearest on the map).  UMAP only: `stability`, the share of its map neighbours that another seed gives
+    are its `k` nearest on the map).  Not of a PCA: `stability`, the share of its map neighbours that another seed gives
     it too, and `spread`, how far seeds move it once aligned, in units of the map's radius; None where one seed was
     drawn.  `null_xy` (n, 2) is the map of Gaussian noise with the same mean and covariance.
     `controls` {score: {control: value}}.
@@ -99,7 +102,7 @@ class _Space:
 
 def projection(
     features: Features,
-    method: Literal["umap", "pca"] = "umap",
+    method: Method = "umap",
     *,
     like: Projection | None = None,
     n_neighbors: int = 15,
@@ -112,7 +115,8 @@ def projection(
     """What is near what, drawn in two dimensions?
 
     `method` "umap" (arXiv 1802.03426; our exact cosine neighbours, PCA start, `epochs` rounds, `min_dist` from the
-    last quarter of them on) or "pca" (of the rows at length one).  `like` is another projection of (some of) the same
+    last quarter of them on), "torchdr" (the same method by TorchDR, an extra, on the GPU if there is one; `min_dist` in
+    all rounds) or "pca" (of the rows at length one).  `like` is another projection of (some of) the same
     images: the map is turned, mirrored and scaled onto it, and a UMAP like a UMAP starts from its positions, halfway
     through its rounds, so that points do not jump for no reason.  `graph` is `neighbors(features, k)` with
     k >= n_neighbors, where that was computed before.
@@ -138,15 +142,16 @@ def projection(
     else:
         steps = {"n_neighbors": n_neighbors, "min_dist": min_dist, "epochs": epochs}
         seeds: list[int | tuple[int, ...]] = [seed, *_others(control_seed)]
-        plans = [_plan(space, seed=s, **steps) for s in seeds]
+        make = _torch_plan if method == "torchdr" else _plan
+        plans = [make(space, seed=s, **steps) for s in seeds]
         if like is not None:
             start = _start_like(like, features.ids, space.pca)
-            plans = [replace(plan, start=start, name=None, warm=like.method == "umap") for plan in plans]
-        of_noise = [_plan(null, seed=s, **steps) for s in _others(control_seed)]
+            plans = [replace(plan, start=start, name=None, warm=like.method != "pca") for plan in plans]
+        of_noise = [make(null, seed=s, **steps) for s in _others(control_seed)]
         coming = layouts([plans[0], of_noise[0], *plans[1:], *of_noise[1:]])
     xy, null_xy = next(coming), next(coming)  # scored while those of other seeds are still being made
-    own = _quality(space, {"": xy, "PCA": space.pca} if method == "umap" else {"": xy})
-    key = ("null map", *steps.values())
+    own = _quality(space, {"": xy} if method == "pca" else {"": xy, "PCA": space.pca})
+    key = ("null map", method, *steps.values())
     of_null = _quality(null, {key: null_xy})[key]
     others = list(coming)
     stability, spread = seed_agreement([xy, *others[:2]], n_neighbors)
@@ -161,7 +166,7 @@ def projection(
 
 def aligned_projections(
     features: Mapping[str, Features],
-    method: Literal["umap", "pca"] = "umap",
+    method: Method = "umap",
     *,
     n_neighbors: int = 15,
     min_dist: float = 0.1,
@@ -226,7 +231,9 @@ def projection_strip(
     found = list(layouts(plans + [_plan(null, *setting, epochs, _others(control_seed)[0]) for setting in settings]))
     space, null = (replace(each, graph=each.graph.nearest(k)) for each in (space, null))
     maps = dict(zip(settings, found, strict=False))
-    nulls = {("null map", *setting, epochs): xy for setting, xy in zip(settings, found[len(settings) :], strict=True)}
+    nulls = {
+        ("null map", "umap", *setting, epochs): xy for setting, xy in zip(settings, found[len(settings) :], strict=True)
+    }
     own, of_null = _quality(space, {"PCA": space.pca} | maps), _quality(null, nulls)
     return {
         (nearest, min_dist): _result(
@@ -244,7 +251,7 @@ def _result(
     ids: np.ndarray, method: str, k: int, points: dict[str, np.ndarray], controls: dict[str, dict[str, float]],
     *, params: dict[str, Any], **rest: Any,
 ) -> Projection:  # fmt: skip
-    used = ("numpy", "numba") if method == "umap" else ("numpy",)
+    used = {"umap": ("numpy", "numba"), "torchdr": ("numpy", "torch", "torchdr")}.get(method, ("numpy",))
     return Projection(
         ids=ids, method=method, k=k, params={"metric": "cosine"} | params,
         versions={name: version(name) for name in used}, trustworthiness=points["trustworthiness"],
@@ -285,6 +292,12 @@ def _plan(space: _Space, n_neighbors: int, min_dist: float, epochs: int, seed: i
     name = (space.name, n_neighbors)
     made = recent.get(("edges", *name, epochs), lambda: edges(fuzzy_weights(space.graph.nearest(n_neighbors)), epochs))
     return Plan(made, space.pca, min_dist, seed, name)
+
+
+def _torch_plan(
+    space: _Space, n_neighbors: int, min_dist: float, epochs: int, seed: int | tuple[int, ...]
+) -> TorchPlan:
+    return TorchPlan(space.x, space.pca, n_neighbors, min_dist, epochs, seed, (space.name, n_neighbors))
 
 
 def _quality(space: _Space, maps: dict[Any, np.ndarray]) -> dict[Any, dict[str, np.ndarray]]:
@@ -335,8 +348,8 @@ def _start_like(like: Projection, ids: np.ndarray, pca_xy: np.ndarray) -> np.nda
 
 def _check(features: Features, method: str, n_neighbors: int, min_dist: float, epochs: int) -> None:
     n, d = features.x.shape
-    if method not in ("umap", "pca"):
-        raise ValueError(f"There is no projection {method!r}; there are: umap, pca.")
+    if method not in get_args(Method):
+        raise ValueError(f"There is no projection {method!r}; there are: {', '.join(get_args(Method))}.")
     if n > MOST_POINTS:
         raise ValueError(f"A map shows at most {MOST_POINTS:,} images, but there are {n:,}; draw a sample of them.")
     if n_neighbors < 2 or n <= 2 * n_neighbors:

@@ -269,7 +269,7 @@ def _title(title: str, null: bool) -> str:
 def _caption(named: Mapping[str, Projection], drawn: int, paint: Paint) -> str:
     result = next(iter(named.values()))
     n, p = len(result.ids), result.params
-    method = {"umap": "UMAP", "pca": "PCA"}.get(result.method, result.method)
+    method = {"umap": "UMAP", "torchdr": "UMAP (TorchDR)", "pca": "PCA"}.get(result.method, result.method)
     settings = ", ".join(f"{key} {p[key]}" for key in ("n_neighbors", "min_dist", "seed") if key in p)
     shown = f"{n:,} images" if drawn >= n else f"{drawn:,} of {n:,} images drawn, a random sample (seed 0)"
     faded = f" Faded points keep no more of their {result.k} neighbours than chance would." * (
