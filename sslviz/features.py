@@ -63,6 +63,11 @@ class Features:
         return str(self.source.get("run", "features"))
 
     @cached_property
+    def images(self) -> str:
+        """Sixteen hex digits that name the images in their order, whatever they were embedded with."""
+        return hashlib.blake2b("\0".join(self.ids).encode(), digest_size=8).hexdigest()
+
+    @cached_property
     def digest(self) -> str:
         """Sixteen hex digits that change when any value, id or table entry does; every cache is keyed on it."""
         state = hashlib.blake2b(digest_size=8)

@@ -27,13 +27,14 @@ DEAD = 1e-3  # of the root mean square over dimensions: what varies less than th
 class Collapse:
     """Has it collapsed, and how?
 
-    `n` images and `d` dimensions were looked at, and of `sample` images all distances.  `numbers` {name: value} are
-    the scores and what else the verdict needs: `held`, the share of the variance in 3 directions, and of the heaps how
-    many (`heaps`) and how far apart two images of one are, as a share of two of different ones (`within`).
-    `controls` {score: value} are what noise reads, `replicates` {score: (10,)} the scores without a tenth of the
-    images.  `projector_*` are the same of the projector, or None.
+    `n` images (`images` is their `Features.images`) and `d` dimensions were looked at, and of `sample` images all
+    distances.  `numbers` {name: value} are the scores and what else the verdict needs: `held`, the share of the variance
+    in 3 directions, and of the heaps how many (`heaps`) and how far apart two images of one are, as a share of two of
+    different ones (`within`).  `controls` {score: value} are what noise reads, `replicates` {score: (10,)} the scores
+    without a tenth of the images.  `projector_*` are the same of the projector, or None.
     """
 
+    images: str
     n: int
     sample: int
     d: int
@@ -112,7 +113,7 @@ def collapse(features: Features, projector: Features | None = None, *, seed: int
             f"({len(features)} and {len(projector)} rows); embed both from the same images."
         )
     of_encoder, of_projector = _measure(features, seed), None if projector is None else _measure(projector, seed)
-    return Collapse(len(features), min(len(features), SAMPLE), *of_encoder, *(of_projector or ()))
+    return Collapse(features.images, len(features), min(len(features), SAMPLE), *of_encoder, *(of_projector or ()))
 
 
 def judge(d: int, numbers: dict[str, float], controls: dict[str, float]) -> tuple[str, list[str]]:

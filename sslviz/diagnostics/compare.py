@@ -136,6 +136,11 @@ def _check(a: Any, b: Any) -> None:
         here, there = getattr(a, name, None), getattr(b, name, None)
         if here != there:
             raise ValueError(f"These two cannot be compared, as their {name} is {here!r} and {there!r}; {advice}.")
+    if getattr(a, "images", None) != getattr(b, "images", None):
+        raise ValueError(
+            "Differences are paired image by image, but these two are of other images, or of the same in another order; "
+            "compute both on the same images."
+        )
     if hasattr(a, "ids") and set(a.ids) != set(b.ids):
         both = len(np.intersect1d(a.ids, b.ids))
         raise ValueError(
@@ -185,8 +190,9 @@ def _from_replicates(a: Any, b: Any, differences: dict[str, float]) -> dict[str,
 
 
 def _replicates(result: Any) -> dict[str, np.ndarray]:
-    projector = getattr(result, "projector_replicates", None) or {}
-    return getattr(result, "replicates", {}) | {f"projector_{name}": values for name, values in projector.items()}
+    own, projector = getattr(result, "replicates", {}), getattr(result, "projector_replicates", None) or {}
+    named = own if isinstance(own, dict) else {}  # those of a single score carry no name, and are not paired
+    return named | {f"projector_{name}": values for name, values in projector.items()}
 
 
 def _interval(value: float, low: float, high: float) -> str:

@@ -21,9 +21,10 @@ class Lidar:
 
     `eigenvalues` (k,), descending, with k = min(d, objects - 1), are the variances between objects where those within
     are made 1; `shuffled_eigenvalues` the same once objects are shuffled over the rows.  `replicates` {"lidar": (10,)}
-    are the score without one tenth of the objects at a time.
+    are the score without one tenth of the objects at a time.  `images` is `Features.images`.
     """
 
+    images: str
     n: int
     d: int
     objects: int
@@ -65,6 +66,7 @@ def lidar(features: Features, *, delta: float = 1e-4, eps: float = 1e-7, seed: i
         without.append(effective_rank(rest, eps=eps))
     shuffled = _parts(features.x, np.random.default_rng(seed).permutation(codes), np.zeros(objects, dtype=int))
     return Lidar(
+        images=features.images,
         n=len(features),
         d=features.x.shape[1],
         objects=objects,

@@ -20,9 +20,10 @@ class NeuralCollapse:
 
     `values`, `shuffled` {score: value} and `replicates` {score: (10,)}, the scores without one tenth of the images at a
     time.  For each of `classes` (c,): `counts` of images, and `by_class`, its CDNV averaged over the other classes;
-    `shuffled_by_class` the same with labels shuffled.
+    `shuffled_by_class` the same with labels shuffled.  `images` is `Features.images`.
     """
 
+    images: str
     n: int
     d: int
     label: str
@@ -71,6 +72,7 @@ def neural_collapse(features: Features, label: str = "label", *, seed: int = 0) 
     kept = [group != g for g in range(group.max() + 1)] if group.any() else []
     rests = [_measure(x[rows], codes[rows], len(classes)) for rows in kept]
     return NeuralCollapse(
+        images=features.images,
         n=len(x),
         d=x.shape[1],
         label=label,

@@ -87,9 +87,10 @@ class Spectrum:
     they can be drawn together.  `std` is the mean per-dimension standard deviation at row length one, `noise_std`
     1 / sqrt(d); `dimension_std` (d,) those of the rows as they are.  `alpha_fit` is `power_law` of the eigenvalues.
     `replicates` {score: (10,)} are the scores without one tenth of the images at a time: of the same images and seed
-    they leave out the same ones, and can be paired.
+    they leave out the same ones, and can be paired; `images` (`Features.images`) says whether they are the same.
     """
 
+    images: str
     n: int
     d: int
     singular_values: np.ndarray
@@ -146,6 +147,7 @@ def spectrum(features: Features, *, seed: int = 0) -> Spectrum:
     noise_raw, noise_centred = noise_spectra(n, d, np.random.default_rng(seed))
     fit = power_law(eigenvalues)
     return Spectrum(
+        images=features.images,
         n=n,
         d=d,
         singular_values=singular_values,

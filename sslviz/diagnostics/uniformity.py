@@ -22,9 +22,10 @@ class Uniformity:
 
     `value` of `sample` of the `n` images, and `sphere` what points spread evenly over it read.  `edges` (81,) of
     distance, in [0, 2], and the share of pairs in each bin: `shares` (80,), and on the sphere `sphere_shares` (80,).
-    `replicates` {"uniformity": (10,)} are the score without one tenth of the images at a time.
+    `replicates` {"uniformity": (10,)} are the score without one tenth of the images at a time.  `images` is `Features.images`.
     """
 
+    images: str
     n: int
     d: int
     t: float
@@ -67,6 +68,7 @@ def uniformity(features: Features, *, t: float = 2.0, sample: int = 8000, seed: 
     distances = np.sqrt(np.maximum(_squared(x[:DRAWN], x[:DRAWN]), 0))[np.triu_indices(min(DRAWN, len(x)), 1)]
     found = _mean_logs(x, group, t)
     return Uniformity(
+        images=features.images,
         n=n,
         d=d,
         t=float(t),

@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 
 from sslviz.diagnostics.changed import changed
+from sslviz.diagnostics.collapse import collapse
 from sslviz.diagnostics.compare import Comparison, compare
+from sslviz.diagnostics.neural_collapse import neural_collapse
 from sslviz.diagnostics.probes import Probe, knn_probe, linear_probe
 from sslviz.diagnostics.projection import projection
+from sslviz.diagnostics.retrieval import retrieval
 from sslviz.diagnostics.similarity import similarity
 from sslviz.diagnostics.spectrum import spectrum
+from sslviz.diagnostics.uniformity import uniformity
 from sslviz.features import Features
 from sslviz.runs import load_result, save_result
 from sslviz.scores import Score
@@ -141,6 +145,20 @@ class TestPairing:
         assert found.winner == {"cka": -1, "procrustes": -1, "mutual_knn": -1, "rsa": -1}
         found = compare(changed(reference, a), changed(reference, b))
         assert found.scores()["neighbours_changed"].low > 0 and found.winner == {"neighbours_changed": 0}
+
+    @pytest.mark.parametrize("diagnose", [spectrum, collapse, uniformity, lambda x: neural_collapse(x, "label")])
+    def test_jackknifed_scores_are_of_the_same_images(self, diagnose):
+        one, other = two(n=80)
+        assert compare(diagnose(one), diagnose(other)).low
+        others = Features(other.x, np.array([f"other {name}" for name in other.ids]), other.table)
+        for features in (others, other.rows(np.arange(80)[::-1])):
+            with pytest.raises(ValueError, match="are of other images, or of the same in another order"):
+                compare(diagnose(one), diagnose(features))
+
+    def test_retrieval_whose_replicates_have_no_names_has_no_interval(self):
+        pairs = [Features.from_array(x.x, table={"label": x.column("label"), "a": np.arange(400) % 3}) for x in two()]
+        told = compare(*(retrieval(x, "label", "a") for x in pairs))
+        assert told.low["retrieval"] is None and np.isfinite(told.first["retrieval"])
 
     def test_replicates_of_other_images_give_no_interval(self):
         a, b = two()
