@@ -309,6 +309,16 @@ def test_progress_of_the_demo_is_read_from_its_folder(open_app, tmp_path):
     assert run.name in text and str(welcome.EPOCHS) in text
 
 
+def test_runs_whose_probes_were_fitted_on_other_images_are_told_apart(open_app, planted, tmp_path):
+    for name in ("keeps-shape", "keeps-color"):
+        shutil.copytree(planted / name, tmp_path / name)
+    assert "fitted on different images" not in captions(open_app(tmp_path))
+    run = Run(tmp_path / "keeps-color")
+    run.update(diagnosed={digest: noted | {"fit": None} for digest, noted in run.info["diagnosed"].items()})
+    for page in ("overview", "probes"):
+        assert "fitted on different images" in captions(open_app(tmp_path, page))
+
+
 def test_folders_that_are_no_runs_are_named_and_left_out(open_app, planted, tmp_path):
     shutil.copytree(planted / "keeps-shape", tmp_path / "good")
     (tmp_path / "empty").mkdir()
