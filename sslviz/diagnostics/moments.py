@@ -90,7 +90,7 @@ class _Sums:
     def near(cls, x: np.ndarray) -> _Sums:
         """About the mean of these rows."""
         x = x.astype(np.float64)
-        return cls(x.mean(axis=0), _at_length_one(x).mean(axis=0))
+        return cls(x.mean(axis=0), (x / _lengths(x)[:, None]).mean(axis=0))
 
     def fresh(self) -> _Sums:
         """About the same point, and empty."""
@@ -100,14 +100,16 @@ class _Sums:
         """Adds rows of float64, which are overwritten."""
         from scipy.linalg.blas import dsyrk
 
-        unit = _at_length_one(x)
-        unit -= self.unit_point
+        scale = 1 / _lengths(x)[:, None]
         x -= self.point
         self.n += len(x)
         self.total += x.sum(axis=0)
-        self.unit_total += unit.sum(axis=0)
-        self.unit_squares += np.einsum("nd,nd->d", unit, unit)
         self.products = dsyrk(1.0, x.T, beta=1.0, c=self.products, lower=1, overwrite_c=1)
+        x += self.point  # in place, since making room for a second block takes as long as its sums
+        x *= scale
+        x -= self.unit_point
+        self.unit_total += x.sum(axis=0)
+        self.unit_squares += np.einsum("nd,nd->d", x, x)
 
     def moments(self) -> Moments:
         shift, unit_shift = self.total / self.n, self.unit_total / self.n
@@ -118,9 +120,10 @@ class _Sums:
         return Moments(self.n, self.point + shift, scatter, self.unit_point + unit_shift, unit_scatter)
 
 
-def _at_length_one(x: np.ndarray) -> np.ndarray:
-    norms = np.sqrt(np.einsum("nd,nd->n", x, x))
-    return x * (1 / np.where(norms == 0, 1, norms))[:, None]
+def _lengths(x: np.ndarray) -> np.ndarray:
+    """The lengths of the rows, (n,); 1 for a row of zeros, which is to stay as it is."""
+    lengths = np.sqrt(np.einsum("nd,nd->n", x, x))
+    return np.where(lengths == 0, 1, lengths)
 
 
 def noise_spectra(n: int, d: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
