@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from sslviz.generators import global_state_kept
 from sslviz.images import Images
 from sslviz.progress import progress_bar
 
@@ -63,20 +63,10 @@ def corrupted(
 def _drawn(library: Any, pixels: np.ndarray, name: str, severity: int, seed: list[int]) -> Iterator[np.ndarray]:
     for i, picture in enumerate(pixels):
         own = int(np.random.SeedSequence([*seed, i]).generate_state(1)[0])
-        with _global_state(own):
+        with global_state_kept():
+            np.random.seed(own)  # noqa: NPY002  (the library draws from numpy's global state)
             extra = {"seed": own} if name in SEEDED else {}
             yield library.corrupt(np.array(picture), severity=severity, corruption_name=name, **extra)
-
-
-@contextmanager
-def _global_state(seed: int) -> Iterator[None]:
-    """The library draws from numpy's global state: it is set here, and put back as it was."""
-    before = np.random.get_state()  # noqa: NPY002  (the library's own choice)
-    np.random.seed(seed)  # noqa: NPY002  (as above)
-    try:
-        yield
-    finally:
-        np.random.set_state(before)  # noqa: NPY002  (as above)
 
 
 def _library() -> Any:

@@ -106,7 +106,9 @@ def test_only_what_is_asked_with_is_embedded(run):
     assert plain.projector is not None  # collapse, which every page speaks of, asks for it
     viewed = gather(run, run.last, test, None, wanted=wanted([entry("lidar")]))
     assert viewed.views is not None and viewed.altered is None
-    with pytest.raises(ValueError, match="altered pictures were not embedded; diagnose it again without --only"):
+    with pytest.raises(
+        ValueError, match="altered pictures were not embedded; diagnose it again, naming no diagnostics"
+    ):
         ask(entry("invariance"), viewed)
     asked = wanted(e for e in CATALOG if not e.by_name)
     assert {"views", "altered", "layers"} <= asked and "corrupted" not in asked

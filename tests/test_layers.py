@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FOUNDATION = {"files", "progress", "scores", "images", "folders", "decoding", "timm_datasets", "drawing", "worlds"}
-FOUNDATION |= {"specs", "features", "runs", "corruptions"}
+FOUNDATION |= {"specs", "features", "runs", "corruptions", "generators"}
 ORDER = [  # a module may import from its own rank and from those before it
     FOUNDATION,
     {"views", "encoders", "weights", "foreign"},

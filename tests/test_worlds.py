@@ -343,9 +343,9 @@ def test_counterfactuals_of_other_images_are_refused(world):
 
 
 def test_global_randomness_is_left_alone():
-    before = np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+    before = np.random.get_state()[1].copy(), random.getstate()
     counterfactual(shapes(30), "shape")
-    assert np.array_equal(before[0], np.random.get_state()[1])  # noqa: NPY002
+    assert np.array_equal(before[0], np.random.get_state()[1])
     assert before[1] == random.getstate()
 
 

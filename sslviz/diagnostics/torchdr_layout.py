@@ -7,7 +7,6 @@ length one are ours, and moves all points at once where ours moves one edge afte
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 
 from sslviz.diagnostics.layout import WARM
 from sslviz.diagnostics.recent import recent
+from sslviz.generators import global_state_kept
 
 _lock = Lock()  # TorchDR seeds the generators of the whole process, so one map is made at a time
 
@@ -56,7 +56,7 @@ class TorchPlan:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         start = self.start if self.warm else 10 * (self.start - self.start.min(0)) / np.ptp(self.start, axis=0).max()
         left = 1 - WARM if self.warm else 1.0  # of the rounds, and of the step that shrinks over them
-        with _lock, _own_generators():
+        with _lock, global_state_kept(), torch.random.fork_rng(), _hash_seed_kept():
             umap = UMAP(
                 n_neighbors=self.n_neighbors + 1,  # TorchDR counts the point itself
                 min_dist=self.min_dist, max_iter=int(left * self.epochs), lr=left, init=torch.from_numpy(start).float(),
@@ -68,17 +68,12 @@ class TorchPlan:
 
 
 @contextmanager
-def _own_generators() -> Iterator[None]:
-    """The generators of Python, numpy and torch are afterwards as they were before."""
-    import torch
-
-    python, of_numpy, hashing = random.getstate(), np.random.get_state(), os.environ.get("PYTHONHASHSEED")  # noqa: NPY002
+def _hash_seed_kept() -> Iterator[None]:
+    """TorchDR also sets the seed of hashes for processes that are started later, which is nothing to do with a map."""
+    before = os.environ.get("PYTHONHASHSEED")
     try:
-        with torch.random.fork_rng():
-            yield
+        yield
     finally:
-        random.setstate(python)
-        np.random.set_state(of_numpy)  # noqa: NPY002
         os.environ.pop("PYTHONHASHSEED", None)
-        if hashing is not None:
-            os.environ["PYTHONHASHSEED"] = hashing
+        if before is not None:
+            os.environ["PYTHONHASHSEED"] = before

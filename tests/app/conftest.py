@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from planted import plant_three  # noqa: E402
+from planted import plant_three
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
 

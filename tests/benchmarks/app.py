@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
+
+from planted import plant, plant_results
+from streamlit.testing.v1 import AppTest
+
+from sslviz.worlds import shapes
+
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "app"))
-
-from planted import plant, plant_results  # noqa: E402
-from streamlit.testing.v1 import AppTest  # noqa: E402
-
-from sslviz.worlds import shapes  # noqa: E402
-
 LIMIT = 0.5  # seconds
 SCORED = 10_000
 

@@ -18,15 +18,15 @@ from statistics import median
 import numpy as np
 from hardware import header, spread, verdict
 
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "browser"), str(ROOT / "tests" / "app")]  # both hold a conftest
+sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))  # before the other, as both hold a conftest
 
-from conftest import FLAGS, served  # noqa: E402
-from planted import plant, plant_results  # noqa: E402
-from playwright.sync_api import sync_playwright  # noqa: E402
-from test_browser import lasso  # noqa: E402
+from conftest import FLAGS, served
+from planted import plant, plant_results
+from playwright.sync_api import sync_playwright
+from test_browser import lasso
 
-from sslviz.worlds import shapes  # noqa: E402
+from sslviz.worlds import shapes
 
 DRAWN = """maps => [...document.querySelectorAll(".st-key-maps .js-plotly-plot")].filter(plot =>
     plot.querySelector(".gl-canvas-focus, .scatterlayer .point")).length >= maps"""

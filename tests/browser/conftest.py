@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
+
+from planted import plant, plant_foreign, plant_results, plant_three
+
+from sslviz.figures.projection import SVG_POINTS
+from sslviz.worlds import shapes
+
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "app"))
-
-from planted import plant, plant_foreign, plant_results, plant_three  # noqa: E402
-
-from sslviz.figures.projection import SVG_POINTS  # noqa: E402
-from sslviz.worlds import shapes  # noqa: E402
-
 # WebGL in software; but not the page around it, which no browser without a GPU draws that way: it takes three times as long.
 FLAGS = [
     "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-gpu-compositing",

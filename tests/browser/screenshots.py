@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent))
-from conftest import FLAGS, ROOT, served  # noqa: E402
+from conftest import FLAGS, ROOT, served
 
 PAGES = [
     "",
