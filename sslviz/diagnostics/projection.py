@@ -7,7 +7,6 @@ kept for a while, so that a second map with another seed or min_dist costs a fra
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,12 +15,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from sslviz.diagnostics.layout import Plan, edges, fuzzy_weights, layouts
-from sslviz.diagnostics.map_quality import align, map_chance, map_quality, seed_agreement
-from sslviz.diagnostics.moments import Moments
-from sslviz.diagnostics.neighbors import Neighbors, directions, neighbors
-from sslviz.diagnostics.recent import recent
-from sslviz.diagnostics.torchdr_layout import TorchPlan
+from sslviz.diagnostics.layout import layouts
+from sslviz.diagnostics.map_quality import align, map_chance, seed_agreement
+from sslviz.diagnostics.map_space import Space, matched_noise
+from sslviz.diagnostics.neighbors import Neighbors, directions
 from sslviz.features import Features
 from sslviz.scores import Score, bootstrap_balanced_mean, percentile_interval
 
@@ -90,16 +87,6 @@ class Projection:
         }
 
 
-@dataclass(frozen=True, eq=False)
-class _Space:
-    """What is drawn: rows `x` (n, d) of length one, their neighbours, their PCA; `name` stands for all of them."""
-
-    name: str
-    x: np.ndarray
-    graph: Neighbors
-    pca: np.ndarray
-
-
 def projection(
     features: Features,
     method: Method = "umap",
@@ -134,15 +121,15 @@ def projection(
     compare the null map.
     """
     _check(features, method, n_neighbors, min_dist, epochs)
-    space = _space(features, n_neighbors, graph)
-    null = _space(_noise(features, control_seed), n_neighbors)
+    space = Space.of(features, n_neighbors, graph)
+    null = Space.of(matched_noise(features, control_seed), n_neighbors)
     steps: dict[str, Any] = {}
     if method == "pca":
         coming = iter([space.pca, null.pca])
     else:
         steps = {"n_neighbors": n_neighbors, "min_dist": min_dist, "epochs": epochs}
         seeds: list[int | tuple[int, ...]] = [seed, *_others(control_seed)]
-        make = _torch_plan if method == "torchdr" else _plan
+        make = Space.torch_plan if method == "torchdr" else Space.plan
         plans = [make(space, seed=s, **steps) for s in seeds]
         if like is not None:
             start = _start_like(like, features.ids, space.pca)
@@ -150,9 +137,9 @@ def projection(
         of_noise = [make(null, seed=s, **steps) for s in _others(control_seed)]
         coming = layouts([plans[0], of_noise[0], *plans[1:], *of_noise[1:]])
     xy, null_xy = next(coming), next(coming)  # scored while those of other seeds are still being made
-    own = _quality(space, {"": xy} if method == "pca" else {"": xy, "PCA": space.pca})
+    own = space.quality({"": xy} if method == "pca" else {"": xy, "PCA": space.pca})
     key = ("null map", method, *steps.values())
-    of_null = _quality(null, {key: null_xy})[key]
+    of_null = null.quality({key: null_xy})[key]
     others = list(coming)
     stability, spread = seed_agreement([xy, *others[:2]], n_neighbors)
     null_stability, _ = seed_agreement([null_xy, *others[2:]], n_neighbors)
@@ -226,15 +213,15 @@ def projection_strip(
     for nearest, min_dist in settings:
         _check(features, "umap", max(nearest, k), min_dist, epochs)
     widest = max(k, *n_neighbors)
-    space, null = _space(features, widest), _space(_noise(features, control_seed), widest)
-    plans = [_plan(space, *setting, epochs, seed) for setting in settings]
-    found = list(layouts(plans + [_plan(null, *setting, epochs, _others(control_seed)[0]) for setting in settings]))
+    space, null = Space.of(features, widest), Space.of(matched_noise(features, control_seed), widest)
+    plans = [space.plan(*setting, epochs, seed) for setting in settings]
+    found = list(layouts(plans + [null.plan(*setting, epochs, _others(control_seed)[0]) for setting in settings]))
     space, null = (replace(each, graph=each.graph.nearest(k)) for each in (space, null))
     maps = dict(zip(settings, found, strict=False))
     nulls = {
         ("null map", "umap", *setting, epochs): xy for setting, xy in zip(settings, found[len(settings) :], strict=True)
     }
-    own, of_null = _quality(space, {"PCA": space.pca} | maps), _quality(null, nulls)
+    own, of_null = space.quality({"PCA": space.pca} | maps), null.quality(nulls)
     return {
         (nearest, min_dist): _result(
             features.ids, "umap", k, own[nearest, min_dist],
@@ -259,64 +246,13 @@ def _result(
     )  # fmt: skip
 
 
-def _space(features: Features, k: int, graph: Neighbors | None = None) -> _Space:
-    name = features.digest
-    if graph is None:
-        graph = neighbors(features, k)
-    elif graph.metric != "cosine" or not np.array_equal(graph.ids, features.ids):
-        raise ValueError("This graph is of other images or not by cosine; pass neighbors(features, k).")
-    else:
-        name += f"-{zlib.crc32(graph.indices[:, :k].tobytes())}"
-    x = directions(features.x.astype(np.float64))
-    return _Space(name, x, graph.nearest(k), recent.get(("PCA", features.digest), lambda: _pca(x)))
-
-
-def _noise(features: Features, seed: int) -> Features:
-    """Gaussian noise with the same mean and covariance: all that a spectrum knows, and no clusters."""
-
-    def make() -> Features:
-        moments = Moments.of(features.x)
-        values, vectors = np.linalg.eigh(moments.scatter / (moments.n - 1))
-        noise = np.random.default_rng([seed, 0]).standard_normal(features.x.shape)  # not the user's own noise
-        return Features.from_array(directions(noise * np.sqrt(np.maximum(values, 0)) @ vectors.T + moments.mean))
-
-    return recent.get(("noise", features.digest, seed), make)
-
-
 def _others(control_seed: int) -> list[tuple[int, ...]]:
     """The seeds of the layouts that a map is compared with; never those of a map itself."""
     return [(control_seed, 1), (control_seed, 2)]
 
 
-def _plan(space: _Space, n_neighbors: int, min_dist: float, epochs: int, seed: int | tuple[int, ...]) -> Plan:
-    name = (space.name, n_neighbors)
-    made = recent.get(("edges", *name, epochs), lambda: edges(fuzzy_weights(space.graph.nearest(n_neighbors)), epochs))
-    return Plan(made, space.pca, min_dist, seed, name)
-
-
-def _torch_plan(
-    space: _Space, n_neighbors: int, min_dist: float, epochs: int, seed: int | tuple[int, ...]
-) -> TorchPlan:
-    return TorchPlan(space.x, space.pca, n_neighbors, min_dist, epochs, seed, (space.name, n_neighbors))
-
-
-def _quality(space: _Space, maps: dict[Any, np.ndarray]) -> dict[Any, dict[str, np.ndarray]]:
-    """Scores for every point of every map; those of PCA and null maps, which other maps ask for too, are kept."""
-    near = space.graph.indices
-    keys = {name: ("quality", space.name, space.graph.k, name) for name in maps}
-    found = map_quality(space.x, {name: xy for name, xy in maps.items() if keys[name] not in recent}, near)
-    for name, xy in maps.items():
-        if name == "PCA" or "null map" in name:
-
-            def make(name: Any = name, xy: np.ndarray = xy) -> dict[str, np.ndarray]:
-                return found[name] if name in found else map_quality(space.x, {name: xy}, near)[name]
-
-            found[name] = recent.get(keys[name], make)
-    return found
-
-
 def _controls(
-    quality: Mapping[Any, dict[str, np.ndarray]], null_stability: np.ndarray | None, space: _Space
+    quality: Mapping[Any, dict[str, np.ndarray]], null_stability: np.ndarray | None, space: Space
 ) -> dict[str, dict[str, float]]:
     """{score: {control: value}}: chance beside the means of the maps that are there to compare with."""
     n, k = space.graph.indices.shape
@@ -328,14 +264,6 @@ def _controls(
     if null_stability is not None:
         controls["seed_stability"] = {"chance": k / (n - 1), "null map": float(null_stability.mean())}
     return controls
-
-
-def _pca(x: np.ndarray) -> np.ndarray:
-    """The two leading principal components of the rows; the largest loading of each is positive."""
-    moments = Moments.of(x)
-    axes = np.linalg.eigh(moments.scatter)[1][:, :-3:-1]
-    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])
-    return ((x - moments.mean) @ axes).astype(np.float32)
 
 
 def _start_like(like: Projection, ids: np.ndarray, pca_xy: np.ndarray) -> np.ndarray:
