@@ -94,14 +94,19 @@ def layouts(plans: Sequence[Layable]) -> Iterator[np.ndarray]:
         yield from pool.map(lambda plan: plan.layout(), plans)
 
 
+def stretched(start: np.ndarray, *, warm: bool) -> np.ndarray:
+    """Where does a layout begin?  `start` (n, 2) with each axis stretched to [0, 10], as UMAP does; or, `warm`, as it is.
+
+    Caveat: Points are jittered a little, since an axis without any extent could not be stretched.
+    """
+    jitter = np.random.default_rng(0).standard_normal(start.shape) * 1e-4 * np.ptp(start, axis=0).max()
+    xy = (start + jitter).astype(np.float32, order="C")
+    return xy if warm else (10 * (xy - xy.min(axis=0)) / np.ptp(xy, axis=0)).astype(np.float32)
+
+
 def _begun(plan: Plan) -> Layout:
     """A layout that has not moved yet."""
-    every = plan.edges.every
-    # UMAP stretches each axis of its start to [0, 10]: an axis without any extent must have a little.
-    jitter = np.random.default_rng(0).standard_normal(plan.start.shape) * 1e-4 * np.ptp(plan.start, axis=0).max()
-    xy = (plan.start + jitter).astype(np.float32, order="C")
-    if not plan.warm:
-        xy = (10 * (xy - xy.min(axis=0)) / np.ptp(xy, axis=0)).astype(np.float32)
+    every, xy = plan.edges.every, stretched(plan.start, warm=plan.warm)
     rng = np.random.default_rng(plan.seed).integers(2**32, size=(len(xy), 3), dtype=np.int64)
     done = int(WARM * plan.edges.epochs) if plan.warm else 0
     return Layout(xy, rng, done + every, done + every / 5, done)

@@ -19,6 +19,7 @@ from sslviz.diagnostics.layout import layouts
 from sslviz.diagnostics.map_quality import align, map_chance, seed_agreement
 from sslviz.diagnostics.map_space import Space, matched_noise
 from sslviz.diagnostics.neighbors import Neighbors, directions
+from sslviz.diagnostics.torchdr_layout import check_torchdr
 from sslviz.features import Features
 from sslviz.scores import Score, bootstrap_balanced_mean, percentile_interval
 
@@ -74,7 +75,7 @@ class Projection:
         return self.preservation * self.k > hypergeom(len(self.ids) - 1, self.k, self.k).ppf(0.95) + 1e-6
 
     def scores(self) -> dict[str, Score]:
-        """Means over the images with bootstrap intervals, beside chance, the null map and (for UMAP) PCA."""
+        """Means over the images with bootstrap intervals, beside chance, the null map and, if it is not one, PCA."""
         return self._scores
 
     @cached_property
@@ -103,13 +104,13 @@ def projection(
 
     `method` "umap" (arXiv 1802.03426; our exact cosine neighbours, PCA start, `epochs` rounds, `min_dist` from the
     last quarter of them on), "torchdr" (the same method by TorchDR, an extra, on the GPU if there is one; `min_dist` in
-    all rounds) or "pca" (of the rows at length one).  `like` is another projection of (some of) the same
-    images: the map is turned, mirrored and scaled onto it, and a UMAP like a UMAP starts from its positions, halfway
-    through its rounds, so that points do not jump for no reason.  `graph` is `neighbors(features, k)` with
-    k >= n_neighbors, where that was computed before.
+    all rounds, at most 20,000 images) or "pca" (of the rows at length one).  `like` is another projection of (some of)
+    the same images: the map is turned, mirrored and scaled onto it, and a UMAP like a UMAP starts from its positions,
+    halfway through its rounds, so that points do not jump for no reason.  `graph` is `neighbors(features, k)` with
+    k >= n_neighbors, where that was computed before; TorchDR, which finds its own, is only scored by it.
 
     Scores, means over images with k = n_neighbors: `trustworthiness`, `continuity` (Venna & Kaski 2001; exact),
-    `knn_preservation`, and for UMAP `seed_stability` over three seeds.  Controls: "chance" (a random map, closed
+    `knn_preservation`, and for any UMAP `seed_stability` over three seeds.  Controls: "chance" (a random map, closed
     form), "PCA", and the "null map": Gaussian noise with the same mean and covariance through the same steps, scored
     against its own space.  `seed` draws the map, `control_seed` the noise and the two layouts that it is compared
     with; with the same control seed, maps of the same features share them.  Layouts are the same for the same seeds
@@ -280,6 +281,8 @@ def _check(features: Features, method: str, n_neighbors: int, min_dist: float, e
         raise ValueError(f"There is no projection {method!r}; there are: {', '.join(get_args(Method))}.")
     if n > MOST_POINTS:
         raise ValueError(f"A map shows at most {MOST_POINTS:,} images, but there are {n:,}; draw a sample of them.")
+    if method == "torchdr":
+        check_torchdr(n)
     if n_neighbors < 2 or n <= 2 * n_neighbors:
         raise ValueError(
             f"A map with {n_neighbors} neighbours needs n_neighbors >= 2 and more than twice as many images; got {n}. "

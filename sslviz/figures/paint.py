@@ -15,7 +15,7 @@ from sslviz.figures import theme
 RELIABILITY = "reliability"
 BY_CHANCE = "keeps no more than chance"
 LAYERS = 4  # in which the classes are drawn in turns, so that the last does not cover the others
-MOST_TRACES = 24  # each costs a browser and Python more than its points do
+MOST_CLASSES = 20  # in a legend, and drawn in turns; more are told by hover
 
 
 @dataclass(frozen=True)
@@ -70,18 +70,16 @@ class Paint:
         """What stands in the legend."""
         return self.classes()[0] if self.kind == "classes" else [BY_CHANCE] if self.kind == RELIABILITY else []
 
-    def groups(
-        self, rows: np.ndarray, color: str, most: int = MOST_TRACES
-    ) -> Iterator[tuple[str, np.ndarray, dict[str, Any], str]]:
+    def groups(self, rows: np.ndarray, color: str) -> Iterator[tuple[str, np.ndarray, dict[str, Any], str]]:
         """For each trace: its name in the legend (if any), its rows, its marker, what its hover text adds to the id.
 
-        About `most` traces, or one for each class if those are more.
+        Up to four traces for each class.
         """
         say = f"<br>{escape(self.name)}: " if self.name else "<br>"
         if self.kind == "one":
             yield "", rows, {"color": color}, ""
         elif self.kind == "classes":
-            yield from self._in_turns(rows, say, most)
+            yield from self._in_turns(rows, say)
         else:
             sure = np.ones(len(rows), bool) if self.sure is None else self.sure[rows]
             for name, mine, faded in ((BY_CHANCE, rows[~sure], {"opacity": 0.2}), ("", rows[sure], {})):
@@ -89,7 +87,7 @@ class Paint:
                     marker = {"color": self.values[mine], "coloraxis": "coloraxis", **faded}
                     yield name, mine, marker, f"{say}%{{marker.color:.4g}}"
 
-    def _in_turns(self, rows: np.ndarray, say: str, most: int) -> Iterator[tuple[str, np.ndarray, dict[str, Any], str]]:
+    def _in_turns(self, rows: np.ndarray, say: str) -> Iterator[tuple[str, np.ndarray, dict[str, Any], str]]:
         """A few traces for each class: a random part of every class, then another, ...  Always the same parts.
 
         Every other time in reverse, and fewer from time to time: so that on top of few points as of many each class is
@@ -97,7 +95,8 @@ class Paint:
         """
         classes, codes = self.classes()
         palette = theme.class_colors(classes)
-        layers = max(1, min(LAYERS, most // len(classes), len(rows) // (8 * len(classes))))
+        most = LAYERS if len(classes) <= MOST_CLASSES else 1  # a trace costs a browser more than its points do
+        layers = max(1, min(most, len(rows) // (8 * len(classes))))
         ends = np.arange(layers, 0, -1).cumsum()
         layer = np.searchsorted(
             ends / ends[-1] * len(rows), np.random.default_rng(0).permutation(len(rows)), side="right"

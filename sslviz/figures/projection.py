@@ -13,16 +13,16 @@ from plotly.subplots import make_subplots
 from sslviz.diagnostics.map_quality import align
 from sslviz.diagnostics.projection import Projection
 from sslviz.figures import theme
-from sslviz.figures.paint import MOST_TRACES, RELIABILITY, Paint
+from sslviz.figures.paint import MOST_CLASSES, RELIABILITY, Paint
 
 POINTS = 20_000  # drawn in one figure unless more are asked for
 MOST_POINTS = 99_999  # plotly freezes on hover beyond
 SVG_POINTS = 1500  # in one figure: so few are drawn sooner without WebGL, and where a browser has none
-MOST_CLASSES = 20  # in a legend; more are told by hover
 CAPTION = "Distances between clusters and sizes of clusters are not meaningful."
 HEADING = 68  # pixels above a map
 NULL = "null map: noise with the same covariance (control)"
 MOVERS = 200  # of which a trail is drawn: more are a haze
+Kind = type[go.Scatter] | type[go.Scattergl]
 TRAILS = f"lines lead from the earlier map to the {MOVERS} images that moved farthest"
 
 
@@ -91,12 +91,12 @@ def projection(
     paints = {name: Paint.over(color, result) for name, result in named.items()}
     palette, short = theme.colors(named, colors), theme.short_names(named)
     fig, places = _grid(len(named))
-    limit, most = max(1000, POINTS // (2 * len(named))), MOST_TRACES // len(named)
+    limit = max(1000, POINTS // (2 * len(named)))
     for (name, result), (row, col) in zip(named.items(), places, strict=True):
         rows = _rows(result.ids, chosen, limit)
         below = (row, col + 1) if len(named) == 1 else (row + 1, col)
         kind = _kind(2 * len(named) * len(rows))
-        fig.add_traces(_points(result, paints[name], rows, chosen, palette[name], name, kind, most), rows=row, cols=col)
+        fig.add_traces(_points(result, paints[name], rows, chosen, palette[name], name, kind), rows=row, cols=col)
         fig.add_traces(_null_points(result, rows, kind), rows=below[0], cols=below[1])
         _put_heading(fig, short[name], result, row, col)
     _equal_axes(fig)
@@ -122,22 +122,18 @@ def _rows(ids: np.ndarray, chosen: set[str], limit: int) -> np.ndarray:
     return np.sort(order[:limit])
 
 
-Kind = type[go.Scatter] | type[go.Scattergl]
-
-
 def _kind(points: int) -> Kind:
     """How so many points are drawn: each as an element of its own, or all by WebGL."""
     return go.Scatter if points <= SVG_POINTS else go.Scattergl
 
 
 def _points(
-    result: Projection, paint: Paint, rows: np.ndarray, chosen: set[str], color: str, name: str, kind: Kind,
-    most: int = MOST_TRACES,
+    result: Projection, paint: Paint, rows: np.ndarray, chosen: set[str], color: str, name: str, kind: Kind
 ) -> list[go.Scatter | go.Scattergl]:  # fmt: skip
     """A few traces per class (or one in all), with the sample ids as customdata."""
     size, ranks = _size(len(result.ids)), paint.legend
     traces = []
-    for label, mine, marker, said in paint.groups(rows, color, most):
+    for label, mine, marker, said in paint.groups(rows, color):
         trace = kind(
             x=result.xy[mine, 0], y=result.xy[mine, 1], mode="markers", customdata=result.ids[mine][:, None],
             name=theme.short_names([label])[label] or "images", legendgroup=label, showlegend=bool(label),

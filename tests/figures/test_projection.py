@@ -57,20 +57,27 @@ def test_numbers_have_a_scale_and_digits_are_classes(result):
 
 
 @pytest.mark.parametrize("deep", [2, 4, 15])
-def test_no_class_covers_the_others(result, deep):
+@pytest.mark.parametrize(("classes", "maps"), [(3, 1), (13, 1), (20, 1), (4, 4), (10, 2)])
+def test_no_class_covers_the_others(result, deep, classes, maps):
     """Where several points lie in one place, the last one drawn there is of each class about as often as it should be."""
-    many = 400 * deep
-    label = np.sort(np.arange(many) % 3)  # in the order of the table: class after class
+    places = 400 * max(1, classes // 4)
+    many = places * deep
+    label = np.sort(np.arange(many) % classes).astype(str)  # in the order of the table: class after class
     place = np.random.default_rng(1).permutation(many) // deep
-    large = replace(
-        result, ids=np.arange(many).astype(str), xy=np.stack([place % 20, place // 20], 1).astype(np.float32)
-    )
+    xy = np.stack([place % 20, place // 20], 1).astype(np.float32)
+    large = replace(result, ids=np.arange(many).astype(str), xy=xy, null_xy=xy)
+    if maps == 1:
+        fig = map_figure(large, label, limit=many)
+    else:
+        fig = projection({str(i): large for i in range(maps)}, color=label)
     on_top = {}
-    for trace in map_figure(large, label).data:
-        for x, y in zip(trace.x, trace.y, strict=True):
-            on_top[x, y] = trace.name
-    share = np.array([list(on_top.values()).count(str(c)) / len(on_top) for c in range(3)])
-    assert share.min() > 0.2 and share.max() < 0.5
+    for trace in fig.data:
+        if trace.xaxis in (None, "x") and trace.name in {str(c) for c in range(classes)}:
+            for x, y in zip(trace.x, trace.y, strict=True):
+                on_top[x, y] = trace.name
+    assert len(on_top) == places
+    share = np.array([list(on_top.values()).count(str(c)) for c in range(classes)]) / len(on_top) * classes
+    assert share.min() > 0.6 and share.max() < 1.5
 
 
 def test_reliability_colours_by_neighbours_kept_and_fades_what_is_there_by_chance(result):
