@@ -67,9 +67,8 @@ def _runs(folder: str, stamp: tuple[Any, ...]) -> tuple[list[Run], list[str]]:
 def evidence(run: Run, digest: str, checkpoint: Checkpoint | None = None) -> Evidence:
     """The stored features of a checkpoint (the last) on these images, and of its controls; ValueError if there are none."""
     checkpoint = checkpoint or run.last
-    stem = run.features_stem(checkpoint.key, digest)
-    written = _time(stem.with_name(stem.name + ".json"))
-    return _evidence(run, checkpoint, checkpoint.key, digest, written, _time(run.path / "run.json"))
+    features = run.features_stem(checkpoint.key, digest).parent  # whose time changes with each that is written
+    return _evidence(run, checkpoint, checkpoint.key, digest, _time(features), _time(run.path / "run.json"))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=KEYS)

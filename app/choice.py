@@ -57,10 +57,10 @@ def sidebar() -> None:
         choice = chosen()
         for name, run in choice.runs.items():
             st.html(_about(run, choice.colors[name]))
-        if len({evidence.fit.images if evidence.fit else None for evidence in choice.evidence.values()}) > 1:
+        if len({choice.runs[name].info["diagnosed"][choice.digest]["fit"] for name in choice.evidence}) > 1:
             st.caption(
                 ":material/warning: The probes of these runs were fitted on different images, so that what they read cannot "
-                "be compared; diagnose all of them at once, or with the same `--fit`."
+                "be compared; diagnose all of them at once."
             )
         for problem in problems:
             st.caption(f":material/warning: Skipped: {problem}")

@@ -68,7 +68,9 @@ def explore(choice: Choice, names: list[str], found: dict[str, Projection], colo
     with below:
         if ids:  # before the maps, which take longer to be drawn again
             _selection(choice, ids, None if by is None else table.loc[ids, by])
-            time.sleep(PAINTED)
+            if st.session_state.get("map_painted") != ids:
+                time.sleep(PAINTED)
+        st.session_state["map_painted"] = ids
     with maps, st.grid(len(found), min_column_width=250, gap="medium"):
         for name, result in found.items():
             key = f"map {name} {st.session_state.get('map_clears', 0)}"

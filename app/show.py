@@ -109,18 +109,29 @@ def every_step(choice: Choice) -> None:
         for name in choice.evidence
         if len(choice.runs[name].checkpoints) > len(steps(choice.runs[name], choice.digest or ""))
     }
-    made = known(choice)
-    if not left:
+    said, button = "Only the last checkpoint of {} was embedded.", "Embed every checkpoint"
+    _offer(choice, left, said, button, ":material/timeline:", every=True)
+
+
+def left_out(choice: Choice, names: Sequence[str], what: str) -> None:
+    """A button that embeds `what` only some diagnostics look at, where these runs were diagnosed with others alone."""
+    runs, said = {name: choice.runs[name] for name in names}, f"{what} of {{}} were not embedded."
+    _offer(choice, runs, said, f"Embed {what[0].lower()}{what[1:]}", ":material/stethoscope:")
+
+
+def _offer(choice: Choice, runs: dict[str, Run], said: str, button: str, icon: str, *, every: bool = False) -> None:
+    """What is wanting in these runs, if there are any, and a button that diagnoses them again."""
+    if not runs:
         return
+    said, made = said.format(", ".join(f"**{literal(name)}**" for name in runs)), known(choice)
     if made is None:
-        st.caption("The images cannot be loaded again from here, so earlier checkpoints cannot be embedded.")
+        st.caption(f"{said} The images cannot be loaded again from here.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        names = ", ".join(f"**{literal(name)}**" for name in left)
-        st.markdown(f"Only the last checkpoint of {names} was embedded.")
-        pressed = st.button("Embed every checkpoint", icon=":material/timeline:")
+        st.markdown(said)
+        pressed = st.button(button, icon=icon)
     if pressed:
-        _diagnose(list(left.values()), made["spec"], made.get("fit_spec"), every=True)
+        _diagnose(list(runs.values()), made["spec"], made.get("fit_spec"), every=every)
 
 
 def known(choice: Choice) -> dict[str, Any] | None:

@@ -124,7 +124,7 @@ def _evidence(run: Run, images: Images, fit: Images | None, plan: Plan, about: d
     if about["stopped"]:
         return evidence
     _corrupt(run, images, plan, about["skipped"])
-    asked = wanted(one for one, _ in _questions(plan)) - {"corrupted"}
+    asked = wanted(one for one in CATALOG if not one.by_name)  # also what is not asked here: the app's pages show it
     return gather(run, run.last, images, fit, wanted=asked, attributes=True, partners=plan.by_columns)
 
 

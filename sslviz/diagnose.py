@@ -16,9 +16,9 @@ from sslviz.runs import Checkpoint, Run
 
 PARTNER = "partner"  # the option of a diagnostic that depends on what is asked, not on the evidence alone
 MISSING = {
-    "views": "This checkpoint's views were not embedded; diagnose it again, naming no diagnostics, or this one.",
+    "views": "Its views were not embedded; diagnose it again, with all diagnostics or with this one.",
     "corrupted": "No corrupted pictures were embedded; diagnose it again, naming drift.",
-    "altered": "This checkpoint's altered pictures were not embedded; diagnose it again, naming no diagnostics, or this one.",
+    "altered": "Its altered pictures were not embedded; diagnose it again, with all diagnostics or with this one.",
     "changed": "One factor alone can only be changed in images that a world here drew, diagnosed with an attribute named.",
 }
 

@@ -194,8 +194,11 @@ def layers_of(run: Run, checkpoint: Checkpoint, digest: str) -> dict[str, Featur
         return {}
     import json
 
-    names = json.loads(index.read_text())["layers"]
-    return {name: Features.load(run.features_stem(checkpoint.key, sample, name)) for name in names}
+    kept = json.loads(index.read_text())
+    weights = Features.load(run.features_stem(checkpoint.key, digest)).source.get("weights", kept["weights"])
+    if kept["weights"] != weights:  # of a checkpoint that lay there before
+        return {}
+    return {name: Features.load(run.features_stem(checkpoint.key, sample, name)) for name in kept["layers"]}
 
 
 def sample_rows(n: int, most: int) -> np.ndarray:
@@ -216,11 +219,15 @@ def _read(
         return Features.load(run.features_stem(key, digest)), fit
 
     def extra(layer: str, key: str = checkpoint.key, of: str | None = digest) -> Features | None:
-        known = of is not None and _exists(run, key, of, layer)
-        return Features.load(run.features_stem(key, of or "", layer)) if known else None
+        """None where there is none, or only one of weights that lay there before."""
+        if of is None or not _exists(run, key, of, layer):
+            return None
+        found = Features.load(run.features_stem(key, of, layer))
+        return found if found.source.get("weights") == pooled[key].source.get("weights") else None
 
     features, fit = both(checkpoint.key)
     controls = {PIXELS: both(PIXELS), UNTRAINED: both(checkpoint.untrained().key)}
+    pooled = {checkpoint.key: features, PIXELS: controls[PIXELS][0], checkpoint.untrained().key: controls[UNTRAINED][0]}
     further = {HISTOGRAM: HISTOGRAM} | {f"{UNTRAINED} (seed {s})": checkpoint.untrained(s).key for s in SEEDS}
     wanted = [part for part in (digest, fit_digest) if part]
     more = {name: both(key) for name, key in further.items() if all(_exists(run, key, part) for part in wanted)}

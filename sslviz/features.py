@@ -64,7 +64,10 @@ class Features:
 
     @cached_property
     def images(self) -> str:
-        """Sixteen hex digits that name the images in their order, whatever they were embedded with."""
+        """Sixteen hex digits that stand for the ids in their order, whatever the images were embedded with.
+
+        Caveat: Images that are numbered have the same ids as others that are.
+        """
         return hashlib.blake2b("\0".join(self.ids).encode(), digest_size=8).hexdigest()
 
     @cached_property

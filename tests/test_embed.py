@@ -1,6 +1,7 @@
 """Layers, heads and views: each is what the network itself gives, and what is kept is found again."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from sslviz.diagnose import ask, wanted
 from sslviz.embed import color_histogram, embed, embed_layers, embed_views, preprocess, stored_layers
 from sslviz.evidence import diagnosed_steps, gather, layers_of, note, stored_evidence
 from sslviz.methods import build_method
+from sslviz.runs import Run
 from sslviz.views import ViewPolicy
 
 
@@ -106,9 +108,7 @@ def test_only_what_is_asked_with_is_embedded(run):
     assert plain.projector is not None  # collapse, which every page speaks of, asks for it
     viewed = gather(run, run.last, test, None, wanted=wanted([entry("lidar")]))
     assert viewed.views is not None and viewed.altered is None
-    with pytest.raises(
-        ValueError, match="altered pictures were not embedded; diagnose it again, naming no diagnostics"
-    ):
+    with pytest.raises(ValueError, match="altered pictures were not embedded; diagnose it again, with all diagnostics"):
         ask(entry("invariance"), viewed)
     asked = wanted(e for e in CATALOG if not e.by_name)
     assert {"views", "altered", "layers"} <= asked and "corrupted" not in asked
@@ -134,3 +134,18 @@ def test_a_color_histogram_counts_pixels_and_forgets_where_they_are():
     np.testing.assert_array_equal(color_histogram(upside_down).x, histogram.x)
     oracle = [np.histogramdd(p.reshape(-1, 3), bins=4, range=[(0, 256)] * 3)[0].ravel() / 256 for p in images.pixels]
     np.testing.assert_allclose(histogram.x, oracle, rtol=1e-5)
+
+
+def test_views_and_layers_of_weights_that_lay_there_before_are_not_taken_for_these(run, tmp_path):
+    copy = Run(shutil.copytree(run.path, tmp_path / "copy"))
+    test = sslviz.shapes(n=40, seed=8)
+    assert gather(copy, copy.last, test, None, wanted=["views", "altered", "layers"]).views is not None
+    note(copy, test, None)
+    assert layers_of(copy, copy.last, test.digest)
+    shutil.copy(copy.checkpoints[0].path, copy.last.path)
+    other = Run(copy.path)
+    after = gather(other, other.last, test, None)
+    assert after.views is None and after.altered is None
+    assert after.altered_controls  # the untrained encoder is still the same
+    assert layers_of(other, other.last, test.digest) == {}
+    assert gather(other, other.last, test, None, wanted=["views"]).views is not None

@@ -1,11 +1,13 @@
 import streamlit as st
 from choice import chosen, labels, results
-from show import section
+from show import left_out, section
 
 from sslviz.catalog import CATALOG
 
 choice = chosen()
 columns = labels(choice)
+without = [name for name, evidence in choice.evidence.items() if evidence.views is None or evidence.altered is None]
+left_out(choice, without, "Views and altered pictures")
 for one in (entry for entry in CATALOG if entry.page == "geometry"):
     st.subheader(one.question, anchor=False)
     if one.per != "label":

@@ -4,7 +4,7 @@ import cached
 import streamlit as st
 from choice import chosen, everything
 from compared import better, most_changed
-from show import chart, every_step, literal, section
+from show import chart, every_step, left_out, literal, section
 
 from sslviz.figures.similarity import heatmap
 
@@ -46,7 +46,8 @@ layers = [cached.layers(choice.runs[name], choice.digest) for name in (down, acr
 if all(layers):
     chart(heatmap(cached.layer_pairs(choice.runs[down], *layers), score=score), choice, "layers", caveat=None)
 else:
-    st.caption("The layers were not kept when these were diagnosed; diagnose again to compare them.")
+    without = [name for name, kept in zip((down, across), layers, strict=True) if not kept]
+    left_out(choice, without, "The layers")
 
 st.subheader("When did it become what it is?", anchor=False)
 every_step(choice)

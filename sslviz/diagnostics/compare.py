@@ -138,7 +138,7 @@ def _check(a: Any, b: Any) -> None:
             raise ValueError(f"These two cannot be compared, as their {name} is {here!r} and {there!r}; {advice}.")
     if getattr(a, "images", None) != getattr(b, "images", None):
         raise ValueError(
-            "Differences are paired image by image, but these two are of other images, or of the same in another order; "
+            "Differences are paired image by image, but these two are of images with other ids, or in another order; "
             "compute both on the same images."
         )
     if hasattr(a, "ids") and set(a.ids) != set(b.ids):

@@ -393,3 +393,16 @@ def test_diagnose_now_makes_a_run_comparable(open_app, trained, tmp_path):
     assert not app.exception and not app.button and len(rows(app)) == 2
     diagnosed = [Run(folder / name).info["diagnosed"] for name in ("first", "second")]
     assert diagnosed[0] == diagnosed[1]
+
+
+def test_what_was_left_out_is_offered_and_then_shown(open_app, trained, tmp_path):
+    shutil.copytree(trained / "first", tmp_path / "first")
+    run = Run(tmp_path / "first")
+    assert stored_evidence(run, run.last, next(iter(run.info["diagnosed"]))).views is None
+    app = open_app(tmp_path, "geometry")
+    assert "Views and altered pictures of **first** were not embedded." in [m.value for m in app.markdown]
+    next(b for b in app.button if b.label == "Embed views and altered pictures").click().run(timeout=300)
+    assert not app.exception and not app.error
+    assert not any("not embedded" in text for text in [m.value for m in app.markdown] + [c.value for c in app.caption])
+    assert any("Two views of one image" in alt or "views" in alt for alt in charts(app))
+    assert not any("not embedded" in m.value for m in open_app(tmp_path, "similarity").markdown)

@@ -32,6 +32,13 @@ STAND_OUT = """([name, ids]) => {
     const found = plot?._fullData?.flatMap(t => Array.from(t.selectedpoints || [], i => t.customdata[i][0]));
     return found?.sort().join() === ids.join();
 }"""
+# Whether in the map of one run at least these ids stand out, and no others than those.
+STAND_OUT_AMONG = """([name, surely, perhaps]) => {
+    const figures = Array.from(document.querySelectorAll("[role=figure]"));
+    const plot = figures.find(f => f.ariaLabel.includes(`. ${name}:`))?.querySelector(".js-plotly-plot");
+    const found = plot?._fullData?.flatMap(t => Array.from(t.selectedpoints || [], i => t.customdata[i][0])) || [];
+    return surely.every(id => found.includes(id)) && found.every(id => perhaps.includes(id));
+}"""
 
 
 def opened(page, address):
@@ -107,6 +114,11 @@ def test_a_lasso_around_points_that_webgl_draws_selects_them_too(page, large_app
     assert len(shown) == 84 < len(surely) and shown <= perhaps
     said = page.get_by_role("heading", name="images selected").inner_text()
     assert len(surely) <= int(said.split()[0].replace(",", "")) <= len(perhaps)
+    page.wait_for_function(STAND_OUT_AMONG, arg=["color", sorted(surely), sorted(perhaps)])
+    page.get_by_role("button", name="Clear the selection").click()
+    expect(gallery(page)).to_have_count(0)
+    for name in ("shape", "color"):
+        page.wait_for_function(STAND_OUT, arg=[name, []])
 
 
 def test_from_which_is_better_to_the_images_that_changed_on_a_real_folder(page, folder_app):

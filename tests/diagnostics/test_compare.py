@@ -152,7 +152,7 @@ class TestPairing:
         assert compare(diagnose(one), diagnose(other)).low
         others = Features(other.x, np.array([f"other {name}" for name in other.ids]), other.table)
         for features in (others, other.rows(np.arange(80)[::-1])):
-            with pytest.raises(ValueError, match="are of other images, or of the same in another order"):
+            with pytest.raises(ValueError, match="are of images with other ids, or in another order"):
                 compare(diagnose(one), diagnose(features))
 
     def test_retrieval_whose_replicates_have_no_names_has_no_interval(self):
