@@ -1,10 +1,9 @@
 """How do my checkpoints compare?  `streamlit run app/main.py -- --runs DIR` opens a folder of runs; each page is a question."""
 
-import cached
-import choice
-import show
 import streamlit as st
-import welcome
+from components import charts
+from sections import welcome
+from state import cached, selection
 
 # The pages' names in menu and URL; their questions, which are their titles; and what hovering says.  No icons: with them
 # not all names fit beside each other on a laptop.
@@ -38,7 +37,7 @@ PAGES = {
 }
 
 st.set_page_config(page_title="sslviz", page_icon=":material/scatter_plot:", layout="wide", initial_sidebar_state=240)
-folder = choice.folder()
+folder = selection.folder()
 runs, problems = cached.runs(folder)
 waiting = not runs or welcome.is_running(folder)
 page = st.navigation(
@@ -52,16 +51,16 @@ page = st.navigation(
 if waiting:
     welcome.show(folder, problems)
 else:
-    choice.sidebar()
+    selection.sidebar()
     welcome.failure(folder)
-    chosen = choice.chosen()
+    chosen = selection.chosen()
     st.title(PAGES[page.url_path or "overview"][0], anchor=False)
     if not chosen.runs:
         st.info("Choose at least one run in the sidebar.", icon=":material/arrow_back:")
     elif page.url_path == "training":
         page.run()
     else:
-        show.unready(chosen)
+        charts.unready(chosen)
         if chosen.evidence:
             try:
                 page.run()

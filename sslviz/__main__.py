@@ -1,5 +1,5 @@
 """`python -m sslviz` is `sslviz`."""
 
-from sslviz.cli import main
+from sslviz.cli.main import main
 
 main()

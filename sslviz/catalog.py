@@ -9,61 +9,61 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-from sslviz.diagnostics.alignment import Alignment, alignment
-from sslviz.diagnostics.association import Association, association
-from sslviz.diagnostics.changed import Changed, changed
-from sslviz.diagnostics.collapse import Collapse, collapse
-from sslviz.diagnostics.compare import Comparison
-from sslviz.diagnostics.cooccurrence import Cooccurrence, cooccurrence
-from sslviz.diagnostics.counterfactual import Counterfactual, counterfactual_effect
-from sslviz.diagnostics.description_length import DescriptionLength, description_length
-from sslviz.diagnostics.drift import Drift, drift
-from sslviz.diagnostics.groups import Groups, groups
-from sslviz.diagnostics.hubness import Hubness, hubness
-from sslviz.diagnostics.intrinsic_dimension import IntrinsicDimension, intrinsic_dimension
-from sslviz.diagnostics.invariance import Invariance, invariance
-from sslviz.diagnostics.lidar import Lidar, lidar
-from sslviz.diagnostics.mitigation import Mitigation, mitigation
-from sslviz.diagnostics.mlp import mlp_probe
-from sslviz.diagnostics.neural_collapse import NeuralCollapse, neural_collapse
-from sslviz.diagnostics.probes import Probe, knn_probe, linear_probe
-from sslviz.diagnostics.projection import Projection, projection
-from sslviz.diagnostics.reliance import Reliance, reliance
-from sslviz.diagnostics.retrieval import Retrieval, retrieval
-from sslviz.diagnostics.selectivity import Selectivity, selectivity
-from sslviz.diagnostics.similarity import Similarity, similarity
-from sslviz.diagnostics.slices import Slices, slices
-from sslviz.diagnostics.spectrum import Spectrum, spectrum
-from sslviz.diagnostics.uniformity import Uniformity, uniformity
-from sslviz.figures.alignment import alignment as draw_alignment
-from sslviz.figures.association import association as draw_association
-from sslviz.figures.attention import attention as draw_attention
-from sslviz.figures.attribution import attribution as draw_attribution
-from sslviz.figures.changed import changed as draw_changed
-from sslviz.figures.collapse import collapse as draw_collapse
-from sslviz.figures.compare import compare as draw_compare
-from sslviz.figures.cooccurrence import cooccurrence as draw_cooccurrence
-from sslviz.figures.counterfactual import counterfactual as draw_counterfactual
-from sslviz.figures.description_length import description_length as draw_description_length
-from sslviz.figures.drift import drift as draw_drift
-from sslviz.figures.faithfulness import faithfulness as draw_faithfulness
-from sslviz.figures.groups import groups as draw_groups
-from sslviz.figures.hubness import hubness as draw_hubness
-from sslviz.figures.intrinsic_dimension import intrinsic_dimension as draw_intrinsic_dimension
-from sslviz.figures.invariance import invariance as draw_invariance
-from sslviz.figures.lidar import lidar as draw_lidar
-from sslviz.figures.mitigation import mitigation as draw_mitigation
-from sslviz.figures.neural_collapse import neural_collapse as draw_neural_collapse
-from sslviz.figures.pairs import explained_pair as draw_explained_pair
-from sslviz.figures.probes import probe as draw_probe
-from sslviz.figures.projection import projection as draw_projection
-from sslviz.figures.reliance import reliance as draw_reliance
-from sslviz.figures.retrieval import retrieval as draw_retrieval
-from sslviz.figures.selectivity import selectivity as draw_selectivity
-from sslviz.figures.similarity import similarity as draw_similarity
-from sslviz.figures.slices import slices as draw_slices
-from sslviz.figures.spectrum import spectrum as draw_spectrum
-from sslviz.figures.uniformity import uniformity as draw_uniformity
+from sslviz.diagnostics.bias.association import Association, association
+from sslviz.diagnostics.bias.cooccurrence import Cooccurrence, cooccurrence
+from sslviz.diagnostics.bias.counterfactual_effect import Counterfactual, counterfactual_effect
+from sslviz.diagnostics.bias.groups import Groups, groups
+from sslviz.diagnostics.bias.mitigation import Mitigation, mitigation
+from sslviz.diagnostics.bias.reliance import Reliance, reliance
+from sslviz.diagnostics.bias.retrieval import Retrieval, retrieval
+from sslviz.diagnostics.bias.slices import Slices, slices
+from sslviz.diagnostics.geometry.alignment import Alignment, alignment
+from sslviz.diagnostics.geometry.collapse import Collapse, collapse
+from sslviz.diagnostics.geometry.hubness import Hubness, hubness
+from sslviz.diagnostics.geometry.intrinsic_dimension import IntrinsicDimension, intrinsic_dimension
+from sslviz.diagnostics.geometry.lidar import Lidar, lidar
+from sslviz.diagnostics.geometry.neural_collapse import NeuralCollapse, neural_collapse
+from sslviz.diagnostics.geometry.spectrum import Spectrum, spectrum
+from sslviz.diagnostics.geometry.uniformity import Uniformity, uniformity
+from sslviz.diagnostics.probes.description_length import DescriptionLength, description_length
+from sslviz.diagnostics.probes.mlp import mlp_probe
+from sslviz.diagnostics.probes.probe import Probe, knn_probe, linear_probe
+from sslviz.diagnostics.probes.selectivity import Selectivity, selectivity
+from sslviz.diagnostics.projection.projection import Projection, projection
+from sslviz.diagnostics.robustness.drift import Drift, drift
+from sslviz.diagnostics.robustness.invariance import Invariance, invariance
+from sslviz.diagnostics.similarity.changed import Changed, changed
+from sslviz.diagnostics.similarity.compare import Comparison
+from sslviz.diagnostics.similarity.similarity import Similarity, similarity
+from sslviz.figures.bias.association import association as draw_association
+from sslviz.figures.bias.cooccurrence import cooccurrence as draw_cooccurrence
+from sslviz.figures.bias.counterfactual_effect import counterfactual as draw_counterfactual
+from sslviz.figures.bias.groups import groups as draw_groups
+from sslviz.figures.bias.mitigation import mitigation as draw_mitigation
+from sslviz.figures.bias.reliance import reliance as draw_reliance
+from sslviz.figures.bias.retrieval import retrieval as draw_retrieval
+from sslviz.figures.bias.slices import slices as draw_slices
+from sslviz.figures.explanations.attention import attention as draw_attention
+from sslviz.figures.explanations.attribution import attribution as draw_attribution
+from sslviz.figures.explanations.faithfulness import faithfulness as draw_faithfulness
+from sslviz.figures.explanations.pairs import explained_pair as draw_explained_pair
+from sslviz.figures.geometry.alignment import alignment as draw_alignment
+from sslviz.figures.geometry.collapse import collapse as draw_collapse
+from sslviz.figures.geometry.hubness import hubness as draw_hubness
+from sslviz.figures.geometry.intrinsic_dimension import intrinsic_dimension as draw_intrinsic_dimension
+from sslviz.figures.geometry.lidar import lidar as draw_lidar
+from sslviz.figures.geometry.neural_collapse import neural_collapse as draw_neural_collapse
+from sslviz.figures.geometry.spectrum import spectrum as draw_spectrum
+from sslviz.figures.geometry.uniformity import uniformity as draw_uniformity
+from sslviz.figures.probes.description_length import description_length as draw_description_length
+from sslviz.figures.probes.probes import probe as draw_probe
+from sslviz.figures.probes.selectivity import selectivity as draw_selectivity
+from sslviz.figures.projection.projection import projection as draw_projection
+from sslviz.figures.robustness.drift import drift as draw_drift
+from sslviz.figures.robustness.invariance import invariance as draw_invariance
+from sslviz.figures.similarity.changed import changed as draw_changed
+from sslviz.figures.similarity.compare import compare as draw_compare
+from sslviz.figures.similarity.similarity import similarity as draw_similarity
 
 Of = str | tuple[str, str] | None  # what a diagnostic is asked of: a column, a label and an attribute, or nothing
 MAP_POINTS = 10_000  # a UMAP of more takes minutes on two cores
@@ -269,20 +269,21 @@ CATALOG: tuple[Entry, ...] = (
 
 MAPS: tuple[MapEntry, ...] = (
     MapEntry(
-        "attention", "Where does a transformer look?", "sslviz.maps.attention", "Attention", draw_attention,
+        "attention", "Where does a transformer look?", "sslviz.explanations.attention.attention", "Attention", draw_attention,
         "attention that falls on all patches alike, the encoder untrained", "attention",
     ),
     MapEntry(
-        "attribute", "Which pixels does it go by?", "sslviz.maps.attribution", "Attribution", draw_attribution,
+        "attribute", "Which pixels does it go by?", "sslviz.explanations.attribution.attribution", "Attribution",
+        draw_attribution,
         "maps of other images, the picture mirrored", "attribution",
     ),
     MapEntry(
-        "faithfulness", "Is the map true?", "sslviz.maps.faithfulness", "Faithfulness", draw_faithfulness,
+        "faithfulness", "Is the map true?", "sslviz.explanations.faithfulness.faithfulness", "Faithfulness", draw_faithfulness,
         "maps that no model made: random, centre, edges, luminance, saturation; the encoder untrained", "attribution",
     ),
     MapEntry(
-        "explain_pair", "Why are these two alike?", "sslviz.maps.pairs", "PairExplanation", draw_explained_pair,
-        "images that have nothing to do with either, patches in another order", "attribution",
+        "explain_pair", "Why are these two alike?", "sslviz.explanations.attribution.pairs", "PairExplanation",
+        draw_explained_pair, "images that have nothing to do with either, patches in another order", "attribution",
     ),
 )  # fmt: skip
 

@@ -28,8 +28,8 @@ def planted_evidence():
     `label` is one of three directions, `coin` has nothing to do with anything; the projector keeps half of the
     dimensions, and of 40 objects there are five views each; 40 are drawn again with label, coin or tilt changed, and seen
     again with hue or flip alone, or through fog and snow."""
-    from sslviz.evidence import Evidence
     from sslviz.features import Features
+    from sslviz.features.evidence import Evidence
 
     def make(n=240, d=24, seed=0, shift=3.0):
         rng = np.random.default_rng(seed)

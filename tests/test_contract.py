@@ -10,8 +10,8 @@ import pytest
 
 import sslviz
 from sslviz.catalog import CATALOG, MAPS, Entry, draw, entry
-from sslviz.diagnose import _asked_of, _check_columns, ask, called, is_stored, result_key
-from sslviz.evidence import stored_evidence
+from sslviz.evaluation.diagnose import _asked_of, _check_columns, ask, called, is_stored, result_key
+from sslviz.features.evidence import stored_evidence
 from sslviz.runs import load_result, save_result
 
 ROOT = Path(__file__).parents[1]

@@ -1,8 +1,8 @@
 import streamlit as st
-from choice import chosen
-from looked import attentions, grid_of_maps, grids, heads, in_layer, layers_of, one_picture
-from pictured import images_of, pick
-from waiting import readable
+from components.image_picker import images_of, pick
+from components.progress import readable
+from sections.attention import attentions, grid_of_maps, grids, heads, in_layer, layers_of, one_picture
+from state.selection import chosen
 
 choice = chosen()
 top, rest = st.container(horizontal=True, vertical_alignment="bottom"), st.container()

@@ -1,10 +1,10 @@
 import streamlit as st
-from asked import KINDS
-from asking import details, kinds
-from choice import chosen
-from explained import METHODS, beside_evidence, jobs, maps_of, pair, quickest
-from pictured import images_of, pick
-from waiting import readable
+from components.image_picker import images_of, pick
+from components.progress import readable
+from components.target_picker import details, kinds
+from sections.attribution import METHODS, beside_evidence, jobs, maps_of, pair, quickest
+from state.explanation_target import KINDS
+from state.selection import chosen
 
 choice = chosen()
 top = st.container(horizontal=True, vertical_alignment="bottom")

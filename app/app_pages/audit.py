@@ -1,8 +1,8 @@
 import streamlit as st
-from audited import partners, read, report_of
-from choice import chosen, labels
+from sections.audit import partners, read, report_of
+from state.selection import chosen, labels
 
-from sslviz.plans import MAPPED, make_plan
+from sslviz.reports.audit.plan import MAPPED, make_plan
 
 choice = chosen()
 columns = labels(choice)

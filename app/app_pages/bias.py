@@ -1,7 +1,7 @@
 import streamlit as st
-from biased import errors, pairs, partners, prepare
-from choice import chosen, labels, results
-from show import section
+from components.charts import section
+from sections.bias import errors, pairs, partners, prepare
+from state.selection import chosen, labels, results
 
 from sslviz.catalog import entry
 

@@ -1,9 +1,9 @@
 import streamlit as st
-from cached import result, steps
-from choice import chosen, results
-from show import chart, every_step, literal, section
+from components.charts import chart, every_step, literal, section
+from state.cached import result, steps
+from state.selection import chosen, results
 
-from sslviz.figures import through
+from sslviz.figures.geometry import over_training
 
 choice = chosen()
 verdicts = results(choice, "collapse")
@@ -23,7 +23,7 @@ if moving:
         name: {step: result(choice.runs[name], "collapse", e).scores()["directions"] for step, e in evidences.items()}
         for name, evidences in moving.items()
     }
-    chart(through.scores(used, name="directions in use", colors=choice.colors), choice, "directions_through")
+    chart(over_training.scores(used, name="directions in use", colors=choice.colors), choice, "directions_through")
     name = st.segmented_control(
         "Play the spectrum of",
         list(moving),
@@ -33,4 +33,4 @@ if moving:
         bind="query-params",
     )
     spectra = {step: result(choice.runs[name], "spectrum", e) for step, e in moving[name].items()}
-    chart(through.spectra(spectra, color=choice.colors[name]), choice, "spectra_through")
+    chart(over_training.spectra(spectra, color=choice.colors[name]), choice, "spectra_through")

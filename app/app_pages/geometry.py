@@ -1,6 +1,6 @@
 import streamlit as st
-from choice import chosen, labels, results
-from show import left_out, section
+from components.charts import left_out, section
+from state.selection import chosen, labels, results
 
 from sslviz.catalog import CATALOG
 

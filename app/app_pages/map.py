@@ -1,9 +1,9 @@
 import streamlit as st
-from cached import result
-from choice import chosen, labels
-from explorer import RELIABILITY, aligned_maps, explore, map_of, missing_umaps
-from moved import settings, through_training
-from show import chart, literal
+from components.charts import chart, literal
+from sections.map import RELIABILITY, aligned_maps, explore, map_of, missing_umaps
+from sections.map_over_training import settings, through_training
+from state.cached import result
+from state.selection import chosen, labels
 
 from sslviz.catalog import entry
 from sslviz.figures import score_bars

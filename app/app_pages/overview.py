@@ -2,11 +2,11 @@ from html import escape
 
 import pandas as pd
 import streamlit as st
-from choice import chosen, dot, everything
-from score_table import score_table
-from show import literal
+from components.charts import literal
+from components.score_table import score_table
+from state.selection import chosen, dot, everything
 
-from sslviz.diagnose import statements
+from sslviz.evaluation.diagnose import statements
 
 PAGES = {
     "collapse": "app_pages/collapse.py",

@@ -1,9 +1,9 @@
 import streamlit as st
-from choice import chosen, labels, results
-from show import chart, literal, pictures
+from components.charts import chart, literal, pictures
+from state.selection import chosen, labels, results
 
 from sslviz.catalog import entry
-from sslviz.figures.probes import confusion
+from sslviz.figures.probes.probes import confusion
 
 choice = chosen()
 columns = labels(choice)

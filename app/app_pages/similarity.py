@@ -1,12 +1,12 @@
 from itertools import combinations
 
-import cached
 import streamlit as st
-from choice import chosen, everything
-from compared import better, most_changed
-from show import chart, every_step, left_out, literal, section
+from components.charts import chart, every_step, left_out, literal, section
+from sections.comparison import better, most_changed
+from state import cached
+from state.selection import chosen, everything
 
-from sslviz.figures.similarity import heatmap
+from sslviz.figures.similarity.similarity import heatmap
 
 SCORES = {"cka": "CKA", "procrustes": "Procrustes distance", "mutual_knn": "shared neighbours", "rsa": "RSA"}
 

@@ -1,6 +1,6 @@
 import streamlit as st
-from choice import chosen
-from show import chart, literal
+from components.charts import chart, literal
+from state.selection import chosen
 
 from sslviz.figures.training import training
 

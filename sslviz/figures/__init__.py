@@ -4,16 +4,17 @@ One file per question; every figure takes a result or {checkpoint name: result} 
 `layout.meta = {"alt": ..., "caption": ...}`.  `theme.apply(fig, dark=True)` makes any of them dark.
 """
 
-from sslviz.figures import theme, through
-from sslviz.figures.displacement import displacement
-from sslviz.figures.faithfulness import evidence_bars
-from sslviz.figures.probes import confusion, probe
-from sslviz.figures.projection import map_figure, projection, selected_ids
-from sslviz.figures.scores import score_bars
-from sslviz.figures.similarity import heatmap
-from sslviz.figures.spectrum import spectrum
-from sslviz.figures.svg import score_bar_svg, sparkline_svg, svg_uri
-from sslviz.figures.thumbnails import contact_sheet, data_uri, gallery_html, png
+from sslviz.figures.explanations.faithfulness import evidence_bars
+from sslviz.figures.geometry import over_training
+from sslviz.figures.geometry.spectrum import spectrum
+from sslviz.figures.parts import theme
+from sslviz.figures.parts.score_bars import score_bars
+from sslviz.figures.parts.score_svg import score_bar_svg, sparkline_svg, svg_uri
+from sslviz.figures.parts.thumbnails import contact_sheet, data_uri, gallery_html, png
+from sslviz.figures.probes.probes import confusion, probe
+from sslviz.figures.projection.displacement import displacement
+from sslviz.figures.projection.projection import map_figure, projection, selected_ids
+from sslviz.figures.similarity.similarity import heatmap
 from sslviz.figures.training import training
 
 __all__ = [
@@ -35,6 +36,6 @@ __all__ = [
     "spectrum",
     "svg_uri",
     "theme",
-    "through",
+    "over_training",
     "training",
 ]

@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from sslviz.figures import theme
+from sslviz.figures.parts import theme
 
 PANELS = {
     "loss": "loss (of its method)",

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sslviz.encoders import Encoder, seeded
-from sslviz.methods.heads import in_float32, mlp
+from sslviz.encoders import Encoder
+from sslviz.encoders.create import seeded
+from sslviz.methods.parts.heads import in_float32, mlp
 from sslviz.views import ViewPolicy
 
 

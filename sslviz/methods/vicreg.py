@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sslviz.encoders import Encoder, seeded
-from sslviz.methods.heads import gather, in_float32, mlp
+from sslviz.encoders import Encoder
+from sslviz.encoders.create import seeded
+from sslviz.methods.parts.heads import gather, in_float32, mlp
 from sslviz.views import ViewPolicy
 
 

@@ -9,16 +9,15 @@ import numpy as np
 import pandas as pd
 
 from sslviz.catalog import entry
-from sslviz.diagnose import result_key, scored_and_fit
-from sslviz.diagnostics.labels import probe_labels
-from sslviz.diagnostics.probes import Probe
-from sslviz.diagnostics.projection import Projection
-from sslviz.embed import raw_pixels
-from sslviz.evidence import note, stored_evidence
+from sslviz.data import Images, shapes
+from sslviz.diagnostics.probes.probe import Probe
+from sslviz.diagnostics.projection.projection import Projection
+from sslviz.evaluation.diagnose import result_key, scored_and_fit
 from sslviz.features import Features
-from sslviz.images import Images
+from sslviz.features.columns import probe_labels
+from sslviz.features.embed import raw_pixels
+from sslviz.features.evidence import note, stored_evidence
 from sslviz.runs import Run, save_result
-from sslviz.worlds import shapes
 
 DIMENSIONS = 32
 
@@ -124,9 +123,9 @@ def plant_foreign(folder: Path, n: int = 240) -> list[Run]:
     import timm
     from safetensors.torch import save_file
 
-    from sslviz.embed import stored_embed
-    from sslviz.encoders import seeded
-    from sslviz.foreign import import_checkpoint
+    from sslviz.encoders.create import seeded
+    from sslviz.features.embed import stored_embed
+    from sslviz.runs.import_checkpoint import import_checkpoint
 
     folder.mkdir(parents=True, exist_ok=True)
     scored, fit = scored_and_fit(shapes(n))

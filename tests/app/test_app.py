@@ -10,16 +10,15 @@ import pandas as pd
 import pytest
 from planted import plant, plant_results
 
-from sslviz.diagnose import diagnose, scored_and_fit
-from sslviz.diagnostics.collapse import collapse
-from sslviz.diagnostics.probes import knn_probe, linear_probe
-from sslviz.diagnostics.spectrum import spectrum
-from sslviz.evidence import stored_evidence
-from sslviz.figures import theme
-from sslviz.figures.projection import TRAILS
+from sslviz.data import load_images, shapes
+from sslviz.diagnostics.geometry.collapse import collapse
+from sslviz.diagnostics.geometry.spectrum import spectrum
+from sslviz.diagnostics.probes.probe import knn_probe, linear_probe
+from sslviz.evaluation.diagnose import diagnose, scored_and_fit
+from sslviz.features.evidence import stored_evidence
+from sslviz.figures.parts import theme
+from sslviz.figures.projection.projection import TRAILS
 from sslviz.runs import Run
-from sslviz.specs import load_images
-from sslviz.worlds import shapes
 
 QUESTIONS = {
     "overview": "How do they compare?",
@@ -279,7 +278,7 @@ def test_no_runs_says_how_to_make_some(open_app, tmp_path, made):
 
 def test_the_demo_button_starts_it_once_and_reports_how_it_ends(open_app, tmp_path, monkeypatch):
     app = open_app(tmp_path)
-    import welcome
+    from sections import welcome
 
     started = []
     real = welcome.subprocess.Popen
@@ -299,7 +298,7 @@ def test_the_demo_button_starts_it_once_and_reports_how_it_ends(open_app, tmp_pa
 
 def test_progress_of_the_demo_is_read_from_its_folder(open_app, tmp_path):
     open_app(tmp_path)
-    import welcome
+    from sections import welcome
 
     assert welcome.progress(tmp_path)[0] == 0
     run = Run.create(tmp_path / next(iter(welcome.RUNS)), {})

@@ -10,11 +10,11 @@ from PIL import Image
 from planted import plant
 
 import sslviz
-from sslviz.audit_page import audit_page
-from sslviz.diagnose import diagnose
-from sslviz.plans import make_plan
+from sslviz.data import shapes
+from sslviz.evaluation.diagnose import diagnose
+from sslviz.reports.audit.page import audit_page
+from sslviz.reports.audit.plan import make_plan
 from sslviz.runs import Run
-from sslviz.worlds import shapes
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ from planted import plant
 
 from sslviz import diagnose, pretrain
 from sslviz.catalog import entry
-from sslviz.diagnose import ask, scored_and_fit
-from sslviz.evidence import gather, name_partners, stored_evidence
+from sslviz.data import shapes
+from sslviz.evaluation.diagnose import ask, scored_and_fit
+from sslviz.features.evidence import gather, name_partners, stored_evidence
 from sslviz.runs import Run
-from sslviz.worlds import shapes
 
 IS_USED, SERVED, THERE = "Is it used?", "Who is served worse?", "Is it there?"
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from planted import plant, plant_foreign
 
-from sslviz.evidence import stored_evidence
+from sslviz.data import shapes
+from sslviz.features.evidence import stored_evidence
 from sslviz.runs import Run
-from sslviz.worlds import shapes
 
 RUNS = ["their-resnet", "their-vit"]
 QUICK = {"attribution_count": "2", "attention_count": "4", "method": "Saliency"}
@@ -85,7 +85,7 @@ def test_a_pooling_head_is_refused_by_name(open_app, foreign, tmp_path):
 def test_attribution_shows_maps_at_once_and_their_evidence_when_measured(open_app, foreign, tmp_path, monkeypatch):
     folder = shutil.copytree(foreign, tmp_path / "runs")
     app = open_app(folder, "attribution", attribution_count="2", method="Input x gradient")
-    import waiting
+    from components import progress as waiting
 
     assert app.title[0].value == "Why are these near each other?" and not app.error
     if waiting.PATIENCE < 1e6:  # on a slow machine measuring waits for the button
@@ -106,7 +106,7 @@ def test_attribution_shows_maps_at_once_and_their_evidence_when_measured(open_ap
 
 def test_maps_that_take_long_wait_for_a_button(open_app, foreign, monkeypatch):
     app = open_app(foreign, "attribution", method="RELAX", runs="their-vit")
-    import waiting
+    from components import progress as waiting
 
     monkeypatch.setattr(waiting, "PATIENCE", 0.0)
     app.run()
@@ -117,7 +117,7 @@ def test_maps_that_take_long_wait_for_a_button(open_app, foreign, monkeypatch):
 @pytest.mark.parametrize("kind", ["group", "image", "decision", "itself", "component", "unit"])
 def test_every_question_can_be_asked(open_app, foreign, kind):
     open_app(foreign, "overview")
-    from asked import KINDS
+    from state.explanation_target import KINDS
 
     app = open_app(
         foreign,
@@ -152,8 +152,8 @@ def test_what_was_drawn_around_is_set_against_the_others_or_against_the_kept(ope
 
 def test_a_pair_is_explained_when_it_is_asked_for(open_app, foreign, monkeypatch):
     app = open_app(foreign, "attribution", runs="their-resnet", **QUICK)
-    import explained
-    import waiting
+    from components import progress as waiting
+    from sections import attribution as explained
 
     monkeypatch.setattr(waiting, "PATIENCE", 1e9)
     monkeypatch.setattr(explained, "PAIR_GRID", 2)
@@ -171,7 +171,7 @@ def test_a_pair_is_explained_when_it_is_asked_for(open_app, foreign, monkeypatch
 @pytest.fixture
 def asked(open_app, foreign):
     open_app(foreign)  # puts the app's modules in reach
-    import asked
+    from state import explanation_target as asked
 
     return asked
 
@@ -194,7 +194,7 @@ def test_a_contrast_is_the_mean_cosine_to_these_minus_that_to_those(asked, forei
 def test_a_decision_is_the_logit_of_each_images_own_class(asked, foreign):
     import torch
 
-    from sslviz.diagnostics.probes import linear_weights
+    from sslviz.diagnostics.probes.probe import linear_weights
 
     evidence = evidence_of(foreign, "their-resnet")
     classes, w, b = linear_weights(evidence.fit, "shape")
@@ -215,7 +215,7 @@ def test_a_group_of_the_image_alone_is_refused(asked, foreign):
 
 def test_the_images_are_as_many_of_each_class_and_always_the_same(open_app, foreign):
     app = open_app(foreign)
-    import pictured
+    from components import image_picker as pictured
 
     pools = {name: np.arange(start, start + 10) for name, start in (("a", 0), ("b", 10), ("c", 20))}
     some = pictured._some(pools, list(pools), "letter", 6, 0)

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
 from planted import plant, plant_results
 from streamlit.testing.v1 import AppTest
 
-from sslviz.worlds import shapes
+from sslviz.data import shapes
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 0.5  # seconds

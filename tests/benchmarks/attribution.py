@@ -15,9 +15,9 @@ import torch
 from hardware import header, spread, verdict
 
 from sslviz import create_encoder, shapes
-from sslviz.maps.attribution import attribute
-from sslviz.maps.baselines import as_expected
-from sslviz.maps.occluding import random_masks
+from sslviz.explanations.attribution.attribution import attribute
+from sslviz.explanations.attribution.baselines import as_expected
+from sslviz.explanations.attribution.occlusion import random_masks
 
 SAMPLES, LEAST = 200, 5
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from hardware import header, verdict
 
 import sslviz
-from sslviz.audit_page import audit_page
-from sslviz.images import Images
+from sslviz.data import Images
+from sslviz.reports.audit.page import audit_page
 
 
 def main():

@@ -18,7 +18,7 @@ import pandas as pd
 from hardware import header, verdict
 from loops import DEVICE, in_turns, report
 
-from sslviz.images import Images
+from sslviz.data import Images
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from planted import plant, plant_results
 from playwright.sync_api import sync_playwright
 from test_browser import lasso
 
-from sslviz.worlds import shapes
+from sslviz.data import shapes
 
 DRAWN = """maps => [...document.querySelectorAll(".st-key-maps .js-plotly-plot")].filter(plot =>
     plot.querySelector(".gl-canvas-focus, .scatterlayer .point")).length >= maps"""

@@ -21,8 +21,8 @@ import torch
 from hardware import header, spread, verdict
 from threadpoolctl import threadpool_limits
 
-from sslviz.diagnostics.neighbors import neighbor_ranks, neighbors
-from sslviz.diagnostics.search import BLOCK
+from sslviz.diagnostics.neighbors.exact_search import BLOCK
+from sslviz.diagnostics.neighbors.neighbors import neighbor_ranks, neighbors
 from sslviz.features import Features
 
 OURS, PRODUCT, SKLEARN, FAISS = "sslviz", "product alone", "scikit-learn, brute", "faiss, IndexFlatIP"

@@ -13,7 +13,7 @@ from hardware import header, verdict
 from loops import DEVICE, in_turns, report
 
 import sslviz
-from sslviz.pretrain import _precision
+from sslviz.training.pretrain import _precision
 
 WORKERS = 2
 

@@ -18,7 +18,7 @@ from hardware import header, spread, verdict
 from spectrum import watched_memory
 
 import sslviz
-from sslviz.diagnostics.map_quality import map_quality
+from sslviz.diagnostics.projection.quality import map_quality
 from sslviz.features import Features
 
 D = 128

@@ -19,8 +19,8 @@ from hardware import header
 
 import sslviz
 from sslviz import attribute, tag_contrast, tagged_shapes
-from sslviz.maps import targets
-from sslviz.scores import bootstrap_balanced_mean, percentile_interval
+from sslviz.explanations.targets import targets
+from sslviz.statistics import bootstrap_balanced_mean, percentile_interval
 
 MILD = {"scale": (0.6, 1.0), "brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.02, "gray_prob": 0.0}
 METHODS = ("feature_ablation", "occlusion", "integrated_gradients")

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from hardware import header, spread, verdict
 
-from sslviz.diagnostics.spectrum import effective_rank, spectrum
+from sslviz.diagnostics.geometry.spectrum import effective_rank, spectrum
 from sslviz.features import Features
 
 D = 512

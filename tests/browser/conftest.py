@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
 
 from planted import plant, plant_foreign, plant_results, plant_three
 
-from sslviz.figures.projection import SVG_POINTS
-from sslviz.worlds import shapes
+from sslviz.data import shapes
+from sslviz.figures.projection.projection import SVG_POINTS
 
 ROOT = Path(__file__).parents[2]
 # WebGL in software; but not the page around it, which no browser without a GPU draws that way: it takes three times as long.
@@ -99,7 +99,7 @@ def folder_app(tmp_path_factory):
     from PIL import Image
 
     from sslviz import diagnose, pretrain, shapes
-    from sslviz.specs import load_images
+    from sslviz.data import load_images
 
     folder, world = tmp_path_factory.mktemp("files") / "photos", shapes(400, seed=1)
     for pixels, id_, kind in zip(world.pixels, world.ids, world.table["shape"], strict=True):

@@ -9,11 +9,11 @@ import pytest
 
 from sslviz import figures
 from sslviz.catalog import CATALOG
-from sslviz.diagnose import ask
-from sslviz.diagnostics.probes import knn_probe
-from sslviz.diagnostics.projection import projection
-from sslviz.figures import theme
-from sslviz.figures.faithfulness import evidence_bars, faithfulness
+from sslviz.diagnostics.probes.probe import knn_probe
+from sslviz.diagnostics.projection.projection import projection
+from sslviz.evaluation.diagnose import ask
+from sslviz.figures.explanations.faithfulness import evidence_bars, faithfulness
+from sslviz.figures.parts import theme
 
 NAMES = [f"a-long-name-of-a-run-with-temperature-0.{i}" for i in range(10)]
 

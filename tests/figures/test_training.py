@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sslviz.figures import theme
+from sslviz.figures.parts import theme
 from sslviz.figures.training import training
 
 

@@ -1,0 +1,249 @@
+"""What need not be computed or read twice?  The only file with Streamlit's caches; every key is a path, a time or a digest.
+
+Results, features and runs are frozen and only read, so they are cached as they are rather than copied out at every use.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from state.explanation_target import Asked, target_of
+
+from sslviz.catalog import Of, entry
+from sslviz.data import Images, load_images
+from sslviz.diagnostics.neighbors.neighbors import neighbors
+from sslviz.diagnostics.projection.projection import Projection, aligned_projections, projection, projection_strip
+from sslviz.diagnostics.similarity.similarity import Similarity, similarity
+from sslviz.evaluation.diagnose import compute
+from sslviz.features import Features
+from sslviz.features.evidence import Evidence, diagnosed_steps, layers_of, sample_rows, stored_evidence
+from sslviz.runs import Checkpoint, Run, open_runs
+
+KEYS: dict[Any, Any] = {
+    Run: lambda run: str(run.path.resolve()),
+    Features: lambda features: features.digest,
+    Evidence: lambda evidence: (
+        [
+            part.digest if part else None
+            for part in (evidence.features, evidence.fit, evidence.projector, evidence.views, evidence.changed)
+        ]
+        + sorted(evidence.more)
+        + [json.dumps(evidence.partners, sort_keys=True)]
+    ),
+    Asked: repr,
+    Images: lambda images: (images.digest, sorted(images.masks)),
+    Checkpoint: lambda one: (
+        one.run,
+        one.key,
+        str(one.path),
+        one.path and _time(one.path),
+        json.dumps(dict(one.config)),
+    ),
+    # By name, because torch is loaded where maps are made and nowhere else.
+    "sslviz.explanations.targets.targets.Target": lambda one: (
+        one.key,
+        one.words,
+        [r.numpy().tobytes() for r in one.references],
+    ),
+    "sslviz.explanations.attribution.attribution.Attribution": lambda one: (
+        one.name,
+        one.method,
+        one.target,
+        one.maps.tobytes(),
+    ),
+}
+
+
+def runs(folder: Path) -> tuple[list[Run], list[str]]:
+    """The readable runs of a folder, and a sentence for each that had to be left out; read again when a file changes."""
+    paths = [p for p in sorted(folder.glob("*/")) if not p.name.startswith(".")]
+    return _runs(str(folder.resolve()), tuple((p.name, _time(p / "run.json"), _time(p / "history.csv")) for p in paths))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _runs(folder: str, stamp: tuple[Any, ...]) -> tuple[list[Run], list[str]]:
+    return open_runs(folder)
+
+
+def evidence(run: Run, digest: str, checkpoint: Checkpoint | None = None) -> Evidence:
+    """The stored features of a checkpoint (the last) on these images, and of its controls; ValueError if there are none."""
+    checkpoint = checkpoint or run.last
+    features = run.features_stem(checkpoint.key, digest).parent  # whose time changes with each that is written
+    return _evidence(run, checkpoint, checkpoint.key, digest, _time(features), _time(run.path / "run.json"))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=KEYS)
+def _evidence(run: Run, _checkpoint: Checkpoint, key: str, digest: str, written: int, known: int) -> Evidence:
+    return stored_evidence(run, _checkpoint, digest)
+
+
+def steps(run: Run, digest: str) -> dict[int, Evidence]:
+    """{step: evidence} of the checkpoints of a run that were embedded on these images, first step first."""
+    return {c.step: evidence(run, digest, c) for c in diagnosed_steps(run, digest)}
+
+
+@st.cache_resource(max_entries=500, show_spinner="Computing what is not stored yet …", hash_funcs=KEYS)
+def result(run: Run, name: str, evidence: Evidence, column: Of = None) -> Any:
+    """A catalog diagnostic of a checkpoint, read from the run folder, or else computed and stored there."""
+    return compute(run, entry(name), evidence, column)
+
+
+@st.cache_resource(max_entries=500, show_spinner="Comparing …", hash_funcs=KEYS)
+def pair(run: Run, name: str, evidence: Evidence, other: Evidence) -> Any:
+    """A catalog diagnostic of a pair: what became of `other` in `evidence`, which is the run's."""
+    return compute(run, entry(name), evidence, other=other)
+
+
+@st.cache_resource(max_entries=50, show_spinner="Comparing layers …", hash_funcs=KEYS)
+def layer_pairs(run: Run, a: dict[str, Features], b: dict[str, Features]) -> dict[tuple[str, str], Similarity]:
+    """{(layer of a, layer of b): Similarity}, each kept in the run folder."""
+
+    def one(x: Features, y: Features) -> Similarity:
+        key = {"diagnostic": "similarity", "features": y.digest, "with": x.digest}
+        return run.result(key, Similarity, lambda: similarity(x, y))
+
+    return {(i, j): one(x, y) for i, x in a.items() for j, y in b.items()}
+
+
+def layers(run: Run, digest: str) -> dict[str, Features]:
+    """{layer: features of a sample of these images} of the run's last checkpoint; empty where they were not kept."""
+    return layers_of(run, run.last, digest)
+
+
+@st.cache_resource(max_entries=50, show_spinner="Computing the PCA map …", hash_funcs=KEYS)
+def pca(run: Run, evidence: Evidence) -> Projection:
+    """The PCA map of the images that a UMAP would show, likewise kept in the run folder."""
+    key = {"diagnostic": "projection", "method": "pca", "features": evidence.features.digest}
+    return run.result(key, Projection, lambda: projection(_shown(evidence), "pca"))
+
+
+@st.cache_resource(max_entries=20, show_spinner="Laying out each step …", hash_funcs=KEYS)
+def journey(run: Run, evidences: dict[int, Evidence], layout: str) -> dict[int, Projection]:
+    """{step: its map}, each laid over the one before it; kept in the run folder one by one."""
+    digests = [evidence.features.digest for evidence in evidences.values()]
+    made: dict[str, Projection] = {}
+
+    def all_of_them() -> dict[str, Projection]:
+        if not made:
+            made.update(aligned_projections({str(step): _shown(e) for step, e in evidences.items()}, layout))
+        return made
+
+    return {
+        step: run.result(
+            {"diagnostic": "projection", "method": layout, "journey": digests, "step": step},
+            Projection, lambda step=step: all_of_them()[str(step)],
+        )
+        for step in evidences
+    }  # fmt: skip
+
+
+@st.cache_resource(max_entries=10, show_spinner="Laying out nine maps and their null maps …", hash_funcs=KEYS)
+def strip(run: Run, evidence: Evidence) -> dict[tuple[int, float], Projection]:
+    """{(n_neighbors, min_dist): map} of a sample of the images, under nine settings of UMAP."""
+    return projection_strip(evidence.features)
+
+
+def _shown(evidence: Evidence) -> Features:
+    """Those of the images that a map shows."""
+    return evidence.features.rows(sample_rows(len(evidence.features), entry("projection").most))
+
+
+@st.cache_data(max_entries=500, show_spinner=False, hash_funcs=KEYS)
+def nearest(evidence: Evidence, id_: str, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The ids of the k images nearest to one, and their cosine similarities: one product of the features with a vector."""
+    features = evidence.features
+    k = min(k, len(features) - 1)
+    found = neighbors(features.select([id_]), k + 1, among=features)
+    others = np.flatnonzero(found.indices[0] != np.flatnonzero(features.ids == id_))[:k]
+    return features.ids[found.indices[0, others]], found.similarities[0, others]
+
+
+# --- maps: pixels and encoders come back ------------------------------------------------------------------------------
+
+
+@st.cache_resource(max_entries=3, show_spinner="Loading the images …")
+def images(spec: str, digest: str) -> Images:
+    """All images that this text means; `digest` is that of those looked for, so that others are loaded anew."""
+    return load_images(spec)
+
+
+@st.cache_resource(max_entries=200, show_spinner=False, hash_funcs=KEYS)
+def kept(run: Run, name: str, _compute: Callable[..., Any], given: Any, parameters: dict[str, Any]) -> Any:
+    """Maps that lie in the run folder, or that have to be made."""
+    from sslviz.explanations.cache import kept
+
+    return kept(run, _compute, *given, progress=False, **parameters)
+
+
+@st.cache_resource(max_entries=100, show_spinner="Reading the features …", hash_funcs=KEYS)
+def target(asked: Asked, rows: np.ndarray, features: Features, fit: Features | None) -> Any:
+    """The number that is explained of one encoder at the images in these rows."""
+    return target_of(asked, rows, features, fit)
+
+
+@st.cache_data(max_entries=100, show_spinner="Loading the encoders …", hash_funcs=KEYS)
+def seconds_per_answer(checkpoint: Checkpoint) -> float:
+    """How long this encoder takes for one image, on this machine; ValueError where its weights cannot be read."""
+    import torch
+
+    encoder = checkpoint.encoder()
+    x = torch.zeros(4, 3, encoder.image_size, encoder.image_size)
+    with torch.inference_mode():
+        encoder(x[:1])
+        began = time.perf_counter()
+        encoder(x)
+    return (time.perf_counter() - began) / len(x)
+
+
+@st.cache_data(max_entries=100, show_spinner=False, hash_funcs=KEYS)
+def no_attention(checkpoint: Checkpoint) -> str:
+    """Why the attention of this encoder cannot be read; empty where it can."""
+    from sslviz.explanations.attention.capture import capture_attention
+
+    try:
+        with capture_attention(checkpoint.encoder()):
+            return ""
+    except ValueError as error:
+        return str(error)
+
+
+@st.cache_resource(max_entries=100, show_spinner="Reading the last grid …", hash_funcs=KEYS)
+def grid(checkpoint: Checkpoint, images: Images, name: str) -> np.ndarray:
+    """`activation_energy`, `eigen_cam` or `effective_receptive_field` of these images."""
+    from sslviz.explanations.attention import activation
+
+    return getattr(activation, name)(checkpoint, images, progress=False)
+
+
+@st.cache_resource(max_entries=50, show_spinner="Looking …", hash_funcs=KEYS)
+def queries(checkpoint: Checkpoint, images: Images, layer: int) -> np.ndarray:
+    """What each patch of these images looks at in one layer: (n, heads, patches, rows, columns)."""
+    from sslviz.explanations.attention.attention import query_maps
+
+    return query_maps(checkpoint, images, layer=layer)
+
+
+@st.cache_resource(max_entries=100, show_spinner="Looking …", hash_funcs=KEYS)
+def of_heads(checkpoint: Checkpoint, images: Images, layer: int) -> np.ndarray:
+    """What each head of one layer looks at: (n, heads, rows, columns)."""
+    from sslviz.explanations.attention.attention import attention_maps
+
+    return attention_maps(checkpoint, images, layer=layer)
+
+
+@st.cache_resource(show_spinner=False)
+def demos() -> dict[str, subprocess.Popen[bytes]]:
+    """The demos this server started, by folder: one each, whoever looks and however often the page is reloaded."""
+    return {}
+
+
+def _time(path: Path) -> int:
+    """When a file was last written; 0 if it is not there."""
+    return path.stat().st_mtime_ns if path.exists() else 0

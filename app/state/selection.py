@@ -1,0 +1,148 @@
+"""What is being compared, and on which images?  The sidebar, whose widgets live in the URL, and what it means to a page."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from state import cached
+
+from sslviz.catalog import CATALOG, Of
+from sslviz.evaluation.diagnose import called, is_stored
+from sslviz.features.columns import probe_labels
+from sslviz.features.evidence import Evidence
+from sslviz.figures.parts import theme
+from sslviz.runs import Run
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a page shows.
+
+    `runs` {name: Run} are the chosen ones; `evidence` {name: Evidence} of those that were diagnosed on the chosen
+    images; `unready` names the others; `colors` {name: colour} of all in the folder.  `digest` names the
+    images; it is None where no chosen run was diagnosed on any."""
+
+    runs: dict[str, Run]
+    evidence: dict[str, Evidence]
+    unready: list[str]
+    colors: dict[str, str]
+    digest: str | None
+    dark: bool
+
+
+def folder() -> Path:
+    """Where the runs lie: `-- --runs DIR`, or SSLVIZ_RUNS, or runs/."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=Path, default=Path(os.environ.get("SSLVIZ_RUNS", "runs")))
+    return parser.parse_known_args()[0].runs
+
+
+def sidebar() -> None:
+    """Draws the widgets that `chosen` reads, a line about each chosen run, and one for each folder left out."""
+    runs, problems = cached.runs(folder())
+    names = [run.name for run in runs]
+    with st.sidebar:
+        st.multiselect("Runs", names, default=names, key="runs", bind="query-params", placeholder="Choose runs")
+        images = _images(_chosen_runs())
+        if len(images) > 1:
+            st.selectbox("Compared on", list(images), format_func=images.__getitem__, key="images", bind="query-params")
+        choice = chosen()
+        for name, run in choice.runs.items():
+            st.html(_about(run, choice.colors[name]))
+        if len({choice.runs[name].info["diagnosed"][choice.digest]["fit"] for name in choice.evidence}) > 1:
+            st.caption(
+                ":material/warning: The probes of these runs were fitted on different images, so that what they read cannot "
+                "be compared; diagnose all of them at once."
+            )
+        for problem in problems:
+            st.caption(f":material/warning: Skipped: {problem}")
+
+
+def chosen() -> Choice:
+    """What the sidebar says."""
+    runs = _chosen_runs()
+    images = _images(runs)
+    digest = st.session_state.get("images")
+    digest = digest if digest in images else next(iter(images), None)
+    evidence, unready = {}, []
+    for run in runs:
+        try:
+            evidence[run.name] = cached.evidence(run, digest or "")
+        except ValueError:
+            unready.append(run.name)
+    # A run's colour is its place among all runs of the folder, so that choosing fewer changes no colour.
+    colors = theme.colors(run.name for run in cached.runs(folder())[0])
+    dark = st.context.theme.type == "dark"
+    return Choice({run.name: run for run in runs}, evidence, unready, colors, digest, dark)
+
+
+def results(choice: Choice, name: str, column: Of = None) -> dict[str, Any]:
+    """{run: Result} of one of the catalog's diagnostics, for a column of the table, or two, where it is asked of them.
+
+    A line on the page says of which runs it cannot be had, and why."""
+    found = {}
+    for run, evidence in choice.evidence.items():
+        try:
+            found[run] = cached.result(choice.runs[run], name, evidence, column)
+        except ValueError as error:
+            st.caption(f":material/block: {escape(run)}: {error}")
+    return found
+
+
+def everything(choice: Choice) -> dict[str, dict[str, Any]]:
+    """{run: {diagnostic: Result}} of all that the catalog holds, named as in `diagnose`; maps only where they are stored."""
+    found: dict[str, dict[str, Any]] = {run: {} for run in choice.evidence}
+    for one in (one for one in CATALOG if one.by_default):
+        for column in labels(choice) if one.per == "label" else [None]:
+            for run, evidence in choice.evidence.items():
+                if one.name != "projection" or is_stored(choice.runs[run], one, evidence):
+                    with suppress(ValueError):  # what cannot be asked of these images is told where it is asked
+                        found[run][called(one, column)] = cached.result(choice.runs[run], one.name, evidence, column)
+    return found
+
+
+def labels(choice: Choice) -> list[str]:
+    """The columns of the table that can be probed."""
+    return probe_labels(next(iter(choice.evidence.values())).features.table)
+
+
+def dot(color: str) -> str:
+    """A run's colour, as HTML."""
+    return (
+        f'<span style="display:inline-block;flex:none;width:11px;height:11px;border-radius:50%;margin-right:8px;'
+        f'background:{color}"></span>'
+    )
+
+
+def _chosen_runs() -> list[Run]:
+    return [run for run in cached.runs(folder())[0] if run.name in st.session_state["runs"]]
+
+
+def _images(runs: list[Run]) -> dict[str, str]:
+    """{digest: spec} of the images these runs can be compared on: those that most of them share, the latest first."""
+    specs = {digest: known["spec"] or digest for run in runs for digest, known in run.info.get("diagnosed", {}).items()}
+    count = Counter(digest for run in runs for digest in run.info.get("diagnosed", {}))
+    most = max(count.values(), default=0)
+    return {digest: specs[digest] for digest in reversed(specs) if count[digest] == most}
+
+
+def _about(run: Run, color: str) -> str:
+    """A dot in the run's colour, its name, and in small print what it is."""
+    a = run.info.get("arguments", {})
+    what = [a.get("method", "imported"), a.get("encoder", "")]
+    if "epochs" in a:
+        done = int(run.history["epoch"].max()) if len(run.history) else 0
+        what.append(f"{a['epochs']} epochs" if run.info.get("finished") else f"epoch {done} of {a['epochs']}")
+    return (
+        f'<div style="display:flex;align-items:baseline;line-height:1.35">{dot(color)}'
+        f'<div style="min-width:0;overflow-wrap:anywhere">{escape(run.name)}'
+        f'<div style="font-size:11px;opacity:.65">{escape(" · ".join(filter(None, what)))}</div></div></div>'
+    )

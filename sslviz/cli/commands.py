@@ -1,0 +1,302 @@
+"""What can be asked of sslviz in a terminal?  A class for each command about runs; its fields are its options."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shlex
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from tyro.conf import Positional, UseAppendAction, arg
+
+Spec = Annotated[
+    str, arg(metavar="SPEC", help="shapes | shapes:n=8000,bias=0.95 | digits | folder:PATH | any timm dataset name")
+]
+
+
+@dataclass
+class Pretrain:
+    """Pretrain an encoder on images, without labels."""
+
+    images: Spec
+    out: Path
+    """The run folder to make, e.g. runs/simclr."""
+    method: str = "simclr"
+    """See `sslviz list methods`."""
+    encoder: str = "conv_nano"
+    """See `sslviz list encoders`; any timm model."""
+    epochs: int = 20
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    """For a batch of 256; scaled by sqrt(batch-size / 256)."""
+    seed: int = 0
+    resume: bool = False
+    """Continue a run that was interrupted."""
+    devices: str = "1"
+    """How many GPUs, or auto."""
+    strategy: str = "auto"
+    num_nodes: int = 1
+    precision: str = "auto"
+    """Lightning Fabric's, e.g. bf16-mixed; auto is that where the hardware is faster at it, 32-true elsewhere."""
+    set: Annotated[UseAppendAction[list[str]], arg(metavar="NAME=VALUE")] = field(default_factory=list)
+    """A setting of the method or of its views, e.g. temperature=0.2; may be repeated."""
+
+    def __call__(self) -> None:
+        from sslviz.data import load_images
+        from sslviz.training.pretrain import pretrain
+
+        images = load_images(self.images)
+        splits = set(images.table["split"]) if "split" in images.table else set()
+        held_out = next((s for s in ("probe", "val", "validation", "test") if s in splits), None)
+        use_splits = "train" in splits and len(splits) > 1
+        run = pretrain(
+            images.split("train") if use_splits else images,
+            self.method,
+            out=self.out,
+            encoder=self.encoder,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            seed=self.seed,
+            settings=_settings(self.set),
+            held_out=images.split(held_out) if use_splits and held_out else None,
+            resume=self.resume,
+            devices=int(self.devices) if self.devices.isdigit() else self.devices,
+            strategy=self.strategy,
+            num_nodes=self.num_nodes,
+            precision=self.precision,
+        )
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # one of several processes speaks
+            print(f"{run.path}: {len(run.checkpoints)} checkpoints, the last at step {run.last.step}.")
+            if not use_splits:
+                print(
+                    "The images have no `train` split: some of them, a tenth at most, were kept to watch the training by."
+                )
+
+
+@dataclass
+class Import:
+    """Bring in an encoder that something else trained."""
+
+    encoder: str
+    """Any timm model, e.g. resnet18."""
+    out: Path
+    weights: Path | None = None
+    """A .safetensors or .pt state dict; without it, --pretrained."""
+    pretrained: bool = False
+    """timm's own weights for this model."""
+    image_size: int = 0
+    """The pictures' side in pixels the encoder is to see; 0: the model's own."""
+
+    def __call__(self) -> None:
+        from sslviz.runs.import_checkpoint import import_checkpoint
+
+        run, report = import_checkpoint(
+            self.encoder,
+            out=self.out,
+            weights=self.weights,
+            pretrained=self.pretrained,
+            image_size=self.image_size or None,
+        )
+        print(report)
+        print(f"{run.path}: {self.encoder}, ready for `sslviz diagnose {run.path} --images ...`.")
+
+
+@dataclass
+class Embed:
+    """Embed images with a run's last checkpoint and store the features in the run."""
+
+    run: Positional[Path]
+    images: Spec
+    layer: str = "pooled"
+
+    def __call__(self) -> None:
+        from sslviz.data import load_images
+        from sslviz.features.embed import stored_embed
+        from sslviz.runs import Run
+
+        run, images = Run(self.run), load_images(self.images)
+        features = stored_embed(run, run.last, images, layer=self.layer)
+        stem = run.features_stem(run.last.key, images.digest, self.layer)
+        print(f"{stem}.npy: {features.x.shape[0]:,} images x {features.x.shape[1]} dimensions of layer {self.layer}.")
+
+
+@dataclass
+class Diagnose:
+    """Compute scores of runs beside their controls, print them, and store them for the app."""
+
+    run: Positional[list[Path]]
+    images: Spec
+    fit: Spec | None = None
+    """Images to fit probes on; without it, the `probe` or `train` split, or a stratified half of --images."""
+    only: str | None = None
+    """Diagnostics, with commas between, e.g. spectrum,linear_probe."""
+    label: str | None = None
+    """The column to probe; without it, every column that can be."""
+    attribute: list[str] = field(default_factory=list)
+    """Columns to ask about: is it in the features, does a probe of the label lean on it, who is served worse?"""
+    partner: Annotated[list[str], arg(metavar="CLASS=VALUE ...")] = field(default_factory=list)
+    """Which value of the attribute each class of the label may have been met with elsewhere, e.g. square=red circle=blue."""
+    every: bool = False
+    """All checkpoints of each run, not only the last: how the scores went through training."""
+    json: Path | None = None
+    """Also write the scores to this file."""
+
+    def __call__(self) -> None:
+        from sslviz.cli.tables import print_scores, print_through_training
+        from sslviz.data import load_images
+        from sslviz.evaluation.diagnose import diagnose, scored_and_fit
+        from sslviz.runs import Run
+        from sslviz.runtime.files import atomic_write
+
+        if not self.run:
+            raise ValueError("Name at least one run folder, e.g. `sslviz diagnose runs/simclr --images shapes`.")
+        columns: dict[str, Any] = {"label": self.label, "attribute": self.attribute, "partners": self._partners()}
+        runs = [Run(path) for path in self.run]
+        images, fit = scored_and_fit(load_images(self.images))
+        fit = load_images(self.fit) if self.fit else fit
+        only = [name.strip() for name in self.only.split(",")] if self.only else None
+        results = diagnose(runs, images, fit=fit, only=only, every=self.every, **columns)
+        if self.every:
+            print_through_training(results)
+        print_scores({run.name: results[run.name] for run in runs})
+        if self.json:
+            with atomic_write(self.json) as file:
+                file.write(json.dumps(_as_json(results), indent=1).encode())
+
+    def _partners(self) -> dict[str, dict[str, str]]:
+        if not self.partner:
+            return {}
+        if len(self.attribute) != 1 or not all("=" in pair for pair in self.partner):
+            raise ValueError(
+                "Partners are of one attribute, and each is written as CLASS=VALUE: --label shape --attribute color "
+                "--partner square=red circle=blue."
+            )
+        return {self.attribute[0]: dict(pair.split("=", 1) for pair in self.partner)}
+
+
+@dataclass
+class Explain:
+    """Write one HTML page of what runs go by: maps of images beside their evidence and controls; print the scores."""
+
+    run: Positional[list[Path]]
+    images: Spec
+    out: Path
+    """The page to write, e.g. maps.html; it needs no network."""
+    ids: Annotated[list[str], arg(metavar="ID ...")] = field(default_factory=list)
+    """The images to show; without it, some of those that are scored."""
+    method: str = "integrated_gradients"
+    """See `sslviz list maps`."""
+    target: str | None = None
+    """What is explained: self, self_cosine, loss, unit:N, component:N, similarity:ID or, against the others, COLUMN=VALUE."""
+    seed: int = 0
+
+    def __call__(self) -> None:
+        from sslviz.cli.tables import print_scores
+        from sslviz.data import load_images
+        from sslviz.reports.explain.explain import PAIRED, chosen, explain
+        from sslviz.reports.explain.page import explain_page
+        from sslviz.runs import Run
+        from sslviz.runtime.files import atomic_write
+
+        if not self.run:
+            raise ValueError(
+                "Name at least one run folder: `sslviz explain runs/simclr --images shapes --out maps.html`."
+            )
+        if self.out.exists() or self.out.suffix != ".html":
+            problem = "already exists" if self.out.exists() else "does not end in .html"
+            raise ValueError(f"The page to write, {self.out}, {problem}; choose another --out.")
+        runs = [Run(path) for path in self.run]
+        everything = load_images(self.images)
+        images, shown = chosen(everything, self.ids)
+        found = explain(runs, images, method=self.method, target=self.target, everything=everything, seed=self.seed)
+        said = [one.sentence(name) for name, one in found.items()]
+        print_scores({name: one.results() for name, one in found.items()}, [*said, PAIRED])
+        asked = shlex.join(["sslviz", *sys.argv[1:]])
+        with atomic_write(self.out) as file:
+            file.write(explain_page(found, images, shown=shown, asked=asked).encode())
+        print(f"{self.out}: {len(images)} images, {', '.join(found)}.")
+
+
+@dataclass
+class Audit:
+    """Write a report to sign: what was found in runs, what was not, and what could not have been (JSON and HTML)."""
+
+    run: Positional[list[Path]] = field(default_factory=list)
+    images: Spec = ""
+    out: Path = Path("report.html")
+    """The page to write; report.json is written beside it, and first."""
+    config: Path | None = None
+    """The plan (TOML): label, attributes, intended_use, ...; without it, all columns are asked about."""
+    fit: Spec | None = None
+    """As for `sslviz diagnose`."""
+    gate: Path | None = None
+    """Conditions (TOML) that the report is to meet; if not, the failed ones are listed and the exit code is 1."""
+    diff: Annotated[tuple[Path, Path] | None, arg(metavar="BEFORE.json AFTER.json")] = None
+    """Audit nothing: say what changed between two reports."""
+
+    def __call__(self) -> None:
+        from sslviz.reports.audit.gate import difference, failures, read_gate, read_report
+
+        if self.diff:
+            before, after = map(read_report, self.diff)
+            print("\n".join(difference(before, after)) or "Nothing changed.")
+            return
+        gate = read_gate(self.gate) if self.gate else {}
+        report = self._report()
+        for one in report["findings"]:
+            print(f"{one['run']}: {one['said']}")
+        print(f"{self.out}: {len(report['findings'])} findings of {report['tests']} tests.")
+        if failed := failures(report, gate):
+            print("The gate is not passed:", *failed, sep="\n  ")
+            raise SystemExit(1)
+
+    def _report(self) -> dict[str, Any]:
+        from sslviz.data import load_images
+        from sslviz.evaluation.diagnose import scored_and_fit
+        from sslviz.reports.audit.audit import audit
+        from sslviz.reports.audit.page import audit_page
+        from sslviz.reports.audit.plan import read_plan
+        from sslviz.runs import Run
+        from sslviz.runtime.files import atomic_write
+
+        if not self.run or not self.images:
+            raise ValueError("Name runs and images: `sslviz audit runs/simclr --images shapes --out report.html`.")
+        written = [self.out.with_suffix(".json"), self.out]
+        if self.out.suffix != ".html" or any(path.exists() for path in written):
+            problem = "already exists" if self.out.suffix == ".html" else "does not end in .html"
+            raise ValueError(f"The report to write, {self.out}, {problem}; choose another --out.")
+        runs = [Run(path) for path in self.run]
+        images, fit = scored_and_fit(load_images(self.images))
+        plan = read_plan(self.config, images.table)
+        report = audit(runs, images, fit=load_images(self.fit) if self.fit else fit, plan=plan)
+        report["made"]["command"] = shlex.join(["sslviz", *sys.argv[1:]])
+        for path, text in zip(written, (lambda: json.dumps(report), lambda: audit_page(report)), strict=True):
+            with atomic_write(path) as file:
+                file.write(text().encode())
+        return report
+
+
+def _settings(pairs: list[str]) -> dict[str, Any]:
+    """["temperature=0.2"] -> {"temperature": 0.2}; values are Python literals, or else words."""
+    settings = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ValueError(f"--set takes NAME=VALUE, e.g. temperature=0.2; got {pair!r}.")
+        try:
+            settings[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            settings[name] = {"true": True, "false": False}.get(value.lower(), value)
+    return settings
+
+
+def _as_json(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {
+        run: {name: {k: s.to_dict() for k, s in result.scores().items()} for name, result in of_run.items()}
+        for run, of_run in results.items()
+    }

@@ -1,0 +1,30 @@
+"""What is there to choose from?  Every method, encoder, source of images, diagnostic and map in a line."""
+
+from __future__ import annotations
+
+
+def listing(what: str) -> list[tuple[str, str]]:
+    """(name, what it is) of all "methods", "encoders", "images", "diagnostics" or "maps"."""
+    if what == "methods":
+        from sslviz.methods import METHODS
+
+        return [(name, _first_line(method)) for name, method in METHODS.items()]
+    if what == "encoders":
+        from sslviz.encoders.create import PRESETS, list_encoders
+
+        return [(name, _first_line(PRESETS[name]) if name in PRESETS else "timm") for name in list_encoders()]
+    if what == "images":
+        from sslviz.data.sources.spec import SOURCES
+
+        return list(SOURCES.items())
+    if what == "maps":
+        from sslviz.explanations.attribution.attribution import METHODS as MAPS
+
+        return [(name, _first_line(method.compute)) for name, method in MAPS.items()]
+    from sslviz.catalog import CATALOG
+
+    return [(one.name, one.question) for one in CATALOG]
+
+
+def _first_line(thing: object) -> str:
+    return (thing.__doc__ or "").strip().partition("\n")[0]

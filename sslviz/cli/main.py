@@ -1,0 +1,118 @@
+"""How is sslviz used from a terminal?  The commands, and how a bad input ends."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import Positional, subcommand
+
+from sslviz.cli.commands import Audit, Diagnose, Embed, Explain, Import, Pretrain
+
+
+@dataclass
+class Demo:
+    """Train three small encoders, diagnose them, print their scores beside their controls, and open the app."""
+
+    runs: Path = Path("runs")
+    """Where the runs go."""
+    app: bool = True
+    """Open the app at the end (--no-app: do not)."""
+    seed: int = 0
+
+    def __call__(self) -> None:
+        from sslviz.cli.tables import print_scores
+        from sslviz.evaluation.demo import demo
+
+        print_scores(demo(self.runs, seed=self.seed))
+        if self.app:
+            App(self.runs)()
+
+
+@dataclass
+class App:
+    """Open the app on a folder of runs."""
+
+    runs: Path = Path("runs")
+
+    def __call__(self) -> None:
+        main_script = Path(__file__).parents[2] / "app" / "main.py"
+        if not main_script.exists():
+            raise ValueError(f"The app lies beside the library, but {main_script} is missing; install from a checkout.")
+        if importlib.util.find_spec("streamlit") is None:
+            raise ValueError('The app needs Streamlit; install it with `pip install -e ".[app]"`.')
+        command = [sys.executable, "-m", "streamlit", "run", str(main_script), "--", "--runs", str(self.runs)]
+        environment = {**os.environ, "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false"}
+        try:
+            code = subprocess.run(command, env=environment).returncode
+        except KeyboardInterrupt:
+            code = 0
+        raise SystemExit(code)
+
+
+@dataclass
+class List:
+    """List the methods, encoders, image sources, diagnostics or maps there are."""
+
+    what: Positional[Literal["methods", "encoders", "images", "diagnostics", "maps"]]
+
+    def __call__(self) -> None:
+        from sslviz.cli.listing import listing
+
+        for name, text in listing(self.what):
+            print(f"{name:<22} {text}".rstrip())
+
+
+Command = (
+    Annotated[Demo, subcommand("demo")]
+    | Annotated[Pretrain, subcommand("pretrain")]
+    | Annotated[Import, subcommand("import")]
+    | Annotated[Embed, subcommand("embed")]
+    | Annotated[Diagnose, subcommand("diagnose")]
+    | Annotated[Explain, subcommand("explain")]
+    | Annotated[Audit, subcommand("audit")]
+    | Annotated[App, subcommand("app")]
+    | Annotated[List, subcommand("list")]
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs one command; bad input ends with one sentence on standard error and exit code 2."""
+    command = tyro.cli(
+        Command,  # type: ignore[arg-type]  # tyro takes unions, for which Python has no type
+        args=arguments,
+        prog="sslviz",
+        description="Look inside self-supervised vision encoders; no picture without its control.",
+    )
+    warnings.showwarning = _one_line
+    try:
+        command()
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ValueError, OSError) as error:
+        if os.environ.get("SSLVIZ_DEBUG"):
+            raise
+        print(f"sslviz: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print(
+            "sslviz: interrupted; nothing is lost, run the same command again (a pretraining with --resume).",
+            file=sys.stderr,
+        )
+        raise SystemExit(130) from None
+
+
+def _one_line(message: Warning | str, category: object, filename: str, lineno: int, *_: object, **__: object) -> None:
+    """A warning as a user reads it, without the line of code it came from."""
+    print(f"sslviz: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""How do scores look in a terminal?  Each beside its interval and its strongest control, in 80 columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sslviz.evaluation.diagnose import sentence
+
+
+def print_scores(results: dict[str, dict[str, Any]], sentences: list[str] | None = None) -> None:
+    """A table of every score beside its interval and its strongest control, and a sentence for each run.
+
+    The sentences are what one would say of diagnostics, unless they are given.
+    """
+    console = Console()
+    for name, of_run in results.items():
+        table = Table(title=escape(name), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+        for heading in ("score", "  value [95 %]", "control"):
+            table.add_column(heading, no_wrap=True)
+        for diagnostic, result in of_run.items():
+            table.add_row(f"[bold]{escape(diagnostic)}[/bold]")
+            for score_name, score in result.scores().items():
+                mark = {True: "✓", False: "✗", None: " "}[score.beats_control]
+                value, _, control = str(score).partition("  ")
+                table.add_row(f"  {score_name}", f"{mark} {value}", control.removeprefix("vs "))
+        console.print(table)
+        console.print()
+    for text in sentences or [sentence(name, of_run) for name, of_run in results.items()]:
+        console.print(text, highlight=False, markup=False)
+    console.print("\n✓ the whole interval beats the strongest control   ✗ it does not", style="dim", highlight=False)
+
+
+def print_through_training(results: dict[str, dict[str, Any]]) -> None:
+    """A table for each run: a score in each row, a checkpoint in each column."""
+    console = Console()
+    for name in (name for name in results if " @ " not in name):
+        steps = {key.rpartition(" @ ")[2]: r for key, r in results.items() if key.startswith(f"{name} @ ")}
+        steps["last"] = results[name]
+        title = f"{escape(name)} through training, by step"
+        table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+        table.add_column("score", no_wrap=True)
+        for step in steps:
+            table.add_column(step, justify="right")
+        for diagnostic in dict.fromkeys(key for of_step in steps.values() for key in of_step):
+            scores = {step: of_step[diagnostic].scores() for step, of_step in steps.items() if diagnostic in of_step}
+            for score in dict.fromkeys(key for of_step in scores.values() for key in of_step):
+                values = [str(scores[s][score]).partition(" ")[0] if score in scores.get(s, {}) else "" for s in steps]
+                table.add_row(f"{diagnostic} {score}", *values)
+        console.print(table)
+        console.print()

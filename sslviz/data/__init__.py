@@ -1,0 +1,18 @@
+"""Pictures, their ids and their table: worlds that are drawn, folders and datasets that are read."""
+
+from sslviz.data.images import Images, digits, folder, named
+from sslviz.data.sources.spec import load_images
+from sslviz.data.worlds import counterfactual, randbit, shapes, tagged_shapes, textured
+
+__all__ = [
+    "Images",
+    "counterfactual",
+    "digits",
+    "folder",
+    "load_images",
+    "named",
+    "randbit",
+    "shapes",
+    "tagged_shapes",
+    "textured",
+]

@@ -1,0 +1,166 @@
+"""How do pictures of every kind become one array?  Upright 8-bit RGB squares in a memory map, decoded once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from sslviz.runtime.files import atomic_write
+from sslviz.runtime.progress import progress_bar
+
+VERSION = 1  # of the decoding: part of every cache key, so that a change here decodes again
+LARGEST = 224  # the default size is never above this
+ALPHA = {"RGBA", "RGBa", "LA", "La", "PA"}
+_CHUNK = 512  # pictures in flight at once
+
+# Gives one picture, not yet decoded, and its label if it has one; it may raise anything.
+Job = Callable[[], tuple[Image.Image, str | None]]
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """Which pictures could be read, and what is in them?
+
+    `pixels` uint8 (m, size, size, 3), a read-only memory map of the m readable ones; `readable` (m,) their
+    positions among the jobs; `labels` what the jobs said of them; `unreadable` {position: reason}.
+    """
+
+    pixels: np.ndarray
+    readable: np.ndarray
+    labels: list[str | None]
+    unreadable: dict[int, str]
+
+    @property
+    def total(self) -> int:
+        """How many pictures there were, readable or not."""
+        return len(self.readable) + len(self.unreadable)
+
+
+def cache_stem(cache: str | Path | None, *key: object) -> Path:
+    """Where are the pictures with this key kept?  In `cache`, else $SSLVIZ_CACHE, else ~/.cache/sslviz."""
+    home = Path(cache or os.environ.get("SSLVIZ_CACHE") or Path.home() / ".cache" / "sslviz")
+    return home / "images" / hashlib.blake2b(repr((VERSION, *key)).encode(), digest_size=12).hexdigest()
+
+
+def default_size(sides: Sequence[int]) -> int:
+    """To which size are pictures brought?  The median shorter side, as a multiple of 32 from 32 to 224."""
+    return int(np.clip(round(float(np.median(sides)) / 32) * 32, 32, LARGEST)) if len(sides) else 32
+
+
+def shorter_side(path: Path) -> int | None:
+    """How many pixels has the shorter side, going by the file's header?  None if that cannot be read."""
+    try:
+        with Image.open(path) as image:
+            return min(image.size)
+    except Exception:  # PIL's readers raise nearly everything on broken files; decoding will say what is wrong
+        return None
+
+
+def read(path: Path) -> tuple[Image.Image, None]:
+    """Opens a picture file; its bytes are read at once, so that no file stays open."""
+    if not (content := path.read_bytes()):
+        raise ValueError("the file is empty")
+    return Image.open(BytesIO(content)), None
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """How does this picture look on a white page?  8-bit RGB, upright by its EXIF; of an animation the first frame."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        image = _to_eight_bits(image)
+    if image.mode in ALPHA or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
+
+
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Scales deep grey values to 0..255 by the depth they were stored in (PIL itself would clip them)."""
+    values = np.asarray(image).astype(np.float64)
+    # Mode I holds 16-bit files in 32 bits, and F both 0..1 and 0..255: the smallest depth that holds the values.
+    depths = {"I": (2**16 - 1, 2**31 - 1), "F": (1, 255, 2**16 - 1)}.get(image.mode, (2**16 - 1,))
+    top = next((depth for depth in depths if values.max() <= depth), values.max())
+    return Image.fromarray(np.rint(np.clip(values / top, 0, 1) * 255).astype(np.uint8))
+
+
+def square(image: Image.Image, size: int) -> np.ndarray:
+    """The picture's middle as uint8 (size, size, 3): the shorter side becomes `size`, the longer one is cropped."""
+    if min(image.size) < 2:
+        raise ValueError(f"{image.width}x{image.height} pixels is too small")
+    image.draft("RGB", (2 * size, 2 * size))  # a large JPEG is decoded at 1/2, 1/4 or 1/8, never below twice the size
+    image = to_rgb(image)
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    box = (left, top, left + side, top + side)
+    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box))
+
+
+def decode(jobs: Iterable[Job], total: int, size: int, stem: Path, title: str) -> Decoded:
+    """What do these pictures look like, each as (size, size, 3)?  Decoded in threads, or found where they were kept.
+
+    STEM.u8 holds the pixels and STEM.json, written last, the rest; both appear whole or not at all.  Processes that
+    decode the same pictures at once write the same bytes, so whoever comes last changes nothing.
+    """
+    with suppress(OSError, ValueError, KeyError):
+        return _open(stem)
+    labels: list[str | None] = []
+    unreadable: dict[int, str] = {}
+    with (
+        atomic_write(stem.with_suffix(".u8")) as file,
+        ThreadPoolExecutor() as pool,
+        progress_bar(f"decoding {title}", total, "pictures") as advance,
+    ):
+        for position, (pixels, text) in enumerate(_in_order(pool, partial(_attempt, size=size), jobs)):
+            if pixels is None:
+                unreadable[position] = text or ""
+            else:
+                file.write(pixels.data)
+                labels.append(text)
+            advance()
+    with atomic_write(stem.with_suffix(".json")) as file:
+        file.write(json.dumps({"size": size, "labels": labels, "unreadable": unreadable}).encode())
+    return _open(stem)
+
+
+def _open(stem: Path) -> Decoded:
+    """What `decode` kept; OSError or ValueError if it is not there whole."""
+    meta = json.loads(stem.with_suffix(".json").read_text())
+    unreadable = {int(position): reason for position, reason in meta["unreadable"].items()}
+    shape = (len(meta["labels"]), meta["size"], meta["size"], 3)
+    if stem.with_suffix(".u8").stat().st_size != np.prod(shape):
+        raise ValueError(f"{stem}.u8 should hold {shape}")
+    pixels = np.memmap(stem.with_suffix(".u8"), np.uint8, "r", shape=shape) if shape[0] else np.empty(shape, np.uint8)
+    readable = np.setdiff1d(np.arange(shape[0] + len(unreadable)), list(unreadable))
+    return Decoded(pixels, readable, meta["labels"], unreadable)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, work: Callable[[Job], tuple[np.ndarray | None, str | None]], jobs: Iterable[Job]
+) -> Iterator[tuple[np.ndarray | None, str | None]]:
+    """Results in the order of the jobs, a chunk at a time: the pool's own `map` would queue a million jobs at once."""
+    jobs = iter(jobs)
+    while chunk := list(islice(jobs, _CHUNK)):
+        yield from pool.map(work, chunk)
+
+
+def _attempt(job: Job, size: int) -> tuple[np.ndarray | None, str | None]:
+    """(pixels, label), or (None, reason)."""
+    try:
+        image, label = job()
+        return square(image, size), label
+    except UnidentifiedImageError:
+        return None, "not a picture"
+    except Exception as error:  # PIL's readers raise nearly everything on broken files; the reason is passed on
+        return None, str(error) or type(error).__name__

@@ -1,0 +1,95 @@
+"""Which images does a short text mean?  `load_images("shapes:n=8000,bias=0.95")`, as runs write it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sslviz.data.images import Images, digits, folder, named
+from sslviz.data.sources.timm_datasets import PACKAGES
+from sslviz.data.worlds import randbit, shapes, tagged_shapes, textured
+
+# Sources without a place of their own; what may be set, and of which type, is read from their signatures.
+DRAWN: dict[str, Callable[..., Images]] = {
+    "shapes": shapes, "tagged_shapes": tagged_shapes, "textured": textured, "randbit": randbit, "digits": digits,
+}  # fmt: skip
+FOLDER_SETTINGS = {"size": int, "on_error": str}
+NAMED_SETTINGS = {"root": str, "size": int, "limit": int, "on_error": str}
+
+SOURCES = {
+    "shapes": "one object whose colour betrays its shape, every factor known; shapes:n=8000,size=32,bias=0.95,seed=0",
+    "tagged_shapes": "a grey object and a tag whose colour betrays its shape, beside one that does not; "
+    "tagged_shapes:n=8000,size=32,bias=0.95,seed=0",
+    "textured": "a grey object on a background that betrays its shape; textured:n=8000,size=32,bias=0.95,seed=0",
+    "randbit": "shapes above a strip of random bits; randbit:n=8000,bits=4,size=32,bias=0.95,seed=0",
+    "digits": "scikit-learn's 1,797 handwritten digits; digits:size=32",
+    "folder:PATH": "your own pictures, in class folders or with a metadata.csv; folder:PATH,size=64,on_error=skip",
+    "torch/NAME": "a torchvision dataset by its timm name; torch/cifar10:root=data,split=test,size=32,limit=1000",
+    "hfds/NAME": "a Hugging Face dataset (needs the package datasets); hfids/NAME streams it",
+    "tfds/NAME": "a TensorFlow dataset (needs the package tensorflow_datasets)",
+    "wds/NAME": "WebDataset shards below root= (needs the package webdataset)",
+    "...,split=SPLIT": "one split of any of these: of its own, or else train, probe, test by the image's id",
+}
+
+
+def load_images(spec: str) -> Images:
+    """Which images does this text mean?  `SOURCES` lists what there is; the result's `spec` means the same again.
+
+    A spec is SOURCE or SOURCE:KEY=VALUE,...; `split=NAME` goes with every source (of a timm dataset the first is
+    the dataset's own), and may follow another.  ValueError for unknown sources, keys and splits and for values of a
+    wrong type.
+    """
+    source, _, rest = spec.strip().partition(":")
+    if source == "folder":
+        path, pairs = _path_and_pairs(rest)
+        settings, splits = _typed(source, pairs, FOLDER_SETTINGS)
+        images = folder(path, **settings)
+    elif source in DRAWN:
+        kinds = {name: type(p.default) for name, p in inspect.signature(DRAWN[source]).parameters.items()}
+        settings, splits = _typed(source, _pairs(rest), kinds)
+        images = DRAWN[source](**settings)
+    elif source.partition("/")[0].lower() in PACKAGES and "/" in source:
+        settings, splits = _typed(source, _pairs(rest), NAMED_SETTINGS)
+        if splits:
+            settings["split"] = splits.pop(0)
+        images = named(source, **settings)
+    else:
+        known = ", ".join([*DRAWN, "folder:PATH", *(f"{kind}/NAME" for kind in PACKAGES)])
+        hint = f" Did you mean folder:{spec}?" if Path(spec).is_dir() else ""
+        raise ValueError(f"There are no images called {spec!r}; possible are: {known}.{hint}")
+    for split in splits:
+        images = images.split(split)
+    return images
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """ "a=1,b=2" -> [("a", "1"), ("b", "2")]; a part without "=" becomes a key without value, to be refused by name."""
+    return [(key.strip(), value.strip()) for key, _, value in (part.partition("=") for part in text.split(",") if part)]
+
+
+def _path_and_pairs(text: str) -> tuple[str, list[tuple[str, str]]]:
+    """Settings are taken from the end, as long as what is left is no folder: a path may hold commas and colons."""
+    pairs: list[tuple[str, str]] = []
+    while not Path(text).expanduser().is_dir():
+        path, comma, last = text.rpartition(",")
+        if not comma or last.partition("=")[0] not in {*FOLDER_SETTINGS, "split"}:
+            break
+        text, pairs = path, _pairs(last) + pairs
+    return text, pairs
+
+
+def _typed(source: str, pairs: list[tuple[str, str]], kinds: dict[str, type]) -> tuple[dict[str, Any], list[str]]:
+    """Settings with the types they need, and the splits in their order."""
+    settings: dict[str, Any] = {}
+    for key, value in pairs:
+        if key != "split" and key not in kinds:
+            raise ValueError(f"{source} has no setting {key!r}; it takes: {', '.join([*kinds, 'split'])}.")
+        try:
+            settings[key] = kinds.get(key, str)(value)
+        except ValueError as error:
+            kind = {int: "a whole number", float: "a number"}[kinds[key]]
+            raise ValueError(f"{source} takes {kind} for {key}; got {value!r}.") from error
+    settings.pop("split", None)
+    return settings, [value for key, value in pairs if key == "split"]

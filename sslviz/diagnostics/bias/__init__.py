@@ -1,0 +1,1 @@
+"""What an encoder picked up by accident."""

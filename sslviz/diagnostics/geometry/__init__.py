@@ -1,0 +1,1 @@
+"""What shape the space of features has."""

@@ -1,0 +1,146 @@
+"""Do a few images crowd into everyone's neighbourhood?  How often each is a neighbour, beside noise and chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from sslviz.diagnostics.neighbors.neighbors import Metric, Neighbors, first, neighbors, noise_like, with_spare
+from sslviz.features import Features
+from sslviz.statistics import Score, delete_groups, jackknife_interval
+
+
+def robin_hood(counts: np.ndarray) -> float:
+    """Which share of all neighbour places would have to be moved for every image to have the same number?  In [0, 1).
+
+    `counts` (n,) say of how many others each image is a neighbour (Feldbauer & Flexer 2019).
+
+    Caveat: Even neighbours drawn by lot are not spread evenly: compare the random graph.
+    """
+    return float(np.abs(counts - counts.mean()).sum() / (2 * counts.sum()))
+
+
+def skewness(counts: np.ndarray) -> float:
+    """How far does the tail of the few images that are everyone's neighbour reach?  The third standardised moment.
+
+    Radovanovic, Nanopoulos & Ivanovic 2010.  0 where all counts are the same; above 2 there are strong hubs.
+
+    Caveat: It grows with the number of images and hangs on the few largest hubs: compare at the same n.
+    """
+    apart = counts - counts.mean()
+    spread = np.sqrt((apart**2).mean())
+    return float(((apart / spread) ** 3).mean()) if spread > 0 else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Hubness:
+    """Of how many others is each image a neighbour?
+
+    `counts` int (n,), in the order of `ids`, say among the `k` nearest of how many others each image is; their mean is
+    k.  `noise_counts` (n,) are those of Gaussian noise of the same n and d.  `duplicates` counts images that repeat an
+    earlier one.  `replicates` {score: (10,)} are the scores without one tenth of the images at a time: of the same
+    images they leave out the same ones, and can be paired.
+    """
+
+    n: int
+    d: int
+    k: int
+    metric: str
+    counts: np.ndarray
+    noise_counts: np.ndarray
+    ids: np.ndarray
+    duplicates: int
+    replicates: dict[str, np.ndarray]
+
+    def scores(self) -> dict[str, Score]:
+        """`robin_hood`, `skewness`, `antihubs`, beside noise of the same n and d and beside neighbours drawn by lot."""
+        return self._scores
+
+    @cached_property
+    def _scores(self) -> dict[str, Score]:
+        noise, lot = _numbers(self.noise_counts), _drawn_by_lot(self.n, self.k)
+        scores = {}
+        for name, value in _numbers(self.counts).items():
+            low, high = jackknife_interval(value, self.replicates.get(name, np.empty(0)))
+            if low is not None and high is not None and name != "skewness":  # the others are shares
+                low, high = max(low, 0.0), min(high, 1.0)
+                if name == "antihubs" and value == 0:  # where none is seen, 3 / n of all may be (rule of three)
+                    high = max(high, 3 / self.n)
+            controls = {"noise": noise[name], "random graph": lot[name]}
+            scores[name] = Score(value, low, high, controls, higher_is_better=False)
+        return scores
+
+    @property
+    def hubs(self) -> np.ndarray:
+        """The ids (n,) of all images, from the one that is the neighbour of most others down."""
+        return self.ids[np.argsort(-self.counts, kind="stable")]
+
+
+def hubness(features: Features, *, k: int = 10, metric: Metric = "cosine", seed: int = 0) -> Hubness:
+    """Do a few images crowd into everyone's neighbourhood?
+
+    Counts for each image among the `k` nearest of how many others it is.  Scores, low where all are chosen alike:
+    `robin_hood` (share of neighbour places that would have to be moved, in [0, 1)), `skewness` of the counts (0 none,
+    above 2 strong; Radovanovic et al. 2010; grows with n), `antihubs` (share of images that are nobody's neighbour).
+    Controls: Gaussian noise of the same n and d, drawn with `seed`, through the same steps, and a "random graph" in
+    which neighbours are drawn by lot (binomial; closed form).  Intervals: delete-group jackknife over ten random groups
+    of images (none below 20).  ValueError for k >= n and for features that are all the same.
+
+    Caveat: A space that has collapsed to a few directions has no hubs either, so read it beside the spectrum; and hubs
+    near the mean of all images are near to everyone whatever they show.
+    """
+    graph = with_spare(features, k, metric=metric)
+    if graph.duplicates == len(features) - 1:
+        raise ValueError(
+            f"All {len(features)} images have the same features, so that none is a nearer neighbour than another; "
+            "look at the spectrum, or choose another checkpoint."
+        )
+    n = len(features)
+    noise = neighbors(noise_like(features, seed), k, metric=metric)
+    groups = delete_groups(n, seed=seed)
+    replicates = [_numbers(_counts(graph, k, groups != g)) for g in range(groups.max() + 1)] if groups.any() else []
+    return Hubness(
+        n=n,
+        d=features.x.shape[1],
+        k=k,
+        metric=metric,
+        counts=_counts(graph, k, np.ones(n, dtype=bool)),
+        noise_counts=np.bincount(noise.indices.ravel(), minlength=n),
+        ids=features.ids,
+        duplicates=graph.duplicates,
+        replicates={name: np.array([r[name] for r in replicates]) for name in replicates[0]} if replicates else {},
+    )
+
+
+def _counts(graph: Neighbors, k: int, kept: np.ndarray) -> np.ndarray:
+    """How often each of the images `kept` (n,) is among the k nearest kept ones of another, for those only."""
+    taken = first(kept[graph.indices], k) & kept[:, None]
+    return np.bincount(graph.indices[taken], minlength=len(kept))[kept]
+
+
+def _numbers(counts: np.ndarray) -> dict[str, float]:
+    return {
+        "robin_hood": robin_hood(counts),
+        "skewness": skewness(counts),
+        "antihubs": float((counts == 0).mean()),
+    }
+
+
+def _drawn_by_lot(n: int, k: int) -> dict[str, float]:
+    """What the scores read on average where each of the others draws k neighbours: counts ~ Binomial(n - 1, k / (n - 1)).
+
+    The mean absolute deviation is De Moivre's; all are 0 where everyone is everyone's neighbour.
+    """
+    from scipy.stats import binom
+
+    trials, p = n - 1, k / (n - 1)
+    above = k + 1  # the least count above the mean k = trials p
+    deviation = 2 * above * (1 - p) * binom.pmf(above, trials, p)
+    spread = np.sqrt(k * (1 - p))
+    return {
+        "robin_hood": float(deviation / (2 * k)),
+        "skewness": float((1 - 2 * p) / spread) if spread > 0 else 0.0,
+        "antihubs": float((1 - p) ** trials),
+    }

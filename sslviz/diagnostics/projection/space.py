@@ -1,0 +1,89 @@
+"""What is it that a map is drawn of?  A space with its neighbours and its PCA, and noise that has nothing else in common.
+
+What maps of the same features share is made once and kept for a while: see `recent`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sslviz.diagnostics.geometry.moments import Moments
+from sslviz.diagnostics.neighbors.neighbors import Neighbors, directions, neighbors
+from sslviz.diagnostics.projection.quality import map_quality
+from sslviz.diagnostics.projection.torchdr_layout import TorchPlan
+from sslviz.diagnostics.projection.umap_layout import Plan, edges, fuzzy_weights
+from sslviz.features import Features
+from sslviz.runtime.memory_cache import recent
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """What is drawn: rows `x` (n, d) of length one, their neighbours, their PCA; `name` stands for all of them."""
+
+    name: str
+    x: np.ndarray
+    graph: Neighbors
+    pca: np.ndarray
+
+    @classmethod
+    def of(cls, features: Features, k: int, graph: Neighbors | None = None) -> Space:
+        """With the `k` nearest of each row, of `graph` if there is one; ValueError for one of other images or not by cosine."""
+        name = features.digest
+        if graph is None:
+            graph = neighbors(features, k)
+        elif graph.metric != "cosine" or not np.array_equal(graph.ids, features.ids):
+            raise ValueError("This graph is of other images or not by cosine; pass neighbors(features, k).")
+        else:
+            name += f"-{zlib.crc32(graph.indices[:, :k].tobytes())}"
+        x = directions(features.x.astype(np.float64))
+        return cls(name, x, graph.nearest(k), recent.get(("PCA", features.digest), lambda: _pca(x)))
+
+    def plan(self, n_neighbors: int, min_dist: float, epochs: int, seed: int | tuple[int, ...]) -> Plan:
+        """A UMAP of it."""
+        name = (self.name, n_neighbors)
+        graph = self.graph.nearest(n_neighbors)
+        made = recent.get(("edges", *name, epochs), lambda: edges(fuzzy_weights(graph), epochs))
+        return Plan(made, self.pca, min_dist, seed, name)
+
+    def torch_plan(self, n_neighbors: int, min_dist: float, epochs: int, seed: int | tuple[int, ...]) -> TorchPlan:
+        """A UMAP of it by TorchDR."""
+        return TorchPlan(self.x, self.pca, n_neighbors, min_dist, epochs, seed, (self.name, n_neighbors))
+
+    def quality(self, maps: Mapping[Any, np.ndarray]) -> dict[Any, dict[str, np.ndarray]]:
+        """Scores for every point of every map; those of PCA and null maps, which other maps ask for too, are kept."""
+        near = self.graph.indices
+        keys = {name: ("quality", self.name, self.graph.k, name) for name in maps}
+        found = map_quality(self.x, {name: xy for name, xy in maps.items() if keys[name] not in recent}, near)
+        for name, xy in maps.items():
+            if name == "PCA" or "null map" in name:
+
+                def make(name: Any = name, xy: np.ndarray = xy) -> dict[str, np.ndarray]:
+                    return found[name] if name in found else map_quality(self.x, {name: xy}, near)[name]
+
+                found[name] = recent.get(keys[name], make)
+        return found
+
+
+def matched_noise(features: Features, seed: int) -> Features:
+    """Gaussian noise with the same mean and covariance: all that a spectrum knows, and no clusters."""
+
+    def make() -> Features:
+        moments = Moments.of(features.x)
+        values, vectors = np.linalg.eigh(moments.scatter / (moments.n - 1))
+        noise = np.random.default_rng([seed, 0]).standard_normal(features.x.shape)  # not the user's own noise
+        return Features.from_array(directions(noise * np.sqrt(np.maximum(values, 0)) @ vectors.T + moments.mean))
+
+    return recent.get(("noise", features.digest, seed), make)
+
+
+def _pca(x: np.ndarray) -> np.ndarray:
+    """The two leading principal components of the rows; the largest loading of each is positive."""
+    moments = Moments.of(x)
+    axes = np.linalg.eigh(moments.scatter)[1][:, :-3:-1]
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])
+    return ((x - moments.mean) @ axes).astype(np.float32)

@@ -1,0 +1,178 @@
+"""Which images changed their neighbourhood between two spaces?  Image by image, by cosine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from sslviz.diagnostics.neighbors.neighbors import directions, neighbors, overlap
+from sslviz.features import Features
+from sslviz.statistics import Score, delete_groups, jackknife_interval
+
+FEWEST = 20  # images: two for each of the ten groups that an interval leaves out
+UNRELATED = "unrelated images"
+
+
+@dataclass(frozen=True, eq=False)
+class Changed:
+    """Which images are near others than before?
+
+    `ids` (n,) name the images; `near_a`, `near_b` int32 (n, k) are row numbers into `ids`, nearest first, in either
+    space.  `change` (n,) in [0, 1] is the share of neighbours that are not the same, `distance` (n,) how much farther
+    (mean cosine distance, in either space) the other space's neighbours lie than its own.  `labels` (n,) are the
+    classes, "" where there is none; None without a `label` column.  `replicates` holds the mean change without one
+    tenth of the images at a time, `duplicates` how many rows repeat an earlier one in a and in b.
+    """
+
+    ids: np.ndarray
+    k: int
+    near_a: np.ndarray
+    near_b: np.ndarray
+    change: np.ndarray
+    distance: np.ndarray
+    labels: np.ndarray | None
+    duplicates: list[int]
+    replicates: dict[str, np.ndarray]
+    seed: int
+
+    @property
+    def ranking(self) -> np.ndarray:
+        """Row numbers from the most changed image to the least; of equals, the one whose neighbours went farther."""
+        return np.lexsort((-self.distance, -self.change))
+
+    @property
+    def chance(self) -> float:
+        """The mean change between unrelated spaces: 1 - k / (n - 1)."""
+        return 1 - self.k / (len(self.ids) - 1)
+
+    @property
+    def unrelated(self) -> np.ndarray:
+        """Which share of images would change by 0/k, 1/k, ... k/k between unrelated spaces?  (k + 1,)."""
+        from scipy.stats import hypergeom
+
+        return hypergeom(len(self.ids) - 1, self.k, self.k).pmf(np.arange(self.k, -1, -1))
+
+    @property
+    def by_class(self) -> dict[str, float]:
+        """The mean change of each class's images; empty without a `label` column."""
+        if self.labels is None:
+            return {}
+        names, codes = np.unique(self.labels, return_inverse=True)
+        means = dict(zip(names.tolist(), np.bincount(codes, self.change) / np.bincount(codes), strict=True))
+        means.pop("", None)
+        return {name: float(means[name]) for name in sorted(means, key=int if all(map(str.isdigit, means)) else str)}
+
+    def per_image(self) -> dict[str, np.ndarray]:
+        """The quantity whose mean is the score, for each image: {score: (n,)}."""
+        return {"neighbours_changed": self.change}
+
+    def scores(self) -> dict[str, Score]:
+        """`neighbours_changed`, in [0, 1], beside what unrelated spaces read: a ceiling."""
+        name, value = "neighbours_changed", float(self.change.mean())
+        low, high = within(0, 1, *jackknife_interval(value, self.replicates[name]))
+        return {name: Score(value, low, high, {UNRELATED: self.chance}, None, control_is="ceiling")}
+
+
+def changed(a: Features, b: Features, *, k: int = 10, seed: int = 0) -> Changed:
+    """Which images changed their neighbourhood most between two spaces?
+
+    `a` and `b` are features of the same images, in any order; rows come in the order of `a`.  An image's change is
+    1 - |its k nearest in a and in b| / k, by cosine, in [0, 1]; per class too where the table of `a` has a `label`.
+    Score: `neighbours_changed`, the mean.  Control: unrelated spaces, 1 - k / (n - 1), a ceiling.  Interval:
+    delete-group jackknife over ten random groups of images (by `seed`), which looks for new neighbours among those
+    that stay; images share neighbours, so a bootstrap over images would be too narrow.  ValueError where the ids
+    differ, for fewer than 20 images, constant features, and `k` beyond half of the images.
+
+    Caveat: In a crowd of near-equals the nearest change at a touch; look at both neighbourhoods before reading
+    meaning into a change.
+    """
+    a, b = paired(a, b, k)
+    near_a, near_b, shared, replicates, duplicates = neighborhoods(a, b, k, seed)
+    return Changed(
+        ids=a.ids,
+        k=k,
+        near_a=near_a,
+        near_b=near_b,
+        change=1 - shared,
+        distance=_gap(a.x, near_a, near_b) + _gap(b.x, near_b, near_a),
+        labels=_labels(a.table),
+        duplicates=duplicates,
+        replicates={"neighbours_changed": 1 - replicates},
+        seed=seed,
+    )
+
+
+def paired(a: Features, b: Features, k: int) -> tuple[Features, Features]:
+    """Both features with their rows in the order of `a`; ValueError where they cannot be compared."""
+    if len(a) != len(b) or set(a.ids) != set(b.ids):
+        both = len(np.intersect1d(a.ids, b.ids))
+        raise ValueError(
+            f"Two spaces are compared on the same images, but of {len(a)} and {len(b)} only {both} are in both; "
+            "select the same ids from each, or embed the same images."
+        )
+    if len(a) < FEWEST:
+        raise ValueError(f"Comparing two spaces takes at least {FEWEST} images; got {len(a)}. Embed more images.")
+    if not 1 <= k <= (len(a) - 1) // 2:
+        raise ValueError(
+            f"k = {k} neighbours of {len(a)} images cannot be compared: k must be between 1 and half of the others, "
+            f"{(len(a) - 1) // 2}."
+        )
+    for which, features in (("first", a), ("second", b)):
+        spread = np.abs(features.x - features.x[0]).max()
+        if spread <= 4 * np.finfo(np.float32).eps * np.abs(features.x).max():
+            raise ValueError(
+                f"The {which} features are the same for all {len(a)} images, so there is no geometry to compare; "
+                "has this encoder collapsed?"
+            )
+    return a, b if np.array_equal(a.ids, b.ids) else b.select(list(a.ids))
+
+
+def neighborhoods(
+    a: Features, b: Features, k: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[int]]:
+    """Who is near in a and in b, (n, k) each, the share in both (n,), its mean without each group of images, duplicates.
+
+    Rows of `a` and `b` must be of the same images.  The graphs are asked for more neighbours than k, so that those who
+    are left out can be replaced by the next.
+    """
+    more = min(len(a) - 1, 2 * k + 10)  # that 11 of 30 lie in one tenth of the images happens once in 10,000 rows
+    graph_a, graph_b = neighbors(a, more), neighbors(b, more)
+    near_a, near_b = graph_a.indices[:, :k], graph_b.indices[:, :k]
+    means = _means_without(graph_a.indices, graph_b.indices, k, delete_groups(len(a), seed=seed))
+    return near_a, near_b, overlap(near_a, near_b), means, [graph_a.duplicates, graph_b.duplicates]
+
+
+def _means_without(near_a: np.ndarray, near_b: np.ndarray, k: int, groups: np.ndarray) -> np.ndarray:
+    """The mean share of common neighbours among the images outside each group, neighbours from outside it too; (g,)."""
+    row, at_a, at_b = np.nonzero(near_a[:, :, None] == near_b[:, None, :])  # who is common, as which neighbour
+    group = groups[near_a[row, at_a]]
+    means = []
+    for g in range(groups.max() + 1):
+        stays = (groups[row] != g) & (group != g)
+        for near, at in ((near_a, at_a), (near_b, at_b)):
+            gone = np.cumsum(groups[near] == g, axis=1)  # nearer ones that are left out
+            stays &= at - gone[row, at] < k
+        means.append(stays.sum() / (k * (groups != g).sum()))
+    return np.array(means)
+
+
+def _gap(x: np.ndarray, own: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """How much farther by mean cosine distance are `others` (n, k) than the nearest ones, `own`?  (n,), at least 0."""
+    unit = directions(x)
+    near, far = (np.einsum("nd,nd->n", unit, sum(unit[column] for column in who.T)) for who in (own, others))
+    return np.maximum(near - far, 0) / own.shape[1]
+
+
+def _labels(table: pd.DataFrame) -> np.ndarray | None:
+    if "label" not in table:
+        return None
+    return np.array(["" if pd.isna(value) else str(value) for value in table["label"]])
+
+
+def within(least: float, most: float, low: float | None, high: float | None) -> tuple[float, float] | tuple[None, None]:
+    """An interval cut to the range that its score can have."""
+    if low is None or high is None:
+        return None, None
+    return max(least, low), min(most, high)

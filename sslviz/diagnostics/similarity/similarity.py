@@ -1,0 +1,192 @@
+"""How alike are two spaces of the same images?  Four answers, each beside what unrelated images read.
+
+CKA, Procrustes and RSA only depend on the distances between the rows of each space, so that rotating, scaling and
+shifting one changes nothing; mutual-kNN is by cosine, so that shifting does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from sslviz.diagnostics.similarity.changed import UNRELATED, neighborhoods, paired, within
+from sslviz.diagnostics.similarity.measures import cka_of, distance_ranks, nuclear, scaled
+from sslviz.features import Features
+from sslviz.statistics import Score, delete_groups, jackknife_interval
+
+RANGES = {"cka": (-1, 1), "procrustes": (0, 2), "mutual_knn": (0, 1), "rsa": (-1, 1)}
+MOST_RANKED = 1000  # images whose distances are ranked: half a million pairs
+PERMUTATIONS = 5  # the mean of these varies far less than the interval is wide
+NOTHING = 1e-9  # of all that varies: what stays without a group of images may be rounding only
+_SPACES: WeakKeyDictionary[Features, dict[int, _Space]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, eq=False)
+class Similarity:
+    """How alike are two spaces, and how alike would unrelated ones be?
+
+    `values`, `chance` {score: value} and `replicates` {score: (10,)}, the scores without one tenth of the images at a
+    time: of the same images and seed they leave out the same ones, and can be paired.  `overlap` (n,) is the share of
+    its `k` neighbours that each of the images `ids` has in both spaces.  `widths` are the dimensions of a and b,
+    `n_ranked` how many images RSA looked at, `duplicates` how many rows repeat an earlier one in a and in b.
+    """
+
+    ids: np.ndarray
+    k: int
+    n_ranked: int
+    widths: list[int]
+    values: dict[str, float]
+    chance: dict[str, float]
+    replicates: dict[str, np.ndarray]
+    overlap: np.ndarray
+    duplicates: list[int]
+    seed: int
+
+    def scores(self) -> dict[str, Score]:
+        """`cka`, `procrustes`, `mutual_knn` and `rsa`, beside what they read once one space's images are shuffled.
+
+        Without `cka` or `rsa` where a space has too little in it: a single image apart, or all distances equal.
+        """
+        scores = {}
+        for name, value in self.values.items():
+            if not np.isfinite(value):
+                continue
+            low, high = within(*RANGES[name], *jackknife_interval(value, self.replicates[name]))
+            scores[name] = Score(value, low, high, {UNRELATED: self.chance[name]}, name != "procrustes")
+        return scores
+
+
+def similarity(a: Features, b: Features, *, k: int = 10, seed: int = 0) -> Similarity:
+    """How alike are two spaces?
+
+    `a` (n, p) and `b` (n, q) are features of the same images, in any order.  Scores: `cka` (debiased linear; arXiv
+    1905.00414 with the estimator of Song et al. 2012), 1 for the same space; `procrustes` (squared distance after the
+    best rotation, between spaces centred and scaled to length one; arXiv 2108.01661), 0 for the same space, at most 2;
+    `mutual_knn` (arXiv 2405.07987), the share of the `k` nearest by cosine that both have; `rsa`, the rank correlation
+    (Spearman) of the Euclidean distances between images, at most 1,000 of them drawn with `seed`.
+
+    Control: "unrelated images", what each reads on average once the rows of b are shuffled: exactly 0 for CKA and RSA,
+    k / (n - 1) for mutual_knn, the mean of five shuffles for Procrustes.  Intervals: delete-group jackknife over ten
+    random groups of images.  ValueError where the ids differ, for fewer than 20 images, constant features, and `k`
+    beyond half of the images.
+
+    Caveat: No one of them says it all: CKA follows the few widest directions and single far images, mutual-kNN only
+    the nearest. Spaces can be alike in one and not in another.
+    """
+    a, b = paired(a, b, k)
+    x, y = scaled(a.x), scaled(b.x)
+    groups = delete_groups(len(a), seed=seed)
+    rng = np.random.default_rng(seed)
+    drawn = np.sort(rng.permutation(len(a))[:MOST_RANKED])
+    _, _, shared, means, duplicates = neighborhoods(a, b, k, seed)
+    space_a, space_b = _space(a, x, groups, drawn, seed), _space(b, y, groups, drawn, seed)
+    cka, procrustes = _linear(x, y, groups, space_a, space_b)
+    rsa = _rank_correlations(space_a, space_b, groups[drawn])
+    whole = {"cka": cka, "procrustes": procrustes, "mutual_knn": np.append(shared.mean(), means), "rsa": rsa}
+    return Similarity(
+        ids=a.ids,
+        k=k,
+        n_ranked=len(drawn),
+        widths=[a.x.shape[1], b.x.shape[1]],
+        values={name: float(numbers[0]) for name, numbers in whole.items()},
+        chance={
+            "cka": 0.0,  # permuting rows and columns of a centred matrix averages it away; so with distances' ranks
+            "procrustes": _shuffled_procrustes(x, y, rng),
+            "mutual_knn": k / (len(a) - 1),
+            "rsa": 0.0,
+        },
+        replicates={name: numbers[1:] for name, numbers in whole.items()},
+        overlap=shared,
+        duplicates=duplicates,
+        seed=seed,
+    )
+
+
+class _Space(NamedTuple):
+    """What is asked of one space whatever it is compared with; lists run over all rows, then those outside each group."""
+
+    squares: list[float]  # squared Frobenius norms of x^T x
+    lengths: list[np.ndarray]  # squared distances of the rows from their mean
+    ranks: np.ndarray  # of the distances between the drawn images, see `distance_ranks`; in float32
+    sums: np.ndarray  # of these ranks and of their squares, (2, 1 + groups)
+
+
+def _space(features: Features, x: np.ndarray, groups: np.ndarray, drawn: np.ndarray, seed: int) -> _Space:
+    """Remembered for as long as the features are: a grid of checkpoints asks each of them once."""
+    known = _SPACES.setdefault(features, {})
+    if seed not in known:
+        squares = [float((own**2).sum()) for own in _cross_moments(x, x, groups)]
+        ranks = distance_ranks(x[drawn])
+        sums = np.stack([_block_sums(values, groups[drawn]) for values in (ranks, ranks**2)])
+        known[seed] = _Space(squares, list(_lengths(x, groups)), ranks.astype(np.float32), sums)
+    return known[seed]
+
+
+def _linear(
+    x: np.ndarray, y: np.ndarray, groups: np.ndarray, space_x: _Space, space_y: _Space
+) -> tuple[np.ndarray, np.ndarray]:
+    """Debiased CKA and squared Procrustes distance of all rows, then without each group of them; (1 + groups,) each."""
+    cka, procrustes = [], []
+    for cross, xx, yy, u, v in zip(
+        _cross_moments(x, y, groups), space_x.squares, space_y.squares, space_x.lengths, space_y.lengths, strict=True
+    ):
+        enough = min(u.sum(), v.sum()) > NOTHING
+        cka.append(cka_of((float((cross**2).sum()), xx, yy), u, v) if enough else np.nan)
+        procrustes.append(max(0.0, 2 - 2 * nuclear(cross) / np.sqrt(u.sum() * v.sum())) if enough else np.nan)
+    return np.array(cka), np.array(procrustes)
+
+
+def _rank_correlations(space_x: _Space, space_y: _Space, groups: np.ndarray) -> np.ndarray:
+    """Spearman correlation of the distances, then of those between images outside each group; (1 + groups,).
+
+    Ranked once: ranks among the pairs that stay are nearly the same up to scale.
+    """
+    common = _block_sums(space_x.ranks.astype(np.float64) * space_y.ranks, groups)
+    pairs = _block_sums(1 - np.eye(len(groups)), groups)
+    (a, aa), (b, bb) = space_x.sums, space_y.sums
+    spread_a, spread_b = aa - a**2 / pairs, bb - b**2 / pairs
+    enough = (spread_a > NOTHING * spread_a[0]) & (spread_b > NOTHING * spread_b[0])
+    return np.where(enough, common - a * b / pairs, np.nan) / np.sqrt(np.where(enough, spread_a * spread_b, 1))
+
+
+def _cross_moments(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> Iterator[np.ndarray]:
+    """x^T y (p, q) of all rows, then of those outside each group, about their own means.  Rows are centred already."""
+    blocks = [x[groups == g].T @ y[groups == g] for g in range(groups.max() + 1)]
+    total = np.sum(blocks, axis=0)
+    yield total
+    if len(blocks) > 1:
+        for g, block in enumerate(blocks):
+            member = groups == g
+            # the sum over the rows that stay is minus that of the group
+            yield total - block - np.outer(x[member].sum(axis=0), y[member].sum(axis=0)) / (~member).sum()
+
+
+def _lengths(x: np.ndarray, groups: np.ndarray) -> Iterator[np.ndarray]:
+    """Squared distances from the mean of all rows, then of those outside each group, from theirs."""
+    squared = np.einsum("nd,nd->n", x, x)
+    yield squared
+    if groups.any():
+        member = groups == np.arange(groups.max() + 1)[:, None]  # (g, n)
+        means = -(member @ x) / (~member).sum(axis=1, keepdims=True)
+        along = x @ means.T
+        for g, mean in enumerate(means):
+            stays = ~member[g]
+            yield squared[stays] - 2 * along[stays, g] + mean @ mean
+
+
+def _shuffled_procrustes(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> float:
+    drawn = [nuclear(x.T @ y[rng.permutation(len(y))]) for _ in range(PERMUTATIONS)]
+    return 2 - 2 * float(np.mean(drawn))
+
+
+def _block_sums(matrix: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """The sum of a symmetric matrix (n, n) over all pairs, then over those outside each group; (1 + groups,)."""
+    member = (groups[:, None] == np.arange(groups.max() + 1)).astype(matrix.dtype)  # (n, g)
+    sums = member.T @ (matrix @ member)
+    if len(sums) == 1:
+        return sums[0]
+    return np.append(sums.sum(), sums.sum() - 2 * sums.sum(axis=1) + sums.diagonal())

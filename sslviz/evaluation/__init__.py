@@ -1,0 +1,1 @@
+"""The catalog put to runs, and kept."""

@@ -1,0 +1,1 @@
+"""What lies over the pixels: attention and attribution, and whether to believe them."""

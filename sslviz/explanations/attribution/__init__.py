@@ -1,0 +1,1 @@
+"""Which pixels a number goes back to."""

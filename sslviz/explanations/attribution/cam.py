@@ -1,0 +1,116 @@
+"""Which places of the last grid does the number hang on?  Grad-CAM and LayerCAM, for networks that end in a grid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sslviz.encoders import Encoder
+from sslviz.explanations.attribution.question import Answer, Question
+
+
+def grad_cam(question: Question) -> Answer:
+    """Which places of the last grid raise s?  Channels weighted by their mean gradient, only what is positive.
+
+    ReLU(sum_c mean(ds/da_c) a_c), enlarged bilinearly (arXiv:1610.02391).  The grid is the last before pooling, of
+    transformers `blocks[-1].norm1`: after it the gradient of every patch is zero where a class token is read out.
+    Caveat: As coarse as the grid; for transformers the mean gradient says little, and LayerCAM more.
+    """
+
+    def read(a: Tensor, gradient: Tensor) -> Tensor:
+        return (gradient.mean((2, 3), keepdim=True) * a).sum(1).relu()
+
+    return _maps(question, read)
+
+
+def layer_cam(question: Question) -> Answer:
+    """Which places of the last grid raise s?  Each activation times its own positive gradient, only what is positive.
+
+    ReLU(sum_c ReLU(ds/da_c) a_c) (LayerCAM, doi:10.1109/TIP.2021.3089943), on the same grid as Grad-CAM.
+    Caveat: As coarse as the grid, and what speaks against s is left out.
+    """
+
+    def read(a: Tensor, gradient: Tensor) -> Tensor:
+        return (gradient.relu() * a).sum(1).relu()
+
+    return _maps(question, read)
+
+
+def _maps(question: Question, read: Any) -> Answer:
+    grid = last_grid(question)
+    parts = []
+    for _, x, references in question.chunks():
+        a, gradient = activations(question, x, references, grid)
+        if not gradient.any():
+            raise ValueError(
+                f"No gradient of {question.target.words} reaches the last grid of {question.encoder.name}; take "
+                "integrated gradients, or a method that covers parts of the image."
+            )
+        small = read(a, gradient)[:, None].float()
+        parts.append(F.interpolate(small, x.shape[-2:], mode="bilinear", align_corners=False)[:, 0].cpu())
+    return Answer(torch.cat(parts)[None])
+
+
+@torch.no_grad()
+def last_grid(question: Question) -> tuple[int, int]:
+    """Rows and columns of the last grid of features; ValueError for an encoder that has none."""
+    encoder = question.encoder
+    try:
+        grid = encoder.tokens(question.x[:1].to(question.device)).shape[-2:]
+    except (AttributeError, ValueError) as error:
+        raise ValueError(
+            f"{encoder.name} does not end in a grid of places, so there is nothing for Grad-CAM to weigh; take "
+            "integrated gradients or occlusion."
+        ) from error
+    return int(grid[0]), int(grid[1])
+
+
+def activations(
+    question: Question, x: Tensor, references: tuple[Tensor, ...], grid: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """What does the last grid hold, and how does s depend on it?  Two (b, c, rows, columns)."""
+    encoder = question.encoder
+    held: list[Tensor] = []
+    if (layer := _before_attention(encoder)) is None:
+        with torch.no_grad():
+            held.append(encoder.model.forward_features(x).detach())
+        held[0].requires_grad_()
+        features = encoder.model.forward_head(held[0], pre_logits=True).flatten(1)
+    else:
+
+        def cut(module: Any, given: Any, out: Tensor) -> Tensor:
+            held.append(out.detach().requires_grad_())
+            return held[-1].clone()  # what follows may write into it
+
+        handle = layer.register_forward_hook(cut)
+        try:
+            features = encoder(x)
+        finally:
+            handle.remove()
+    s = question.target.value(features, *references)
+    (gradient,) = torch.autograd.grad(s.sum(), held[0], allow_unused=True, materialize_grads=True)
+    return _on_grid(held[0].detach(), encoder, grid), _on_grid(gradient.detach(), encoder, grid)
+
+
+def _before_attention(encoder: Encoder) -> Any:
+    """The norm before the last block's attention, where patches still matter to a class token; None elsewhere."""
+    blocks = getattr(encoder.model, "blocks", None)
+    return getattr(blocks[-1], "norm1", None) if isinstance(blocks, torch.nn.Sequential | torch.nn.ModuleList) else None
+
+
+def _on_grid(a: Tensor, encoder: Encoder, grid: tuple[int, int]) -> Tensor:
+    """Tokens (b, prefix + p, c), or channels last, as (b, c, rows, columns); ValueError where it cannot be told how."""
+    p = grid[0] * grid[1]
+    if a.ndim == 3 and a.shape[1] >= p:
+        return a[:, -p:].mT.unflatten(2, grid)  # class and register tokens come first
+    if a.ndim == 4 and tuple(a.shape[1:3]) == grid and getattr(encoder.model, "output_fmt", "") == "NHWC":
+        return a.movedim(-1, 1)
+    if a.ndim == 4 and tuple(a.shape[2:]) == grid:
+        return a
+    raise ValueError(
+        f"The last layer of {encoder.name} has the shape {tuple(a.shape)}, which is no grid of {grid[0]} x {grid[1]}; "
+        "take integrated gradients or occlusion."
+    )

@@ -1,0 +1,161 @@
+"""Do the maps depend on what was learned?  Layers are re-initialised one after the other, and the maps made again."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sslviz.data import Images
+from sslviz.explanations.faithfulness.agreement import interval, off_diagonal, rank_correlations
+from sslviz.explanations.faithfulness.faithfulness import FEWEST, maps_of
+from sslviz.runs import Checkpoint
+from sslviz.runtime.progress import progress_bar
+from sslviz.statistics import Score
+
+if TYPE_CHECKING:
+    from sslviz.encoders import Encoder
+
+PERMUTATIONS = 1000
+Explain = Callable[[Checkpoint, Images], Any]
+
+
+@dataclass(frozen=True)
+class Cascaded(Checkpoint):
+    """A checkpoint some of whose layers hold fresh random weights again: `fresh`, by the names of `layers_of`."""
+
+    fresh: tuple[str, ...] = ()
+    fresh_seed: int = 0
+
+    def encoder(self) -> Encoder:
+        """The encoder with these layers re-initialised as `fresh_seed` says, all others as in the checkpoint."""
+        from sslviz.encoders import create_encoder
+
+        encoder = super().encoder()
+        state, other = encoder.state_dict(), create_encoder(**self.config, seed=self.fresh_seed).state_dict()
+        encoder.load_state_dict({k: other[k] if _layer_of(k) in self.fresh else v for k, v in state.items()})
+        return encoder
+
+    @property
+    def digest(self) -> str:
+        """The checkpoint's own, and which layers are fresh."""
+        return f"{super().digest}-fresh{self.fresh_seed}-{len(self.fresh)}" if self.fresh else super().digest
+
+    @property
+    def key(self) -> str:
+        """How it is called in file names."""
+        return f"{super().key}-fresh{self.fresh_seed}-{len(self.fresh)}" if self.fresh else super().key
+
+
+def layers_of(checkpoint: Checkpoint) -> list[str]:
+    """Which layers can be re-initialised one after the other?  Their names, in the order in which they are built."""
+    return list(dict.fromkeys(_layer_of(name) for name in checkpoint.encoder().state_dict()))
+
+
+def _layer_of(parameter: str) -> str:
+    """model.blocks.3.attn.qkv.weight -> blocks.3; model.norm.weight -> norm."""
+    parts = parameter.removeprefix("model.").split(".")
+    return ".".join(parts[:2]) if len(parts) > 2 and parts[1].isdigit() else parts[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Cascade:
+    """Do the maps depend on what was learned?  Correlations with the maps of an encoder re-initialised from the top down.
+
+    `layers` (k + 1,) says what was re-initialised last, "none" first.  `correlations` (k + 1, n) are Spearman of the
+    sizes of the maps of one image, averaged over `seeds` re-initialisations; `null_low`, `null_mean`, `null_high`
+    (k + 1,) the mean over images, and 95 % of such means, when each image's map is compared with that of another image.
+    `p` (k + 1,) is how often such a mean is as large as that of the same images.
+    """
+
+    ids: np.ndarray
+    layers: list[str]
+    correlations: np.ndarray
+    null_low: np.ndarray
+    null_mean: np.ndarray
+    null_high: np.ndarray
+    p: np.ndarray
+    seeds: int
+    name: str = ""
+    seed: int = 0
+
+    def scores(self) -> dict[str, Score]:
+        """`cascade`: the mean correlation once every layer is re-initialised, beside that of maps of other images."""
+        return {"cascade": self._score}
+
+    @property
+    def verdict(self) -> str:
+        """What may be said: whether the maps of the re-initialised encoder are still those of the trained one."""
+        now, null = float(self.correlations[-1].mean()), self.null_mean[-1]
+        numbers = f"{now:.2f}, other images {null:.2f}"
+        if self.p[-1] < 0.05:
+            return f"part of the map needs no training: it looks like an untrained encoder's ({numbers})"
+        return f"the map depends on what was learned ({numbers})"
+
+    @cached_property
+    def _score(self) -> Score:
+        last = self.correlations[-1]
+        low, high = interval(last, self.seed)
+        return Score(float(last.mean()), low, high, {"other images": float(self.null_mean[-1])}, None)
+
+
+def cascade(
+    explain: Explain,
+    checkpoint: Checkpoint,
+    images: Images,
+    *,
+    seeds: int = 3,
+    seed: int = 0,
+    progress: bool = True,
+) -> Cascade:
+    """Do the maps depend on what was learned?
+
+    `explain(checkpoint, images)` makes the maps, or a result with `.maps`: `lambda c, i: attribute(c, i, method=...)`.
+    Layers get fresh random weights one after the other, from the last to the first, each time `seeds` ways; the sizes
+    of the maps are compared with those of the trained encoder by Spearman correlation (arXiv 1810.03292).  Control: not
+    0 but what maps of *different* images read, as smooth maps correlate by chance and all maps share where objects
+    usually are; a mean over images is compared with those of 1,000 reassignments of images.  Costs 1 + layers x seeds
+    times `explain`.  ValueError for fewer than 8 images.
+
+    Caveat: Maps that change with the weights may still be wrong; maps that do not change cannot be about them.
+    """
+    if len(images) < FEWEST:
+        raise ValueError(f"A cascade needs at least {FEWEST} images to tell chance from likeness; got {len(images)}.")
+    layers = layers_of(checkpoint)[::-1]
+    first = explain(checkpoint, images)
+    trained = np.abs(maps_of(first, images))
+    stages = [rank_correlations(trained, trained)]
+    with progress_bar(f"re-initialising {checkpoint.run}", len(layers) * seeds, "encoders", shown=progress) as advance:
+        for depth in range(1, len(layers) + 1):
+            every = []
+            for k in range(seeds):
+                fields = {f.name: getattr(checkpoint, f.name) for f in dataclasses.fields(Checkpoint)}
+                partly = Cascaded(**fields, fresh=tuple(layers[:depth]), fresh_seed=seed + 1 + k)
+                every.append(rank_correlations(trained, np.abs(maps_of(explain(partly, images), images))))
+                advance()
+            stages.append(np.mean(every, axis=0))
+    nulls = np.stack([reassigned(stage, seed=seed) for stage in stages])
+    same = np.stack([stage.diagonal() for stage in stages])
+    return Cascade(
+        ids=images.ids,
+        layers=["none", *layers],
+        correlations=same,
+        null_low=np.quantile(nulls, 0.025, axis=1),
+        null_mean=np.array([off_diagonal(stage).mean() for stage in stages]),
+        null_high=np.quantile(nulls, 0.975, axis=1),
+        p=(1 + (nulls >= same.mean(axis=1)[:, None]).sum(axis=1)) / (1 + nulls.shape[1]),
+        seeds=seeds,
+        name=str(getattr(first, "method", "") or ""),
+        seed=seed,
+    )
+
+
+def reassigned(correlations: np.ndarray, *, draws: int = PERMUTATIONS, seed: int = 0) -> np.ndarray:
+    """What would the mean over images be if the maps were of others?  (draws,) means over random reassignments."""
+    rng = np.random.default_rng(seed)
+    n = len(correlations)
+    return np.array([correlations[np.arange(n), rng.permutation(n)].mean() for _ in range(draws)])

@@ -1,0 +1,154 @@
+"""What did an encoder make of these images?  `Features`: one row per image, with the table that describes the images."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sslviz.runtime.files import atomic_write
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What did an encoder make of these images?
+
+    `x` float32 (n, d), read-only, may be a memory map; `ids` (n,) strings, unique, the images' own; `table` n rows with
+    `label` and any attribute columns; `source` says where they come from (run, step, layer, images digest).
+    Raises ValueError for values that are not finite, for repeated ids and for lengths that disagree.
+    """
+
+    x: np.ndarray
+    ids: np.ndarray
+    table: pd.DataFrame
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        x = self.x if isinstance(self.x, np.ndarray) and self.x.dtype == np.float32 else np.asarray(self.x, np.float32)
+        if x.ndim != 2:
+            raise ValueError(
+                f"Features need a matrix (images, dimensions); got shape {x.shape}. Flatten or pool first."
+            )
+        if len(x) != len(self.ids) or len(x) != len(self.table):
+            raise ValueError(
+                f"Features have {len(x)} rows, but there are {len(self.ids)} ids and {len(self.table)} table rows."
+            )
+        if bad := _rows_not_finite(x):
+            raise ValueError(
+                f"Features hold NaN or infinite values in {bad} of {len(x)} rows; did the training diverge? "
+                "Drop those rows or embed with another checkpoint."
+            )
+        ids = np.asarray(self.ids, dtype=str)
+        if len(np.unique(ids)) != len(ids):
+            raise ValueError("Features need one id per image, but some ids are repeated.")
+        view = x.view()  # the caller's array stays as it is; ours cannot be written into
+        view.flags.writeable = False
+        object.__setattr__(self, "x", view)
+        object.__setattr__(self, "ids", ids)
+        object.__setattr__(self, "table", self.table.reset_index(drop=True))
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def name(self) -> str:
+        """How figures call these features: the run they come from."""
+        return str(self.source.get("run", "features"))
+
+    @cached_property
+    def images(self) -> str:
+        """Sixteen hex digits that stand for the ids in their order, whatever the images were embedded with.
+
+        Caveat: Images that are numbered have the same ids as others that are.
+        """
+        return hashlib.blake2b("\0".join(self.ids).encode(), digest_size=8).hexdigest()
+
+    @cached_property
+    def digest(self) -> str:
+        """Sixteen hex digits that change when any value, id or table entry does; every cache is keyed on it."""
+        state = hashlib.blake2b(digest_size=8)
+        state.update(repr((self.x.shape, list(self.table.columns))).encode())
+        state.update(np.ascontiguousarray(self.x).data)
+        state.update("\0".join(self.ids).encode())
+        state.update(pd.util.hash_pandas_object(self.table, index=False).to_numpy().data)
+        return state.hexdigest()
+
+    @classmethod
+    def from_array(
+        cls,
+        x: np.ndarray,
+        *,
+        table: pd.DataFrame | Mapping[str, Sequence[Any]] | None = None,
+        ids: Sequence[str] | None = None,
+        name: str = "array",
+    ) -> Features:
+        """How do I bring embeddings that something else made?  `x` (n, d), any float type; rows are numbered without `ids`."""
+        x = np.asarray(x)
+        if x.ndim != 2:
+            raise ValueError(
+                f"Features need a matrix (images, dimensions); got shape {x.shape}. Flatten or pool first."
+            )
+        frame = pd.DataFrame(table if table is not None else {}, index=None if table is not None else range(len(x)))
+        rows = np.arange(len(x)).astype(str) if ids is None else np.asarray(ids, dtype=str)
+        return cls(np.array(x, dtype=np.float32), rows, frame, {"run": name, "step": 0, "layer": "given"})
+
+    def column(self, label: str) -> np.ndarray:
+        """The values of one column of the table, or a ValueError that names the columns there are."""
+        if label not in self.table:
+            have = ", ".join(map(str, self.table.columns)) or "none"
+            raise ValueError(f"The table has no column {label!r}; its columns are: {have}.")
+        return self.table[label].to_numpy()
+
+    def rows(self, keep: np.ndarray) -> Features:
+        """The features of some images: `keep` is a boolean mask or row numbers."""
+        return Features(self.x[keep], self.ids[keep], self.table.iloc[_positions(keep)], self.source)
+
+    def select(self, ids: Sequence[str]) -> Features:
+        """The features of the images with these ids, in this order; ValueError if one is missing."""
+        where = pd.Index(self.ids).get_indexer(pd.Index(np.asarray(ids, dtype=str)))
+        if (where < 0).any():
+            missing = np.asarray(ids, dtype=str)[where < 0]
+            raise ValueError(f"{len(missing)} ids are not among these features, the first of them {str(missing[0])!r}.")
+        return self.rows(where)
+
+    def save(self, stem: Path) -> None:
+        """Writes STEM.npy, STEM.parquet and last STEM.json, each whole or not at all; without the last, none counts."""
+        with atomic_write(stem.with_name(stem.name + ".npy")) as file:
+            np.save(file, self.x, allow_pickle=False)
+        with atomic_write(stem.with_name(stem.name + ".parquet")) as file:
+            self.table.assign(__id__=self.ids).to_parquet(file)
+        with atomic_write(stem.with_name(stem.name + ".json")) as file:
+            file.write(json.dumps({"source": dict(self.source), "digest": self.digest}, indent=1).encode())
+
+    @classmethod
+    def load(cls, stem: Path) -> Features:
+        """Reads what `save` wrote; `x` is a memory map.  ValueError if the three files are missing or disagree."""
+        try:
+            meta = json.loads(stem.with_name(stem.name + ".json").read_text())
+            table = pd.read_parquet(stem.with_name(stem.name + ".parquet"))
+            x = np.load(stem.with_name(stem.name + ".npy"), mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError(f"The features {stem} cannot be read ({error}); embed again.") from error
+        features = cls(x, table.pop("__id__").to_numpy(dtype=str), table, meta["source"])
+        features.__dict__["digest"] = meta["digest"]  # trusted: the three files are written together, the json last
+        return features
+
+
+def _positions(keep: np.ndarray) -> np.ndarray:
+    keep = np.asarray(keep)
+    return np.flatnonzero(keep) if keep.dtype == bool else keep
+
+
+def _rows_not_finite(x: np.ndarray) -> int:
+    """How many rows hold NaN or infinity; a sum is finite unless one of its terms is not, so the usual case is one pass."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(x.sum(dtype=np.float64)):
+            return 0
+    return int((~np.isfinite(x)).any(axis=1).sum())

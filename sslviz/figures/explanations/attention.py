@@ -1,0 +1,235 @@
+"""Where does a transformer look?  Reach of its heads by layer, and maps over pictures, beside looking at everything alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from sslviz.figures.parts import theme
+from sslviz.figures.parts.saliency_sheet import KEY, key_below
+
+if TYPE_CHECKING:
+    from sslviz.explanations.attention.attention import Attention
+
+Measure = Literal["distance", "entropy", "homogeneity", "nmi", "redundancy"]
+
+
+class _Told(NamedTuple):
+    title: str
+    low: str
+    high: str
+
+
+MEASURES = {
+    "distance": _Told("mean attention distance (share of the diagonal)", "local heads", "far-reaching heads"),
+    "entropy": _Told("entropy of attention (share of log patches)", "heads that look at few patches", "at all alike"),
+    "homogeneity": _Told("likeness of queries (mean cosine)", "each query looks elsewhere", "all queries look alike"),
+    "nmi": _Told("dependence on the query (normalised mutual information)", "all queries look alike", "each its own"),
+    "redundancy": _Told("likeness of heads (mean cosine)", "each head looks elsewhere", "all heads look alike"),
+}
+UNIFORM = "uniform attention (control)"
+CAPTION = (
+    "{one} per head, mean over {n} images. Low: {low}; high: {high}. Controls: attention that falls on all patches alike "
+    "({uniform}), and {control} ({there}). Attention between patches only; it says from where a layer reads, not what "
+    "the features depend on."
+)
+
+
+def attention(
+    results: Attention | Mapping[str, Attention],
+    *,
+    measure: Measure = "distance",
+    colors: Mapping[str, str] | None = None,
+) -> go.Figure:
+    """How far, how widely and how alike do the heads look, layer by layer?  Dots per head, a line for their mean.
+
+    `results` is an Attention or {checkpoint: Attention}; `measure` "distance", "entropy", "homogeneity", "nmi" or
+    "redundancy" (of which there is one dot a layer).  Grey: attention that falls on all patches alike, and the
+    untrained encoder.
+    Caveat: heads are no independent samples, so their spread is no uncertainty.
+    """
+    named, told = theme.as_dict(results), _told(measure)
+    palette, short = theme.colors(named, colors), theme.short_names(named)
+    fig = go.Figure([*_uniform_lines(named, measure), *_control_lines(named, measure)])
+    for i, (name, result) in enumerate(named.items()):
+        shift = 0.5 * ((i + 0.5) / len(named) - 0.5) if len(named) > 1 else 0.0
+        fig.add_traces(_head_dots(by_head(result, measure), name, short[name], palette[name], shift))
+    layers = max(len(result.layers) for result in named.values())
+    legend = [*short.values(), UNIFORM, "untrained (control), mean of heads"]
+    fig.update_layout(
+        height=360 + theme.legend_room(legend),
+        xaxis={"title": {"text": "layer"}, "range": [0.4, layers + 0.6], "dtick": 1 if layers <= 16 else 2, "tick0": 1},
+        yaxis={"title": {"text": told.title}, "rangemode": "tozero"},
+    )
+    caption = _caption(named, told, one="One dot, and a line for their mean,", uniform="dashed", there="grey line")
+    return theme.finish(fig, alt=_alt(named, measure), caption=caption)
+
+
+def head_table(
+    results: Attention | Mapping[str, Attention],
+    *,
+    measure: Measure = "distance",
+    colors: Mapping[str, str] | None = None,
+) -> go.Figure:
+    """Which head of which layer looks how far?  A table of colours per checkpoint, and one of the control, at one scale.
+
+    As `attention`, head by head: rows are layers, columns heads, numbered as the encoder numbers them.  The scale
+    has a tick at what attention that falls on all patches alike reads.
+    Caveat: heads have no order: the same head of two encoders has nothing in common but its number.
+    """
+    named, told = theme.as_dict(results), _told(measure)
+    palette, short = theme.colors(named, colors), theme.short_names(named, 22)
+    tables = [(escape(short[name]), name, palette[name], by_head(r, measure)) for name, r in named.items()]
+    tables += [
+        (f"{escape(name)} (control)", f"{name} (control)", theme.CONTROL, table)
+        for name, table in _controls(named, measure)
+    ]
+    columns = min(3, len(tables))
+    rows = -(-len(tables) // columns)
+    fig = make_subplots(
+        rows=rows, cols=columns, subplot_titles=[table[0] for table in tables], horizontal_spacing=0.06,
+        vertical_spacing=0.5 / (rows + 2),
+    )  # fmt: skip
+    for i, (_, name, color, table) in enumerate(tables):
+        row, col = i // columns + 1, i % columns + 1
+        fig.add_trace(_table(table, name, told.title), row=row, col=col)
+        fig.update_xaxes(title_text="head", dtick=1, linecolor=color, linewidth=3, row=row, col=col)
+        fig.update_yaxes(title_text="layer" if col == 1 else None, row=row, col=col)
+    fig.update_xaxes(showgrid=False, ticks="", mirror=True)
+    fig.update_yaxes(showgrid=False, ticks="", autorange="reversed", dtick=1)
+    fig.update_annotations(font={"size": 12})
+    layers = max(len(table[3]) for table in tables)
+    fig.update_layout(
+        height=rows * (90 + 17 * layers) + 50 + KEY,
+        margin={"t": 60, "b": KEY + 10},
+        title={"text": f"{_capital(told.title)}, head by head", "font": {"size": 13}},
+        coloraxis=_table_scale([table[3] for table in tables], next(iter(named.values())).uniform[measure]),
+    )
+    caption = _caption(named, told, one="One cell", uniform="on the scale", there="framed in grey")
+    return theme.finish(fig, alt=_alt(named, measure), caption=caption)
+
+
+def by_head(result: Attention, measure: str, prefix: str = "") -> np.ndarray:
+    """What is drawn of a measure: the mean over images (layers, heads), free of units; (layers, 1) where heads are compared."""
+    values = getattr(result, prefix + measure).mean(0, dtype=float)
+    if measure == "distance":
+        values = values / result.diagonal
+    if measure == "entropy":
+        values = values / np.log(result.control_maps[0].size if prefix else result.patches)
+    return values.reshape(len(values), -1)
+
+
+def _told(measure: str) -> _Told:
+    if measure not in MEASURES:
+        raise ValueError(f"There is no measure {measure!r} of attention; there are: {', '.join(MEASURES)}.")
+    return MEASURES[measure]
+
+
+def _controls(named: Mapping[str, Attention], measure: str) -> list[tuple[str, np.ndarray]]:
+    """Name and table of each control that differs from the others."""
+    kept: list[tuple[str, np.ndarray]] = []
+    for name, result in named.items():
+        table = by_head(result, measure, "control_")
+        if not any(table.shape == other.shape and np.allclose(table, other) for _, other in kept):
+            kept.append((result.control if len(named) == 1 or not kept else f"{result.control}, for {name}", table))
+    return kept
+
+
+def _uniform_lines(named: Mapping[str, Attention], measure: str) -> list[go.Scatter]:
+    """Dashed and grey: once for each value (distances depend a little on the grid)."""
+    layers = max(len(result.layers) for result in named.values())
+    values = sorted({round(result.uniform[measure], 6) for result in named.values()})
+    return [
+        go.Scatter(
+            x=[0.4, layers + 0.6], y=[value, value], mode="lines", name=UNIFORM, showlegend=i == 0, legendgroup=UNIFORM,
+            line={"color": theme.CONTROL, "width": 2, "dash": "dash"},
+            hovertemplate=f"<b>uniform attention</b> (control): {value:.3f}<extra></extra>",
+        )
+        for i, value in enumerate(values)
+    ]  # fmt: skip
+
+
+def _control_lines(named: Mapping[str, Attention], measure: str) -> list[go.Scatter]:
+    return [
+        go.Scatter(
+            x=np.arange(1, len(table) + 1), y=finite(table.mean(1)), mode="lines+markers",
+            name=f"{name} (control), mean of heads", line={"color": theme.CONTROL, "width": 2},
+            marker={"color": theme.CONTROL, "size": 6, "symbol": "diamond"},
+            hovertemplate=f"<b>{escape(name)}</b> (control), layer %{{x}}: %{{y:.3f}}<extra></extra>",
+        )
+        for name, table in _controls(named, measure)
+    ]  # fmt: skip
+
+
+def _head_dots(table: np.ndarray, name: str, short: str, color: str, shift: float) -> list[go.Scatter]:
+    layers, heads = table.shape
+    layer, head = np.divmod(np.arange(layers * heads), heads)
+    label = f"<b>{escape(name)}</b><br>" if name else ""
+    return [
+        go.Scatter(
+            x=np.arange(1, layers + 1) + shift, y=finite(table.mean(1)), mode="lines", name=short or "this checkpoint",
+            legendgroup=name, line={"color": color, "width": 2.5},
+            hovertemplate=f"{label}mean of the heads: %{{y:.3f}}<extra></extra>",
+        ),
+        go.Scatter(
+            x=layer + 1 + shift, y=finite(table.ravel()), mode="markers", name=f"{short or 'this checkpoint'}, heads",
+            legendgroup=name, showlegend=False, marker={"color": color, "size": 7, "opacity": 0.75},
+            customdata=[[int(a), int(b)] for a, b in zip(layer, head, strict=True)],
+            hovertemplate=f"{label}layer {'%{customdata[0]}'}, head %{{customdata[1]}}: %{{y:.3f}}<extra></extra>",
+        ),
+    ]  # fmt: skip
+
+
+def finite(values: np.ndarray) -> list[float | None]:
+    """Numbers as JSON has them: NaN (the likeness of a single head) becomes a gap."""
+    return [float(v) if np.isfinite(v) else None for v in values]
+
+
+def _table(table: np.ndarray, name: str, title: str) -> go.Heatmap:
+    return go.Heatmap(
+        z=[finite(row) for row in table], x0=0, dx=1, y0=1, dy=1, coloraxis="coloraxis", xgap=1, ygap=1, name=name,
+        hovertemplate=f"<b>{escape(name)}</b><br>layer %{{y}}, head %{{x}}: %{{z:.3f}}<extra></extra>",
+    )  # fmt: skip
+
+
+def _table_scale(tables: list[np.ndarray], uniform: float) -> dict[str, object]:
+    values = np.concatenate([*(table.ravel() for table in tables), [uniform]])
+    high = float(np.nanmax(values)) * 1.02 or 1.0
+    ticks = [t for t in (0.0, high / 2, high) if abs(t - uniform) > 0.3 * high]
+    text = [f"{t:.2g}" for t in ticks]
+    key = key_below("", [*ticks, uniform], [*text, f"{uniform:.2g} = uniform (control)"])
+    scale = [[i / (len(theme.SCALE) - 1), c] for i, c in enumerate(theme.SCALE)]
+    return {"cmin": 0, "cmax": high, "colorscale": scale, "colorbar": key}
+
+
+def encoder_of(control: str) -> str:
+    """How the control is called in a sentence."""
+    return "the same encoder untrained" if control == "untrained" else f"the encoder {control}"
+
+
+def _caption(named: Mapping[str, Attention], told: _Told, **words: str) -> str:
+    counts = ", ".join(f"{n:,}" for n in sorted({len(r.ids) for r in named.values()}))
+    control = encoder_of(next(iter(named.values())).control)
+    return CAPTION.format(n=counts, low=told.low, high=told.high, control=control, **words)
+
+
+def _alt(named: Mapping[str, Attention], measure: str) -> str:
+    first = next(iter(named.values()))
+    parts = [f"{n or 'this checkpoint'} {_mean_said(by_head(r, measure))}" for n, r in named.items()]
+    return (
+        f"{_capital(_told(measure).title)}, by layer and head. Mean: {'; '.join(parts)}; {first.control} "
+        f"{_mean_said(by_head(first, measure, 'control_'))}; uniform attention {first.uniform[measure]:.2f}."
+    )
+
+
+def _mean_said(table: np.ndarray) -> str:
+    return f"{table.mean():.2f}" if np.isfinite(table).all() else "not defined"
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]

@@ -1,0 +1,58 @@
+"""How tight are the classes?  Each class beside what the same images read with their labels shuffled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+
+import numpy as np
+import plotly.graph_objects as go
+
+from sslviz.diagnostics.geometry.neural_collapse import NeuralCollapse
+from sslviz.figures.parts import theme
+
+CAPTION = (
+    "How wide each class is, in units of its distance to the others (CDNV, log): left is tighter, and 1 is as wide as far. "
+    "Grey: the same with the labels shuffled."
+)
+
+
+def neural_collapse(
+    results: NeuralCollapse | Mapping[str, NeuralCollapse], *, colors: Mapping[str, str] | None = None
+) -> go.Figure:
+    """How tight is each class?  Its width over its distance to the others, one row per class, shuffled labels in grey.
+
+    `results` is a NeuralCollapse or {checkpoint: NeuralCollapse}.
+    Caveat: tight is not good in itself; classes the encoder never had to tell apart may well be wide.
+    """
+    named = theme.as_dict(results)
+    palette, short = theme.colors(named, colors), theme.short_names(named)
+    classes = list(dict.fromkeys(str(c) for r in named.values() for c in r.classes))
+    fig = go.Figure()
+    for name, result in named.items():
+        fig.add_trace(
+            _dots(result, result.shuffled_by_class, f"{name} with labels shuffled", "labels shuffled (control)")
+        )
+        fig.add_trace(_dots(result, result.by_class, name, short[name] or "this checkpoint", palette[name]))
+    for trace in fig.data[2::2]:
+        trace.showlegend = False
+    fig.update_layout(
+        height=150 + 30 * min(len(classes), 20) + 14 * max(0, len(classes) - 20)
+        + theme.legend_room([*short.values(), "labels shuffled (control)"]),
+        xaxis={"title": {"text": "width of the class over its distance to others (CDNV, log)"}, "type": "log"},
+        yaxis={"title": {"text": escape(next(iter(named.values())).label)}, "categoryorder": "array",
+               "categoryarray": classes[::-1], "type": "category"},
+    )  # fmt: skip
+    said = "; ".join(f"{name or 'this checkpoint'}: {r.scores()['cdnv']}" for name, r in named.items())
+    return theme.finish(fig, alt=f"Width of the classes beside shuffled labels. CDNV {said}.", caption=CAPTION)
+
+
+def _dots(result: NeuralCollapse, values: np.ndarray, said: str, name: str, color: str = theme.CONTROL) -> go.Scatter:
+    control = color == theme.CONTROL
+    return go.Scatter(
+        x=np.maximum(values, 1e-9), y=[str(c) for c in result.classes], mode="markers", name=name,
+        legendgroup="control" if control else said, customdata=result.counts,
+        marker={"color": color, "size": 13 if control else 10, "symbol": "line-ns" if control else "circle",
+                "line": {"width": 2.5 if control else 0, "color": color}},
+        hovertemplate=f"<b>{escape(said)}</b><br>%{{y}}: %{{x:.3g}}, %{{customdata}} images<extra></extra>",
+    )  # fmt: skip

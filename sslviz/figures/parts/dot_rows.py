@@ -1,0 +1,131 @@
+"""How do several rows compare on one scale?  A dot, its interval and its grey controls for each, checkpoints side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from sslviz.figures.parts import theme
+
+ROWS = 24  # of more, those whose dots lie farthest from their first control are drawn
+MARKS = ("line-ns", "circle-open", "square-open", "diamond-open")  # of controls, in the order in which they come
+
+
+class Dot(NamedTuple):
+    """One row of one checkpoint: a value, its interval, what its controls read, and what is said on hover.
+
+    A control of two numbers has a mark at each: what lies between them is nothing.
+    """
+
+    row: str
+    value: float
+    low: float | None
+    high: float | None
+    controls: Mapping[str, float | tuple[float, float]]
+    text: str = ""
+    id: str = ""
+
+
+def dots(
+    series: Mapping[str, Sequence[Dot]],
+    *,
+    palette: Mapping[str, str],
+    x_title: str,
+    y_title: str = "",
+    x_range: tuple[float, float] | None = None,
+    zero: bool = False,
+) -> go.Figure:
+    """How do several rows compare on one scale?  `series` {checkpoint: its dots}; rows in the order in which they come.
+
+    Each control has its own grey mark and a name in the legend; `zero` draws a line at 0.  Of more than 24 rows only
+    those farthest from their first control are shown.
+    """
+    rows = _rows(series)
+    many = len(series)
+    height = 30 if many == 1 else 14 + 11 * many
+    names = list(dict.fromkeys(name for of in series.values() for dot in of for name in dot.controls))
+    placed = [
+        (checkpoint, dot, rows[dot.row] - (i - (many - 1) / 2) * 0.72 / many)
+        for i, (checkpoint, of) in enumerate(series.items())
+        for dot in of
+        if dot.row in rows
+    ]
+    traces = [_marks(placed, name, MARKS[min(i, len(MARKS) - 1)], height / many) for i, name in enumerate(names)]
+    short = theme.short_names(series)
+    for checkpoint in series:
+        own = [(dot, y) for owner, dot, y in placed if owner == checkpoint]
+        traces.append(_dots(own, checkpoint, short[checkpoint] or "this checkpoint", palette[checkpoint]))
+    fig = go.Figure(traces)
+    legend = [f"{name} (control)" for name in names] + list(short.values())
+    fig.update_layout(
+        height=round(height * len(rows) + 90 + theme.legend_room(legend)),
+        xaxis={"title": {"text": x_title}, "range": x_range, "zeroline": zero, "zerolinewidth": 1.5},
+        yaxis={
+            "title": {"text": escape(y_title)}, "tickvals": list(rows.values()), "ticktext": [_label(row) for row in rows],
+            "range": [-len(rows) + 0.4, 0.6], "ticks": "", "showline": False, "fixedrange": True,
+        },
+    )  # fmt: skip
+    return fig
+
+
+def interval(dot: Dot) -> str:
+    """The value and its interval as text, "0.83 [0.81, 0.85]"."""
+    ends = "" if dot.low is None or dot.high is None else f" [{dot.low:.2g}, {dot.high:.2g}]"
+    return f"{dot.value:.2g}{ends}"
+
+
+def _rows(series: Mapping[str, Sequence[Dot]]) -> dict[str, float]:
+    """{row: its height}, from 0 downwards; the ROWS most telling ones, in their order."""
+    telling: dict[str, float] = {}
+    for of in series.values():
+        for dot in of:
+            far = float(np.abs(dot.value - np.array(next(iter(dot.controls.values()), 0.0))).min())
+            telling[dot.row] = max(far, telling.get(dot.row, 0.0))
+    kept = set(sorted(telling, key=lambda row: -telling[row])[:ROWS])
+    return {row: -float(i) for i, row in enumerate(row for row in telling if row in kept)}
+
+
+def _label(row: str) -> str:
+    return escape(next(iter(theme.short_names([row], 34).values())))
+
+
+def _marks(placed: Sequence[tuple[str, Dot, float]], name: str, symbol: str, room: float) -> go.Scatter:
+    """All marks of one control, below the dots."""
+    at = [
+        (owner, dot.row, x, y)
+        for owner, dot, y in placed
+        if name in dot.controls
+        for x in np.atleast_1d(dot.controls[name]).tolist()
+    ]
+    tick = symbol == "line-ns"
+    return go.Scatter(
+        x=[x for _, _, x, _ in at], y=[y for _, _, _, y in at], mode="markers",
+        name=f"{name} (control)", cliponaxis=False,
+        text=[
+            f"<b>{escape(owner)}</b> {escape(row)}<br>{escape(name)} (control): {x:.3g}" for owner, row, x, _ in at
+        ],
+        hovertemplate="%{text}<extra></extra>",
+        marker={"symbol": symbol, "size": min(15, max(7, room - 4)) if tick else 9, "color": theme.CONTROL,
+                "line": {"width": 2.5 if tick else 2, "color": theme.CONTROL}},
+    )  # fmt: skip
+
+
+def _dots(own: Sequence[tuple[Dot, float]], checkpoint: str, short: str, color: str) -> go.Scatter:
+    return go.Scatter(
+        x=[dot.value for dot, _ in own], y=[y for _, y in own], mode="markers", name=short, cliponaxis=False,
+        error_x={
+            "type": "data", "symmetric": False, "thickness": 3, "width": 0, "color": color,
+            "array": [0 if dot.high is None else dot.high - dot.value for dot, _ in own],
+            "arrayminus": [0 if dot.low is None else dot.value - dot.low for dot, _ in own],
+        },
+        customdata=[dot.id for dot, _ in own],
+        text=[
+            f"<b>{escape(checkpoint)}</b> {escape(dot.row)}<br>{interval(dot)}{'<br>' if dot.text else ''}{escape(dot.text)}"
+            for dot, _ in own
+        ],
+        hovertemplate="%{text}<extra></extra>", marker={"size": 9, "color": color},
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The audit: its plan, tests, findings, page and gate."""

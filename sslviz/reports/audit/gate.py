@@ -1,0 +1,140 @@
+"""Does a report pass?  Thresholds for a build that may fail, and what changed between two reports."""
+
+from __future__ import annotations
+
+import json
+import operator
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sslviz.reports.audit.plan import read_toml
+
+OPERATORS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
+CONDITION = re.compile(r"(?:(value|low|high)\s*)?(<=|>=|<|>)\s*(-?[0-9]*\.?[0-9]+(?:e-?[0-9]+)?)")
+HOW = 'e.g. "<= 0.05", or "low >= 0.8" where the interval counts'
+
+
+def read_gate(path: str | Path) -> dict[str, Any]:
+    """The conditions in a TOML file; ValueError for one that cannot be read and for conditions nobody could check.
+
+    verdict = "healthy"
+    findings = "<= 3"
+    [scores]
+    "linear_probe:shape.accuracy" = "low >= 0.8"
+    "reliance:shape~color.even_gap" = "<= 0.05"
+    """
+    gate = read_toml(path, "gate")
+    if unknown := sorted(set(gate) - {"verdict", "findings", "scores"}):
+        raise ValueError(f"A gate has no {unknown[0]!r}; it has verdict, findings and scores.")
+    scores = gate.get("scores", {})
+    if not gate or not isinstance(scores, Mapping):
+        raise ValueError(f"The gate {path} holds no condition; write verdict, findings or [scores].")
+    for name, condition in [*scores.items(), *([("findings", gate["findings"])] if "findings" in gate else [])]:
+        if not isinstance(condition, str) or not CONDITION.fullmatch(condition.strip()):
+            raise ValueError(f"The gate's condition on {name} is {condition!r}; write {HOW}.")
+    return gate
+
+
+def failures(report: Mapping[str, Any], gate: Mapping[str, Any]) -> list[str]:
+    """Which conditions does the report not meet?  A sentence for each, for each checkpoint; empty where it passes.
+
+    A score that a condition names and the report lacks is a failure: what was not looked at has not passed.
+    """
+    failed = []
+    for name, run in report["runs"].items():
+        if "verdict" in gate and run["verdict"] != gate["verdict"]:
+            failed.append(f"{name}: the verdict is {run['verdict']!r}, not {gate['verdict']!r}.")
+        for score, condition in gate.get("scores", {}).items():
+            diagnostic, _, measure = score.rpartition(".")
+            read = run["scores"].get(diagnostic, {}).get(measure)
+            if read is None:
+                failed.append(f"{name}: {score} was to be {condition}, but it was not measured.")
+            elif not _holds(read, condition):
+                end, _, _ = _parts(condition)
+                failed.append(f"{name}: {score} was to be {condition}; its {end} is {_number(read[end])}.")
+    count = {"value": len(report["findings"])}
+    if "findings" in gate and not _holds(count, gate["findings"]):
+        failed.append(f"There are {count['value']} findings; there were to be {gate['findings']}.")
+    return failed
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """What changed from one report to another, in sentences?  Runs are told apart by name; a run in one only is said.
+
+    Caveat: Intervals that do not overlap differ; those that do may differ too, and are not listed.
+    """
+    said = [
+        f"The {what} are not the same: what differs below may come from that."
+        for what, key in (("plans", "plan"), ("images", "images"))
+        if before[key]["digest"] != after[key]["digest"]
+    ]
+    found, was = ({_key(one): one for one in report["findings"]} for report in (after, before))
+    said += [f"New: {one['run']}: {one['said']}" for key, one in found.items() if key not in was]
+    said += [f"No longer found: {one['run']}: {one['said']}" for key, one in was.items() if key not in found]
+    for name in dict.fromkeys([*before["runs"], *after["runs"]]):
+        a, b = (report["runs"].get(name) for report in (before, after))
+        if a is None or b is None:
+            said.append(f"{name} is only in the {'second' if a is None else 'first'} report.")
+            continue
+        if a["verdict"] != b["verdict"]:
+            said.append(f"{name}: the verdict was {a['verdict']!r} and is {b['verdict']!r}.")
+        said += _moved(name, a["scores"], b["scores"])
+    return said
+
+
+def read_report(path: str | Path) -> dict[str, Any]:
+    """A report that `sslviz audit` wrote; ValueError for another file and for one of a newer sslviz."""
+    from sslviz.reports.audit.audit import SCHEMA
+
+    try:
+        report = json.loads(Path(path).read_text())
+    except OSError as error:
+        raise ValueError(f"The report {path} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        report = None
+    if not isinstance(report, dict) or not {"schema", "plan", "images", "runs", "findings"} <= set(report):
+        raise ValueError(f"{path} is not a report of `sslviz audit`; give it the .json beside the .html.")
+    if report["schema"] > SCHEMA:
+        raise ValueError(f"{path} was written by a newer sslviz; upgrade sslviz to read it.")
+    return report
+
+
+def _key(finding: Mapping[str, Any]) -> tuple[str, ...]:
+    return finding["run"], finding["diagnostic"], *finding["columns"]
+
+
+def _moved(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """The scores whose intervals in the two reports have nothing in common."""
+    said = []
+    for key in (key for key in before if key in after):
+        for score in (score for score in before[key] if score in after[key]):
+            a, b = before[key][score], after[key][score]
+            if None in (a["low"], a["high"], b["low"], b["high"]):
+                continue
+            if a["high"] < b["low"] or b["high"] < a["low"]:
+                said.append(f"{name}: {key}.{score} was {_interval(a)} and is {_interval(b)}.")
+    return said
+
+
+def _interval(read: Mapping[str, Any]) -> str:
+    return f"{_number(read['value'])} [{_number(read['low'])}, {_number(read['high'])}]"
+
+
+def _holds(read: Mapping[str, Any], condition: str) -> bool:
+    end, sign, bound = _parts(condition)
+    value = read.get(end)
+    return value is not None and bool(OPERATORS[sign](value, bound))
+
+
+def _parts(condition: str) -> tuple[str, str, float]:
+    """Which end, which sign, which bound; `read_gate` has seen to it that there are these."""
+    match = CONDITION.fullmatch(condition.strip())
+    assert match is not None
+    end, sign, bound = match.groups()
+    return end or "value", sign, float(bound)
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3g}"

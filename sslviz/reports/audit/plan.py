@@ -1,0 +1,125 @@
+"""What is an encoder to be used for, and what is asked of it?  The plan of an audit, written down before it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sslviz.catalog import CATALOG
+from sslviz.features.columns import partners_of, probe_labels
+
+MAPPED = 16  # images that maps are made and measured on
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is the encoder to be used for, and what is asked of it?  Written down before anything is looked at.
+
+    `label` is what will be read from its features, `attributes` what should not matter.  `details`, `intended_use` and
+    `not_for` are sentences of the model's owner that head the report; `partners` {attribute: {class: value}} are what the
+    classes of the label may have been met with where the encoder was trained (otherwise the images fitted on tell);
+    `skip` are diagnostics left out, and the report says so; `maps` are how many images are explained by maps (0: none);
+    a collapsed encoder is audited no further unless `despite_collapse`.
+    """
+
+    label: str
+    attributes: tuple[str, ...]
+    details: str = ""
+    intended_use: str = ""
+    not_for: str = ""
+    partners: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    skip: tuple[str, ...] = ()
+    maps: int = MAPPED
+    despite_collapse: bool = False
+
+    @property
+    def by_columns(self) -> dict[str, Mapping[str, str]]:
+        """The partners, {"label~attribute": {class: value}}."""
+        return {f"{self.label}~{attribute}": pairs for attribute, pairs in self.partners.items()}
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of all of it."""
+        said = {name: value for name, value in asdict(self).items() if name != "partners" or value}
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def read_plan(path: str | Path | None, table: pd.DataFrame) -> Plan:
+    """The plan in a TOML file; what it leaves out is taken from the table: `label`, and all other columns as attributes.
+
+    ValueError for a file that cannot be read, unknown keys and columns, and tables with a single column.
+    """
+    return make_plan(table, **(read_toml(path, "plan") if path is not None else {}))
+
+
+def read_toml(path: str | Path, what: str) -> dict[str, Any]:
+    """What a TOML file says; ValueError, calling it a `what`, for one that cannot be read."""
+    try:
+        return tomllib.loads(Path(path).read_text())
+    except OSError as error:
+        raise ValueError(f"The {what} {path} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"The {what} {path} is no TOML: {error}.") from None
+
+
+def make_plan(table: pd.DataFrame, **said: Any) -> Plan:
+    """A plan in which what is not said is taken from the table; ValueError as for `read_plan`."""
+    _check_said(said)
+    columns = probe_labels(table)
+    label = said.pop("label", None) or next(iter(columns), "")
+    attributes = tuple(said.pop("attributes", [c for c in columns if c != label]))
+    for column in (label, *attributes):
+        if column not in table:
+            raise ValueError(
+                f"An audit needs a column to read and one that should not matter; the table has no {column or 'such'} "
+                f"column, it has: {', '.join(map(str, table.columns)) or 'none'}."
+            )
+    if not attributes or label in attributes:
+        raise ValueError(
+            f"An audit needs attributes other than the label {label!r}; name some in the plan or the table."
+        )
+    if unknown := sorted(set(said.get("skip", ())) - {one.name for one in CATALOG}):
+        raise ValueError(
+            f"The plan skips {unknown[0]!r}, but there is no such diagnostic; see `sslviz list diagnostics`."
+        )
+    for attribute, given in said.get("partners", {}).items():
+        if attribute not in attributes:
+            raise ValueError(f"The plan names partners of {attribute!r}, which is none of its attributes.")
+        partners_of(table, label, attribute, given)
+    return Plan(label, attributes, skip=tuple(said.pop("skip", ())), **said)
+
+
+def _check_said(said: Mapping[str, Any]) -> None:
+    """ValueError for a key that a plan does not have, and for a value that is none for it."""
+    kinds: dict[str, type] = {
+        "maps": int, "despite_collapse": bool, "attributes": list, "skip": list, "partners": dict,
+    }  # fmt: skip
+    known = [field.name for field in fields(Plan)]
+    for name, value in said.items():
+        if name not in known:
+            raise ValueError(f"A plan has no {name!r}; it has {', '.join(known)}.")
+        kind = kinds.get(name, str)
+        value = list(value) if isinstance(value, tuple) else value
+        words = _words(value)
+        if type(value) is not kind or not words or (isinstance(value, int) and value < 0):
+            text = {
+                int: "a number, 0 or more", bool: "true or false", list: "a list of names",
+                dict: 'a table for each attribute, as in [partners.color] square = "red"',
+            }.get(kind, "a text")  # fmt: skip
+            raise ValueError(f"The plan's {name} is {text}; got {value!r}.")
+
+
+def _words(value: Any) -> bool:
+    """Whether what is in a list, or in the tables of a table, are texts; of anything else nothing is asked."""
+    if isinstance(value, list):
+        return all(isinstance(one, str) for one in value)
+    if isinstance(value, dict):
+        return all(isinstance(one, dict) and all(isinstance(v, str) for v in one.values()) for one in value.values())
+    return True

@@ -1,0 +1,40 @@
+"""How does an encoder that something else trained become a run?"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sslviz.runs.run import Run
+
+
+def import_checkpoint(
+    encoder: str,
+    *,
+    out: str | Path,
+    weights: str | Path | None = None,
+    pretrained: bool = False,
+    image_size: int | None = None,
+) -> tuple[Run, Any]:
+    """How do I look at an encoder that is not ours?
+
+    `encoder` is any timm name; `weights` a .safetensors or .pt state dict (common prefixes are stripped), or
+    `pretrained` takes timm's own.  Returns the run with its one checkpoint, and the report of what matched and what
+    did not. ValueError, and no folder, for weights of another architecture, truncated files and pickles with code.
+    """
+    from sslviz.encoders import create_encoder
+    from sslviz.encoders.create import load_weights
+
+    if (weights is None) == (not pretrained):
+        raise ValueError("Say where the weights come from: either --weights FILE or --pretrained.")
+    net = create_encoder(encoder, pretrained=pretrained, image_size=image_size)
+    report = load_weights(net, Path(weights)) if weights else f"timm's own weights of {encoder}."
+    arguments = {"encoder": encoder, "weights": str(weights) if weights else "timm", "image_size": net.image_size}
+    run = Run.create(out, {"kind": "import", "arguments": arguments, "encoder": net.spec, "finished": True})
+    try:
+        run.save_checkpoint(0, {f"encoder.{name}": tensor for name, tensor in net.state_dict().items()})
+    except BaseException:
+        shutil.rmtree(run.path)
+        raise
+    return run, report

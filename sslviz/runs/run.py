@@ -1,0 +1,268 @@
+"""Where do a training's checkpoints, history, features and results lie?  The run folder, read and written whole files only.
+
+    runs/<name>/run.json                      every argument, seed, versions, device, seconds, images digest
+                history.csv                   one row per evaluation
+                checkpoints/000400.safetensors
+                resume.pt                     enough to continue to the same weights
+                features/<step>-<images digest>-<layer>.{npy,parquet,json}
+                thumbnails/<images digest>.npy
+                results/<digest>.npz
+
+The folder is the whole interface between the machine that trains and the app: copy it, and the app works.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import subprocess
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from sslviz.runtime.files import atomic_write
+
+if TYPE_CHECKING:
+    import torch
+
+    from sslviz.encoders import Encoder
+    from sslviz.data import Images
+
+FORMAT = 1  # of the run folder; a folder with a larger number was written by a newer sslviz
+RESULTS = (
+    1  # of the numbers in results/; raised whenever a diagnostic's definition changes, so that old ones are not read
+)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Which weights?  One step of a run: the file, and what is needed to build the encoder around it.
+
+    `path` is None for the same encoder with fresh random weights (see `untrained`), the control of every learned
+    number.  `head` names the method and settings whose projector lies in the file too; None for imported encoders."""
+
+    run: str
+    step: int
+    config: Mapping[str, Any]
+    path: Path | None
+    seed: int = 0
+    head: Mapping[str, Any] | None = None
+
+    def encoder(self) -> Encoder:
+        """The encoder in evaluation mode, with these weights; ValueError for a truncated or foreign file."""
+        from sslviz.encoders import create_encoder
+        from sslviz.encoders.create import load_weights
+
+        encoder = create_encoder(**self.config, seed=self.seed)
+        if self.path is not None:
+            load_weights(encoder, self.path)
+        return encoder.eval()
+
+    def untrained(self, seed: int = 0) -> Checkpoint:
+        """The same encoder re-initialised: what it reads is what the architecture alone gives."""
+        return Checkpoint(self.run, -1 - seed, self.config, None, seed, self.head)
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hex digits that change with the weights; features embedded with others do not count as this one's."""
+        if self.path is None:
+            return f"untrained{self.seed}"
+        with open(self.path, "rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+
+    @property
+    def key(self) -> str:
+        """How this checkpoint is called in file names: "000400", or "untrained0"."""
+        return f"{self.step:06d}" if self.path is not None else f"untrained{self.seed}"
+
+
+class Run:
+    """Where do a training's checkpoints, history, features and results lie?  `Run(path)` opens a run folder.
+
+    Raises ValueError, with the reason, for a folder that is not a run, or was written by a newer sslviz.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.name = self.path.resolve().name
+        try:
+            self.info: dict[str, Any] = json.loads((self.path / "run.json").read_text())
+        except FileNotFoundError:
+            raise ValueError(f"{self.path} is not a run: it holds no run.json.") from None
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{self.path}/run.json cannot be read ({error}).") from None
+        if self.info.get("format", 0) > FORMAT:
+            raise ValueError(f"{self.path} was written by a newer sslviz; upgrade sslviz to read it.")
+
+    @classmethod
+    def create(cls, path: str | Path, info: Mapping[str, Any]) -> Run:
+        """Makes the folder with its run.json; ValueError if something already lies at `path`, unless it is empty."""
+        path = Path(path)
+        if path.exists() and (not path.is_dir() or any(not file.name.startswith(".") for file in path.iterdir())):
+            raise ValueError(
+                f"{path} already exists; choose another --out, or continue an interrupted pretraining with --resume."
+            )
+        run = cls.__new__(cls)
+        run.path, run.name, run.info = path, path.resolve().name, {}
+        run.update(format=FORMAT, versions=_versions(), git=_git_sha(), **info)
+        return run
+
+    def update(self, **info: Any) -> None:
+        """Adds to run.json, to what another process may have written there since this run was opened."""
+        path = self.path / "run.json"
+        self.info = (json.loads(path.read_text()) if path.exists() else self.info) | info
+        with atomic_write(self.path / "run.json") as file:
+            file.write(json.dumps(self.info, indent=1, default=str).encode())
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """One row per evaluation: step, epoch, loss, learning rate, images/s, kNN accuracy, RankMe, std; may be empty."""
+        path = self.path / "history.csv"
+        return pd.read_csv(path) if path.exists() else pd.DataFrame({"step": [], "epoch": [], "loss": []})
+
+    def write_history(self, rows: list[dict[str, Any]]) -> None:
+        """Replaces history.csv."""
+        with atomic_write(self.path / "history.csv") as file:
+            pd.DataFrame(rows).to_csv(file, index=False)
+        self.__dict__.pop("history", None)
+
+    @property
+    def checkpoints(self) -> list[Checkpoint]:
+        """All checkpoints, first step first."""
+        files = sorted((self.path / "checkpoints").glob("[0-9]*.safetensors"))
+        return [self._checkpoint(int(file.stem), file) for file in files]
+
+    def _checkpoint(self, step: int, file: Path) -> Checkpoint:
+        arguments = self.info.get("arguments", {})
+        head = {k: arguments[k] for k in ("method", "settings") if k in arguments} if "method" in arguments else None
+        return Checkpoint(self.name, step, self.info["encoder"], file, head=head)
+
+    @property
+    def last(self) -> Checkpoint:
+        """The checkpoint with the most steps; ValueError where there is none yet."""
+        if not self.checkpoints:
+            raise ValueError(f"{self.path} holds no checkpoint yet.")
+        return self.checkpoints[-1]
+
+    def save_checkpoint(self, step: int, tensors: Mapping[str, torch.Tensor]) -> Checkpoint:
+        """Writes checkpoints/<step>.safetensors."""
+        from safetensors.torch import save
+
+        path = self.path / "checkpoints" / f"{step:06d}.safetensors"
+        with atomic_write(path) as file:
+            file.write(save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
+        return self._checkpoint(step, path)
+
+    def features_stem(self, key: str, digest: str, layer: str = "pooled") -> Path:
+        """Where the features of one checkpoint (`Checkpoint.key`) on the images with this digest lie."""
+        return self.path / "features" / f"{key}-{digest}-{layer.replace('/', '_')}"
+
+    def save_thumbnails(self, images: Images, size: int = 64) -> None:
+        """Keeps the pictures, at most `size` pixels wide, beside their features, so that the folder is enough for the app."""
+        path = self.path / "thumbnails" / f"{images.digest}.npy"
+        if path.exists():
+            return
+        from PIL import Image
+
+        pixels = images.pixels
+        if max(images.size) > size:
+            height, width = (max(1, round(s * size / max(images.size))) for s in images.size)
+            pixels = np.stack([np.asarray(Image.fromarray(p).resize((width, height))) for p in pixels])
+        with atomic_write(path) as file:
+            np.save(file, pixels, allow_pickle=False)
+
+    def thumbnails(self, digest: str) -> np.ndarray | None:
+        """The pictures uint8 (n, h, w, 3) behind stored features, as a memory map, in the features' order."""
+        path = self.path / "thumbnails" / f"{digest}.npy"
+        return np.load(path, mmap_mode="r", allow_pickle=False) if path.exists() else None
+
+    def result(self, key: Mapping[str, Any], kind: type[T], compute: Callable[[], T]) -> T:
+        """The result stored under `key`, or else computed, stored and returned."""
+        path = self.result_path(key)
+        if path.exists():
+            try:
+                return load_result(path, kind)
+            except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile):
+                pass  # written by another version, or damaged: compute it again
+        result = compute()
+        save_result(path, result)
+        return result
+
+    def result_path(self, key: Mapping[str, Any]) -> Path:
+        """Where the result with this key lies, whether or not it is there yet."""
+        text = json.dumps({"results": RESULTS, **key}, sort_keys=True, default=str)
+        return self.path / "results" / f"{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}.npz"
+
+
+def open_runs(folder: str | Path) -> tuple[list[Run], list[str]]:
+    """Which runs lie in this folder?  The readable ones by name, and one sentence for each that had to be left out."""
+    runs, problems = [], []
+    for path in sorted(Path(folder).glob("*/")):
+        if path.name.startswith("."):
+            continue
+        try:
+            runs.append(Run(path))
+        except ValueError as error:
+            problems.append(str(error))
+    return runs, problems
+
+
+def save_result(path: Path, result: Any) -> None:
+    """Writes a result dataclass as one .npz: its arrays, and the rest as JSON.  No pickles."""
+    arrays: dict[str, np.ndarray] = {}
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            arrays[f"a{len(arrays)}"] = value
+            return {"__array__": f"a{len(arrays) - 1}"}
+        if isinstance(value, np.generic):
+            return value.item()
+        if isinstance(value, Mapping):
+            return {str(k): plain(v) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(v) for v in value]
+        return value
+
+    fields = {f.name: plain(getattr(result, f.name)) for f in dataclasses.fields(result)}
+    text = np.frombuffer(json.dumps({"type": type(result).__name__, "fields": fields}).encode(), np.uint8)
+    with atomic_write(path) as file:
+        np.savez(file, allow_pickle=False, json=text, **arrays)
+
+
+def load_result(path: Path, kind: type[T]) -> T:
+    """Reads what `save_result` wrote as the dataclass `kind`; ValueError if another kind was stored there."""
+    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+        data = json.loads(stored["json"].tobytes())
+
+        def rich(value: Any) -> Any:
+            if isinstance(value, dict):
+                return stored[value["__array__"]] if "__array__" in value else {k: rich(v) for k, v in value.items()}
+            return [rich(v) for v in value] if isinstance(value, list) else value
+
+        if data["type"] != kind.__name__:
+            raise ValueError(f"{path} holds a {data['type']}, not a {kind.__name__}.")
+        return kind(**{name: rich(value) for name, value in data["fields"].items()})
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("sslviz", "torch", "timm", "numpy", "scikit-learn")}
+
+
+def _git_sha() -> str | None:
+    """The commit of the checkout sslviz runs from, if it is one."""
+    here = Path(__file__).parent
+    try:
+        answer = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() or None if answer.returncode == 0 else None

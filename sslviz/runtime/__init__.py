@@ -1,0 +1,1 @@
+"""Machinery without a subject: files, progress, random state, threads, memory."""

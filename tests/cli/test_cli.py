@@ -1,0 +1,235 @@
+"""The command line as a stranger meets it: real processes on real folders."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from sslviz.cli.commands import _settings
+from sslviz.encoders import create_encoder
+from sslviz.runs import Run
+
+ROOT = Path(__file__).parents[2]
+
+
+def sslviz(*arguments, check=True, **environment):
+    command = [sys.executable, "-m", "sslviz", *map(str, arguments)]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120", **environment}
+    answer = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert "Traceback" not in answer.stderr, answer.stderr
+    if check:
+        assert answer.returncode == 0, answer.stderr
+    return answer
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """A real folder of image files: two classes told apart by hue, in a format each, with an attribute of its own."""
+    folder = tmp_path_factory.mktemp("photos") / "set"
+    rng = np.random.default_rng(0)
+    rows = ["file_name,label,camera"]
+    for i in range(120):
+        label, camera = ("sky", "meadow")[i % 2], ("a", "b")[i // 2 % 2]
+        pixels = rng.integers(0, 90, (40, 48, 3))
+        pixels[..., 2 if label == "sky" else 1] += 150
+        name = f"{label}/{i:03d}.{'png' if camera == 'a' else 'jpg'}"
+        (folder / label).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / name)
+        rows.append(f"{name},{label},{camera}")
+    (folder / "metadata.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return {"SSLVIZ_CACHE": str(tmp_path_factory.mktemp("cache"))}
+
+
+@pytest.fixture(scope="module")
+def runs(photos, cache, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    answer = sslviz(
+        "pretrain", "--images", f"folder:{photos}", "--epochs", 2, "--batch-size", 32, "--out", folder / "mine",
+        "--set", "temperature=0.3", "--set", "hue=0.0", **cache,
+    )  # fmt: skip
+    assert "no `train` split" in answer.stdout
+    return folder
+
+
+def test_pretraining_on_a_folder_of_images_and_all_that_follows(runs, photos, cache, tmp_path):
+    run = Run(runs / "mine")
+    assert run.info["arguments"]["settings"] == {"temperature": 0.3, "hue": 0.0}
+    stored = sslviz("embed", runs / "mine", "--images", f"folder:{photos}", "--layer", "stem", **cache, check=False)
+    assert stored.returncode in (0, 2)
+    answer = sslviz(
+        "diagnose", runs / "mine", "--images", f"folder:{photos}", "--json", tmp_path / "scores.json",
+        "--only", "spectrum,knn_probe,linear_probe", **cache,
+    )  # fmt: skip
+    assert "linear_probe" in answer.stdout and "mine: " in answer.stdout and "directions in use" in answer.stdout
+    scores = json.loads((tmp_path / "scores.json").read_text())["mine"]
+    assert set(scores) == {"spectrum", "knn_probe", "linear_probe", "knn_probe:camera", "linear_probe:camera"}
+    accuracy = scores["linear_probe"]["accuracy"]
+    assert set(accuracy) == {"value", "low", "high", "control", "controls", "higher_is_better"}
+    assert set(accuracy["controls"]) == {"chance", "pixels", "untrained"} and accuracy["controls"]["chance"] == 0.5
+    assert accuracy["value"] > 0.95  # sky is blue and meadows are green
+    assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_run(tmp_path):
+    answer = sslviz(
+        "pretrain", "--images", "shapes:n=640", "--epochs", 1, "--batch-size", 64, "--devices", 2, "--out", tmp_path / "two",
+        OMP_NUM_THREADS="1",
+    )  # fmt: skip
+    run = Run(tmp_path / "two")
+    assert run.info["world_size"] == 2 and run.info["finished"] and np.isfinite(run.history["loss"][1])
+    assert answer.stdout.count("checkpoints, the last at step 6") == 1
+
+
+def test_embedding_a_layer_stores_it_in_the_run(runs, photos, cache):
+    layer = list(Run(runs / "mine").last.encoder().layers(torch.zeros(1, 3, 40, 40)))[0]
+    answer = sslviz("embed", runs / "mine", "--images", f"folder:{photos}", "--layer", layer, **cache)
+    assert "120 images" in answer.stdout and len(list((runs / "mine" / "features").glob(f"*-{layer}.npy"))) == 1
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "backbone.", "encoder.", "student.", "model."])
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_an_encoder_trained_elsewhere_becomes_a_run(prefix, suffix, tmp_path):
+    theirs = create_encoder("resnet10t", image_size=64, seed=5, stem="standard")
+    state = {prefix + k: v for k, v in theirs.model.state_dict().items()} | {"fc.weight": torch.zeros(10, 512)}
+    file = tmp_path / f"weights{suffix}"
+    save_file(state, file) if suffix == ".safetensors" else torch.save(state, file)
+    from sslviz.runs.import_checkpoint import import_checkpoint
+
+    run, report = import_checkpoint("resnet10t", weights=file, out=tmp_path / "run")
+    assert "1 others in the file were not used (fc.weight)" in str(report)
+    ours = run.last.encoder()
+    assert all(torch.equal(v, ours.model.state_dict()[k]) for k, v in theirs.model.state_dict().items())
+
+
+def test_an_imported_encoder_is_diagnosed_beside_our_own(runs, photos, cache, tmp_path):
+    save_file(
+        create_encoder("resnet10t", image_size=64, stem="standard").model.state_dict(), tmp_path / "w.safetensors"
+    )
+    imported = runs / "imported"
+    answer = sslviz("import", "--encoder", "resnet10t", "--weights", tmp_path / "w.safetensors", "--out", imported)
+    assert "weights loaded" in answer.stdout
+    both = sslviz(
+        "diagnose", runs / "mine", imported, "--images", f"folder:{photos}", "--only", "spectrum,knn_probe",
+        "--label", "camera", "--json", tmp_path / "s.json", **cache,
+    )  # fmt: skip
+    assert "imported: " in both.stdout
+    scores = json.loads((tmp_path / "s.json").read_text())
+    assert set(scores) == {"mine", "imported"} and set(scores["imported"]) == {"spectrum", "knn_probe:camera"}
+
+
+def test_weights_of_another_architecture_leave_no_run_behind(tmp_path):
+    save_file(create_encoder("conv_nano").model.state_dict(), tmp_path / "w.safetensors")
+    answer = sslviz(
+        "import",
+        "--encoder",
+        "resnet10t",
+        "--weights",
+        tmp_path / "w.safetensors",
+        "--out",
+        tmp_path / "run",
+        check=False,
+    )
+    assert answer.returncode == 2 and "another architecture" in answer.stderr
+    assert not (tmp_path / "run").exists()
+
+
+BAD = {
+    "no such source": (["pretrain", "--images", "cifar-eleven", "--out", "{tmp}/r"], "cifar-eleven"),
+    "an empty folder": (["pretrain", "--images", "folder:{tmp}", "--out", "{tmp}/r"], "There are no pictures in"),
+    "too few images": (["pretrain", "--images", "shapes:n=100", "--out", "{tmp}/r"], "fewer than one batch"),
+    "a setting that is no pair": (
+        ["pretrain", "--images", "shapes:n=100", "--out", "{tmp}/r", "--set", "hue"], "NAME=VALUE"),
+    "no run there": (["diagnose", "{tmp}/nothing", "--images", "digits"], "holds no run.json"),
+    "no run named": (["diagnose", "--images", "digits"], "at least one run"),
+    "nobody to explain": (["explain", "--images", "digits", "--out", "{tmp}/m.html"], "at least one run folder"),
+    "no page to write": (["explain", "{tmp}/r", "--images", "digits", "--out", "{tmp}"], "already exists"),
+    "partners of nothing": (
+        ["diagnose", "{tmp}/r", "--images", "digits", "--partner", "a=b"], "Partners are of one attribute"),
+    "no weights named": (["import", "--encoder", "resnet18", "--out", "{tmp}/r"], "either --weights FILE or --pretrained"),
+    "no weights there": (["import", "--encoder", "resnet18", "--weights", "{tmp}/w.pt", "--out", "{tmp}/r"], "w.pt"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_sentence_and_exit_code_2(case, tmp_path):
+    arguments, message = BAD[case]
+    answer = sslviz(*[a.format(tmp=tmp_path) for a in arguments], check=False)
+    assert answer.returncode == 2 and message in answer.stderr
+    assert answer.stderr.startswith("sslviz: ") and answer.stderr.count("\n") == 1
+    assert not (tmp_path / "r").exists()
+
+
+def test_unknown_columns_and_diagnostics_are_named(runs, photos, cache):
+    for arguments, message in [
+        (["--label", "colour"], "no column 'colour'; its columns are: label, camera"),
+        (["--only", "spectrum,psychic"], "no diagnostic 'psychic'; there are: collapse, spectrum"),
+    ]:
+        answer = sslviz("diagnose", runs / "mine", "--images", f"folder:{photos}", *arguments, check=False, **cache)
+        assert answer.returncode == 2 and message in answer.stderr
+
+
+def test_explaining_writes_a_page_prints_scores_beside_controls_and_reads_what_was_kept(runs, photos, cache, tmp_path):
+    page = tmp_path / "maps.html"
+    command = ["explain", runs / "mine", "--images", f"folder:{photos}", "--method", "saliency", "--ids", "sky/000.png"]
+    answer = sslviz(*command, "--out", page, **cache)
+    for said in ("faithfulness of saliency", "insertion", "untrained", "mine: saliency, explaining itself", str(page)):
+        assert said in answer.stdout, said
+    html = page.read_text()
+    assert "<title>What do these encoders go by?</title>" in html and "sslviz explain" in html
+    kept = {path: path.stat().st_mtime_ns for path in (runs / "mine" / "results").iterdir()}
+    sslviz(*command, "--out", tmp_path / "again.html", **cache)
+    assert {path: path.stat().st_mtime_ns for path in (runs / "mine" / "results").iterdir()} == kept
+    assert (tmp_path / "again.html").read_text() == html.replace("maps.html", "again.html")
+
+
+def test_what_cannot_be_explained_is_one_sentence(runs, photos, cache, tmp_path):
+    for arguments, message in [
+        (["--ids", "sky/0000.png"], "no image 'sky/0000.png' among these 120; did you mean sky/000.png?"),
+        (["--method", "magic"], "There is no method 'magic'; there are: integrated_gradients, saliency"),
+        (["--target", "label=dusk"], "near label=dusk and not the others, there must be both; label is: meadow, sky."),
+        (["--target", "hue=1"], "no column 'hue'; its columns are: label, camera"),
+        (["--target", "beauty"], "one of self, self_cosine, loss, unit:N"),
+        (["--target", "unit:5000"], "There is no unit 5000"),
+        (["--target", "self_cosine", "--method", "saliency"], "would draw rounding errors"),
+    ]:
+        command = ["explain", runs / "mine", "--images", f"folder:{photos}", "--out", tmp_path / "m.html", *arguments]
+        answer = sslviz(*command, check=False, **cache)
+        assert answer.returncode == 2 and message in answer.stderr, answer.stderr
+        assert answer.stderr.startswith("sslviz: ") and answer.stderr.count("\n") == 1
+        assert not (tmp_path / "m.html").exists()
+
+
+@pytest.mark.parametrize("command", ["", "demo", "pretrain", "import", "embed", "diagnose", "explain", "app", "list"])
+def test_every_command_has_help(command):
+    answer = sslviz(*command.split(), "--help")
+    assert "usage: sslviz" in answer.stdout
+
+
+def test_the_lists_name_everything():
+    assert {"simclr", "vicreg", "byol", "simsiam"} <= set(sslviz("list", "methods").stdout.split())
+    assert {"conv_nano", "vit_nano", "resnet18"} <= set(sslviz("list", "encoders").stdout.split())
+    assert "shapes" in sslviz("list", "images").stdout
+    assert "linear_probe" in sslviz("list", "diagnostics").stdout
+    assert "integrated_gradients   How is the way of s" in sslviz("list", "maps").stdout
+
+
+def test_settings_are_literals_or_words():
+    assert _settings(["a=0.2", "b=false", "c=(0.1, 1.0)", "d=cosine"]) == {
+        "a": 0.2,
+        "b": False,
+        "c": (0.1, 1.0),
+        "d": "cosine",
+    }

@@ -1,0 +1,104 @@
+"""Corruptions: what is drawn is the package's, seeded, ever stronger, and leaves the global state as it was."""
+
+import sys
+
+import numpy as np
+import pytest
+
+import sslviz
+from sslviz.data import digits, shapes
+from sslviz.data.corruptions import corrupted
+from sslviz.evaluation.diagnose import MISSING
+
+ALL = (
+    *(
+        "gaussian_noise",
+        "shot_noise",
+        "impulse_noise",
+        "defocus_blur",
+        "glass_blur",
+        "motion_blur",
+        "zoom_blur",
+        "snow",
+    ),
+    *("frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression"),
+)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return corrupted(shapes(n=3, seed=0), severities=(1, 5), progress=False)
+
+
+def test_every_picture_comes_once_for_each_of_fifteen_corruptions(drawn):
+    plain, rest = drawn.rows(np.arange(3)), drawn.table[3:]
+    np.testing.assert_array_equal(plain.pixels, shapes(n=3, seed=0).pixels)
+    assert tuple(dict.fromkeys(rest["corruption"])) == ALL and len(drawn) == 3 * (1 + 15 * 2)
+    assert set(drawn.table["changed"][:3]) == {""} and set(rest["severity"]) == {1, 5}
+    assert list(rest["changed"]) == [f"{c} {s}" for c, s in zip(rest["corruption"], rest["severity"], strict=True)]
+    assert len(np.unique(drawn.ids)) == len(drawn)
+
+
+def test_more_severe_is_farther_from_the_picture(drawn):
+    pixels = drawn.pixels.astype(float)
+    for name in ALL:
+        far = [
+            ((pixels[(drawn.table["corruption"] == name) & (drawn.table["severity"] == s)] - pixels[:3]) ** 2).mean()
+            for s in (1, 5)
+        ]
+        assert 0 < far[0] < far[1], name
+
+
+def test_contrast_is_the_published_formula():
+    """Severity 3 is 0.2 of the distance from the mean of each channel."""
+    images = shapes(n=1, seed=0)
+    picture = images.pixels[0] / 255
+    mean = picture.mean(axis=(0, 1))
+    expected = np.clip((picture - mean) * 0.2 + mean, 0, 1) * 255
+    out = corrupted(images, names=["contrast"], severities=[3], progress=False).pixels[1]
+    assert np.abs(out - expected).max() <= 1
+
+
+def test_it_is_seeded_picture_by_picture():
+    images = shapes(n=4, seed=0)
+    names = ["gaussian_noise", "impulse_noise", "frost", "glass_blur"]
+    twice = [corrupted(images, names=names, severities=[2], seed=s, progress=False) for s in (0, 0, 1)]
+    assert twice[0].digest == twice[1].digest != twice[2].digest
+    fewer = corrupted(images.rows(np.arange(2)), names=["impulse_noise"], severities=[2], progress=False)
+    alike = twice[0].table["corruption"] == "impulse_noise"
+    np.testing.assert_array_equal(fewer.pixels[2:], twice[0].pixels[alike][:2])
+
+
+def test_bad_input_is_one_sentence(monkeypatch):
+    with pytest.raises(ValueError, match="no corruption or severity 'rain'; there are: gaussian_noise.*1 to 5"):
+        corrupted(shapes(n=1), names=["rain"])
+    with pytest.raises(ValueError, match="no corruption or severity '9'"):
+        corrupted(shapes(n=1), severities=[9])
+    with pytest.raises(ValueError, match=r"32 px a side at least; these have \(8, 8\)"):
+        corrupted(digits(size=8).rows(np.arange(2)))
+    monkeypatch.setitem(sys.modules, "imagecorruptions", None)
+    with pytest.raises(ValueError, match=r"pip install \"sslviz\[audit\]\""):
+        corrupted(shapes(n=1))
+
+
+def test_drift_is_asked_by_name_and_draws_its_pictures_once(tmp_path, monkeypatch):
+    images = shapes(n=600, seed=0)
+    run = sslviz.pretrain(images.split("train"), out=tmp_path / "r", epochs=1, batch_size=64, progress=False)
+    drawn = []
+
+    def few(*given, **options):
+        drawn.append(given)
+        return corrupted(*given, **options, names=["contrast", "brightness"], severities=[1, 5])
+
+    monkeypatch.setattr("sslviz.data.corruptions.corrupted", few)
+    test = images.split("test")
+    without = sslviz.diagnose(run, test, label="shape", progress=False)["r"]
+    assert not drawn and not any(name.startswith("drift") for name in without)
+    for _ in range(2):
+        results = sslviz.diagnose(run, test, fit=images.split("probe"), only=["drift"], label="shape", progress=False)
+    result = results["r"]["drift:shape"]
+    assert (
+        len(drawn) == 1 and result.corruptions == ["contrast", "brightness"] and set(result.controls) == {"untrained"}
+    )
+    assert len(result.ids) == min(100, len(test)) and result.accuracy.shape == (2, 2)
+    assert "naming drift" in MISSING["corrupted"]

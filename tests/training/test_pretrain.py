@@ -1,0 +1,334 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import sslviz
+from sslviz.data import Images
+from sslviz.encoders import create_encoder
+from sslviz.features.embed import embed_pixels, preprocess
+from sslviz.methods import METHODS
+from sslviz.runs import Run
+from sslviz.training.batches import batches_on
+from sslviz.training.pretrain import build_method, update_ema
+
+ARGUMENTS = ["--images", "shapes:n=640", "--epochs", "3", "--batch-size", "64", "--seed", "3"]
+
+
+@pytest.fixture(scope="module")
+def images():
+    return sslviz.shapes(n=640, seed=0)
+
+
+def pretrain(images, out, **changes):
+    options = {"epochs": 2, "batch_size": 64, "held_out": images.split("probe"), "progress": False, **changes}
+    return sslviz.pretrain(images.split("train"), out=out, **options)
+
+
+def weights(run):
+    return {c.step: c.path.read_bytes() for c in run.checkpoints}
+
+
+@pytest.fixture(scope="module")
+def run(images, tmp_path_factory):
+    return pretrain(images, tmp_path_factory.mktemp("runs") / "one")
+
+
+def test_the_run_folder_says_all_that_was_done(run, images):
+    info = json.loads((run.path / "run.json").read_text())
+    assert info["finished"] and info["seconds"] > 0 and info["device"] and info["views"]["size"] == 32
+    assert info["arguments"]["images_digest"] == images.split("train").digest
+    history = run.history
+    assert list(history["epoch"]) == [0, 1, 2] and list(history["step"]) == [0, 6, 12]
+    assert {"loss", "lr", "images_per_second", "knn", "rankme", "std", "std_isotropic", "std_floor"} <= set(history)
+    assert (history["std_floor"] == history["std"][0]).all()  # the untrained encoder is the control of every later row
+    assert history["std_isotropic"][1] == pytest.approx(run.last.encoder().dim ** -0.5)
+    assert history["images_per_second"][1:].min() > 0
+    assert [c.step for c in run.checkpoints] == [0, 6, 12]
+
+
+def test_training_changes_the_weights_and_step_0_is_the_untrained_encoder(run):
+    first, last = (c.encoder().state_dict() for c in (run.checkpoints[0], run.last))
+    untrained = run.last.untrained(0).encoder().state_dict()
+    assert all(torch.equal(first[k], untrained[k]) for k in first)
+    assert any(not torch.equal(first[k], last[k]) for k in first)
+    other = run.last.untrained(1).encoder().state_dict()
+    assert any(not torch.equal(other[k], untrained[k]) for k in other)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(run, images, tmp_path):
+    assert weights(pretrain(images, tmp_path / "again")) == weights(run)
+    assert weights(pretrain(images, tmp_path / "other", seed=1)) != weights(run)
+
+
+@pytest.mark.parametrize("faster", [True, False])
+def test_half_precision_is_chosen_where_the_processor_has_it_and_kept_on_resuming(
+    faster, images, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for name in ("avx512_bf16", "amx_tile"):
+        monkeypatch.setattr(torch.cpu, f"_is_{name}_supported", lambda: faster, raising=False)
+    chosen = pretrain(images, tmp_path / "run", epochs=1)
+    assert chosen.info["precision"] == ("bf16-mixed" if faster else "32-true")
+    for name in ("avx512_bf16", "amx_tile"):  # the folder goes to a computer of the other kind
+        monkeypatch.setattr(torch.cpu, f"_is_{name}_supported", lambda: not faster)
+    again = pretrain(images, tmp_path / "run", epochs=1, resume=True)
+    assert again.info["precision"] == chosen.info["precision"]
+    other = "32-true" if faster else "bf16-mixed"
+    with pytest.raises(ValueError, match=f"started with precision='{chosen.info['precision']}', not '{other}'"):
+        pretrain(images, tmp_path / "run", epochs=1, resume=True, precision=other)
+
+
+def test_half_precision_is_really_computed_in(images, tmp_path):
+    half, full = (pretrain(images, tmp_path / p, epochs=1, precision=p) for p in ("bf16-mixed", "32-true"))
+    assert weights(half) != weights(full)
+    assert half.history["loss"].iloc[-1] == pytest.approx(full.history["loss"].iloc[-1], rel=0.02)
+
+
+def test_evaluating_and_saving_more_often_does_not_change_the_weights(run, images, tmp_path):
+    more = pretrain(images, tmp_path / "more", eval_every=2, checkpoint_every=2)
+    assert weights(more)[12] == weights(run)[12]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["simclr", "byol"])  # without and with an EMA of the weights
+def test_killed_at_any_moment_and_resumed_a_run_ends_with_the_same_bits(method, tmp_path):
+    """kill -9, again and again, at moments spread over the whole run; then once to the end."""
+    command = [sys.executable, "-m", "sslviz", "pretrain", "--method", method, *ARGUMENTS]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    began = time.perf_counter()
+    subprocess.run([*command, "--out", tmp_path / "whole"], check=True, capture_output=True, env=environment)
+    took = time.perf_counter() - began
+    out, kills = tmp_path / "killed", 0
+    for share in (0.6, 0.75, 0.9):  # of a whole run's time, most of which is importing torch
+        process = subprocess.Popen(
+            [*command, "--out", out, "--resume"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+        )
+        try:
+            process.wait(share * took)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.wait()
+    assert kills
+    subprocess.run([*command, "--out", out, "--resume"], check=True, capture_output=True, env=environment)
+    assert weights(Run(out)) == weights(Run(tmp_path / "whole"))
+    same = ["step", "epoch", "loss", "knn", "rankme", "std"]
+    pd.testing.assert_frame_equal(Run(out).history[same], Run(tmp_path / "whole").history[same])
+
+
+def test_an_interruption_inside_an_epoch_resumes_to_the_same_bits(run, images, tmp_path, monkeypatch):
+    """The same, at the two moments most likely to go wrong: between checkpoint and resume file, and amid an epoch."""
+    import sslviz.training.pretrain  # noqa: F401  (the module, which the public name hides)
+
+    module = sys.modules["sslviz.training.pretrain"]
+    for name, at in [("_save_resume", 2), ("update_ema", 8)]:
+        calls, real = [], getattr(module, name)
+
+        def stop(*arguments, calls=calls, real=real, at=at):
+            calls.append(1)
+            if len(calls) == at:
+                raise KeyboardInterrupt
+            return real(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, stop)
+            with pytest.raises(KeyboardInterrupt):
+                pretrain(images, tmp_path / name)
+        assert weights(pretrain(images, tmp_path / name, resume=True)) == weights(run)
+
+
+def test_resuming_a_finished_run_changes_nothing(run, images):
+    before = weights(run), (run.path / "history.csv").read_bytes()
+    again = pretrain(images, run.path, resume=True)
+    assert (weights(again), (run.path / "history.csv").read_bytes()) == before
+
+
+def test_a_run_killed_before_its_first_file_and_half_written_files_do_not_stand_in_the_way(run, images, tmp_path):
+    out = tmp_path / "begun"
+    out.mkdir()
+    (out / f".run.json.{'0' * 32}").write_text('{"for')
+    assert weights(pretrain(images, out, resume=True)) == weights(run)
+    assert not list(out.glob(".run.json*"))
+
+
+def test_settings_with_several_numbers_survive_the_way_through_run_json(images, tmp_path):
+    options = {"settings": {"scale": (0.5, 1.0)}, "epochs": 1}
+    first = weights(pretrain(images, tmp_path / "r", **options))
+    assert weights(pretrain(images, tmp_path / "r", resume=True, **options)) == first
+
+
+def test_resuming_with_other_arguments_is_refused(run, images):
+    with pytest.raises(ValueError, match="was started with epochs=2, not 4"):
+        pretrain(images, run.path, resume=True, epochs=4)
+
+
+def test_two_processes_cannot_train_into_one_folder(run, images):
+    import fcntl
+
+    with open(run.path / ".lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(ValueError, match="Another process is training into"):
+            pretrain(images, run.path, resume=True)
+
+
+def test_bad_input_is_one_sentence_and_leaves_nothing_behind(run, images, tmp_path):
+    for message, changes in {
+        "already exists": {"out": run.path},
+        "no method 'simclear'; the methods are: simclr": {"method": "simclear"},
+        "simclr has no setting 'temprature'; it has .*temperature": {"settings": {"temprature": 1}},
+        "384 images to train on, fewer than one batch of 512": {"batch_size": 512},
+        "no encoder 'resnet19'; did you mean": {"encoder": "resnet19"},
+        "epochs must be at least 1; got 0": {"epochs": 0},
+        "batch_size must be at least 2; got 1": {"batch_size": 1},
+        "learning_rate must be above 0": {"learning_rate": -1.0},
+        "cannot be set up as asked": {"devices": "abc"},
+        "Precision 'foo' is invalid": {"precision": "foo"},
+        "temperature is float, such as 0.2; got 'warm'": {"settings": {"temperature": "warm"}},
+        "stop_gradient is bool, such as True; got 'no'": {"method": "simsiam", "settings": {"stop_gradient": "no"}},
+        "simclr has no setting 'views'": {"settings": {"views": 3}},
+        "scale of views is two ascending numbers": {"settings": {"scale": 3}},
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            pretrain(images, **{"out": tmp_path / "bad", **changes})
+        assert not (tmp_path / "bad").exists()
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_what_was_good(images, tmp_path):
+    with pytest.raises(ValueError, match="stopped being a number|no longer numbers"):
+        pretrain(images, tmp_path / "nan", learning_rate=1e30, epochs=3)
+    assert Run(tmp_path / "nan").checkpoints
+
+
+def test_images_without_labels_and_without_held_out_ones_are_enough(images, tmp_path):
+    plain = Images(images.pixels, images.ids, pd.DataFrame(index=range(len(images))))
+    run = sslviz.pretrain(plain, out=tmp_path / "plain", epochs=1, batch_size=128, progress=False)
+    assert "knn" not in run.history and run.history["rankme"].notna().all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains_a_vision_transformer_and_a_convolutional_net(method, images, tmp_path):
+    for encoder in ("conv_nano", "vit_nano"):
+        run = pretrain(images, tmp_path / encoder, method=method, encoder=encoder, epochs=1, batch_size=128)
+        assert np.isfinite(run.history["loss"][1])
+        assert sslviz.embed(run.last, images.split("test"), progress=False).x.shape == (96, run.last.encoder().dim)
+
+
+def test_held_out_images_in_the_order_of_their_classes_are_sampled_not_cut_off(images, tmp_path, monkeypatch):
+    """Of images sorted by class, the first few are of one class, and kNN accuracy on them would be 1."""
+    import sslviz.training.pretrain  # noqa: F401  (the module, which the public name hides)
+
+    monkeypatch.setattr(sys.modules["sslviz.training.pretrain"], "HELD_OUT", 48)
+    held_out = images.split("probe")
+    in_order = held_out.rows(np.argsort(held_out.table["label"].to_numpy(), kind="stable"))
+    run = pretrain(images, tmp_path / "sorted", held_out=in_order, epochs=1)
+    assert 0 < run.history["knn"][0] < 0.6  # four classes, an untrained encoder
+
+
+def test_images_of_which_some_have_no_label_are_trained_on(images, tmp_path):
+    table = images.table.assign(label=[None, *images.table["label"][1:]])
+    gaps = Images(images.pixels, images.ids, table)
+    run = sslviz.pretrain(gaps, out=tmp_path / "gaps", epochs=1, batch_size=128, held_out=gaps, progress=False)
+    assert run.info["finished"]
+
+
+def test_settings_go_to_the_method_or_to_its_views():
+    encoder = create_encoder("conv_nano")
+    model, policy = build_method("simclr", encoder, {"temperature": 0.5, "hue": 0.1})
+    assert model.temperature == 0.5 and policy.hue == 0.1 and policy.size == encoder.image_size
+    assert policy.mean == encoder.mean
+
+
+def test_the_target_network_follows_slowly_and_in_the_end_not_at_all():
+    model, _ = build_method("byol", create_encoder("conv_nano"), {})
+    target, online = next(iter(model.ema.items()))
+    with torch.no_grad():
+        for p in getattr(model, online).parameters():
+            p.fill_(1.0)
+        for p in getattr(model, target).parameters():
+            p.zero_()
+    update_ema(model, 0.0)
+    for p in getattr(model, target).parameters():
+        torch.testing.assert_close(p, torch.full_like(p, 1 - model.momentum))
+    before = [p.clone() for p in getattr(model, target).parameters()]
+    update_ema(model, 1.0)
+    torch.testing.assert_close(before, list(getattr(model, target).parameters()))
+
+
+def test_an_epoch_shows_every_image_once_and_the_order_depends_on_seed_and_epoch_alone():
+    pixels = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1).repeat(3, axis=3)
+
+    def seen(**changes):
+        options = {"seed": 0, "epochs": range(2), **changes}
+        return [sorted(b[:, 0, 0, 0].tolist()) for b in batches_on(torch.device("cpu"), pixels, 5, **options)]
+
+    whole = seen()
+    assert sorted(sum(whole[:2], [])) == sorted(sum(whole[2:], [])) == list(range(10))
+    assert seen(epochs=range(1, 2)) == whole[2:] and seen(seed=1) != whole
+    shares = [seen(rank=r, world_size=2) for r in (0, 1)]
+    assert [sorted(a + b) for a, b in zip(*shares, strict=True)] == whole
+
+
+def test_a_memory_map_is_trained_on_without_being_loaded(images, tmp_path):
+    train = images.split("train")
+    np.save(tmp_path / "pixels.npy", train.pixels)
+    mapped = Images(np.load(tmp_path / "pixels.npy", mmap_mode="r"), train.ids, train.table, spec=train.spec)
+    options = {"epochs": 1, "batch_size": 64, "held_out": images.split("probe"), "progress": False}
+    one = sslviz.pretrain(mapped, out=tmp_path / "mapped", **options)
+    two = sslviz.pretrain(train, out=tmp_path / "whole", **options)
+    assert weights(one) == weights(two)
+
+
+def test_embedding_does_not_depend_on_the_batch_and_restores_the_encoders_mode(run, images):
+    encoder = run.last.encoder().train()
+    few, many = embed_pixels(encoder, images.pixels[:7]), embed_pixels(encoder, images.pixels[:600])
+    assert encoder.training
+    np.testing.assert_allclose(few, many[:7], atol=1e-5)
+
+
+def test_images_are_brought_to_the_encoders_size_with_anti_aliasing():
+    """A checkerboard of single pixels shrunk to half its size is plain grey, not a sample of its squares."""
+    encoder = create_encoder("conv_nano", image_size=32)
+    board = torch.from_numpy((np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8))[None, :, :, None].expand(
+        1, 64, 64, 3
+    )
+    x = preprocess(board, encoder)
+    grey = (0.5 - torch.tensor(encoder.mean)) / torch.tensor(encoder.std)
+    assert x.shape == (1, 3, 32, 32)
+    torch.testing.assert_close(x[0, :, 4:-4, 4:-4], grey.view(3, 1, 1).expand(3, 24, 24), atol=0.02, rtol=0)
+
+
+def test_every_layer_can_be_embedded_and_an_unknown_one_is_named(run, images):
+    few = images.split("test")
+    layers = list(run.last.encoder().layers(torch.zeros(1, 3, 32, 32)))
+    for layer in layers:
+        features = sslviz.embed(run.last, few, layer=layer, progress=False)
+        assert features.source["layer"] == layer and features.source["images"] == few.digest
+    np.testing.assert_allclose(features.x, sslviz.embed(run.last, few, progress=False).x, atol=1e-5)  # "pooled" is last
+    with pytest.raises(ValueError, match=f"has no layer 'conv9'; it has: {layers[0]}"):
+        sslviz.embed(run.last, few, layer="conv9", progress=False)
+
+
+def test_raw_pixels_are_block_means(images):
+    few = images.split("test")
+    features = sslviz.raw_pixels(few, size=16)
+    blocks = few.pixels.reshape(len(few), 16, 2, 16, 2, 3).mean((2, 4)) / 255
+    np.testing.assert_allclose(features.x, blocks.transpose(0, 3, 1, 2).reshape(len(few), -1), atol=1e-6)
+
+
+def test_a_truncated_checkpoint_is_one_sentence(run, images, tmp_path):
+    import shutil
+
+    copy = Path(shutil.copytree(run.path, tmp_path / "copy"))
+    file = Run(copy).last.path
+    file.write_bytes(file.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match="truncated"):
+        sslviz.embed(Run(copy).last, images.split("test"))
