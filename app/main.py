@@ -1,8 +1,9 @@
 """How do my checkpoints compare?  `streamlit run app/main.py -- --runs DIR` opens a folder of runs; each page is a question."""
 
 import streamlit as st
-from components import charts
+from components.diagnose_button import unready
 from sections import welcome
+from sidebar import sidebar
 from state import cached, selection
 
 # The pages' names in menu and URL; their questions, which are their titles; and what hovering says.  No icons: with them
@@ -51,7 +52,7 @@ page = st.navigation(
 if waiting:
     welcome.show(folder, problems)
 else:
-    selection.sidebar()
+    sidebar()
     welcome.failure(folder)
     chosen = selection.chosen()
     st.title(PAGES[page.url_path or "overview"][0], anchor=False)
@@ -60,7 +61,7 @@ else:
     elif page.url_path == "training":
         page.run()
     else:
-        charts.unready(chosen)
+        unready(chosen)
         if chosen.evidence:
             try:
                 page.run()

@@ -26,8 +26,10 @@ from sslviz.diagnostics.geometry.neural_collapse import NeuralCollapse, neural_c
 from sslviz.diagnostics.geometry.spectrum import Spectrum, spectrum
 from sslviz.diagnostics.geometry.uniformity import Uniformity, uniformity
 from sslviz.diagnostics.probes.description_length import DescriptionLength, description_length
+from sslviz.diagnostics.probes.knn import knn_probe
+from sslviz.diagnostics.probes.linear import linear_probe
 from sslviz.diagnostics.probes.mlp import mlp_probe
-from sslviz.diagnostics.probes.probe import Probe, knn_probe, linear_probe
+from sslviz.diagnostics.probes.probe import Probe
 from sslviz.diagnostics.probes.selectivity import Selectivity, selectivity
 from sslviz.diagnostics.projection.projection import Projection, projection
 from sslviz.diagnostics.robustness.drift import Drift, drift

@@ -1,5 +1,7 @@
 import streamlit as st
-from components.charts import chart, every_step, literal, section
+from components.charts import chart, section
+from components.diagnose_button import every_step
+from components.html import literal
 from state.cached import result, steps
 from state.selection import chosen, results
 

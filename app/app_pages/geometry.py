@@ -1,5 +1,6 @@
 import streamlit as st
-from components.charts import left_out, section
+from components.charts import section
+from components.diagnose_button import left_out
 from state.selection import chosen, labels, results
 
 from sslviz.catalog import CATALOG

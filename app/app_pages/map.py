@@ -1,12 +1,14 @@
 import streamlit as st
-from components.charts import chart, literal
-from sections.map import RELIABILITY, aligned_maps, explore, map_of, missing_umaps
+from components.charts import chart
+from components.html import literal
+from sections.map import aligned_maps, explore, map_of, missing_umaps
 from sections.map_over_training import settings, through_training
 from state.cached import result
 from state.selection import chosen, labels
 
 from sslviz.catalog import entry
 from sslviz.figures import score_bars
+from sslviz.figures.projection.point_colors import RELIABILITY
 
 MOST = 4  # maps side by side: a browser draws few WebGL charts at once
 LAYOUTS = {"umap": "UMAP", "pca": "PCA"}

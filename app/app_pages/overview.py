@@ -2,11 +2,11 @@ from html import escape
 
 import pandas as pd
 import streamlit as st
-from components.charts import literal
+from components.html import dot, literal
 from components.score_table import score_table
-from state.selection import chosen, dot, everything
+from state.selection import chosen, everything
 
-from sslviz.evaluation.diagnose import statements
+from sslviz.evaluation.summary import statements
 
 PAGES = {
     "collapse": "app_pages/collapse.py",

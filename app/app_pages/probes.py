@@ -1,5 +1,7 @@
 import streamlit as st
-from components.charts import chart, literal, pictures
+from components.charts import chart
+from components.html import literal
+from components.thumbnails import pictures
 from state.selection import chosen, labels, results
 
 from sslviz.catalog import entry

@@ -1,7 +1,9 @@
 from itertools import combinations
 
 import streamlit as st
-from components.charts import chart, every_step, left_out, literal, section
+from components.charts import chart, section
+from components.diagnose_button import every_step, left_out
+from components.html import literal
 from sections.comparison import better, most_changed
 from state import cached
 from state.selection import chosen, everything

@@ -1,5 +1,6 @@
 import streamlit as st
-from components.charts import chart, literal
+from components.charts import chart
+from components.html import literal
 from state.selection import chosen
 
 from sslviz.figures.training import training

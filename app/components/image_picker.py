@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import streamlit as st
-from components.charts import literal, thumbnails
+from components.html import literal
+from components.thumbnails import thumbnails
 from state import cached
 from state.selection import Choice, labels
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import streamlit as st
-from components.charts import literal
+from components.html import literal
 from state import cached
 from state.selection import Choice
 

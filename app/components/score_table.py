@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 import pandas as pd
-from state.selection import dot
+from components.html import dot
 
 from sslviz.catalog import entry
 from sslviz.figures import score_bar_svg, sparkline_svg, svg_uri
@@ -103,9 +103,8 @@ def _bar(diagnostic: str, bars: tuple[str, dict[str, Score]], run: str, color: s
     title = escape(f"{diagnostic}, {name}: {score}")
     caption = CAPTIONS.get(diagnostic.partition(":")[0], name)
     image = svg_uri(score_bar_svg(score, color, dark, name=name, ends=scale(name, scores.values())))
-    value, _, _ = str(score).partition(" ")
     lost = ' class="lost"' if score.beats_control is False else ""
-    return f'<small>{caption}</small><img src="{image}" alt="{title}" title="{title}"><span{lost}>{value}</span>'
+    return f'<small>{caption}</small><img src="{image}" alt="{title}" title="{title}"><span{lost}>{score.value_text}</span>'
 
 
 def _curves(history: pd.DataFrame, color: str, dark: bool) -> str:

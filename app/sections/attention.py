@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import streamlit as st
-from components.charts import chart, literal
+from components.charts import chart
+from components.html import dot, literal
 from components.progress import made
 from state import cached
-from state.selection import Choice, dot
+from state.selection import Choice
 
 from sslviz.data import Images
 from sslviz.figures.explanations.activation import activation

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
-from components.charts import chart, literal
+from components.charts import chart
+from components.html import literal
 from components.image_picker import Subjects, images_of
 from components.progress import PATIENCE, is_made, made, seconds, worth_it
 from components.target_picker import evidence_of

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
-from components.charts import known, literal
+from components.diagnose_button import known
+from components.html import literal
 from components.image_picker import loaded
 from components.progress import bar
 from sections.bias import common_partners

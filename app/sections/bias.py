@@ -8,8 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import streamlit as st
-from components.charts import known, literal, pictures
+from components.diagnose_button import known
+from components.html import literal
 from components.image_picker import images_of
+from components.thumbnails import pictures
 from state.selection import Choice
 
 from sslviz.catalog import entry

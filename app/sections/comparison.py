@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import streamlit as st
-from components.charts import chart, literal, thumbnails
-from state.selection import Choice, dot
+from components.charts import chart
+from components.html import dot, literal
+from components.thumbnails import thumbnails
+from state.selection import Choice
 
 from sslviz.diagnostics.similarity.changed import Changed
 from sslviz.diagnostics.similarity.compare import compare

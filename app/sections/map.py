@@ -13,9 +13,11 @@ from html import escape
 import numpy as np
 import pandas as pd
 import streamlit as st
-from components.charts import chart, pictures
+from components.charts import chart
+from components.html import dot
+from components.thumbnails import pictures
 from state import cached
-from state.selection import Choice, dot
+from state.selection import Choice
 
 from sslviz.catalog import entry
 from sslviz.diagnostics.projection.projection import Projection

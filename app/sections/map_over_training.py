@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import streamlit as st
-from components.charts import chart, every_step, literal
+from components.charts import chart
+from components.diagnose_button import every_step
+from components.html import literal
 from state import cached
 from state.selection import Choice
 

@@ -18,12 +18,13 @@ from state.explanation_target import Asked, target_of
 
 from sslviz.catalog import Of, entry
 from sslviz.data import Images, load_images
+from sslviz.data.sampling import sample_rows
 from sslviz.diagnostics.neighbors.neighbors import neighbors
 from sslviz.diagnostics.projection.projection import Projection, aligned_projections, projection, projection_strip
 from sslviz.diagnostics.similarity.similarity import Similarity, similarity
 from sslviz.evaluation.diagnose import compute
 from sslviz.features import Features
-from sslviz.features.evidence import Evidence, diagnosed_steps, layers_of, sample_rows, stored_evidence
+from sslviz.features.evidence import Evidence, diagnosed_steps, layers_of, stored_evidence
 from sslviz.runs import Checkpoint, Run, open_runs
 
 KEYS: dict[Any, Any] = {

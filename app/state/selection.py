@@ -45,31 +45,10 @@ def folder() -> Path:
     return parser.parse_known_args()[0].runs
 
 
-def sidebar() -> None:
-    """Draws the widgets that `chosen` reads, a line about each chosen run, and one for each folder left out."""
-    runs, problems = cached.runs(folder())
-    names = [run.name for run in runs]
-    with st.sidebar:
-        st.multiselect("Runs", names, default=names, key="runs", bind="query-params", placeholder="Choose runs")
-        images = _images(_chosen_runs())
-        if len(images) > 1:
-            st.selectbox("Compared on", list(images), format_func=images.__getitem__, key="images", bind="query-params")
-        choice = chosen()
-        for name, run in choice.runs.items():
-            st.html(_about(run, choice.colors[name]))
-        if len({choice.runs[name].info["diagnosed"][choice.digest]["fit"] for name in choice.evidence}) > 1:
-            st.caption(
-                ":material/warning: The probes of these runs were fitted on different images, so that what they read cannot "
-                "be compared; diagnose all of them at once."
-            )
-        for problem in problems:
-            st.caption(f":material/warning: Skipped: {problem}")
-
-
 def chosen() -> Choice:
     """What the sidebar says."""
-    runs = _chosen_runs()
-    images = _images(runs)
+    runs = chosen_runs()
+    images = images_of_runs(runs)
     digest = st.session_state.get("images")
     digest = digest if digest in images else next(iter(images), None)
     evidence, unready = {}, []
@@ -114,35 +93,13 @@ def labels(choice: Choice) -> list[str]:
     return probe_labels(next(iter(choice.evidence.values())).features.table)
 
 
-def dot(color: str) -> str:
-    """A run's colour, as HTML."""
-    return (
-        f'<span style="display:inline-block;flex:none;width:11px;height:11px;border-radius:50%;margin-right:8px;'
-        f'background:{color}"></span>'
-    )
-
-
-def _chosen_runs() -> list[Run]:
+def chosen_runs() -> list[Run]:
     return [run for run in cached.runs(folder())[0] if run.name in st.session_state["runs"]]
 
 
-def _images(runs: list[Run]) -> dict[str, str]:
+def images_of_runs(runs: list[Run]) -> dict[str, str]:
     """{digest: spec} of the images these runs can be compared on: those that most of them share, the latest first."""
     specs = {digest: known["spec"] or digest for run in runs for digest, known in run.info.get("diagnosed", {}).items()}
     count = Counter(digest for run in runs for digest in run.info.get("diagnosed", {}))
     most = max(count.values(), default=0)
     return {digest: specs[digest] for digest in reversed(specs) if count[digest] == most}
-
-
-def _about(run: Run, color: str) -> str:
-    """A dot in the run's colour, its name, and in small print what it is."""
-    a = run.info.get("arguments", {})
-    what = [a.get("method", "imported"), a.get("encoder", "")]
-    if "epochs" in a:
-        done = int(run.history["epoch"].max()) if len(run.history) else 0
-        what.append(f"{a['epochs']} epochs" if run.info.get("finished") else f"epoch {done} of {a['epochs']}")
-    return (
-        f'<div style="display:flex;align-items:baseline;line-height:1.35">{dot(color)}'
-        f'<div style="min-width:0;overflow-wrap:anywhere">{escape(run.name)}'
-        f'<div style="font-size:11px;opacity:.65">{escape(" · ".join(filter(None, what)))}</div></div></div>'
-    )

@@ -116,7 +116,7 @@ class Embed:
 
     def __call__(self) -> None:
         from sslviz.data import load_images
-        from sslviz.features.embed import stored_embed
+        from sslviz.features.stored import stored_embed
         from sslviz.runs import Run
 
         run, images = Run(self.run), load_images(self.images)
@@ -240,7 +240,8 @@ class Audit:
     """Audit nothing: say what changed between two reports."""
 
     def __call__(self) -> None:
-        from sslviz.reports.audit.gate import difference, failures, read_gate, read_report
+        from sslviz.reports.audit.difference import difference
+        from sslviz.reports.audit.gate import failures, read_gate, read_report
 
         if self.diff:
             before, after = map(read_report, self.diff)

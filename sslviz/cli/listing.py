@@ -10,7 +10,8 @@ def listing(what: str) -> list[tuple[str, str]]:
 
         return [(name, _first_line(method)) for name, method in METHODS.items()]
     if what == "encoders":
-        from sslviz.encoders.create import PRESETS, list_encoders
+        from sslviz.encoders.create import list_encoders
+        from sslviz.encoders.presets import PRESETS
 
         return [(name, _first_line(PRESETS[name]) if name in PRESETS else "timm") for name in list_encoders()]
     if what == "images":

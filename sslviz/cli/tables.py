@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sslviz.evaluation.diagnose import sentence
+from sslviz.evaluation.summary import sentence
 
 
 def print_scores(results: dict[str, dict[str, Any]], sentences: list[str] | None = None) -> None:
@@ -25,8 +25,7 @@ def print_scores(results: dict[str, dict[str, Any]], sentences: list[str] | None
             table.add_row(f"[bold]{escape(diagnostic)}[/bold]")
             for score_name, score in result.scores().items():
                 mark = {True: "✓", False: "✗", None: " "}[score.beats_control]
-                value, _, control = str(score).partition("  ")
-                table.add_row(f"  {score_name}", f"{mark} {value}", control.removeprefix("vs "))
+                table.add_row(f"  {score_name}", f"{mark} {score.text}", score.control_text)
         console.print(table)
         console.print()
     for text in sentences or [sentence(name, of_run) for name, of_run in results.items()]:
@@ -48,7 +47,7 @@ def print_through_training(results: dict[str, dict[str, Any]]) -> None:
         for diagnostic in dict.fromkeys(key for of_step in steps.values() for key in of_step):
             scores = {step: of_step[diagnostic].scores() for step, of_step in steps.items() if diagnostic in of_step}
             for score in dict.fromkeys(key for of_step in scores.values() for key in of_step):
-                values = [str(scores[s][score]).partition(" ")[0] if score in scores.get(s, {}) else "" for s in steps]
+                values = [scores[s][score].value_text if score in scores.get(s, {}) else "" for s in steps]
                 table.add_row(f"{diagnostic} {score}", *values)
         console.print(table)
         console.print()

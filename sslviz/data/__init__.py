@@ -1,7 +1,10 @@
 """Pictures, their ids and their table: worlds that are drawn, folders and datasets that are read."""
 
-from sslviz.data.images import Images, digits, folder, named
+from sslviz.data.images import Images
+from sslviz.data.sources.digits import digits
+from sslviz.data.sources.folder import folder
 from sslviz.data.sources.spec import load_images
+from sslviz.data.sources.timm_datasets import named
 from sslviz.data.worlds import counterfactual, randbit, shapes, tagged_shapes, textured
 
 __all__ = [

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from sslviz.encoders.create import Encoder
+    from sslviz.encoders.encoder import Encoder
 
 # Parts of names that may be left over without another architecture: heads, and tables that are computed, not learned.
 NO_LAYER = {"head", "fc", "classifier", "relative_position_index", "relative_coords_table", "attn_mask"}

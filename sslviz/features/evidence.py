@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sslviz.data import Images
+from sslviz.data.sampling import sample_rows
 from sslviz.features.features import Features
 from sslviz.runs import Checkpoint, Run
 
@@ -86,14 +87,8 @@ def gather(
     Always its features and those of its projector and controls.  Views, altered and corrupted pictures and layers take
     an encoder longer: each where `wanted` names it.  With `attributes`, also what stands beside answers about those.
     """
-    from sslviz.features.embed import (
-        raw_pixels,
-        stored_altered,
-        stored_corrupted,
-        stored_embed,
-        stored_layers,
-        stored_views,
-    )
+    from sslviz.features.pixel_controls import raw_pixels
+    from sslviz.features.stored import stored_altered, stored_corrupted, stored_embed, stored_layers, stored_views
 
     for part in [images, fit] if fit else [images]:
         stem = run.features_stem(PIXELS, part.digest)
@@ -120,7 +115,8 @@ def gather(
 
 def _gather_more(run: Run, checkpoint: Checkpoint, images: Images, fit: Images | None) -> str | None:
     """The further controls; and images with one factor changed, where a world drew them: the digest of these."""
-    from sslviz.features.embed import color_histogram, raw_pixels, stored_embed
+    from sslviz.features.pixel_controls import color_histogram, raw_pixels
+    from sslviz.features.stored import stored_embed
 
     for part in [images, fit] if fit else [images]:
         color_histogram(part).save(run.features_stem(HISTOGRAM, part.digest))
@@ -207,11 +203,6 @@ def layers_of(run: Run, checkpoint: Checkpoint, digest: str) -> dict[str, Featur
     if kept["weights"] != weights:  # of a checkpoint that lay there before
         return {}
     return {name: Features.load(run.features_stem(checkpoint.key, sample, name)) for name in kept["layers"]}
-
-
-def sample_rows(n: int, most: int) -> np.ndarray:
-    """Which of `n` images stand for all?  At most `most`, in their order, the same ones for every checkpoint."""
-    return np.sort(np.random.default_rng(0).permutation(n)[:most])
 
 
 def _read(

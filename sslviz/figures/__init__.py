@@ -1,4 +1,4 @@
-"""How does a result look beside its control?  Numbers in, picture out: nothing is computed here.
+"""Figures of results beside their controls.  Numbers in, picture out: nothing is computed here.
 
 One file per question; every figure takes a result or {checkpoint name: result} and returns a `plotly` figure with
 `layout.meta = {"alt": ..., "caption": ...}`.  `theme.apply(fig, dark=True)` makes any of them dark.
@@ -13,7 +13,7 @@ from sslviz.figures.parts.score_svg import score_bar_svg, sparkline_svg, svg_uri
 from sslviz.figures.parts.thumbnails import contact_sheet, data_uri, gallery_html, png
 from sslviz.figures.probes.probes import confusion, probe
 from sslviz.figures.projection.displacement import displacement
-from sslviz.figures.projection.projection import map_figure, projection, selected_ids
+from sslviz.figures.projection.projection import map_figure, selected_ids
 from sslviz.figures.similarity.similarity import heatmap
 from sslviz.figures.training import training
 
@@ -28,7 +28,6 @@ __all__ = [
     "map_figure",
     "png",
     "probe",
-    "projection",
     "score_bar_svg",
     "score_bars",
     "selected_ids",

@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslviz.encoders import Encoder
-from sslviz.encoders.create import seeded
-from sslviz.methods.parts.heads import in_float32, mlp
+from sslviz.methods.parts.heads import mlp
+from sslviz.methods.parts.precision import in_float32
+from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
 
 

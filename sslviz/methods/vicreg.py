@@ -6,8 +6,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslviz.encoders import Encoder
-from sslviz.encoders.create import seeded
-from sslviz.methods.parts.heads import gather, in_float32, mlp
+from sslviz.methods.parts.distributed import gather
+from sslviz.methods.parts.heads import mlp
+from sslviz.methods.parts.precision import in_float32
+from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
 
 

@@ -1,5 +1,7 @@
 """The run folder: checkpoints, history, features and results on disk."""
 
-from sslviz.runs.run import Checkpoint, Run, load_result, open_runs, save_result
+from sslviz.runs.checkpoint import Checkpoint
+from sslviz.runs.results import load_result, save_result
+from sslviz.runs.run import Run, open_runs
 
 __all__ = ["Checkpoint", "Run", "load_result", "open_runs", "save_result"]

@@ -24,7 +24,7 @@ def import_checkpoint(
     did not. ValueError, and no folder, for weights of another architecture, truncated files and pickles with code.
     """
     from sslviz.encoders import create_encoder
-    from sslviz.encoders.create import load_weights
+    from sslviz.encoders.weights import load_weights
 
     if (weights is None) == (not pretrained):
         raise ValueError("Say where the weights come from: either --weights FILE or --pretrained.")

@@ -13,77 +13,32 @@ The folder is the whole interface between the machine that trains and the app: c
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import io
 import json
 import subprocess
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from sslviz.runs.checkpoint import Checkpoint
+from sslviz.runs.results import T, load_result, save_result
 from sslviz.runtime.files import atomic_write
 
 if TYPE_CHECKING:
     import torch
 
-    from sslviz.encoders import Encoder
     from sslviz.data import Images
 
 FORMAT = 1  # of the run folder; a folder with a larger number was written by a newer sslviz
 RESULTS = (
     1  # of the numbers in results/; raised whenever a diagnostic's definition changes, so that old ones are not read
 )
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """Which weights?  One step of a run: the file, and what is needed to build the encoder around it.
-
-    `path` is None for the same encoder with fresh random weights (see `untrained`), the control of every learned
-    number.  `head` names the method and settings whose projector lies in the file too; None for imported encoders."""
-
-    run: str
-    step: int
-    config: Mapping[str, Any]
-    path: Path | None
-    seed: int = 0
-    head: Mapping[str, Any] | None = None
-
-    def encoder(self) -> Encoder:
-        """The encoder in evaluation mode, with these weights; ValueError for a truncated or foreign file."""
-        from sslviz.encoders import create_encoder
-        from sslviz.encoders.create import load_weights
-
-        encoder = create_encoder(**self.config, seed=self.seed)
-        if self.path is not None:
-            load_weights(encoder, self.path)
-        return encoder.eval()
-
-    def untrained(self, seed: int = 0) -> Checkpoint:
-        """The same encoder re-initialised: what it reads is what the architecture alone gives."""
-        return Checkpoint(self.run, -1 - seed, self.config, None, seed, self.head)
-
-    @property
-    def digest(self) -> str:
-        """Sixteen hex digits that change with the weights; features embedded with others do not count as this one's."""
-        if self.path is None:
-            return f"untrained{self.seed}"
-        with open(self.path, "rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
-
-    @property
-    def key(self) -> str:
-        """How this checkpoint is called in file names: "000400", or "untrained0"."""
-        return f"{self.step:06d}" if self.path is not None else f"untrained{self.seed}"
 
 
 class Run:
@@ -215,43 +170,6 @@ def open_runs(folder: str | Path) -> tuple[list[Run], list[str]]:
         except ValueError as error:
             problems.append(str(error))
     return runs, problems
-
-
-def save_result(path: Path, result: Any) -> None:
-    """Writes a result dataclass as one .npz: its arrays, and the rest as JSON.  No pickles."""
-    arrays: dict[str, np.ndarray] = {}
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, np.ndarray):
-            arrays[f"a{len(arrays)}"] = value
-            return {"__array__": f"a{len(arrays) - 1}"}
-        if isinstance(value, np.generic):
-            return value.item()
-        if isinstance(value, Mapping):
-            return {str(k): plain(v) for k, v in value.items()}
-        if isinstance(value, list | tuple):
-            return [plain(v) for v in value]
-        return value
-
-    fields = {f.name: plain(getattr(result, f.name)) for f in dataclasses.fields(result)}
-    text = np.frombuffer(json.dumps({"type": type(result).__name__, "fields": fields}).encode(), np.uint8)
-    with atomic_write(path) as file:
-        np.savez(file, allow_pickle=False, json=text, **arrays)
-
-
-def load_result(path: Path, kind: type[T]) -> T:
-    """Reads what `save_result` wrote as the dataclass `kind`; ValueError if another kind was stored there."""
-    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-        data = json.loads(stored["json"].tobytes())
-
-        def rich(value: Any) -> Any:
-            if isinstance(value, dict):
-                return stored[value["__array__"]] if "__array__" in value else {k: rich(v) for k, v in value.items()}
-            return [rich(v) for v in value] if isinstance(value, list) else value
-
-        if data["type"] != kind.__name__:
-            raise ValueError(f"{path} holds a {data['type']}, not a {kind.__name__}.")
-        return kind(**{name: rich(value) for name, value in data["fields"].items()})
 
 
 def _versions() -> dict[str, str]:

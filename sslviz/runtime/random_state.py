@@ -18,3 +18,13 @@ def global_state_kept() -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(of_numpy)  # noqa: NPY002  (as above)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """How do weights depend on `seed` alone?  Draw them in here; the global random state is then as it was before."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # the CPU's only: weights are drawn there
+        yield

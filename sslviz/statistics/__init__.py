@@ -1,17 +1,16 @@
 """What a number says once its uncertainty and its controls stand beside it."""
 
-from sslviz.statistics.score import (
-    Score,
+from sslviz.statistics.intervals import (
     balanced_mean,
-    benjamini_hochberg,
     bootstrap_balanced_mean,
     bootstrap_group_means,
     delete_groups,
-    holm,
     jackknife_interval,
     percentile_interval,
-    permutation_p,
+    wilson,
 )
+from sslviz.statistics.score import Score
+from sslviz.statistics.significance import benjamini_hochberg, holm, permutation_p
 
 __all__ = [
     "Score",
@@ -24,4 +23,5 @@ __all__ = [
     "jackknife_interval",
     "percentile_interval",
     "permutation_p",
+    "wilson",
 ]

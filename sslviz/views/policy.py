@@ -8,48 +8,17 @@ hue and grey are together one 3x4 matrix per view.  Nothing here waits for the d
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cache
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from sslviz.views.parameters import ViewParameters
+from sslviz.views.rendering import CACHED, blur_matrices, color_matrices, constant_tensor, resampling_matrices
+
 Range = tuple[float, float]
-ALTERED = {  # steps of a view that can be taken alone, and the parameter of each
-    **{"crop": "box", "flip": "flip", "brightness": "brightness", "contrast": "contrast"},
-    **{"saturation": "saturation", "hue": "hue", "gray": "gray", "blur": "sigma"},
-}
-CACHED = 300_000  # how many numbers of a view tensor are in work at a time on a CPU: about a megabyte, a core's cache
-
-
-@dataclass(frozen=True, eq=False)
-class ViewParameters:
-    """How was each view made?  One number per view and image, shape (views, b), for the views of one size.
-
-    `box` (views, b, 4) is top, left, height and width of the crop in whole pixels of the image; `flip` is bool.
-    `brightness`, `contrast` and `saturation` are factors (1 changes nothing), `hue` is in turns (0 changes nothing);
-    `gray` is bool and overrules saturation and hue.  `sigma` is the blur in pixels of the view (0 is none), `solarize`
-    is bool; each is None where the policy never does it.  To see what a step does, `dataclasses.replace` it and render.
-    """
-
-    size: int
-    box: Tensor
-    flip: Tensor
-    brightness: Tensor
-    contrast: Tensor
-    saturation: Tensor
-    hue: Tensor
-    gray: Tensor
-    sigma: Tensor | None = None
-    solarize: Tensor | None = None
-
-    def of(self, images: slice) -> ViewParameters:
-        """How were the views of some of the images made?"""
-        tensors: dict[str, Any] = {name: x[:, images] for name, x in vars(self).items() if isinstance(x, Tensor)}
-        return replace(self, **tensors)
 
 
 @dataclass(frozen=True)
@@ -125,7 +94,7 @@ class ViewPolicy:
 
         def happens(u: Tensor, prob: float | tuple[float, ...]) -> Tensor | None:
             each = tuple(prob[i] for i in which) if isinstance(prob, tuple) else (prob,)
-            return u < _constant(each, u.device)[:, None] if any(each) else None
+            return u < constant_tensor(each, u.device)[:, None] if any(each) else None
 
         blurred = happens(blur, self.blur_prob)
         return ViewParameters(
@@ -163,47 +132,27 @@ class ViewPolicy:
         b, h, _, w = pixels.shape
         v, s = p.flip.shape[0], p.size
         top, left, height, width = p.box.permute(2, 1, 0).contiguous()  # (b, v): an image's views are one product
-        rows = _resampling(h, top, height, s)  # (b, v, s, h)
-        columns = _resampling(w, left, width, s, p.flip.T)  # (b, v, s, w)
+        rows = resampling_matrices(h, top, height, s)  # (b, v, s, h)
+        columns = resampling_matrices(w, left, width, s, p.flip.T)  # (b, v, s, w)
         # The crop's mean colour, before any blur: contrast turns about its grey.
         mean = (rows.mean(2) @ pixels.view(b, h, 3 * w)).view(b, v, 3, w)
         mean = (mean * columns.mean(2)[:, :, None]).sum(3)  # (b, v, 3)
         if p.sigma is not None:
             reach = min(s - 1, math.ceil(4 * self.blur_sigma[1]))
-            blur = _blurring(s, reach, p.sigma.T)  # (b, v, s, s)
+            blur = blur_matrices(s, reach, p.sigma.T)  # (b, v, s, s)
             rows, columns = blur @ rows, blur @ columns
         x = rows.reshape(b, v * s, h) @ pixels.view(b, h, 3 * w)  # (b, v*s, 3*w)
         x = x.view(b * v, s * 3, w) @ columns.reshape(b * v, s, w).mT  # (b*v, s*3, s)
         x = x.view(b, v, s, 3, s).permute(1, 0, 3, 2, 4).reshape(v * b, 3, s * s)
-        matrix, offset = _color(p, mean.transpose(0, 1))
+        matrix, offset = color_matrices(p, mean.transpose(0, 1))
         x = torch.baddbmm(offset.reshape(v * b, 1, 1), matrix.reshape(v * b, 3, 3), x).clamp_(0, 1)
         x = x.view(v, b, 3, s, s)
         if p.solarize is not None:
             threshold = torch.where(p.solarize, self.solarize_threshold, torch.inf)[..., None, None, None]
             inverted = torch.ge(x, threshold, out=torch.empty_like(x))  # 0.0 or 1.0: a bool mask is ten times slower
             x.addcmul_(inverted, 1 - 2 * x)
-        mean, std = (_constant(values, x.device)[:, None, None] for values in (self.mean, self.std))
+        mean, std = (constant_tensor(values, x.device)[:, None, None] for values in (self.mean, self.std))
         torch.div(x.sub_(mean), std, out=out)
-
-
-def one_by_one(p: ViewParameters, height: int, width: int) -> Iterator[tuple[str, ViewParameters, Tensor]]:
-    """What does each step of a view do alone?  First no step at all (""), then one of ALTERED at a time.
-
-    `p` is of images of `height` x `width` pixels.  Yields the name, the parameters to render and how much was changed,
-    (b,): log2 of the crop's share of the area, factors, turns, pixels of blur; NaN for flips and greys, which are all or
-    nothing.
-    """
-    one, nothing = torch.ones_like(p.hue), torch.zeros_like(p.flip)
-    whole = torch.tensor([0.0, 0.0, height, width], device=p.box.device).expand_as(p.box)
-    plain = ViewParameters(p.size, whole, nothing, one, one, one, 0 * one, nothing)
-    yield "", plain, torch.full_like(one[0], math.nan)
-    for name, field in ALTERED.items():
-        value = getattr(p, field)
-        if name == "crop":
-            amount = (value[..., 2] * value[..., 3] / (height * width)).log2()
-        else:
-            amount = torch.full_like(one, math.nan) if value.dtype == torch.bool else value
-        yield name, replace(plain, **{field: value}), amount[0]
 
 
 def _boxes(area: Tensor, place: Sequence[Tensor], ratios: Range, height: int, width: int) -> Tensor:
@@ -220,68 +169,6 @@ def _boxes(area: Tensor, place: Sequence[Tensor], ratios: Range, height: int, wi
     top = torch.minimum((top * (height - h + 1)).floor(), height - h)
     left = torch.minimum((left * (width - w + 1)).floor(), width - w)
     return torch.stack([top, left, h, w], -1)
-
-
-def _resampling(pixels: int, start: Tensor, extent: Tensor, size: int, flip: Tensor | None = None) -> Tensor:
-    """How much of each pixel of an axis is in each of `size` outputs?  (..., size, pixels); rows sum to one.
-
-    Bilinear inside the crop; where the crop shrinks, the triangle widens with it, as in PIL and torchvision.
-    """
-    centers = torch.arange(size, device=start.device) + 0.5
-    if flip is not None:
-        centers = torch.where(flip[..., None], size - centers, centers)
-    start, extent = start[..., None], extent[..., None]
-    step = extent / size
-    reach = step.clamp(min=1)
-    at = torch.arange(pixels, device=start.device) + 0.5 - start  # (..., pixels)
-    at = torch.where((at > 0) & (at < extent), at, torch.inf)  # what lies outside the crop is out of reach
-    distance = (at / reach)[..., None, :] - (centers * step / reach)[..., None]
-    weights = 1 - distance.abs_().clamp_(max=1)
-    return weights.div_(weights.sum(-1, keepdim=True))
-
-
-def _blurring(size: int, reach: int, sigma: Tensor) -> Tensor:
-    """The Gaussian blur of an axis as a matrix (..., size, size); sigma 0 is the identity."""
-    # From output i, which pixel j does each step from -reach to reach lead to, with the axis mirrored at its ends?
-    padded = F.pad(torch.eye(size, device=sigma.device), (reach, reach), mode="reflect")  # (j, size + 2*reach)
-    leads = padded.unfold(1, size, 1).permute(1, 2, 0)  # (2*reach + 1, i, j)
-    steps = torch.arange(-reach, reach + 1, device=sigma.device)
-    # At 0.01 the nearest neighbour's weight is already exactly zero.
-    kernel = torch.exp(-0.5 * (steps / sigma[..., None].clamp(min=0.01)) ** 2)
-    kernel = kernel / kernel.sum(-1, keepdim=True)
-    return (kernel @ leads.flatten(1)).unflatten(-1, (size, size))
-
-
-def _color(p: ViewParameters, mean: Tensor) -> tuple[Tensor, Tensor]:
-    """From 0-255 to changed colours in 0-1: matrix (v, b, 3, 3), offset (v, b); `mean` (v, b, 3) is the crop's."""
-    light = p.brightness * p.contrast / 255
-    chroma = torch.where(p.gray, 0.0, light * p.saturation)
-    angle = 2 * math.pi * p.hue
-    basis = _constant(_COLOR_BASIS, mean.device)
-    matrix = torch.stack([light, chroma * angle.cos(), chroma * angle.sin()], -1) @ basis
-    offset = p.brightness * (1 - p.contrast) / 255 * (mean @ basis[0, :3])
-    return matrix.unflatten(-1, (3, 3)), offset
-
-
-def _color_basis() -> tuple[tuple[float, ...], ...]:
-    """Three matrices, flattened: a colour's grey; what is left; that, turned by 90 degrees from red towards green."""
-    red, green, blue = torch.eye(3, dtype=torch.float64)
-    gray = 0.299 * red + 0.587 * green + 0.114 * blue  # Rec. 601, as in PIL and torchvision
-    to_yuv = torch.stack([gray, 0.492 * (blue - gray), 0.877 * (red - gray)])
-    luma, chroma, turned = torch.zeros(3, 3, 3, dtype=torch.float64)
-    luma[0, 0] = chroma[1, 1] = chroma[2, 2] = turned[2, 1] = 1
-    turned[1, 2] = -1
-    basis = torch.linalg.inv(to_yuv) @ torch.stack([luma, chroma, turned]) @ to_yuv
-    return tuple(map(tuple, basis.flatten(1).tolist()))
-
-
-_COLOR_BASIS = _color_basis()
-
-
-@cache
-def _constant(values: tuple, device: torch.device) -> Tensor:
-    """Numbers on a device, copied there once: each such copy makes the host wait."""
-    return torch.tensor(values, device=device)
 
 
 def _between(uniform: Tensor, bounds: Range) -> Tensor:

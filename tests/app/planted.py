@@ -15,8 +15,8 @@ from sslviz.diagnostics.projection.projection import Projection
 from sslviz.evaluation.diagnose import result_key, scored_and_fit
 from sslviz.features import Features
 from sslviz.features.columns import probe_labels
-from sslviz.features.embed import raw_pixels
 from sslviz.features.evidence import note, stored_evidence
+from sslviz.features.pixel_controls import raw_pixels
 from sslviz.runs import Run, save_result
 
 DIMENSIONS = 32
@@ -123,9 +123,9 @@ def plant_foreign(folder: Path, n: int = 240) -> list[Run]:
     import timm
     from safetensors.torch import save_file
 
-    from sslviz.encoders.create import seeded
-    from sslviz.features.embed import stored_embed
+    from sslviz.features.stored import stored_embed
     from sslviz.runs.import_checkpoint import import_checkpoint
+    from sslviz.runtime.random_state import seeded
 
     folder.mkdir(parents=True, exist_ok=True)
     scored, fit = scored_and_fit(shapes(n))

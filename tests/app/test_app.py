@@ -13,7 +13,8 @@ from planted import plant, plant_results
 from sslviz.data import load_images, shapes
 from sslviz.diagnostics.geometry.collapse import collapse
 from sslviz.diagnostics.geometry.spectrum import spectrum
-from sslviz.diagnostics.probes.probe import knn_probe, linear_probe
+from sslviz.diagnostics.probes.knn import knn_probe
+from sslviz.diagnostics.probes.linear import linear_probe
 from sslviz.evaluation.diagnose import diagnose, scored_and_fit
 from sslviz.features.evidence import stored_evidence
 from sslviz.figures.parts import theme

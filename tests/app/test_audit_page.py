@@ -87,7 +87,7 @@ def test_it_asks_reads_and_hands_out_what_the_command_writes(open_app, signs, of
 
 def test_a_finished_report_is_there_at_once_and_another_plan_is_another_report(open_app, signs, offered, monkeypatch):
     app = press(open_app(signs[0], "audit", audit_maps="false"))
-    monkeypatch.setattr("audited.audit", lambda *_, **__: pytest.fail("audited again"))
+    monkeypatch.setattr("sections.audit.audit", lambda *_, **__: pytest.fail("audited again"))
     app.switch_page("app_pages/collapse.py").run()
     offered.clear()
     app.switch_page("app_pages/audit.py").run()

@@ -194,7 +194,7 @@ def test_a_contrast_is_the_mean_cosine_to_these_minus_that_to_those(asked, forei
 def test_a_decision_is_the_logit_of_each_images_own_class(asked, foreign):
     import torch
 
-    from sslviz.diagnostics.probes.probe import linear_weights
+    from sslviz.diagnostics.probes.linear import linear_weights
 
     evidence = evidence_of(foreign, "their-resnet")
     classes, w, b = linear_weights(evidence.fit, "shape")

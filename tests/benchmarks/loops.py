@@ -20,7 +20,8 @@ from torch.utils.data import DataLoader
 from views import TwoViews, torchvision_chain
 
 import sslviz
-from sslviz.training.pretrain import WEIGHT_DECAY, build_method
+from sslviz.methods import build_method
+from sslviz.training.pretrain import WEIGHT_DECAY
 from sslviz.views import ViewPolicy
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

@@ -76,7 +76,7 @@ def test_pretraining_on_a_folder_of_images_and_all_that_follows(runs, photos, ca
     scores = json.loads((tmp_path / "scores.json").read_text())["mine"]
     assert set(scores) == {"spectrum", "knn_probe", "linear_probe", "knn_probe:camera", "linear_probe:camera"}
     accuracy = scores["linear_probe"]["accuracy"]
-    assert set(accuracy) == {"value", "low", "high", "control", "controls", "higher_is_better"}
+    assert set(accuracy) == {"value", "low", "high", "control", "controls", "higher_is_better", "control_is"}
     assert set(accuracy["controls"]) == {"chance", "pixels", "untrained"} and accuracy["controls"]["chance"] == 0.5
     assert accuracy["value"] > 0.95  # sky is blue and meadows are green
     assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]

@@ -17,8 +17,8 @@ from scipy.ndimage import convolve1d
 from sklearn.datasets import load_digits
 
 from sslviz.data import Images, digits, folder, named
-from sslviz.data import images as images_module
 from sslviz.data.sources import decoding
+from sslviz.data.sources import folder as folder_module
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
@@ -451,7 +451,7 @@ def test_a_picture_that_could_not_be_opened_is_tried_again_once_it_can(classes, 
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patch:
-        patch.setattr(images_module, "read", forbidden)
+        patch.setattr(folder_module, "read", forbidden)
         with pytest.raises(ValueError, match="6 of 6 pictures .* Permission denied"):
             folder(classes)
     for path in classes.rglob("*.png"):
@@ -497,7 +497,7 @@ def test_the_cache_may_lie_elsewhere(classes, cache, tmp_path):
     assert len(list((tmp_path / "mine" / "images").iterdir())) == 3 and not cache.exists()
 
 
-DECODE = "import sys; from sslviz.images import folder; print(folder(sys.argv[1], size=224).digest)"
+DECODE = "import sys; from sslviz.data import folder; print(folder(sys.argv[1], size=224).digest)"
 
 
 def noisy_folder(root, n):

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from sslviz.encoders import create_encoder
-from sslviz.encoders.create import PRESETS, list_encoders
+from sslviz.encoders.create import list_encoders
+from sslviz.encoders.presets import PRESETS
 
 # name, image size, rows (and columns) of the last grid, number of blocks or stages, dim
 MODELS = [

@@ -7,8 +7,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from sslviz.encoders import create_encoder
-from sslviz.encoders.create import load_weights, seeded
+from sslviz.encoders.weights import load_weights
 from sslviz.methods import SimCLR
+from sslviz.runtime.random_state import seeded
 
 PREFIXES = ["", "module.", "backbone.", "encoder.", "student.", "teacher.", "model.", "_orig_mod.", "base_encoder."]
 REPEATED = ["module.module.", "module.backbone.", "_orig_mod.module.encoder.", "encoder.model."]

@@ -11,8 +11,11 @@ import torch
 import sslviz
 from sslviz.catalog import CATALOG, entry
 from sslviz.evaluation.diagnose import ask, wanted
-from sslviz.features.embed import color_histogram, embed, embed_layers, embed_views, preprocess, stored_layers
+from sslviz.features.embed import embed, embed_layers, preprocess
+from sslviz.features.embed_views import embed_views
 from sslviz.features.evidence import diagnosed_steps, gather, layers_of, note, stored_evidence
+from sslviz.features.pixel_controls import color_histogram
+from sslviz.features.stored import stored_layers
 from sslviz.methods import build_method
 from sslviz.runs import Run
 from sslviz.views import ViewPolicy

@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from sslviz.data import shapes
-from sslviz.features.embed import embed, embed_altered
+from sslviz.features.embed import embed
+from sslviz.features.embed_views import embed_altered
 from sslviz.runs import Checkpoint
 from sslviz.views import ViewPolicy
-from sslviz.views.policy import ALTERED, one_by_one
+from sslviz.views.parameters import ALTERED, one_by_one
 
 ALWAYS = {"flip_prob": 1.0, "jitter_prob": 1.0, "gray_prob": 1.0, "blur_prob": 1.0}
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}

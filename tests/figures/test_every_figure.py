@@ -9,7 +9,7 @@ import pytest
 
 from sslviz import figures
 from sslviz.catalog import CATALOG
-from sslviz.diagnostics.probes.probe import knn_probe
+from sslviz.diagnostics.probes.knn import knn_probe
 from sslviz.diagnostics.projection.projection import projection
 from sslviz.evaluation.diagnose import ask
 from sslviz.figures.explanations.faithfulness import evidence_bars, faithfulness

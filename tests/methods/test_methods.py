@@ -10,14 +10,14 @@ import torch.multiprocessing as mp
 from torch import nn
 
 from sslviz.encoders import create_encoder
-from sslviz.encoders.create import seeded
 from sslviz.methods import BYOL, METHODS, SimCLR, SimSiam
 from sslviz.methods.byol import byol_loss
-from sslviz.methods.parts.heads import gather
+from sslviz.methods.parts.distributed import gather
+from sslviz.methods.parts.momentum import update_ema
 from sslviz.methods.simclr import nt_xent
 from sslviz.methods.simsiam import simsiam_loss
 from sslviz.methods.vicreg import vicreg_terms
-from sslviz.training.pretrain import update_ema
+from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
 
 LIGHTLY = np.load(Path(__file__).parents[1] / "fixtures" / "losses.npz", allow_pickle=False)

@@ -3,7 +3,7 @@ import inspect
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from sslviz.diagnostics.probes.probe import linear_probe
+from sslviz.diagnostics.probes.linear import linear_probe
 from sslviz.runtime.threads import one_thread
 
 

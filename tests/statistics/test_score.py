@@ -49,8 +49,24 @@ class TestScore:
         written = json.dumps(Score(np.nan, np.float32(0.5), np.inf, {"chance": np.nan}).to_dict(), allow_nan=False)
         assert json.loads(written) == {
             "value": None, "low": 0.5, "high": None, "control": None, "controls": {"chance": None},
-            "higher_is_better": True,
+            "higher_is_better": True, "control_is": "floor",
         }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        "score",
+        [
+            Score(0.8, 0.7, 0.9, {"chance": 0.25, "pixels": 0.4}),
+            Score(12.0, controls={"noise": 14.0}, higher_is_better=None, control_is="ceiling"),
+            Score(3.0, 1.0, 5.0, {}, False),
+        ],
+    )
+    def test_its_json_gives_the_same_score_back(self, score):
+        assert Score.from_dict(json.loads(json.dumps(score.to_dict()))) == score
+
+    def test_json_that_does_not_say_what_its_control_is_means_a_floor(self):
+        written = Score(0.8, 0.7, 0.9, {"chance": 0.25}).to_dict()
+        del written["control_is"]
+        assert Score.from_dict(written).beats_control is True
 
     @pytest.mark.parametrize(
         ("value", "text"),
@@ -68,7 +84,10 @@ class TestScore:
         assert str(Score(value)) == text
 
     def test_reads_with_its_interval_and_its_control(self):
-        assert str(Score(0.83, 0.81, 0.85, {"chance": 0.25, "pixels": 0.4})) == "0.83 [0.81, 0.85]  vs 0.40 pixels"
+        score = Score(0.83, 0.81, 0.85, {"chance": 0.25, "pixels": 0.4})
+        assert (score.value_text, score.text, score.control_text) == ("0.83", "0.83 [0.81, 0.85]", "0.40 pixels")
+        assert str(score) == "0.83 [0.81, 0.85]  vs 0.40 pixels"
+        assert Score(0.83).control_text == Score(0.83).control_name == ""
 
 
 class TestBootstrap:

@@ -15,10 +15,10 @@ import sslviz
 from sslviz.data import Images
 from sslviz.encoders import create_encoder
 from sslviz.features.embed import embed_pixels, preprocess
-from sslviz.methods import METHODS
+from sslviz.methods import METHODS, build_method
+from sslviz.methods.parts.momentum import update_ema
 from sslviz.runs import Run
 from sslviz.training.batches import batches_on
-from sslviz.training.pretrain import build_method, update_ema
 
 ARGUMENTS = ["--images", "shapes:n=640", "--epochs", "3", "--batch-size", "64", "--seed", "3"]
 
@@ -127,10 +127,9 @@ def test_killed_at_any_moment_and_resumed_a_run_ends_with_the_same_bits(method, 
 
 def test_an_interruption_inside_an_epoch_resumes_to_the_same_bits(run, images, tmp_path, monkeypatch):
     """The same, at the two moments most likely to go wrong: between checkpoint and resume file, and amid an epoch."""
-    import sslviz.training.pretrain  # noqa: F401  (the module, which the public name hides)
+    from sslviz.training import pretrain as module
 
-    module = sys.modules["sslviz.training.pretrain"]
-    for name, at in [("_save_resume", 2), ("update_ema", 8)]:
+    for name, at in [("save_resume", 2), ("update_ema", 8)]:
         calls, real = [], getattr(module, name)
 
         def stop(*arguments, calls=calls, real=real, at=at):
@@ -224,9 +223,7 @@ def test_every_method_trains_a_vision_transformer_and_a_convolutional_net(method
 
 def test_held_out_images_in_the_order_of_their_classes_are_sampled_not_cut_off(images, tmp_path, monkeypatch):
     """Of images sorted by class, the first few are of one class, and kNN accuracy on them would be 1."""
-    import sslviz.training.pretrain  # noqa: F401  (the module, which the public name hides)
-
-    monkeypatch.setattr(sys.modules["sslviz.training.pretrain"], "HELD_OUT", 48)
+    monkeypatch.setattr("sslviz.training.monitor.HELD_OUT", 48)
     held_out = images.split("probe")
     in_order = held_out.rows(np.argsort(held_out.table["label"].to_numpy(), kind="stable"))
     run = pretrain(images, tmp_path / "sorted", held_out=in_order, epochs=1)

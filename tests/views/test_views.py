@@ -318,7 +318,7 @@ def test_drawn_parameters_render_to_the_very_views():
 @pytest.mark.parametrize("cached", [1, 40_000, 10**9])
 def test_a_batch_at_once_is_each_image_alone(cached, monkeypatch):
     """However many images are in work at a time."""
-    monkeypatch.setattr("sslviz.views.policy.CACHED", cached)
+    monkeypatch.setattr("sslviz.views.rendering.CACHED", cached)
     policy = ViewPolicy(local_views=2, blur_prob=0.5, solarize_prob=0.3)
     batch = pictures(13, 40, 56)
     drawn = policy.draw(batch, seeded())

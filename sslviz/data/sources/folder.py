@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 import pandas as pd
+
+from sslviz.data.images import Images
+from sslviz.data.sampling import spread_rows
+from sslviz.data.sources.decoding import cache_stem, check_size, decode, default_size, gather_images, read, shorter_side
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"})
 SAME_SPLIT = {"training": "train", "valid": "val", "validation": "val", "dev": "val", "testing": "test"}
@@ -76,3 +82,31 @@ def _from_csv(path: Path) -> pd.DataFrame:
         listed = ", ".join(missing[:3]) + ", ..." * (len(missing) > 3)
         raise ValueError(f"{path} names {len(missing)} files that are not there: {listed}.")
     return table.assign(file_name=names)
+
+
+def folder(
+    path: str | Path,
+    *,
+    size: int | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+    cache: str | Path | None = None,
+) -> Images:
+    """How do I look at my own pictures?  A folder of them, with class folders, split folders or a `metadata.csv`.
+
+    What is taken as label, split and attribute is said in `folders.list_pictures`; ids are the relative paths.  The
+    shorter side becomes `size` (default: the median shorter side of 100 pictures, as a multiple of 32 from 32 to
+    224), the middle is kept.  Every picture is decoded once, in parallel, into a memory map below `cache` (default:
+    $SSLVIZ_CACHE or ~/.cache/sslviz) and decoded again when a name, a size or a time of change differs.  Upright by
+    EXIF, on white where transparent, the first frame where animated, deep grey scaled.  ValueError for an empty
+    folder and for unreadable pictures, by name; `on_error="skip"` leaves those out, with a warning.
+    """
+    root = Path(path).expanduser().resolve()
+    table = list_pictures(root)
+    names = table.pop("file_name").to_numpy(dtype=str)
+    files = [root / name for name in names]
+    sides = [side for i in spread_rows(len(files), 100) if (side := shorter_side(files[i]))]
+    size = check_size(size, on_error) or default_size(sides)
+    stamps = [(s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in (file.stat() for file in files)]
+    stem = cache_stem(cache, "folder", size, list(names), stamps, table.to_csv(index=False))
+    decoded = decode((partial(read, file) for file in files), len(files), size, stem, root.name)
+    return gather_images(decoded, names, table.iloc[decoded.readable], f"folder:{root},size={size}", on_error, stem)

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sslviz.data.images import Images, digits, folder, named
-from sslviz.data.sources.timm_datasets import PACKAGES
+from sslviz.data.images import Images
+from sslviz.data.sources.digits import digits
+from sslviz.data.sources.folder import folder
+from sslviz.data.sources.timm_datasets import PACKAGES, named
 from sslviz.data.worlds import randbit, shapes, tagged_shapes, textured
 
 # Sources without a place of their own; what may be set, and of which type, is read from their signatures.

@@ -9,12 +9,15 @@ from functools import partial
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
-from sslviz.data.sources.decoding import Job
+from sslviz.data.images import Images
+from sslviz.data.sampling import spread_rows
+from sslviz.data.sources.decoding import Job, cache_stem, check_size, decode, default_size, gather_images
 
 # What a name may start with, and the package that reads it.
 PACKAGES = {
@@ -99,3 +102,38 @@ def _class_names(dataset: Any) -> dict[int, str]:
         return {i: name if isinstance(name, str) else ", ".join(name) for i, name in enumerate(names)}
     known = getattr(getattr(dataset, "reader", None), "class_to_idx", None) or {}
     return {int(number): str(name) for name, number in known.items()}
+
+
+def named(
+    name: str,
+    *,
+    root: str | Path | None = None,
+    split: str = "train",
+    size: int | None = None,
+    limit: int | None = None,
+    download: bool = False,
+    on_error: Literal["raise", "skip"] = "raise",
+    cache: str | Path | None = None,
+) -> Images:
+    """How do I look at a public dataset?  Anything `timm.data.create_dataset` reads, by its timm name.
+
+    `name`: torch/cifar10, torch/mnist, torch/image_folder ... (torchvision); hfds/NAME, tfds/NAME, wds/NAME with
+    the package each needs installed.  `root` is where it lies (torchvision: default ./data); nothing is fetched by
+    torchvision unless `download`.  `limit` takes that many, evenly spread (a stream: the first ones).  Decoded once
+    and kept, as in `folder`; what was kept is known by its number of pictures and 16 of them.  `label` is the class
+    name where the dataset has one; ids count.  ValueError for unknown names, a missing package, data that is not
+    there and unreadable pictures, unless `on_error="skip"`.
+    """
+    dataset, where = open_dataset(name, root, split, download)
+    stream = is_stream(dataset)
+    taken = np.arange(limit or 0) if stream else spread_rows(len(dataset), limit or len(dataset))
+    sample = np.arange(16) if stream else taken[spread_rows(len(taken), 16)]
+    mark, sides = fingerprint(pictures(dataset, sample))
+    size = check_size(size, on_error) or default_size(sides)
+    stem = cache_stem(cache, name, where, split, size, len(taken), taken[-1:].tolist(), mark)
+    decoded = decode(pictures(dataset, taken), len(taken), size, stem, name)
+    ids = (np.arange(decoded.total) if stream else taken).astype(str)
+    labels = {"label": decoded.labels} if any(label is not None for label in decoded.labels) else {}
+    table = pd.DataFrame(labels, index=range(len(decoded.readable)))
+    at = (f"root={where}," if where else "") + f"split={split},size={size}" + (f",limit={limit}" if limit else "")
+    return gather_images(decoded, ids, table, f"{name}:{at}", on_error, stem)

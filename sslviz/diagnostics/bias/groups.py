@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from sslviz.diagnostics.probes.probe import Controls, linear_probe
+from sslviz.diagnostics.probes.linear import linear_probe
+from sslviz.diagnostics.probes.probe import Controls
 from sslviz.features import Features
 from sslviz.features.columns import coded, halves
-from sslviz.statistics import Score, percentile_interval, permutation_p
+from sslviz.statistics import Score, percentile_interval, permutation_p, wilson
 
 DRAWS = 2000  # of the attribute shuffled within each class
 SPLITS = 400  # of the images into those that name the worst group and those that judge it
@@ -162,16 +163,6 @@ class Groups:
         """The accuracies of the groups on other images: (draws, g)."""
         rng = np.random.default_rng(self.seed)
         return rng.binomial(self.counts, self.accuracy(), size=(1000, len(self.counts))) / self.counts
-
-
-def wilson(share: np.ndarray, n: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Within which ends does the true share lie?  Wilson's interval of shares (g,) of `n` images each, (g,) twice."""
-    from scipy.special import ndtri
-
-    z = float(ndtri((1 + level) / 2))
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    reach = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return np.maximum(middle - reach, 0), np.minimum(middle + reach, 1)
 
 
 def groups(

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from sslviz.diagnostics.bias.leace import leace
-from sslviz.diagnostics.probes.probe import FEWEST_IN_CLASS, PENALTIES, knn_probe, linear_probe
+from sslviz.diagnostics.probes.knn import knn_probe
+from sslviz.diagnostics.probes.linear import PENALTIES, linear_probe
+from sslviz.diagnostics.probes.probe import FEWEST_IN_CLASS
 from sslviz.features import Features
 from sslviz.features.columns import coded, halves, place_in_class
 from sslviz.runtime.threads import one_thread

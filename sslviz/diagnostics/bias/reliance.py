@@ -8,7 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from sslviz.diagnostics.probes.probe import PENALTIES, Controls
+from sslviz.diagnostics.probes.linear import PENALTIES
+from sslviz.diagnostics.probes.probe import Controls
 from sslviz.features import Features
 from sslviz.features.columns import coded, halves, partners_of
 from sslviz.runtime.threads import one_thread

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sslviz.diagnostics.bias.groups import wilson
-from sslviz.diagnostics.probes.probe import linear_probe
+from sslviz.diagnostics.probes.linear import linear_probe
 from sslviz.features import Features
 from sslviz.features.columns import stratified_half
 from sslviz.runtime.threads import one_thread
-from sslviz.statistics import Score, permutation_p
+from sslviz.statistics import Score, permutation_p, wilson
 from sslviz.statistics.shuffling import chunks, permuted
 
 if TYPE_CHECKING:

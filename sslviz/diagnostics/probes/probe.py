@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from sslviz.diagnostics.neighbors.neighbors import Neighbors, neighbors
+from sslviz.diagnostics.neighbors.neighbors import Neighbors
 from sslviz.features import Features
-from sslviz.features.columns import place_in_class, stratified_half
-from sslviz.runtime.threads import one_thread
+from sslviz.features.columns import stratified_half
 from sslviz.statistics import Score, balanced_mean, bootstrap_balanced_mean, percentile_interval
 
-PENALTIES = (1e-3, 1e-2, 1e-1)  # scikit-learn's C, for standardised features
 FEWEST_IN_CLASS = 10  # scored images in the smallest class, for an interval
 
 Controls = Mapping[str, Features | tuple[Features, Features | None]]
@@ -94,55 +91,6 @@ class Probe:
         return {"accuracy": Score(value, low, high, controls)}
 
 
-def knn_probe(
-    features: Features,
-    label: str = "label",
-    *,
-    fit: Features | None = None,
-    k: int = 20,
-    temperature: float = 0.07,
-    controls: Controls | None = None,
-    graph: Neighbors | None = None,
-    seed: int = 0,
-) -> Probe:
-    """Are an image's nearest neighbours of its own class?
-
-    The `k` images of `fit` nearest by cosine vote with weight exp(similarity / temperature), as in DINO (arXiv
-    2104.14294).  Without `fit`, a stratified half of `features` (by `seed`) votes on the other half.  `controls`
-    {name: Features, or (Features, fit Features)} of the same images are read in the same way.  `graph` is
-    `neighbors(features, k, among=fit)` where that was computed before.  Score: `accuracy` in [0, 1], class-balanced;
-    interval over the scored images, for this probe as fitted, if every class has ten of them.  ValueError for a missing
-    or incomplete column, a single class, a class the fit never saw, an image both fitted on and scored, fewer than `k`
-    images to vote.
-
-    Caveat: It asks whether a class lies together, not whether it can be told apart: what varies more than the class
-    hides it.
-    """
-    return read_out("knn", features, label, fit, controls, seed, {"k": k, "temperature": temperature}, _vote, graph)
-
-
-@one_thread
-def linear_probe(
-    features: Features,
-    label: str = "label",
-    *,
-    fit: Features | None = None,
-    controls: Controls | None = None,
-    seed: int = 0,
-) -> Probe:
-    """What can a linear readout decode?
-
-    Multinomial logistic regression with class weights (scikit-learn's, L-BFGS) on features standardised by the fit
-    images; C is the best of 0.001, 0.01, 0.1 on a stratified fifth of them, for the features and for each control
-    alike.  Without `fit`, it is fitted on a stratified half of `features` (by `seed`) and scored on the other.
-    Arguments, score and errors as for `knn_probe`.
-
-    Caveat: What can be decoded need not be used by anything, and raw pixels already let a linear readout decode a
-    lot: look at the distance to the controls.
-    """
-    return read_out("linear", features, label, fit, controls, seed, {}, partial(regress, seed=seed), None)
-
-
 def read_out(
     method: str,
     features: Features,
@@ -218,72 +166,3 @@ def _refuse_seen_images(scored: Features, fitted: Features) -> None:
                 f"{same} of the {len(scored)} images to score are also fitted on, which flatters a probe; "
                 "pass other images as `fit`, or none to use one half of these."
             )
-
-
-def _vote(
-    fitted: Features, codes: np.ndarray, scored: Features, *, k: int, temperature: float, graph: Neighbors | None = None
-) -> tuple[np.ndarray, dict[str, float]]:
-    if graph is None:
-        graph = neighbors(scored, k, among=fitted)
-    elif graph.metric != "cosine" or not (
-        np.array_equal(graph.ids, scored.ids) and np.array_equal(graph.bank_ids, fitted.ids)
-    ):
-        raise ValueError("This graph is of other images or not by cosine; pass neighbors(features, k, among=fit).")
-    graph = graph.nearest(k)
-    weights = np.exp((graph.similarities - 1) / temperature)  # the largest is 1, whatever the temperature
-    votes = np.zeros((len(scored), codes.max() + 1))
-    rows = np.arange(len(scored))
-    for column, weight in zip(graph.indices.T, weights.T, strict=True):
-        votes[rows, codes[column]] += weight
-    return votes.argmax(axis=1), {}
-
-
-@one_thread
-def linear_weights(fit: Features, label: str, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What does the linear readout go by?  Its `classes` (c,), and for each of them weights (c, d) and a bias (c,).
-
-    The readout of `linear_probe`, fitted to `fit`: the class of features f is the one with the largest w . f + bias.
-    ValueError as there.
-
-    Caveat: A readout may go by what the encoder merely holds, and two directions that go together share their weights.
-    """
-    classes, codes, _ = _classes(fit, fit, label)
-    model, center, scale = _fitted(fit, codes, seed)
-    weights, bias = model.coef_, model.intercept_
-    if len(classes) == 2:  # scikit-learn keeps the second one's only
-        weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
-    weights = weights / scale
-    return classes, weights.astype(np.float32), (bias - weights @ center).astype(np.float32)
-
-
-def regress(fitted: Features, codes: np.ndarray, scored: Features, *, seed: int) -> tuple[np.ndarray, dict[str, float]]:
-    """The classes that the linear readout sees in `scored` (n,), fitted to `fitted` with their `codes`; and its C."""
-    model, center, scale = _fitted(fitted, codes, seed)
-    return model.predict((scored.x - center) / scale), {"C": model.C}
-
-
-def _fitted(fitted: Features, codes: np.ndarray, seed: int) -> tuple[Any, np.ndarray, np.ndarray]:
-    """The regression on standardised features, and what they were standardised by."""
-    from sklearn.linear_model import LogisticRegression
-
-    center, scale = fitted.x.mean(axis=0), fitted.x.std(axis=0)
-    scale[scale == 0] = 1
-    x = (fitted.x - center) / scale
-    model = LogisticRegression(C=_best_penalty(x, codes, seed), class_weight="balanced", max_iter=1000)
-    return model.fit(x, codes), center, scale
-
-
-def _best_penalty(x: np.ndarray, codes: np.ndarray, seed: int) -> float:
-    """Which of PENALTIES reads a fifth of each class best after a fit on the rest?  The strongest of equals."""
-    from sklearn.linear_model import LogisticRegression
-
-    inner = place_in_class(codes, seed) % 5 != 4
-    if inner.all():  # no class of five images: nothing to choose by
-        return PENALTIES[1]
-    # Coarse fits are enough to choose by, and each starts where the last one ended.
-    path = LogisticRegression(class_weight="balanced", max_iter=1000, tol=1e-2, warm_start=True)
-    reached = []
-    for c in PENALTIES:
-        right = path.set_params(C=c).fit(x[inner], codes[inner]).predict(x[~inner]) == codes[~inner]
-        reached.append(balanced_mean(right, codes[~inner]))
-    return PENALTIES[int(np.argmax(reached))]

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sslviz.diagnostics.probes.linear import regress
 from sslviz.diagnostics.probes.mlp import learn
-from sslviz.diagnostics.probes.probe import FEWEST_IN_CLASS, Controls, regress
+from sslviz.diagnostics.probes.probe import FEWEST_IN_CLASS, Controls
 from sslviz.features import Features
 from sslviz.features.columns import coded, stratified_half
 from sslviz.runtime.threads import one_thread

@@ -8,7 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from sslviz.diagnostics.probes.probe import Controls, linear_weights
+from sslviz.diagnostics.probes.linear import linear_weights
+from sslviz.diagnostics.probes.probe import Controls
 from sslviz.diagnostics.robustness.feature_steps import Steps, steps_of
 from sslviz.features import Features
 from sslviz.features.columns import coded

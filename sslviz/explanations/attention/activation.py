@@ -11,7 +11,7 @@ from torch import Tensor
 from sslviz.data import Images
 from sslviz.encoders import Encoder
 from sslviz.explanations.attention.streaming import pictures
-from sslviz.features.embed import _batch, _on_device
+from sslviz.features.embed import batch_size, to_device
 from sslviz.runs import Checkpoint
 
 FIELD_PIXELS = 2**18  # of pictures whose gradients are alive at a time: 256 images of 32 px, 5 of 224 px
@@ -142,7 +142,7 @@ def _per_picture(
     encoder = _ready(checkpoint, images)
     title = checkpoint.run if progress else ""
     with torch.inference_mode():
-        parts = [read(_grid(encoder, x, layer)).cpu() for x in pictures(encoder, images, _batch(encoder), title)]
+        parts = [read(_grid(encoder, x, layer)).cpu() for x in pictures(encoder, images, batch_size(encoder), title)]
     return torch.cat(parts).numpy()
 
 
@@ -151,7 +151,7 @@ def _ready(checkpoint: Checkpoint, images: Images) -> Encoder:
         raise ValueError(
             f"Maps are made of at least one picture, (n, height, width, 3); got pixels of shape {images.pixels.shape}."
         )
-    return _on_device(checkpoint.encoder())
+    return to_device(checkpoint.encoder())
 
 
 def _grid(encoder: Encoder, x: Tensor, layer: str | None) -> Tensor:

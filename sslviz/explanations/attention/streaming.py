@@ -15,7 +15,7 @@ from sslviz.encoders import Encoder
 from sslviz.explanations.attention.capture import Tokens, capture_attention, token_layout
 from sslviz.explanations.attention.heads import head_measures, rollout_step
 from sslviz.explanations.attention.registers import as_many_at_random, mean_substituted, patch_norms
-from sslviz.features.embed import _on_device, preprocess
+from sslviz.features.embed import preprocess, to_device
 from sslviz.runs import Checkpoint
 from sslviz.runtime.progress import progress_bar
 
@@ -36,7 +36,7 @@ def looking(
             f"Attention is read from at least one picture, (n, height, width, 3); got pixels of shape "
             f"{images.pixels.shape}. Pass pictures, or single frames of clips."
         )
-    encoder = _on_device(checkpoint.encoder())
+    encoder = to_device(checkpoint.encoder())
     with torch.no_grad(), capture_attention(encoder, reduce=lambda _, weights: weights.numel()) as seen:
         encoder(next(pictures(encoder, images, 1)))
     numbers = sum(seen.layers) if every_layer else max(seen.layers)
@@ -137,7 +137,7 @@ def substituted(
     rows = np.flatnonzero(outliers.any(1))
     if not len(rows):
         return cosines[0], cosines[1]
-    encoder = _on_device(checkpoint.encoder())
+    encoder = to_device(checkpoint.encoder())
     prefix = token_layout(encoder.model).prefix
     chosen = np.stack([outliers, as_many_at_random(outliers, seed)])
     done = 0

@@ -29,7 +29,7 @@ from sslviz.explanations.control_maps import resized
 from sslviz.explanations.faithfulness.agreement import interval, off_diagonal, rank_correlations
 from sslviz.explanations.targets.by_name import Reference, target_named
 from sslviz.explanations.targets.targets import Target
-from sslviz.features.embed import _on_device
+from sslviz.features.embed import to_device
 from sslviz.statistics import Score
 
 
@@ -170,7 +170,7 @@ def attribute(
     how = _method(method, baseline, options)
     if not len(images) or images.pixels.ndim != 4:
         raise ValueError(f"Maps need at least one picture (n, h, w, 3); got pixels of shape {images.pixels.shape}.")
-    encoder = checkpoint if isinstance(checkpoint, Encoder) else _on_device(checkpoint.encoder())
+    encoder = checkpoint if isinstance(checkpoint, Encoder) else to_device(checkpoint.encoder())
     with frozen(encoder):
         wanted = target_named(target, reference, checkpoint, encoder, images, default=how.target, seed=seed)
         x = as_expected(images.pixels, encoder)

@@ -17,7 +17,7 @@ from sslviz.explanations.attribution.baselines import Baseline, as_expected, as_
 from sslviz.explanations.attribution.question import Question, frozen, read_mixes
 from sslviz.explanations.faithfulness.agreement import rank_correlations
 from sslviz.explanations.targets import targets
-from sslviz.features.embed import _on_device
+from sslviz.features.embed import to_device
 from sslviz.runtime.progress import progress_bar
 from sslviz.statistics import Score
 
@@ -118,7 +118,7 @@ def explain_pair(
     Caveat: Patches that only matter together share what they add; and what the baseline shows is left out.
     """
     _check(image_a, image_b, orders)
-    encoder = checkpoint if isinstance(checkpoint, Encoder) else _on_device(checkpoint.encoder())
+    encoder = checkpoint if isinstance(checkpoint, Encoder) else to_device(checkpoint.encoder())
     with frozen(encoder):
         x = torch.cat([as_expected(image.pixels, encoder) for image in (image_a, image_b)])
         names, bases = baseline_images((baseline,), x, encoder)

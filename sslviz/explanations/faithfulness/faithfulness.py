@@ -15,7 +15,7 @@ from sslviz.explanations.control_maps import control_maps, resized
 from sslviz.explanations.faithfulness import localization, perturbation
 from sslviz.explanations.faithfulness.perturbation import STEPS, Fill, Similarity, removal_curves, unexplained
 from sslviz.explanations.targets.targets import Target
-from sslviz.features.embed import _batch, _on_device, preprocess
+from sslviz.features.embed import batch_size, preprocess, to_device
 from sslviz.runs import Checkpoint
 from sslviz.runtime.progress import progress_bar
 from sslviz.statistics import Score, bootstrap_balanced_mean, percentile_interval
@@ -261,8 +261,8 @@ def _on_the_encoder(
     progress: bool,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Curves (m, n, k + 1) and measures (m, n) that need the encoder, in parts of as many images as a batch holds."""
-    encoder = _on_device(checkpoint.encoder())
-    batch = _batch(encoder)
+    encoder = to_device(checkpoint.encoder())
+    batch = batch_size(encoder)
     given: dict[str, Any] = {"fill": fill, "similarity": target.value, "batch": batch}
     curves: dict[str, list[np.ndarray]] = {"deletion": [], "insertion": []}
     errors = []

@@ -15,7 +15,7 @@ from sslviz.data import Images
 from sslviz.encoders import Encoder
 from sslviz.explanations.targets import targets
 from sslviz.explanations.targets.targets import Target
-from sslviz.features.embed import _projector, embed_pixels
+from sslviz.features.embed import embed_pixels, load_projector
 from sslviz.methods import build_method
 from sslviz.views import ViewPolicy
 
@@ -108,7 +108,7 @@ def _loss(checkpoint: Any, encoder: Encoder, images: Images, seed: int) -> Targe
     if told is not None:
         policy = build_method(told["method"], encoder, told["settings"], checkpoint.seed)[1]
         temperature = float(told["settings"].get("temperature", temperature))
-        head = _projector(checkpoint, encoder).to(device).eval().requires_grad_(False)
+        head = load_projector(checkpoint, encoder).to(device).eval().requires_grad_(False)
     policy = dataclasses.replace(policy, views=VIEWS, local_views=0)
     generator, parts = torch.Generator().manual_seed(seed), []
     for start in range(0, len(images), 16):

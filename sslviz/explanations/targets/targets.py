@@ -99,7 +99,7 @@ def readout(fit: Features, label: str, classes: Sequence[str]) -> Target:
     The readout is `linear_probe`'s, fitted to `fit`, features of the same encoder.  ValueError for a class it has not met.
     Caveat: It explains the readout together with the encoder, and a readout may use what the encoder merely holds.
     """
-    from sslviz.diagnostics.probes.probe import linear_weights
+    from sslviz.diagnostics.probes.linear import linear_weights
 
     known, weights, bias = linear_weights(fit, label)
     where = {str(name): row for row, name in enumerate(known)}

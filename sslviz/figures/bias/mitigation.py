@@ -40,7 +40,7 @@ def _remedies(result: Mitigation) -> list[Dot]:
     for summary, words in WHAT.items():
         for remedy, title in REMEDIES.items():
             at, gain = levels[remedy][summary], gains[f"{remedy}_{summary}"]
-            text = f"gains {gain}".partition("  vs")[0]
+            text = f"gains {gain.text}"
             found.append(Dot(f"{words}: {title}", at.value, at.low, at.high, {AS_IS: at.controls[AS_IS]}, text))
     return found
 

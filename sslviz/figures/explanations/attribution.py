@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 from sslviz.data import Images
 from sslviz.explanations.control_maps import control_maps, resized
 from sslviz.figures.parts import theme
-from sslviz.figures.parts.thumbnails import data_uri
+from sslviz.figures.parts.thumbnails import data_uri, pale
 
 if TYPE_CHECKING:
     from sslviz.explanations.attribution.attribution import Attribution
@@ -242,12 +242,6 @@ def _panel(row: _Row, c: int, id_: str, units: list[str]) -> Iterator[Any]:
             contours={"start": 0.5, "end": 0.5, "size": 1, "coloring": "none"}, line={"color": OUTLINE, "width": 1.5},
             name="outline",
         )  # fmt: skip
-
-
-def pale(picture: np.ndarray) -> np.ndarray:
-    """A picture without colour and with little contrast, so that a map over it is seen: uint8 (h, w, 3)."""
-    grey = picture @ np.array([0.299, 0.587, 0.114])
-    return np.repeat((140 + 0.42 * grey).clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
 def _color_axis(units: list[str], unit: str) -> str:

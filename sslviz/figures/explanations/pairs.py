@@ -10,9 +10,9 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from sslviz.figures.explanations.attribution import AGAINST, FOR, SIGNED, pale
+from sslviz.figures.explanations.attribution import AGAINST, FOR, SIGNED
 from sslviz.figures.parts import theme
-from sslviz.figures.parts.thumbnails import data_uri
+from sslviz.figures.parts.thumbnails import data_uri, pale
 
 if TYPE_CHECKING:
     from sslviz.explanations.attribution.pairs import PairExplanation

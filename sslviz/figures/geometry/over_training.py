@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from sslviz.diagnostics.geometry.spectrum import Spectrum
 from sslviz.figures.parts import theme
+from sslviz.figures.parts.player import player
 from sslviz.statistics import Score
 
 SCORES_CAPTION = "Dot and line: the score and its 95 % interval at each checkpoint. Grey: the strongest control there."
@@ -86,23 +86,6 @@ def spectra(results: Mapping[int, Spectrum], *, color: str = theme.CHECKPOINT_CO
     return theme.finish(fig, alt=f"Spectra through training beside noise. {used}.", caption=SPECTRA_CAPTION)
 
 
-def player(names: list[str], prefix: str, *, active: int = 0) -> dict[str, Any]:
-    """A play button and a slider over frames with these names: the part of a layout that moves a figure."""
-    still = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
-    moving = {"fromcurrent": False, "frame": {"duration": 700, "redraw": True}, "transition": {"duration": 0}}
-    return {
-        "sliders": [{
-            "active": active, "x": 0.12, "len": 0.88, "y": -0.18, "yanchor": "top", "pad": {"t": 0},
-            "currentvalue": {"prefix": prefix, "xanchor": "left", "font": {"size": 12}},
-            "steps": [{"label": name, "method": "animate", "args": [[name], still]} for name in names],
-        }],
-        "updatemenus": [{
-            "type": "buttons", "x": 0, "xanchor": "left", "y": -0.22, "yanchor": "top", "showactive": False,
-            "buttons": [{"label": "Play", "method": "animate", "args": [None, moving]}],
-        }],
-    }  # fmt: skip
-
-
 def _share(result: Spectrum) -> np.ndarray:
     share = result.eigenvalues / (result.eigenvalues.sum() or 1.0)
     return np.maximum(share, (share.max() or 1.0) * FLOOR)
@@ -139,7 +122,7 @@ def _control(run: str, by_step: Mapping[int, Score]) -> go.Scatter:
     return go.Scatter(
         x=list(known), y=[score.control for score in known.values()], name="strongest control", legendgroup="control",
         mode="lines", line={"color": theme.CONTROL, "width": 1.5},
-        text=[str(score).partition("vs ")[2] for score in known.values()],
+        text=[score.control_text for score in known.values()],
         hovertemplate=f"control of {escape(run)}: %{{text}}<extra></extra>",
     )  # fmt: skip
 

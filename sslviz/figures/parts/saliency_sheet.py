@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from sslviz.figures.explanations.attribution import pale
 from sslviz.figures.parts import theme
-from sslviz.figures.parts.thumbnails import data_uri
+from sslviz.figures.parts.thumbnails import data_uri, pale
 
 PICTURE = 160  # pixels that a picture is sent with at most
 GAP, LINE = 0.08, 0.16  # of a panel's side: between panels, and a line of text

@@ -95,3 +95,9 @@ def contact_sheet(pixels: np.ndarray, columns: int = 10, gap: int = 1) -> np.nda
     sheet.reshape(rows * columns, h + gap, w + gap, 3)[:n, :h, :w] = pixels
     joined = sheet.swapaxes(1, 2).reshape(rows * (h + gap), columns * (w + gap), 3)
     return joined[: rows * (h + gap) - gap, : columns * (w + gap) - gap]
+
+
+def pale(picture: np.ndarray) -> np.ndarray:
+    """A picture without colour and with little contrast, so that a map over it is seen: uint8 (h, w, 3)."""
+    grey = picture @ np.array([0.299, 0.587, 0.114])
+    return np.repeat((140 + 0.42 * grey).clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)

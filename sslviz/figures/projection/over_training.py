@@ -9,8 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from sslviz.diagnostics.projection.projection import Projection
-from sslviz.figures.geometry.over_training import player
 from sslviz.figures.parts import theme
+from sslviz.figures.parts.player import player
 from sslviz.figures.projection.point_colors import Paint
 
 POINTS = 5000  # of every map: each frame carries all of its points

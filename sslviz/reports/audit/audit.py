@@ -20,11 +20,12 @@ import pandas as pd
 
 from sslviz.catalog import CATALOG, Entry, Of, draw, entry
 from sslviz.data import Images
-from sslviz.evaluation.diagnose import called, compute, sentence, wanted
+from sslviz.evaluation.diagnose import called, compute, wanted
+from sslviz.evaluation.summary import sentence
 from sslviz.features.evidence import Evidence, gather, note
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.thumbnails import data_uri
-from sslviz.reports.audit.findings import IMAGES, HypothesisTest, hypothesis_tests, judged, written_down
+from sslviz.reports.audit.findings import IMAGES, HypothesisTest, hypothesis_tests, judged
 from sslviz.reports.audit.plan import Plan, make_plan
 from sslviz.runs import Checkpoint, Run
 
@@ -90,7 +91,7 @@ def audit(
         about[name] |= {
             "verdict": collapse.verdict if collapse else "", "reasons": collapse.reasons if collapse else [],
             "said": sentence(name, of_run),
-            "scores": {key: {n: written_down(s) for n, s in r.scores().items()} for key, r in of_run.items()},
+            "scores": {key: {n: s.to_dict() for n, s in r.scores().items()} for key, r in of_run.items()},
         }  # fmt: skip
     return {
         "schema": SCHEMA,
@@ -142,7 +143,7 @@ def _answer(run: Run, one: Entry, of: Of, evidence: Evidence, results: dict[str,
 
 def _corrupt(run: Run, images: Images, plan: Plan, skipped: list[dict[str, str]]) -> None:
     """Embeds corrupted pictures, where they can be had; they take a package of their own."""
-    from sslviz.features.embed import stored_corrupted
+    from sslviz.features.stored import stored_corrupted
 
     if "drift" not in plan.skip:
         try:

@@ -58,11 +58,6 @@ def p_beyond(score: Score, null: float = 0.0) -> float:
     return math.erfc(distance / error / math.sqrt(2))
 
 
-def written_down(score: Score) -> dict[str, Any]:
-    """The score as a report keeps it: enough to draw its bar again."""
-    return score.to_dict() | {"control_is": score.control_is}
-
-
 def hypothesis_tests(run: str, results: Mapping[str, Any]) -> list[HypothesisTest]:
     """The tests that the results {diagnostic: Result} of one checkpoint hold."""
     found = []
@@ -96,7 +91,7 @@ def judged(tests: Sequence[HypothesisTest]) -> tuple[list[dict[str, Any]], list[
         about = entry(test.diagnostic)
         one = {
             "run": test.run, "diagnostic": test.diagnostic, "columns": list(test.columns), "question": about.question,
-            "score": name, "effect": written_down(score), "p": float(test.p), "p_corrected": float(p), "n": test.n,
+            "score": name, "effect": score.to_dict(), "p": float(test.p), "p_corrected": float(p), "n": test.n,
             "detectable": test.detectable,
         }  # fmt: skip
         if p < LEVEL:

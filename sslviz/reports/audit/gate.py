@@ -53,35 +53,11 @@ def failures(report: Mapping[str, Any], gate: Mapping[str, Any]) -> list[str]:
                 failed.append(f"{name}: {score} was to be {condition}, but it was not measured.")
             elif not _holds(read, condition):
                 end, _, _ = _parts(condition)
-                failed.append(f"{name}: {score} was to be {condition}; its {end} is {_number(read[end])}.")
+                failed.append(f"{name}: {score} was to be {condition}; its {end} is {number_text(read[end])}.")
     count = {"value": len(report["findings"])}
     if "findings" in gate and not _holds(count, gate["findings"]):
         failed.append(f"There are {count['value']} findings; there were to be {gate['findings']}.")
     return failed
-
-
-def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """What changed from one report to another, in sentences?  Runs are told apart by name; a run in one only is said.
-
-    Caveat: Intervals that do not overlap differ; those that do may differ too, and are not listed.
-    """
-    said = [
-        f"The {what} are not the same: what differs below may come from that."
-        for what, key in (("plans", "plan"), ("images", "images"))
-        if before[key]["digest"] != after[key]["digest"]
-    ]
-    found, was = ({_key(one): one for one in report["findings"]} for report in (after, before))
-    said += [f"New: {one['run']}: {one['said']}" for key, one in found.items() if key not in was]
-    said += [f"No longer found: {one['run']}: {one['said']}" for key, one in was.items() if key not in found]
-    for name in dict.fromkeys([*before["runs"], *after["runs"]]):
-        a, b = (report["runs"].get(name) for report in (before, after))
-        if a is None or b is None:
-            said.append(f"{name} is only in the {'second' if a is None else 'first'} report.")
-            continue
-        if a["verdict"] != b["verdict"]:
-            said.append(f"{name}: the verdict was {a['verdict']!r} and is {b['verdict']!r}.")
-        said += _moved(name, a["scores"], b["scores"])
-    return said
 
 
 def read_report(path: str | Path) -> dict[str, Any]:
@@ -101,27 +77,6 @@ def read_report(path: str | Path) -> dict[str, Any]:
     return report
 
 
-def _key(finding: Mapping[str, Any]) -> tuple[str, ...]:
-    return finding["run"], finding["diagnostic"], *finding["columns"]
-
-
-def _moved(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """The scores whose intervals in the two reports have nothing in common."""
-    said = []
-    for key in (key for key in before if key in after):
-        for score in (score for score in before[key] if score in after[key]):
-            a, b = before[key][score], after[key][score]
-            if None in (a["low"], a["high"], b["low"], b["high"]):
-                continue
-            if a["high"] < b["low"] or b["high"] < a["low"]:
-                said.append(f"{name}: {key}.{score} was {_interval(a)} and is {_interval(b)}.")
-    return said
-
-
-def _interval(read: Mapping[str, Any]) -> str:
-    return f"{_number(read['value'])} [{_number(read['low'])}, {_number(read['high'])}]"
-
-
 def _holds(read: Mapping[str, Any], condition: str) -> bool:
     end, sign, bound = _parts(condition)
     value = read.get(end)
@@ -136,5 +91,6 @@ def _parts(condition: str) -> tuple[str, str, float]:
     return end or "value", sign, float(bound)
 
 
-def _number(value: float | None) -> str:
+def number_text(value: float | None) -> str:
+    """Three significant figures, or that there is no number."""
     return "unknown" if value is None else f"{value:.3g}"

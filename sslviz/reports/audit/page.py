@@ -91,7 +91,7 @@ def findings_html(report: Mapping[str, Any], colors: Mapping[str, str], dark: bo
 
 
 def _finding(one: Mapping[str, Any], colors: Mapping[str, str], dark: bool) -> str:
-    effect = _score(one["effect"])
+    effect = Score.from_dict(one["effect"])
     pictures = "".join(
         f'<img src="{shown["picture"]}" alt="image {escape(shown["id"])}" title="{escape(shown["id"])}">'
         for shown in one["examples"]
@@ -121,7 +121,8 @@ def not_found_html(report: Mapping[str, Any]) -> str:
     )
     rows = [
         [
-            one["run"], one["question"], ", ".join(one["columns"]), f"{one['score'].replace('_', ' ')} {_score(one['effect'])}",
+            one["run"], one["question"], ", ".join(one["columns"]), 
+            f"{one['score'].replace('_', ' ')} {Score.from_dict(one['effect'])}",
             _p(one["p_corrected"]), "cannot be said" if one["detectable"] is None else f"{one['detectable']:.2g}",
         ]
         for one in report["not_found"]
@@ -206,9 +207,8 @@ def _numbers(runs: Mapping[str, Any]) -> str:
     for name, run in runs.items():
         for key, scores in run["scores"].items():
             for score_name, values in scores.items():
-                score = _score(values)
-                value, _, control = str(score).partition("  vs ")
-                rows.append([name, key, score_name, value, control, marks[score.beats_control]])
+                score = Score.from_dict(values)
+                rows.append([name, key, score_name, score.text, score.control_text, marks[score.beats_control]])
     said = "<p class='small'>✓ the whole interval beats the strongest control, ✗ it does not.</p>"
     inside = table(["checkpoint", "diagnostic", "score", "value [95 %]", "strongest control", ""], rows)
     return f"{said}<details><summary>{len(rows)} scores</summary>{inside}</details>"
@@ -235,13 +235,6 @@ def _made(report: Mapping[str, Any]) -> str:
         *([["command", made["command"]]] if made.get("command") else []),
     ]
     return table(["", ""], rows)
-
-
-def _score(values: Mapping[str, Any]) -> Score:
-    """The score that was written down."""
-    value = float("nan") if values["value"] is None else values["value"]
-    controls = {name: float("nan") if v is None else v for name, v in values["controls"].items()}
-    return Score(value, values["low"], values["high"], controls, values["higher_is_better"], values["control_is"])
 
 
 def _p(p: float) -> str:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sslviz.data import Images
+from sslviz.data.sampling import sample_rows
 from sslviz.evaluation.diagnose import scored_and_fit
-from sslviz.features.evidence import sample_rows
 from sslviz.runs import Checkpoint, Run
 
 if TYPE_CHECKING:

@@ -130,7 +130,7 @@ def _looks(
 
 
 def _short(score: Score) -> str:
-    return f"insertion {Score(score.value)} vs {Score(score.control or 0)}"
+    return f"insertion {score.value_text} vs {score.control_text.partition(' ')[0]}"
 
 
 def _numbers(explained: Mapping[str, Explained]) -> Section:
@@ -138,15 +138,14 @@ def _numbers(explained: Mapping[str, Explained]) -> Section:
     for name, one in explained.items():
         for title, result in one.results().items():
             for score_name, score in result.scores().items():
-                value, _, control = str(score).partition("  vs ")
                 rows.append(
                     [
                         name,
                         title.removeprefix("faithfulness of "),
                         score_name,
                         MARKS[score.beats_control],
-                        value,
-                        control,
+                        score.text,
+                        score.control_text,
                     ]
                 )
     headings = ["run", "result", "score", "", "value [95 %]", "strongest control"]

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from sslviz.data import digits, folder, load_images, randbit, shapes, tagged_shapes, textured
-from sslviz.data.sources.spec import DRAWN, PACKAGES, SOURCES
+from sslviz.data.sources.spec import DRAWN, SOURCES
+from sslviz.data.sources.timm_datasets import PACKAGES
 
 
 @pytest.fixture(autouse=True)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest, fisher_exact
 
-from sslviz.diagnostics.bias.groups import Groups, _shuffled, groups, wilson
+from sslviz.diagnostics.bias.groups import Groups, _shuffled, groups
 from sslviz.diagnostics.similarity.compare import compare
 from sslviz.features import Features
-from sslviz.statistics import permutation_p
+from sslviz.statistics import permutation_p, wilson
 
 
 def table(counts, accuracy, seed=0):

@@ -7,8 +7,8 @@ from scipy.stats import norm
 
 from sslviz.data import shapes
 from sslviz.diagnostics.probes.description_length import SHUFFLED, description_length
+from sslviz.diagnostics.probes.linear import linear_probe
 from sslviz.diagnostics.probes.mlp import mlp_probe
-from sslviz.diagnostics.probes.probe import linear_probe
 from sslviz.diagnostics.probes.selectivity import READOUTS, kinds, selectivity
 from sslviz.features import Features
 

@@ -9,7 +9,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sslviz.diagnostics.neighbors.neighbors import neighbors
-from sslviz.diagnostics.probes.probe import knn_probe, linear_probe, linear_weights
+from sslviz.diagnostics.probes.knn import knn_probe
+from sslviz.diagnostics.probes.linear import linear_probe, linear_weights
 from sslviz.features import Features
 from sslviz.features.columns import probe_labels, stratified_half
 from sslviz.statistics import balanced_mean

@@ -8,7 +8,9 @@ from sslviz.diagnostics.geometry.collapse import collapse
 from sslviz.diagnostics.geometry.neural_collapse import neural_collapse
 from sslviz.diagnostics.geometry.spectrum import spectrum
 from sslviz.diagnostics.geometry.uniformity import uniformity
-from sslviz.diagnostics.probes.probe import Probe, knn_probe, linear_probe
+from sslviz.diagnostics.probes.knn import knn_probe
+from sslviz.diagnostics.probes.linear import linear_probe
+from sslviz.diagnostics.probes.probe import Probe
 from sslviz.diagnostics.projection.projection import projection
 from sslviz.diagnostics.similarity.changed import changed
 from sslviz.diagnostics.similarity.compare import Comparison, compare

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 import sslviz
-from sslviz.encoders.create import seeded
 from sslviz.explanations.attention.activation import (
     activation_energy,
     effective_receptive_field,
@@ -18,6 +17,7 @@ from sslviz.explanations.attention.activation import (
     receptive_radius,
 )
 from sslviz.runs import Checkpoint
+from sslviz.runtime.random_state import seeded
 
 CONV = Checkpoint(run="conv", step=0, config={"name": "conv_nano", "image_size": 32}, path=None, seed=1)
 VIT = Checkpoint(run="vit", step=0, config={"name": "vit_nano", "image_size": 32}, path=None, seed=1)

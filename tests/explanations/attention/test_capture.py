@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from timm.layers import set_fused_attn
 
 import sslviz
-from sslviz.encoders.create import seeded
 from sslviz.explanations.attention.capture import capture_attention, token_layout
+from sslviz.runtime.random_state import seeded
 
 # name: options that keep it small, prefix tokens, registers, what becomes the features
 FAMILIES = {

@@ -168,7 +168,7 @@ class TestCam:
 def transformer(pooling="token", registers=0, seed=0):
     from timm.models.vision_transformer import VisionTransformer
 
-    from sslviz.encoders.create import seeded
+    from sslviz.runtime.random_state import seeded
 
     with seeded(seed):
         model = VisionTransformer(

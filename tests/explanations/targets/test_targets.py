@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sslviz import create_encoder
-from sslviz.diagnostics.probes.probe import PENALTIES
+from sslviz.diagnostics.probes.linear import PENALTIES
 from sslviz.explanations.attribution.attribution import attribute
 from sslviz.explanations.targets import targets
 from sslviz.features import Features

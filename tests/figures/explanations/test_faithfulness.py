@@ -116,5 +116,5 @@ def test_dark_is_the_template_and_nothing_else_and_no_torch_is_needed():
     light, dark = json.loads(fig.to_json()), json.loads(theme.apply(faithfulness(made()), dark=True).to_json())
     assert light["layout"].pop("template") != dark["layout"].pop("template")
     assert light == dark
-    code = "import sys, sslviz.figures.faithfulness; assert 'torch' not in sys.modules"
+    code = "import sys, sslviz.figures.explanations.faithfulness; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

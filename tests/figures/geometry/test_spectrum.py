@@ -5,7 +5,7 @@ import pytest
 
 from sslviz.diagnostics.geometry.spectrum import spectrum as diagnose
 from sslviz.features import Features
-from sslviz.figures.geometry import spectrum
+from sslviz.figures.geometry.spectrum import spectrum
 from sslviz.figures.parts import theme
 
 

@@ -11,7 +11,7 @@ from sslviz.diagnostics.projection.projection import projection as diagnose
 from sslviz.features import Features
 from sslviz.figures import map_figure, selected_ids
 from sslviz.figures.parts import theme
-from sslviz.figures.projection import projection
+from sslviz.figures.projection.projection import projection
 
 N = 120
 CLASSES = np.array(["disc", "square", "cross"])[np.arange(N) % 3]

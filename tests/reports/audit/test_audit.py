@@ -49,7 +49,7 @@ def imported(tmp_path_factory):
     import timm
     from safetensors.torch import save_file
 
-    from sslviz.encoders.create import seeded
+    from sslviz.runtime.random_state import seeded
 
     folder = tmp_path_factory.mktemp("theirs")
     with seeded(7):

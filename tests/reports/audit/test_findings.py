@@ -6,8 +6,8 @@ from sslviz.diagnostics.bias.cooccurrence import cooccurrence
 from sslviz.diagnostics.bias.groups import groups
 from sslviz.diagnostics.bias.reliance import reliance
 from sslviz.diagnostics.bias.retrieval import retrieval
+from sslviz.diagnostics.probes.linear import linear_probe
 from sslviz.diagnostics.probes.mlp import mlp_probe
-from sslviz.diagnostics.probes.probe import linear_probe
 from sslviz.features import Features
 from sslviz.reports.audit.findings import IMAGES, HypothesisTest, hypothesis_tests, judged, p_beyond
 from sslviz.statistics import Score

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from sslviz.reports.audit.gate import difference, failures, read_gate, read_report
+from sslviz.reports.audit.difference import difference
+from sslviz.reports.audit.gate import failures, read_gate, read_report
 
 
 def score(value, low=None, high=None):

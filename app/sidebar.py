@@ -1,0 +1,47 @@
+"""The sidebar: which runs are shown, on which images."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+from components.html import dot
+from state import cached
+from state.selection import chosen, chosen_runs, folder, images_of_runs
+
+from sslviz.runs import Run
+
+
+def sidebar() -> None:
+    """Draws the widgets that `chosen` reads, a line about each chosen run, and one for each folder left out."""
+    runs, problems = cached.runs(folder())
+    names = [run.name for run in runs]
+    with st.sidebar:
+        st.multiselect("Runs", names, default=names, key="runs", bind="query-params", placeholder="Choose runs")
+        images = images_of_runs(chosen_runs())
+        if len(images) > 1:
+            st.selectbox("Compared on", list(images), format_func=images.__getitem__, key="images", bind="query-params")
+        choice = chosen()
+        for name, run in choice.runs.items():
+            st.html(_about(run, choice.colors[name]))
+        if len({choice.runs[name].info["diagnosed"][choice.digest]["fit"] for name in choice.evidence}) > 1:
+            st.caption(
+                ":material/warning: The probes of these runs were fitted on different images, so that what they read cannot "
+                "be compared; diagnose all of them at once."
+            )
+        for problem in problems:
+            st.caption(f":material/warning: Skipped: {problem}")
+
+
+def _about(run: Run, color: str) -> str:
+    """A dot in the run's colour, its name, and in small print what it is."""
+    a = run.info.get("arguments", {})
+    what = [a.get("method", "imported"), a.get("encoder", "")]
+    if "epochs" in a:
+        done = int(run.history["epoch"].max()) if len(run.history) else 0
+        what.append(f"{a['epochs']} epochs" if run.info.get("finished") else f"epoch {done} of {a['epochs']}")
+    return (
+        f'<div style="display:flex;align-items:baseline;line-height:1.35">{dot(color)}'
+        f'<div style="min-width:0;overflow-wrap:anywhere">{escape(run.name)}'
+        f'<div style="font-size:11px;opacity:.65">{escape(" · ".join(filter(None, what)))}</div></div></div>'
+    )

@@ -1,0 +1,28 @@
+"""The digits that come with scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from sslviz.data.images import Images
+
+
+def digits(*, size: int = 32) -> Images:
+    """What does handwriting look like to an encoder?  The 1,797 digits that come with scikit-learn; no download.
+
+    8x8 pictures of 16 greys (UCI, Alpaydin & Kaynak 1998), enlarged bilinearly to `size`; `label` is the digit as a
+    word.  There are no splits in the table: `split` goes by the id.  Caveat: 64 numbers a picture; raw pixels
+    already do very well.
+    """
+    from sklearn.datasets import load_digits
+
+    if size < 8:
+        raise ValueError(f"digits needs size >= 8, the pictures' own; got {size}.")
+    data = load_digits()
+    grey = [Image.fromarray(np.rint(picture * (255 / 16)).astype(np.uint8)) for picture in data.images]
+    pixels = np.stack([np.asarray(one.resize((size, size), Image.Resampling.BILINEAR)) for one in grey])
+    pixels = np.repeat(pixels[..., None], 3, axis=3)
+    ids, table = np.arange(len(pixels)).astype(str), pd.DataFrame({"label": data.target.astype(str)})
+    return Images(pixels, ids, table, spec=f"digits:size={size}")

@@ -1,0 +1,54 @@
+"""Are an image's neighbours of its own kind?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sslviz.diagnostics.neighbors.neighbors import Neighbors, neighbors
+from sslviz.diagnostics.probes.probe import Controls, Probe, read_out
+from sslviz.features import Features
+
+
+def knn_probe(
+    features: Features,
+    label: str = "label",
+    *,
+    fit: Features | None = None,
+    k: int = 20,
+    temperature: float = 0.07,
+    controls: Controls | None = None,
+    graph: Neighbors | None = None,
+    seed: int = 0,
+) -> Probe:
+    """Are an image's nearest neighbours of its own class?
+
+    The `k` images of `fit` nearest by cosine vote with weight exp(similarity / temperature), as in DINO (arXiv
+    2104.14294).  Without `fit`, a stratified half of `features` (by `seed`) votes on the other half.  `controls`
+    {name: Features, or (Features, fit Features)} of the same images are read in the same way.  `graph` is
+    `neighbors(features, k, among=fit)` where that was computed before.  Score: `accuracy` in [0, 1], class-balanced;
+    interval over the scored images, for this probe as fitted, if every class has ten of them.  ValueError for a missing
+    or incomplete column, a single class, a class the fit never saw, an image both fitted on and scored, fewer than `k`
+    images to vote.
+
+    Caveat: It asks whether a class lies together, not whether it can be told apart: what varies more than the class
+    hides it.
+    """
+    return read_out("knn", features, label, fit, controls, seed, {"k": k, "temperature": temperature}, _vote, graph)
+
+
+def _vote(
+    fitted: Features, codes: np.ndarray, scored: Features, *, k: int, temperature: float, graph: Neighbors | None = None
+) -> tuple[np.ndarray, dict[str, float]]:
+    if graph is None:
+        graph = neighbors(scored, k, among=fitted)
+    elif graph.metric != "cosine" or not (
+        np.array_equal(graph.ids, scored.ids) and np.array_equal(graph.bank_ids, fitted.ids)
+    ):
+        raise ValueError("This graph is of other images or not by cosine; pass neighbors(features, k, among=fit).")
+    graph = graph.nearest(k)
+    weights = np.exp((graph.similarities - 1) / temperature)  # the largest is 1, whatever the temperature
+    votes = np.zeros((len(scored), codes.max() + 1))
+    rows = np.arange(len(scored))
+    for column, weight in zip(graph.indices.T, weights.T, strict=True):
+        votes[rows, codes[column]] += weight
+    return votes.argmax(axis=1), {}

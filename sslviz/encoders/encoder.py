@@ -1,0 +1,74 @@
+"""Encoder: any timm model behind one face."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Encoder(nn.Module):
+    """What does this network see in an image?  One face for any timm model.
+
+    Images are float32 (b, 3, h, w), normalised with `mean` and `std`; `image_size` is what the network was built for.
+    `dim` is the length of its features, `name` what it is called, and `create_encoder(**spec)` builds it again; `model`
+    is timm's own module.
+    """
+
+    def __init__(self, model: nn.Module, spec: Mapping[str, Any], mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.model: Any = model
+        self.spec = dict(spec)
+        self.name, self.image_size = str(spec["name"]), int(spec["image_size"])
+        self.mean, self.std = tuple(mean), tuple(std)
+        self.dim = _output_size(model, self.name, self.image_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The features: pooled as the model pools, before any classifier; (b, 3, h, w) -> (b, dim)."""
+        return self.model.forward_head(self.model.forward_features(x), pre_logits=True).flatten(1)
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """The last grid of features, before pooling; (b, 3, h, w) -> (b, d, rows, columns), without class tokens.
+
+        ValueError for the few models that end in no grid (CrossViT, PiT, EfficientViM).
+        """
+        final, grids = self.model.forward_intermediates(x, indices=1)
+        grid = grids[-1].shape[-2:]
+        if not isinstance(final, Tensor) or (final.ndim == 3 and final.shape[1] < grid.numel()):
+            raise ValueError(f"{self.name} does not end in one grid of tokens; use its pooled features.")
+        if final.ndim == 4:
+            return final.movedim(-1, 1) if getattr(self.model, "output_fmt", "") == "NHWC" else final
+        return final[:, -grid.numel() :].mT.unflatten(2, grid)  # class and register tokens come first
+
+    def layers(self, x: Tensor) -> dict[str, Tensor]:
+        """What is known where?  {block or stage, as timm calls it: its mean over the grid (b, d_l)}, in order.
+
+        The last entry, "pooled", is what `forward` gives, and the only one of the few models that show no others.
+        Class tokens are left out of the others.
+        """
+        if not hasattr(self.model, "forward_intermediates"):
+            return {"pooled": self(x)}
+        final, grids = self.model.forward_intermediates(x)
+        names = [info["module"] or "stem" for info in self.model.feature_info]
+        layers = {name: grid.mean((2, 3)) for name, grid in zip(names, grids, strict=True)}
+        return layers | {"pooled": self.model.forward_head(final, pre_logits=True).flatten(1)}
+
+
+@torch.no_grad()
+def _output_size(model: Any, name: str, image_size: int) -> int:
+    """The features' length, by trying; ValueError if the model does not take images of this size."""
+    model.eval()
+    try:
+        features = model.forward_features(torch.zeros(1, 3, image_size, image_size))
+        return model.forward_head(features, pre_logits=True).flatten(1).shape[1]
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise ValueError(f"{name} does not take {image_size}-pixel images: {first_line(error)}") from error
+    finally:
+        model.train()
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, or its kind where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

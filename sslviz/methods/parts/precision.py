@@ -1,0 +1,29 @@
+"""Losses in float32 where the network runs in half precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def in_float32(objective: Callable[..., Any]) -> Callable[..., Any]:
+    """What if the network runs in half precision?  The objective on its outputs is still computed in float32.
+
+    Three digits are enough for a network's products; similarities divided by a temperature and differences of views,
+    which are small beside what is subtracted, need more.
+    """
+
+    @wraps(objective)
+    def computed(*outputs: Tensor, **settings: Any) -> Any:
+        with torch.autocast(outputs[0].device.type, enabled=False):
+            return objective(*map(_at_least_float32, outputs), **settings)
+
+    return computed
+
+
+def _at_least_float32(z: Any) -> Any:
+    return z.to(torch.promote_types(z.dtype, torch.float32)) if isinstance(z, Tensor) else z

@@ -1,0 +1,54 @@
+"""Checkpoint: a step of a run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sslviz.encoders import Encoder
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Which weights?  One step of a run: the file, and what is needed to build the encoder around it.
+
+    `path` is None for the same encoder with fresh random weights (see `untrained`), the control of every learned
+    number.  `head` names the method and settings whose projector lies in the file too; None for imported encoders."""
+
+    run: str
+    step: int
+    config: Mapping[str, Any]
+    path: Path | None
+    seed: int = 0
+    head: Mapping[str, Any] | None = None
+
+    def encoder(self) -> Encoder:
+        """The encoder in evaluation mode, with these weights; ValueError for a truncated or foreign file."""
+        from sslviz.encoders import create_encoder
+        from sslviz.encoders.weights import load_weights
+
+        encoder = create_encoder(**self.config, seed=self.seed)
+        if self.path is not None:
+            load_weights(encoder, self.path)
+        return encoder.eval()
+
+    def untrained(self, seed: int = 0) -> Checkpoint:
+        """The same encoder re-initialised: what it reads is what the architecture alone gives."""
+        return Checkpoint(self.run, -1 - seed, self.config, None, seed, self.head)
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hex digits that change with the weights; features embedded with others do not count as this one's."""
+        if self.path is None:
+            return f"untrained{self.seed}"
+        with open(self.path, "rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+
+    @property
+    def key(self) -> str:
+        """How this checkpoint is called in file names: "000400", or "untrained0"."""
+        return f"{self.step:06d}" if self.path is not None else f"untrained{self.seed}"

@@ -1,0 +1,87 @@
+"""Confidence intervals: bootstrap, jackknife, Wilson."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def percentile_interval(draws: np.ndarray) -> tuple[float, float]:
+    """Between which values do 95 % of the resampled numbers lie?  `draws` (b,) -> (low, high)."""
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def jackknife_interval(value: float, replicates: np.ndarray) -> tuple[float, float] | tuple[None, None]:
+    """How far could `value` lie elsewhere on other images?  95 % interval from the delete-group jackknife.
+
+    `replicates` (g,) are the same number without one of g random groups of rows at a time; (None, None) for fewer
+    than two, or where one of them does not exist.  Resampling rows with repetition would bias spectra (a repeated row
+    adds no direction); leaving some out does not, because only the spread of the replicates is used.  Student's t
+    with g - 1 degrees of freedom.
+    """
+    from scipy.special import stdtrit
+
+    g = len(replicates)
+    if g < 2 or not np.isfinite(replicates).all():
+        return None, None
+    error = np.sqrt((g - 1) / g * ((replicates - replicates.mean()) ** 2).sum())
+    reach = float(stdtrit(g - 1, 0.975) * error)
+    return value - reach, value + reach
+
+
+def delete_groups(n: int, groups: int = 10, seed: int = 0) -> np.ndarray:
+    """Which images are left out together in a jackknife?  Group numbers (n,), the same for every space of n images.
+
+    At random: rows lie in the order of their class often enough that every tenth would not do.  A single group, so
+    that there is nothing to leave out, for fewer than two rows a group.
+    """
+    return np.random.default_rng(seed).permutation(n) % (groups if n >= 2 * groups else 1)
+
+
+def balanced_mean(values: np.ndarray, groups: np.ndarray) -> float:
+    """What is the mean of `values` (n,) when every group counts the same?  0/1: class-balanced accuracy."""
+    _, codes = np.unique(groups, return_inverse=True)
+    return float((np.bincount(codes, values) / np.bincount(codes)).mean())
+
+
+def bootstrap_balanced_mean(values: np.ndarray, groups: np.ndarray, *, draws: int = 1000, seed: int = 0) -> np.ndarray:
+    """How would the class-balanced mean vary over other samples of images?  Returns (draws,) resampled means.
+
+    `values` (n,), or (m, n) for m paired quantities over the same images, which gives (draws, m): all m see the same
+    resamples, so that differences between them are paired.  Images are resampled within their group, so that no group
+    can vanish.
+    """
+    means = bootstrap_group_means(np.atleast_2d(values), groups, draws=draws, seed=seed).mean(axis=2)
+    return means[:, 0] if np.ndim(values) == 1 else means
+
+
+def bootstrap_group_means(values: np.ndarray, groups: np.ndarray, *, draws: int = 1000, seed: int = 0) -> np.ndarray:
+    """How would the mean of each group vary over other samples of images?  `values` (m, n) -> (draws, m, groups).
+
+    Groups come in the order of their sorted names; resampling as in `bootstrap_balanced_mean`.
+    """
+    values = np.asarray(values, dtype=float)
+    rng = np.random.default_rng(seed)
+    names, codes = np.unique(groups, return_inverse=True)
+    means = np.zeros((draws, len(values), len(names)))
+    for code in range(len(names)):
+        member = values[:, codes == code]  # (m, n_g)
+        n = member.shape[1]
+        step = max(1, 2**20 // n)  # so that 100,000 images do not need 1000 copies of themselves at once
+        for start in range(0, draws, step):
+            part = means[start : start + step, :, code]
+            row = n * np.arange(len(part))[:, None]
+            drawn = (rng.integers(n, size=(len(part), n), dtype=np.int32) + row).ravel()
+            times = np.bincount(drawn, minlength=len(part) * n).reshape(len(part), n)  # how often each image is drawn
+            part[:] = times @ member.T / n
+    return means
+
+
+def wilson(share: np.ndarray, n: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Within which ends does the true share lie?  Wilson's interval of shares (g,) of `n` images each, (g,) twice."""
+    from scipy.special import ndtri
+
+    z = float(ndtri((1 + level) / 2))
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    reach = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    return np.maximum(middle - reach, 0), np.minimum(middle + reach, 1)

@@ -1,0 +1,56 @@
+"""What is looked at during training: kNN accuracy, RankMe, std."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from lightning_fabric import Fabric
+
+from sslviz.data import Images
+from sslviz.diagnostics.geometry.spectrum import spectrum
+from sslviz.diagnostics.probes.knn import knn_probe
+from sslviz.features import Features
+from sslviz.features.columns import stratified_half
+from sslviz.features.embed import embed_pixels
+
+HELD_OUT = 2000  # images at most that the evaluations during training look at
+
+
+def hold_out(images: Images, seed: int) -> tuple[Images, Images]:
+    """A tenth of the images, at most `HELD_OUT`, is kept from training."""
+    order = np.random.default_rng(seed).permutation(len(images))
+    n = min(HELD_OUT, max(1, len(images) // 10))
+    return images.rows(np.sort(order[n:]), images.spec), images.rows(np.sort(order[:n]), images.spec)
+
+
+def evaluate(fabric: Fabric, model: Any, held_out: Images, seed: int) -> dict[str, float]:
+    """kNN accuracy (half of the held-out images vote on the other half), RankMe and std, on the first device only."""
+    row: dict[str, float] = {}
+    if fabric.is_global_zero:
+        # A sample, not the first ones: folders come class by class.
+        keep = np.sort(np.random.default_rng(seed).permutation(len(held_out))[:HELD_OUT])
+        x = embed_pixels(model.encoder, held_out.pixels[keep])
+        if not np.isfinite(x).all():
+            raise ValueError(
+                "The encoder's features are no longer numbers; lower --learning-rate or use --precision 32-true."
+            )
+        features = Features(x, held_out.ids[keep], held_out.table.iloc[keep], {"run": "held out"})
+        geometry = spectrum(features).scores()
+        row = {"rankme": geometry["rankme"].value, "std": geometry["std"].value, "std_isotropic": x.shape[1] ** -0.5}
+        if (
+            "label" in features.table
+            and features.table["label"].notna().all()
+            and 1 < features.table["label"].nunique() <= len(features) // 4
+        ):
+            bank = stratified_half(features.column("label"), seed)
+            row["knn"] = knn_probe(features.rows(~bank), fit=features.rows(bank), k=min(20, int(bank.sum()))).accuracy
+    fabric.barrier()
+    return row
+
+
+def progress_note(row: Mapping[str, float]) -> str:
+    """The last row of the history in a few words, for the progress bar."""
+    parts = {"loss": "loss {:.3f}", "knn": "kNN {:.2f}", "rankme": "rank {:.0f}"}
+    return " · ".join(text.format(row[name]) for name, text in parts.items() if name in row)
