@@ -105,11 +105,8 @@ def test_attribution_shows_maps_at_once_and_their_evidence_when_measured(open_ap
 
 
 def test_maps_that_take_long_wait_for_a_button(open_app, foreign, monkeypatch):
+    monkeypatch.setattr("components.progress.PATIENCE", 0.0)
     app = open_app(foreign, "attribution", method="RELAX", runs="their-vit")
-    from components import progress as waiting
-
-    monkeypatch.setattr(waiting, "PATIENCE", 0.0)
-    app.run()
     assert any(button.label.startswith("Make the maps (about") for button in app.button)
     assert not [alt for alt in charts(app) if alt.startswith("Attribution maps")]
 
