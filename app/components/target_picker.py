@@ -66,4 +66,4 @@ def _of_groups(choice: Choice, subjects: Subjects, kind: str) -> Asked:
 def evidence_of(choice: Choice, name: str, *, untrained: bool) -> tuple[Features, Features | None]:
     """The features of all images by one run's encoder, and those to fit readouts on; or those of it untrained."""
     evidence = choice.evidence[name]
-    return evidence.controls[UNTRAINED] if untrained else (evidence.features, evidence.fit)
+    return evidence.control_features()[UNTRAINED] if untrained else (evidence.features, evidence.fit)

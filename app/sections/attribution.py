@@ -22,7 +22,7 @@ from sslviz.data import Images
 from sslviz.explanations.control_maps import control_maps
 from sslviz.figures.explanations.attribution import attribution
 from sslviz.figures.explanations.faithfulness import evidence_bars, faithfulness
-from sslviz.figures.explanations.pairs import explained_pair
+from sslviz.figures.explanations.pair_explanation import pair_explanation
 from sslviz.figures.parts import theme
 from sslviz.runs import Checkpoint
 
@@ -189,4 +189,4 @@ def pair(choice: Choice, checkpoints: dict[str, Checkpoint], subjects: Subjects)
         if missing and not worth_it(needed, "Explain these two", "explain_pair"):
             return
         found = {n: made(*one, **options, text=f"Uncovering patches for {literal(n)}") for n, one in given.items()}
-        chart(explained_pair(found, colors=choice.colors), choice, "pair")
+        chart(pair_explanation(found, colors=choice.colors), choice, "pair")

@@ -22,9 +22,9 @@ def listing(what: str) -> list[tuple[str, str]]:
         from sslviz.explanations.attribution.attribution import METHODS as MAPS
 
         return [(name, _first_line(method.compute)) for name, method in MAPS.items()]
-    from sslviz.catalog import CATALOG
+    from sslviz.catalog import diagnostics
 
-    return [(one.name, one.question) for one in CATALOG]
+    return [(entry.name, entry.question) for entry in diagnostics()]
 
 
 def _first_line(thing: object) -> str:

@@ -10,6 +10,6 @@ def spread_rows(n: int, count: int) -> np.ndarray:
     return np.unique(np.linspace(0, n - 1, min(count, n)).astype(int))
 
 
-def sample_rows(n: int, most: int) -> np.ndarray:
+def sample_rows(n: int, most: int | None) -> np.ndarray:
     """Which of `n` images stand for all?  At most `most`, in their order, the same ones for every checkpoint."""
     return np.sort(np.random.default_rng(0).permutation(n)[:most])

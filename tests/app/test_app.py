@@ -114,7 +114,9 @@ def test_overview_table_holds_the_scores_of_the_library(open_app, planted):
     evidence = evidence_of(planted, "keeps-shape")
     expected = spectrum(evidence.features).scores()["rankme"]
     assert table.loc[("keeps-shape", "spectrum", "rankme"), "value"] == pytest.approx(expected.value)
-    probe = linear_probe(evidence.features, "shape", fit=evidence.fit, controls=evidence.controls).scores()["accuracy"]
+    probe = linear_probe(
+        evidence.features, "shape", fit=evidence.fit, control_features=evidence.control_features()
+    ).scores()["accuracy"]
     row = table.loc[("keeps-shape", "linear_probe:shape", "accuracy")]
     assert (row["value"], row["control"]) == pytest.approx((probe.value, probe.control))
 
@@ -129,7 +131,7 @@ def test_collapse_gives_the_reasons_of_each_verdict(open_app, planted):
     said = [m.value for m in open_app(planted, "collapse").markdown]
     for name in NAMES:
         evidence = evidence_of(planted, name)
-        result = collapse(evidence.features, evidence.projector)
+        result = collapse(evidence.features, evidence.of("projector"))
         assert any(name in text and result.verdict in text and result.reasons[0] in text for text in said)
 
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from sslviz.diagnostics.probes.description_length import SHUFFLED, DescriptionLength
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.curves import curves
-from sslviz.figures.probes.probes import MARKS
+from sslviz.figures.probes.probe import MARKS
 
 CAPTION = (
     "How many bits the next images' labels cost once so many are known; lower and sooner is easier. Grey: the controls, of "

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from sslviz.diagnostics.probes.selectivity import Selectivity
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.score_bars import bars
-from sslviz.figures.probes.probes import MARKS
+from sslviz.figures.probes.probe import MARKS
 from sslviz.statistics import Score
 
 READOUTS = {"linear": "linear readout", "mlp": "small network"}

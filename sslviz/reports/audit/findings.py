@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sslviz.catalog import entry
+from sslviz.catalog import find_entry
 from sslviz.diagnostics.bias.association import Association
 from sslviz.diagnostics.bias.cooccurrence import Cooccurrence
 from sslviz.diagnostics.bias.counterfactual_effect import Counterfactual
@@ -17,6 +17,7 @@ from sslviz.diagnostics.bias.groups import FEWEST, Groups
 from sslviz.diagnostics.bias.reliance import Reliance
 from sslviz.diagnostics.bias.retrieval import Retrieval
 from sslviz.diagnostics.probes.probe import Probe
+from sslviz.diagnostics.result import ResultKey
 from sslviz.statistics import Score, benjamini_hochberg, holm
 
 LEVEL = 0.05  # for all tests of an audit together
@@ -62,12 +63,13 @@ def hypothesis_tests(run: str, results: Mapping[str, Any]) -> list[HypothesisTes
     """The tests that the results {diagnostic: Result} of one checkpoint hold."""
     found = []
     for key, result in results.items():
-        name, _, of = key.partition(":")
+        parsed = ResultKey.parse(key)
+        name, columns = parsed.name, parsed.columns
         if name in TESTS:
-            columns = tuple(of.split("~")) if of else (result.label,)
+            columns = columns or (result.label,)
             said, effect, p, detectable, n, examples = TESTS[name](result)
             score = result.scores()[effect]
-            who = IMAGES if name == "cooccurrence" else run
+            who = IMAGES if find_entry(name).about_images else run
             shown = tuple(map(str, examples[:EXAMPLES]))
             found.append(HypothesisTest(who, name, columns, said, (effect, score), p, detectable, n, shown))
     return found
@@ -88,7 +90,7 @@ def judged(tests: Sequence[HypothesisTest]) -> tuple[list[dict[str, Any]], list[
     wanting = []
     for test, p, follow_up in zip(tests, corrected, discovered, strict=True):
         name, score = test.effect
-        about = entry(test.diagnostic)
+        about = find_entry(test.diagnostic)
         one = {
             "run": test.run, "diagnostic": test.diagnostic, "columns": list(test.columns), "question": about.question,
             "score": name, "effect": score.to_dict(), "p": float(test.p), "p_corrected": float(p), "n": test.n,

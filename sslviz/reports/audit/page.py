@@ -8,28 +8,13 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from sslviz.catalog import CATALOG, MAPS, Entry, MapEntry
+from sslviz.catalog import SECTIONS, entries_in
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.score_svg import score_bar_svg, svg_uri
 from sslviz.reports.audit.audit import SCHEMA
 from sslviz.reports.html_page import Section, page, table
 from sslviz.statistics import Score
 
-# The sections of a model card (arXiv 1810.03993), and which diagnostics stand in each.
-SECTIONS = (
-    ("Health", ("collapse", "spectrum")),
-    ("Geometry", ("uniformity", "intrinsic_dimension", "hubness")),
-    ("Decodability: what is in the features", (
-        "linear_probe", "knn_probe", "mlp_probe", "selectivity", "description_length")),
-    ("Reliance: what is used", ("reliance", "counterfactual_effect")),
-    ("Groups: who is served worse", ("groups",)),
-    ("Association", ("association", "retrieval")),
-    ("Data: what the images hold themselves", ("cooccurrence",)),
-    ("Invariance: what it is blind to", ("invariance", "drift")),
-    ("Failures nobody named", ("slices",)),
-    ("Mitigation preview", ("mitigation",)),
-    ("Attention and attribution", ("attribute", "faithfulness", "attention")),
-)  # fmt: skip
 LIMITS = (
     "What was found holds for these images, these columns and readouts of frozen features; nothing here says what people do "
     "with the encoder.",
@@ -177,13 +162,12 @@ def _data(report: Mapping[str, Any]) -> str:
 
 
 def _answers(report: Mapping[str, Any]) -> list[Section]:
-    entries: tuple[Entry | MapEntry, ...] = (*CATALOG, *MAPS)
-    said = {one.name: f"<p><b>{escape(one.question)}</b> {escape(one.caveat)}</p>" for one in entries}
-    placed = {name for _, names in SECTIONS for name in names}
-    others = tuple(dict.fromkeys(one["diagnostic"] for one in report["figures"] if one["diagnostic"] not in placed))
     sections = []
-    for title, names in (*SECTIONS, ("More", others)):
-        here = [one for name in names for one in report["figures"] if one["diagnostic"] == name]
+    for title in SECTIONS:
+        said = {
+            entry.name: f"<p><b>{escape(entry.question)}</b> {escape(entry.caveat)}</p>" for entry in entries_in(title)
+        }
+        here = [one for name in said for one in report["figures"] if one["diagnostic"] == name]
         if here:
             asked = dict.fromkeys(one["diagnostic"] for one in here)
             lead = "".join(said[name] for name in asked)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from sslviz.catalog import CATALOG
+from sslviz.catalog import diagnostics
 from sslviz.features.columns import partners_of, probe_labels
 
 MAPPED = 16  # images that maps are made and measured on
@@ -85,7 +85,7 @@ def make_plan(table: pd.DataFrame, **said: Any) -> Plan:
         raise ValueError(
             f"An audit needs attributes other than the label {label!r}; name some in the plan or the table."
         )
-    if unknown := sorted(set(said.get("skip", ())) - {one.name for one in CATALOG}):
+    if unknown := sorted(set(said.get("skip", ())) - {entry.name for entry in diagnostics()}):
         raise ValueError(
             f"The plan skips {unknown[0]!r}, but there is no such diagnostic; see `sslviz list diagnostics`."
         )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from sslviz.catalog import MAPS, draw
+from sslviz.catalog import draw, find_entry
 from sslviz.data import Images
 from sslviz.figures.explanations.activation import activation
 from sslviz.figures.explanations.faithfulness import evidence_bars
@@ -168,4 +168,4 @@ def _asked(explained: Mapping[str, Explained], images: Images, asked: str) -> Se
 
 
 def _caveat(name: str) -> str:
-    return f"<p>{escape(next(one for one in MAPS if one.name == name).caveat)}</p>"
+    return f"<p>{escape(find_entry(name).caveat)}</p>"

@@ -8,7 +8,7 @@ from sslviz.diagnostics.bias.groups import groups as who_is_served_worse
 from sslviz.diagnostics.bias.reliance import reliance as is_it_used
 from sslviz.diagnostics.probes.description_length import description_length
 from sslviz.features import Features
-from sslviz.figures.bias.counterfactual_effect import counterfactual
+from sslviz.figures.bias.counterfactual import counterfactual
 from sslviz.figures.bias.groups import groups
 from sslviz.figures.bias.reliance import reliance
 from sslviz.figures.parts import theme

@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 import pytest
 
 from sslviz.figures.parts import theme
-from sslviz.figures.probes.probes import FULL
+from sslviz.figures.probes.probe import FULL
 
 # Machado, Oliveira and Fernandes (2009), severity 1: what full dichromats see, in linear RGB.
 VISION = {

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from sslviz.diagnostics.bias.counterfactual_effect import OTHERS, Counterfactual
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.score_bars import bars, scale
-from sslviz.figures.probes.probes import MARKS
+from sslviz.figures.probes.probe import MARKS
 from sslviz.statistics import Score
 
 CAPTION = (

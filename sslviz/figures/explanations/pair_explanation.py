@@ -26,7 +26,7 @@ CAPTION = (
 )
 
 
-def explained_pair(
+def pair_explanation(
     results: PairExplanation | Mapping[str, PairExplanation],
     *,
     colors: Mapping[str, str] | None = None,
