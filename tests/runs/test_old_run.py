@@ -7,22 +7,22 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import get_type_hints
 
 import numpy as np
 import pytest
 
 import sslviz
-from sslviz.catalog import CATALOG, MAPS, entry
+from sslviz.catalog import CATALOG, diagnostics, explanations, find_entry
 from sslviz.evaluation import diagnose
 from sslviz.explanations import cache
 from sslviz.features import Features
-from sslviz.features.evidence import diagnosed_steps, gather, layers_of, stored_evidence
+from sslviz.features.evidence import diagnosed_steps, layers_of, stored_evidence
+from sslviz.features.stored import gather
 from sslviz.runs import Run, load_result
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 ANSWERS = json.loads((FIXTURES / "old_run.json").read_text())
-EXPLAINED = {one.name for one in MAPS}
+EXPLAINED = {entry.name for entry in explanations()}
 FEATURES = [answer for answer in ANSWERS if answer["diagnostic"] not in EXPLAINED]
 PARTNERS = {"shape~color": {"cross": "purple", "disc": "orange", "square": "green", "triangle": "blue"}}
 
@@ -57,7 +57,8 @@ def evidence(run, scored):
 def other(run, scored):
     """What the last checkpoint was compared with: the first, of which only the features lie there."""
     first = Features.load(run.features_stem(run.checkpoints[0].key, scored.digest))
-    return replace(stored_evidence(run, run.last, scored.digest), features=first)
+    found = stored_evidence(run, run.last, scored.digest)
+    return replace(found, shown={**found.shown, "images": {**found.shown["images"], "trained": first}})
 
 
 @pytest.fixture
@@ -90,12 +91,13 @@ def check(answer, path, kind, result):
 
 @pytest.mark.parametrize("answer", FEATURES, ids=name)
 def test_a_diagnostic_is_found_and_not_asked_again(answer, run, evidence, other, untouched, monkeypatch):
-    one = entry(name(answer))
-    of = tuple(answer["of"]) if isinstance(answer["of"], list) else answer["of"]
-    beside = {"other": other if one.per == "pair" else None}
-    monkeypatch.setattr(diagnose, "ask", lambda asked, *_, **__: pytest.fail(f"{asked.name} was computed again"))
-    path = run.result_path(diagnose.result_key(one, evidence, of, **beside))
-    check(answer, path, one.kind, lambda: diagnose.compute(run, one, evidence, of, **beside))
+    entry, of = find_entry(name(answer)), answer["of"]
+    columns = tuple(of) if isinstance(of, list) else () if of is None else (of,)
+    beside = {"other": other if entry.scope == "pair" else None}
+    again = "was computed again"
+    monkeypatch.setattr(diagnose, "compute_entry", lambda asked, *_, **__: pytest.fail(f"{asked.name} {again}"))
+    path = run.result_path(diagnose.storage_key(entry, evidence, columns, **beside))
+    check(answer, path, entry.result_type, lambda: diagnose.stored_result(run, entry, evidence, columns, **beside))
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +106,7 @@ def explained(run, scored):
     few = scored.rows(np.arange(3))
     pair = [few.rows(np.array([i])) for i in (0, 1)]
     stored = next(answer["file"] for answer in ANSWERS if name(answer) == "attribute")
-    maps = load_result(run.path / "results" / stored, get_type_hints(sslviz.attribute)["return"])
+    maps = load_result(run.path / "results" / stored, find_entry("attribute").result_type)
     controls = {"others": maps.maps[::-1]}
     return {
         "attention": (sslviz.attention, (run.last, few), {}),
@@ -118,20 +120,20 @@ def explained(run, scored):
 def test_an_explanation_is_found_and_not_made_again(answer, run, explained, untouched):
     function, given, parameters = explained[name(answer)]
     path = run.result_path(cache._key(function, given, parameters))
-    kind = get_type_hints(function)["return"]
+    kind = find_entry(name(answer)).result_type
     check(answer, path, kind, lambda: cache.kept(run, function, *given, **parameters, progress=False))
 
 
 def test_all_that_was_asked_can_still_be_asked():
-    assert {name(answer) for answer in ANSWERS} <= {one.name for one in (*CATALOG, *MAPS)}
+    assert {name(answer) for answer in ANSWERS} <= {entry.name for entry in CATALOG}
 
 
 def test_evidence_holds_all_that_was_embedded(run, evidence, scored):
     assert list(evidence.features.ids) == list(scored.ids) and evidence.fit is not None
     controls = ["pixels", "untrained", "color histogram", "untrained (seed 1)", "untrained (seed 2)"]
-    assert list(evidence.all_controls) == controls and evidence.partners == PARTNERS
+    assert list(evidence.control_features(further=True)) == controls and evidence.expected_pairs == PARTNERS
     for part in ("projector", "views", "changed", "altered", "corrupted"):
-        assert getattr(evidence, part) is not None, part
+        assert evidence.of(part) is not None, part
     assert list(layers_of(run, run.last, scored.digest)) == ["blocks.0", "blocks.1", "pooled"]
     assert [checkpoint.step for checkpoint in diagnosed_steps(run, scored.digest)] == [0, 1]
     assert run.thumbnails(scored.digest).shape == (len(scored), 8, 8, 3) and len(run.history) == 2
@@ -144,5 +146,6 @@ def test_diagnosing_it_again_embeds_nothing(run, images, scored, tmp_path):
     fit = images.split("train").rows(np.arange(96))
     fit = replace(fit, table=fit.table[["label", "split", "shape", "color"]])
     before = sorted(path.name for path in copy.path.rglob("*"))
-    gather(copy, copy.last, scored, fit, wanted=diagnose.wanted(CATALOG), attributes=True, partners=PARTNERS)
+    requested = diagnose.requirements(diagnostics())
+    gather(copy, copy.last, scored, fit, requested=requested, attributes=True, expected_pairs=PARTNERS)
     assert sorted(path.name for path in copy.path.rglob("*")) == before
