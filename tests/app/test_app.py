@@ -34,6 +34,7 @@ QUESTIONS = {
     "attribution": "Why are these near each other?",
     "audit": "May it be relied on?",
 }
+WITHOUT_CHARTS = {"overview", "attention", "attribution", "audit"}  # a table; and what wants weights, or a button, first
 NAMES = ["collapsed", "keeps-color", "keeps-shape"]
 
 
@@ -69,6 +70,7 @@ def test_every_page_asks_its_question_and_draws_its_control(open_app, planted, p
     app = open_app(planted, page)
     assert app.title[0].value == QUESTIONS[page]
     assert not app.error
+    assert bool(charts(app)) == (page not in WITHOUT_CHARTS)
     for alt, spec in charts(app).items():
         drawn = json.dumps([trace.get("name") for trace in spec["data"]]) + json.dumps(
             spec["layout"].get("annotations")
@@ -92,6 +94,7 @@ def test_the_page_is_dark_where_the_theme_is(planted, page, monkeypatch, open_ap
     app.context = {"theme": "dark"}
     app.run()
     app.switch_page(f"app_pages/{page}.py").run()
+    assert charts(app).keys() == plain.keys()
     for alt, spec in charts(app).items():
         paper = [s["layout"]["template"]["layout"]["paper_bgcolor"] for s in (plain[alt], spec)]
         assert paper == [theme.ink(False)["paper"], theme.ink(True)["paper"]]

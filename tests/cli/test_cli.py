@@ -66,8 +66,8 @@ def runs(photos, cache, tmp_path_factory):
 def test_pretraining_on_a_folder_of_images_and_all_that_follows(runs, photos, cache, tmp_path):
     run = Run(runs / "mine")
     assert run.info["arguments"]["settings"] == {"temperature": 0.3, "hue": 0.0}
-    stored = sslviz("embed", runs / "mine", "--images", f"folder:{photos}", "--layer", "stem", **cache, check=False)
-    assert stored.returncode in (0, 2)
+    unknown = sslviz("embed", runs / "mine", "--images", f"folder:{photos}", "--layer", "attic", **cache, check=False)
+    assert unknown.returncode == 2 and "no layer 'attic'; it has: " in unknown.stderr
     answer = sslviz(
         "diagnose", runs / "mine", "--images", f"folder:{photos}", "--json", tmp_path / "scores.json",
         "--only", "spectrum,knn_probe,linear_probe", **cache,
