@@ -26,7 +26,7 @@ from sslviz.features.evidence import Evidence, gather, note
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.thumbnails import data_uri
 from sslviz.reports.audit.findings import IMAGES, HypothesisTest, hypothesis_tests, judged
-from sslviz.reports.audit.plan import Plan, make_plan
+from sslviz.reports.audit.plan import AuditPlan, make_plan
 from sslviz.runs import Checkpoint, Run
 
 SCHEMA = 1  # of the report; a reader refuses a larger number
@@ -40,7 +40,7 @@ def audit(
     images: Images,
     *,
     fit: Images | None = None,
-    plan: Plan | None = None,
+    plan: AuditPlan | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
     """May these encoders be relied on?  The last checkpoint of each run, on `images`, with probes fitted on `fit`.
@@ -106,7 +106,7 @@ def audit(
     }
 
 
-def _questions(plan: Plan) -> Iterator[tuple[Entry, Of]]:
+def _questions(plan: AuditPlan) -> Iterator[tuple[Entry, Of]]:
     """What is asked of every checkpoint, collapse first."""
     columns: list[Of] = [(plan.label, attribute) for attribute in plan.attributes]
     of: dict[str, Sequence[Of]] = {
@@ -117,7 +117,7 @@ def _questions(plan: Plan) -> Iterator[tuple[Entry, Of]]:
             yield from ((one, about) for about in of.get(one.per, ()))
 
 
-def _evidence(run: Run, images: Images, fit: Images | None, plan: Plan, about: dict[str, Any]) -> Evidence:
+def _evidence(run: Run, images: Images, fit: Images | None, plan: AuditPlan, about: dict[str, Any]) -> Evidence:
     """What the questions look at; of a collapsed encoder, which `stopped` then names, only what that is told by."""
     evidence = gather(run, run.last, images, fit, partners=plan.by_columns)
     health = "healthy" if "collapse" in plan.skip else compute(run, entry("collapse"), evidence).encoder_verdict
@@ -141,7 +141,7 @@ def _answer(run: Run, one: Entry, of: Of, evidence: Evidence, results: dict[str,
         about["skipped"].append({"what": called(one, of), "why": str(error)})
 
 
-def _corrupt(run: Run, images: Images, plan: Plan, skipped: list[dict[str, str]]) -> None:
+def _corrupt(run: Run, images: Images, plan: AuditPlan, skipped: list[dict[str, str]]) -> None:
     """Embeds corrupted pictures, where they can be had; they take a package of their own."""
     from sslviz.features.stored import stored_corrupted
 
@@ -153,7 +153,7 @@ def _corrupt(run: Run, images: Images, plan: Plan, skipped: list[dict[str, str]]
 
 
 def _maps(
-    runs: Sequence[Run], images: Images, plan: Plan, about: Mapping[str, dict[str, Any]], advance: Any
+    runs: Sequence[Run], images: Images, plan: AuditPlan, about: Mapping[str, dict[str, Any]], advance: Any
 ) -> dict[str, Any]:
     """What the maps of each healthy checkpoint show and are worth, on a few of the images."""
     from sslviz.reports.explain.explain import chosen, explain
@@ -209,7 +209,7 @@ def made() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _described(images: Images, fit: Images | None, plan: Plan) -> dict[str, Any]:
+def _described(images: Images, fit: Images | None, plan: AuditPlan) -> dict[str, Any]:
     counts = {
         column: {str(value): int(n) for value, n in images.table[column].astype(str).value_counts().items()}
         for column in (plan.label, *plan.attributes)
