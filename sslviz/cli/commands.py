@@ -216,9 +216,9 @@ class Explain:
         found = explain(runs, images, method=self.method, target=self.target, everything=everything, seed=self.seed)
         said = [one.sentence(name) for name, one in found.items()]
         print_scores({name: one.results() for name, one in found.items()}, [*said, PAIRED])
-        asked = shlex.join(["sslviz", *sys.argv[1:]])
+        command = shlex.join(["sslviz", *sys.argv[1:]])
         with atomic_write(self.out) as file:
-            file.write(explain_page(found, images, shown=shown, asked=asked).encode())
+            file.write(explain_page(found, images, shown=shown, command=command).encode())
         print(f"{self.out}: {len(images)} images, {', '.join(found)}.")
 
 

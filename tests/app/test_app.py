@@ -34,7 +34,12 @@ QUESTIONS = {
     "attribution": "Why are these near each other?",
     "audit": "May it be relied on?",
 }
-WITHOUT_CHARTS = {"overview", "attention", "attribution", "audit"}  # a table; and what wants weights, or a button, first
+WITHOUT_CHARTS = {
+    "overview",
+    "attention",
+    "attribution",
+    "audit",
+}  # a table; and what wants weights, or a button, first
 NAMES = ["collapsed", "keeps-color", "keeps-shape"]
 
 

@@ -28,7 +28,7 @@ from sslviz.features.evidence import Evidence, record_diagnosis
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.thumbnails import data_uri
 from sslviz.reports.audit.findings import IMAGES, HypothesisTest, hypothesis_tests, judged
-from sslviz.reports.audit.plan import Plan, make_plan
+from sslviz.reports.audit.plan import AuditPlan, make_plan
 from sslviz.runs import Checkpoint, Run
 
 SCHEMA = 1  # of the report; a reader refuses a larger number
@@ -40,7 +40,7 @@ def audit(
     images: Images,
     *,
     fit: Images | None = None,
-    plan: Plan | None = None,
+    plan: AuditPlan | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
     """May these encoders be relied on?  The last checkpoint of each run, on `images`, with probes fitted on `fit`.
@@ -103,14 +103,14 @@ def audit(
     }
 
 
-def _questions(plan: Plan) -> list[tuple[Entry, Columns]]:
+def _questions(plan: AuditPlan) -> list[tuple[Entry, Columns]]:
     """(entry, columns) of all that is asked of every checkpoint, collapse first: what has a section in the report."""
     entries = [entry for entry in diagnostics() if entry.section and entry.name not in plan.skip]
     pairs = [(plan.label, attribute) for attribute in plan.attributes]
     return Questions(entries, [plan.label, *plan.attributes], plan.attributes, pairs).of_checkpoints
 
 
-def _evidence(run: Run, images: Images, fit: Images | None, plan: Plan, about: dict[str, Any]) -> Evidence:
+def _evidence(run: Run, images: Images, fit: Images | None, plan: AuditPlan, about: dict[str, Any]) -> Evidence:
     """What the questions look at; of a collapsed encoder, which `stopped` then names, only what that is told by."""
     from sslviz.features.stored import gather
 
@@ -147,7 +147,7 @@ def _answer(
 
 
 def _maps(
-    runs: Sequence[Run], images: Images, plan: Plan, about: Mapping[str, dict[str, Any]], advance: Any
+    runs: Sequence[Run], images: Images, plan: AuditPlan, about: Mapping[str, dict[str, Any]], advance: Any
 ) -> dict[str, Any]:
     """What the maps of each healthy checkpoint show and are worth, on a few of the images."""
     from sslviz.reports.explain.explain import chosen, explain
@@ -203,7 +203,7 @@ def made() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _described(images: Images, fit: Images | None, plan: Plan) -> dict[str, Any]:
+def _described(images: Images, fit: Images | None, plan: AuditPlan) -> dict[str, Any]:
     counts = {
         column: {str(value): int(n) for value, n in images.table[column].astype(str).value_counts().items()}
         for column in (plan.label, *plan.attributes)

@@ -11,7 +11,7 @@ from PIL import Image
 import sslviz
 from sslviz.cli.main import main
 from sslviz.reports.audit.page import audit_page, not_found_html
-from sslviz.reports.audit.plan import Plan, make_plan, read_plan
+from sslviz.reports.audit.plan import AuditPlan, make_plan, read_plan
 from sslviz.runs import Run
 
 PLAN = """
@@ -203,8 +203,8 @@ def test_a_collapsed_encoder_is_asked_no_further(tmp_path, folder):
 
 def test_a_plan_takes_what_it_does_not_say_from_the_table(folder):
     table = sslviz.folder(folder).table
-    assert make_plan(table) == Plan("shape", ("color",))
-    assert make_plan(table, label="color") == Plan("color", ("shape",))
+    assert make_plan(table) == AuditPlan("shape", ("color",))
+    assert make_plan(table, label="color") == AuditPlan("color", ("shape",))
     assert make_plan(table).digest != make_plan(table, maps=3).digest
 
 
