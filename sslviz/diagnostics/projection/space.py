@@ -15,10 +15,13 @@ import numpy as np
 from sslviz.diagnostics.geometry.moments import Moments
 from sslviz.diagnostics.neighbors.neighbors import Neighbors, directions, neighbors
 from sslviz.diagnostics.projection.quality import map_quality
-from sslviz.diagnostics.projection.torchdr_layout import TorchPlan
-from sslviz.diagnostics.projection.umap_layout import Plan, edges, fuzzy_weights
+from sslviz.diagnostics.projection.torchdr_layout import TorchJob
+from sslviz.diagnostics.projection.umap_layout import LayoutJob, edges, fuzzy_weights
+from sslviz.diagnostics.projection.umap_learn_layout import UmapLearnJob
 from sslviz.features import Features
 from sslviz.runtime.memory_cache import recent
+
+Seed = int | tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,16 +46,21 @@ class Space:
         x = directions(features.x.astype(np.float64))
         return cls(name, x, graph.nearest(k), recent.get(("PCA", features.digest), lambda: _pca(x)))
 
-    def plan(self, n_neighbors: int, min_dist: float, epochs: int, seed: int | tuple[int, ...]) -> Plan:
+    def umap_job(self, n_neighbors: int, min_dist: float, epochs: int, seed: Seed) -> LayoutJob:
         """A UMAP of it."""
         name = (self.name, n_neighbors)
         graph = self.graph.nearest(n_neighbors)
         made = recent.get(("edges", *name, epochs), lambda: edges(fuzzy_weights(graph), epochs))
-        return Plan(made, self.pca, min_dist, seed, name)
+        return LayoutJob(made, self.pca, min_dist, seed, name)
 
-    def torch_plan(self, n_neighbors: int, min_dist: float, epochs: int, seed: int | tuple[int, ...]) -> TorchPlan:
+    def umap_learn_job(self, n_neighbors: int, min_dist: float, epochs: int, seed: Seed) -> UmapLearnJob:
+        """A UMAP of it by umap-learn."""
+        graph = self.graph.nearest(n_neighbors)
+        return UmapLearnJob(graph, self.pca, min_dist, epochs, seed, (self.name, n_neighbors))
+
+    def torchdr_job(self, n_neighbors: int, min_dist: float, epochs: int, seed: Seed) -> TorchJob:
         """A UMAP of it by TorchDR."""
-        return TorchPlan(self.x, self.pca, n_neighbors, min_dist, epochs, seed, (self.name, n_neighbors))
+        return TorchJob(self.x, self.pca, n_neighbors, min_dist, epochs, seed, (self.name, n_neighbors))
 
     def quality(self, maps: Mapping[Any, np.ndarray]) -> dict[Any, dict[str, np.ndarray]]:
         """Scores for every point of every map; those of PCA and null maps, which other maps ask for too, are kept."""

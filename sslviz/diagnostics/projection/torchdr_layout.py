@@ -26,7 +26,7 @@ _lock = Lock()  # TorchDR seeds the generators of the whole process, so one map 
 
 
 @dataclass(frozen=True, eq=False)
-class TorchPlan:
+class TorchJob:
     """A layout to be made of the rows `x` (n, d) of length one from `start` (n, 2); `warm` if that is a layout already.
 
     `name` stands for rows and start: what is made is remembered under it, unless it is None.

@@ -314,7 +314,7 @@ class TestBadInput:
                 displacement(a, a, wrong)
 
     def test_an_unknown_method(self):
-        with pytest.raises(ValueError, match="no projection 'tsne'; there are: umap, torchdr, pca"):
+        with pytest.raises(ValueError, match="no projection 'tsne'; there are: umap, umap-learn, torchdr, pca"):
             projection(blobs(), "tsne")
 
 
