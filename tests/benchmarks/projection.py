@@ -28,7 +28,7 @@ from sslviz.diagnostics.projection.quality import map_quality
 from sslviz.diagnostics.projection.space import Space, matched_noise
 from sslviz.diagnostics.projection.umap_layout import layouts
 from sslviz.features import Features
-from sslviz.runtime.memory_cache import recent
+from sslviz.runtime.memory_cache import cache
 
 D = 128
 
@@ -92,7 +92,7 @@ def loop_gain(n, rounds, seeds):
                 took = timed(task)
                 if turn >= 0:
                     seconds.setdefault((what, method), []).append(took)
-            recent.clear()  # the null map's layouts are kept by method, all else by space
+            cache.clear()  # the null map's layouts are kept by method, all else by space
     for what in (f"{seeds} layouts", "whole projection"):
         ours, theirs = (seconds[what, method] for method in ("umap", "umap-learn"))
         print(f"{what}: umap {spread(ours, '.1f')} s, umap-learn {spread(theirs, '.1f')} s")

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from sslviz.diagnostics.projection.umap_layout import WARM, stretched
-from sslviz.runtime.memory_cache import recent
+from sslviz.runtime.memory_cache import cache
 from sslviz.runtime.random_state import global_state_kept
 
 MOST_POINTS = 20_000  # of which all distances fit into memory
@@ -46,7 +46,7 @@ class TorchJob:
         if self.name is None:
             return self._made()
         seed = self.seed if isinstance(self.seed, int) else tuple(self.seed)
-        return recent.get(("torchdr", self.name, self.min_dist, self.epochs, seed), self._made)
+        return cache.get(("torchdr", self.name, self.min_dist, self.epochs, seed), self._made)
 
     def _made(self) -> np.ndarray:
         import torch

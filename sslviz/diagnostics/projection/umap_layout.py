@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from sslviz.diagnostics.neighbors.neighbors import Neighbors
-from sslviz.runtime.memory_cache import recent
+from sslviz.runtime.memory_cache import cache
 
 # The steps shrink from epoch to epoch: the first three quarters settle what lies where, the last quarter how densely.
 # Only then does min_dist count, so that maps which differ in it alone share the rest, and no point jumps between them.
@@ -71,10 +71,10 @@ class LayoutJob:
             return _moved(_begun(self), self.edges, COARSE_MIN_DIST, int(COARSE * epochs))
 
         def fine() -> np.ndarray:
-            return _moved(recent.get((*key, "coarse"), coarse), self.edges, self.min_dist, epochs).xy
+            return _moved(cache.get((*key, "coarse"), coarse), self.edges, self.min_dist, epochs).xy
 
-        key = (self.name, epochs, self.seed if isinstance(self.seed, int) else tuple(self.seed))
-        return recent.get((*key, self.min_dist), fine)
+        key = ("umap", self.name, epochs, self.seed if isinstance(self.seed, int) else tuple(self.seed))
+        return cache.get((*key, self.min_dist), fine)
 
 
 class Job(Protocol):

@@ -15,7 +15,7 @@ import numpy as np
 
 from sslviz.diagnostics.neighbors.neighbors import Neighbors
 from sslviz.diagnostics.projection.umap_layout import WARM, stretched
-from sslviz.runtime.memory_cache import recent
+from sslviz.runtime.memory_cache import cache
 
 # umap-learn's parallel loops must not run twice at once (numba's thread pool), and its optimiser holds Python's lock.
 _lock = Lock()
@@ -45,7 +45,7 @@ class UmapLearnJob:
         if self.name is None:
             return self._embedding()
         seed = self.seed if isinstance(self.seed, int) else tuple(self.seed)
-        return recent.get(("umap-learn", self.name, self.min_dist, self.epochs, seed), self._embedding)
+        return cache.get(("umap-learn", self.name, self.min_dist, self.epochs, seed), self._embedding)
 
     def _embedding(self) -> np.ndarray:
         with _lock, warnings.catch_warnings():

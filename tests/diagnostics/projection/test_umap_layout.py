@@ -9,7 +9,7 @@ from sslviz.diagnostics.neighbors.neighbors import Neighbors, neighbors
 from sslviz.diagnostics.projection.umap_layout import Edges, LayoutJob, curve, edges, fuzzy_weights, layouts
 from sslviz.diagnostics.projection.umap_learn_layout import umap_learn_graph
 from sslviz.features import Features
-from sslviz.runtime.memory_cache import Recent
+from sslviz.runtime.memory_cache import MemoryCache
 
 K = 15
 
@@ -137,10 +137,10 @@ def test_layouts_do_not_depend_on_how_many_there_are():
 def test_what_is_remembered_is_what_would_be_made_again(monkeypatch):
     from sslviz.diagnostics.projection import umap_layout as layout
 
-    monkeypatch.setattr(layout, "recent", Recent(2**26))
+    monkeypatch.setattr(layout, "cache", MemoryCache(2**26))
     first = next(layouts([job(name="a")]))
     second = next(layouts([job(name="a", min_dist=0.8)]))  # from the coarse layout that both have in common
-    monkeypatch.setattr(layout, "recent", Recent(0))
+    monkeypatch.setattr(layout, "cache", MemoryCache(0))
     np.testing.assert_array_equal(next(layouts([job(name="a")])), first)
     np.testing.assert_array_equal(next(layouts([job(name="a", min_dist=0.8)])), second)
 
@@ -157,7 +157,7 @@ def test_min_dist_packs_neighbours_as_if_it_had_counted_from_the_beginning(monke
             [np.median(neighbors(Features.from_array(xy), 5, metric="euclidean").distances[:, -1]) for xy in xys]
         )
 
-    monkeypatch.setattr(layout, "recent", Recent(0))
+    monkeypatch.setattr(layout, "cache", MemoryCache(0))
     short = {m: packed(m) for m in (0.0, 0.8)}
     monkeypatch.setattr(layout, "COARSE", 0.0)
     assert short[0.8] > 2 * short[0.0]
@@ -176,24 +176,3 @@ def test_edges_too_weak_for_so_few_epochs_play_no_part():
     few, many = edges(weights, 10), edges(weights, 10**6)
     assert isinstance(few, Edges) and len(few.head) < len(many.head) == weights.nnz
     assert few.every.min() == 1 and few.every.max() <= 10
-
-
-class TestRecent:
-    def test_makes_once_and_returns_what_cannot_be_written_into(self):
-        kept, made = Recent(1000), []
-        for _ in range(2):
-            value = kept.get("a", lambda: made.append(1) or np.zeros(3))
-        assert len(made) == 1 and "a" in kept
-        with pytest.raises(ValueError, match="read-only"):
-            value[0] = 1
-
-    def test_forgets_the_oldest_and_never_holds_more_than_it_may(self):
-        kept = Recent(3 * 80)
-        for name in "abcd":
-            kept.get(name, lambda: {"x": np.zeros(10)})
-            kept.get("a", lambda: np.zeros(10))  # used again, so not the oldest
-        assert [name in kept for name in "abcd"] == [True, False, True, True]
-        kept.get("huge", lambda: np.zeros(1000))
-        assert "huge" not in kept and "a" in kept
-        kept.clear()
-        assert "a" not in kept
