@@ -54,7 +54,7 @@ class TorchJob:
         device, start = "cuda" if torch.cuda.is_available() else "cpu", stretched(self.start, warm=self.warm)
         left = 1 - WARM if self.warm else 1.0  # of the rounds, and of the step that shrinks over them
         x = (self.x - self.x.mean(axis=0)).astype(np.float32)  # the distances that TorchDR's float32 can tell apart
-        with _lock, global_state_kept(), torch.random.fork_rng(), _settings_kept():
+        with _lock, global_state_kept(), _settings_kept():
             umap = torchdr_umap()(
                 n_neighbors=self.n_neighbors, min_dist=self.min_dist, max_iter=int(left * self.epochs), lr=left,
                 init=torch.from_numpy(start), init_scaling=float(start[:, 0].std()), process_duplicates=False,
