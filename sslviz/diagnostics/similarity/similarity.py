@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sslviz.diagnostics.similarity.changed import UNRELATED, neighborhoods, paired, within
-from sslviz.diagnostics.similarity.measures import cka_of, distance_ranks, nuclear, scaled
+from sslviz.diagnostics.similarity.measures import debiased_cka, distance_ranks, nuclear_norm, scaled
 from sslviz.features import Features
 from sslviz.runtime.memory_cache import cache
 from sslviz.statistics import Score, delete_groups, jackknife_interval
@@ -135,8 +135,8 @@ def _linear(
         _cross_moments(x, y, groups), space_x.squares, space_y.squares, space_x.lengths, space_y.lengths, strict=True
     ):
         enough = min(u.sum(), v.sum()) > NOTHING
-        cka.append(cka_of((float((cross**2).sum()), xx, yy), u, v) if enough else np.nan)
-        procrustes.append(max(0.0, 2 - 2 * nuclear(cross) / np.sqrt(u.sum() * v.sum())) if enough else np.nan)
+        cka.append(debiased_cka((float((cross**2).sum()), xx, yy), u, v) if enough else np.nan)
+        procrustes.append(max(0.0, 2 - 2 * nuclear_norm(cross) / np.sqrt(u.sum() * v.sum())) if enough else np.nan)
     return np.array(cka), np.array(procrustes)
 
 
@@ -179,7 +179,7 @@ def _lengths(x: np.ndarray, groups: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _shuffled_procrustes(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> float:
-    drawn = [nuclear(x.T @ y[rng.permutation(len(y))]) for _ in range(PERMUTATIONS)]
+    drawn = [nuclear_norm(x.T @ y[rng.permutation(len(y))]) for _ in range(PERMUTATIONS)]
     return 2 - 2 * float(np.mean(drawn))
 
 
