@@ -1,4 +1,4 @@
-"""What was made a moment ago, and need not be made again?  A small store of arrays in memory."""
+"""The cache in memory: arrays by key, bounded by bytes; the least recently used are dropped."""
 
 from __future__ import annotations
 
@@ -7,52 +7,74 @@ from collections.abc import Callable, Hashable
 from dataclasses import is_dataclass
 from threading import Lock
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 T = TypeVar("T")
 
 
-class Recent:
-    """What was made last, up to `most` bytes of arrays; its arrays are read-only, since everyone who asks shares them."""
+class MemoryCache:
+    """Values by key, up to `max_bytes` of arrays.  Their arrays become read-only, since all who ask share them.
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+    A value holds arrays as it is, in a dataclass, a dict or a tuple; other objects count nothing.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self._values: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._lock = Lock()
+        self._key_locks: WeakValueDictionary[Hashable, Any] = WeakValueDictionary()
 
     def __contains__(self, key: Hashable) -> bool:
-        return key in self._kept
+        return key in self._values
 
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What is kept under `key`, or else what `make` makes, which is kept from now on."""
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def get(self, key: Hashable, make: Callable[[], T], *, suffices: Callable[[T], bool] = lambda value: True) -> T:
+        """The value under `key`, or else what `make` returns, which is stored.
+
+        A stored value that does not suffice is made again.  Of threads that ask for one key at the same time, the first
+        makes the value and the others wait for it.
+        """
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key][0]
-        value = make()  # without the lock: two threads may make the same, and it is the same
-        size = _frozen_bytes(value)
-        with self._lock:
-            if size <= self.most:
-                self._kept[key] = value, size
-            while sum(size for _, size in self._kept.values()) > self.most:
-                self._kept.popitem(last=False)
+            key_lock = self._key_locks.setdefault(key, Lock())
+        with key_lock:
+            with self._lock:
+                if key in self._values and suffices(self._values[key][0]):
+                    self._values.move_to_end(key)
+                    return self._values[key][0]
+            value = make()
+            self._store(key, value)
         return value
 
-    def clear(self) -> None:
-        """Forgets everything."""
+    def _store(self, key: Hashable, value: Any) -> None:
+        size = _frozen_bytes(value)
         with self._lock:
-            self._kept.clear()
+            self._values.pop(key, None)
+            if size <= self.max_bytes:
+                self._values[key] = value, size
+            while sum(size for _, size in self._values.values()) > self.max_bytes:
+                self._values.popitem(last=False)
+
+    def clear(self) -> None:
+        """Drops all values."""
+        with self._lock:
+            self._values.clear()
 
 
 def _frozen_bytes(value: Any) -> int:
-    """Makes the arrays in a value read-only, and says how many bytes they take."""
+    """Makes the arrays in a value read-only, and returns how many bytes they take."""
     if isinstance(value, np.ndarray):
         value.flags.writeable = False
         return value.nbytes
     if is_dataclass(value):
         value = vars(value)
-    return sum(map(_frozen_bytes, value.values())) if isinstance(value, dict) else 0
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    return sum(map(_frozen_bytes, value)) if isinstance(value, tuple) else 0
 
 
-recent = Recent(2**28)  # of the maps: their edges, layouts, controls and scores
+# Shared by neighbour graphs, spaces that are compared, and maps (edges, layouts, controls): every key begins with what it is.
+cache = MemoryCache(2**29)

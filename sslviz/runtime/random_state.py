@@ -1,30 +1,54 @@
-"""Who else draws from the global random generators?  Libraries; what they leave behind is put right here."""
+"""The global random state (RNG) of Python, numpy and torch: preserved while other libraries draw from it."""
 
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
 
 @contextmanager
 def global_state_kept() -> Iterator[None]:
-    """Python's and numpy's global generators are afterwards as they were before, whatever is drawn or seeded in here."""
+    """Restores the global generators of Python, numpy and torch (CPU and GPUs), whatever is drawn or seeded in here.
+
+    torch's only if torch was loaded before.
+    """
     python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  (the global one is what is kept)
+    of_torch, of_gpus = _torch_state()
     try:
         yield
     finally:
         random.setstate(python)
         np.random.set_state(of_numpy)  # noqa: NPY002  (as above)
+        if of_torch is not None:
+            import torch
+
+            torch.set_rng_state(of_torch)
+            torch.cuda.set_rng_state_all(of_gpus)
+
+
+def _torch_state() -> tuple[Any, list[Any]]:
+    """The states of torch's CPU generator (None: not loaded) and of each GPU's (none: no GPU was used yet)."""
+    if "torch" not in sys.modules:
+        return None, []
+    import torch  # waits, where another thread is still importing it
+
+    return torch.get_rng_state(), torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """How do weights depend on `seed` alone?  Draw them in here; the global random state is then as it was before."""
+    """What torch draws in here, weights above all, depends on `seed` alone; afterwards the global state is restored."""
     import torch
 
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # the CPU's only: weights are drawn there
+    with global_state_kept():
+        torch.default_generator.manual_seed(
+            seed
+        )  # not torch.manual_seed, which also seeds GPUs that are used only later
+        if torch.cuda.is_initialized():
+            torch.cuda.manual_seed_all(seed)
         yield

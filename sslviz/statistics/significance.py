@@ -33,8 +33,6 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     Of those below 0.05, 5 % are expected to be false, where tests are independent or positively dependent (Benjamini
     and Hochberg 1995): enough to explore with, too little to confirm with; `holm` is for that.
     """
-    flat = np.ravel(np.asarray(p, dtype=float))
-    order = np.argsort(flat)[::-1]  # the largest first
-    adjusted = np.empty(len(flat))
-    adjusted[order] = np.minimum.accumulate(flat[order] * len(flat) / np.arange(len(flat), 0, -1))
-    return np.minimum(adjusted, 1).reshape(np.shape(p))
+    from scipy.stats import false_discovery_control
+
+    return np.asarray(false_discovery_control(np.asarray(p, dtype=float), axis=None)).reshape(np.shape(p))

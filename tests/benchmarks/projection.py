@@ -1,6 +1,9 @@
-"""What does a map with its evidence cost?  Beside `umap.UMAP().fit`, which gives none, and in memory beside nothing.
+"""What does a map with its evidence cost?  Beside umap-learn at the same work, beside `umap.UMAP().fit`, and in memory.
 
-python tests/benchmarks/projection.py [--n 10000] [--rounds 3] [--memory 20000]
+python tests/benchmarks/projection.py [--n 10000] [--rounds 3] [--seeds 3] [--memory 20000]
+
+"At the same work" says what our own loop is worth: neighbours, start, seeds, null map and scores are the same, and only
+who lays out differs.  Below a gain of 2 our loop is to go (design.md, section 5).
 
 Every round maps other features of the same kind, so that nothing is remembered from the round before; what is compiled
 was compiled before the first.  A ratio is taken within its round.
@@ -12,14 +15,20 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
+from statistics import median
 
 import numpy as np
 from hardware import header, spread, verdict
 from spectrum import watched_memory
 
 import sslviz
+from sslviz.diagnostics.neighbors.neighbors import neighbors
 from sslviz.diagnostics.projection.quality import map_quality
+from sslviz.diagnostics.projection.space import Space, matched_noise
+from sslviz.diagnostics.projection.umap_layout import layouts
 from sslviz.features import Features
+from sslviz.runtime.memory_cache import cache
 
 D = 128
 
@@ -67,6 +76,30 @@ def beside_umap(n, rounds):
         print(verdict(f"the second map ({name}) beside the first", ratios[middle], 2))
 
 
+def loop_gain(n, rounds, seeds):
+    """Our loop beside umap-learn's: whole projections, and layouts of one graph by several seeds side by side."""
+    seconds = {}
+    for turn in range(-1, rounds):  # one to compile
+        features = clustered(n if turn >= 0 else 500, turn + 1)
+        space = Space.of(features, 15)
+        neighbors(matched_noise(features, 0), 15)  # so that both find all neighbours there
+        for method, make in (("umap", Space.umap_job), ("umap-learn", Space.umap_learn_job)):
+            jobs = [replace(make(space, 15, 0.1, 200, seed), name=None) for seed in range(seeds)]
+            for what, task in {
+                f"{seeds} layouts": lambda jobs=jobs: list(layouts(jobs)),
+                "whole projection": lambda f=features, method=method: sslviz.projection(f, method),
+            }.items():
+                took = timed(task)
+                if turn >= 0:
+                    seconds.setdefault((what, method), []).append(took)
+            cache.clear()  # the null map's layouts are kept by method, all else by space
+    for what in (f"{seeds} layouts", "whole projection"):
+        ours, theirs = (seconds[what, method] for method in ("umap", "umap-learn"))
+        print(f"{what}: umap {spread(ours, '.1f')} s, umap-learn {spread(theirs, '.1f')} s")
+        gain = median(t / o for t, o in zip(theirs, ours, strict=True))
+        print(verdict(f"umap-learn / our loop, {what}", gain, 2))
+
+
 def quality_memory(n):
     """Trustworthiness, continuity and preservation of one map of `n` points; prints MiB above what there was."""
     features = clustered(n, 0)
@@ -80,12 +113,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3, help="layouts side by side")
     parser.add_argument("--memory", type=int, default=20_000, help="points whose trustworthiness is measured")
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
         return quality_memory(args.memory)
     print(header("numpy", "numba", "umap-learn"))
+    loop_gain(args.n, args.rounds, args.seeds)
     beside_umap(args.n, args.rounds)
     command = [sys.executable, __file__, "--measure", "--memory", str(args.memory)]
     mib = float(subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ).stdout)

@@ -140,12 +140,18 @@ class TestManyTests:
         expected = np.array([[0.05, 0.12], [0.12, 0.03], [1.0, 1.0]])
         np.testing.assert_allclose(holm(self.P), expected)
 
-    def test_benjamini_hochberg_beside_scipy(self):
-        from scipy.stats import false_discovery_control
+    def test_benjamini_hochberg_by_hand(self):
+        # sorted .005 .01 .03 .04 .5 .9, times 6/1 6/2 6/3 6/4 6/5 6/6: .03 .03 .06 .06 .6 .9
+        expected = np.array([[0.03, 0.06], [0.06, 0.03], [0.6, 0.9]])
+        np.testing.assert_allclose(benjamini_hochberg(self.P), expected)
 
-        np.testing.assert_allclose(benjamini_hochberg(self.P).ravel(), false_discovery_control(self.P.ravel()))
-        many = np.random.default_rng(0).random(200) ** 3
-        np.testing.assert_allclose(benjamini_hochberg(many), false_discovery_control(many))
+    @pytest.mark.parametrize("level", [0.05, 0.2])
+    def test_benjamini_hochberg_claims_what_the_step_up_procedure_does(self, level):
+        """The largest i for which the i-th smallest p is at most i / m times the level: that many are claimed (1995)."""
+        p = np.random.default_rng(0).random(200) ** 3
+        ordered = np.sort(p)
+        most = max(i for i in range(1, 201) if ordered[i - 1] <= i / 200 * level)
+        assert ((benjamini_hochberg(p) <= level) == (p <= ordered[most - 1])).all() and most > 10
 
     def test_any_false_claim_is_as_rare_as_holm_says(self):
         p = np.random.default_rng(0).random((4000, 20))

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from threading import Lock
 from typing import Literal
 
 import numpy as np
 
 from sslviz.diagnostics.neighbors.exact_search import search
 from sslviz.features import Features
+from sslviz.runtime.memory_cache import cache
 
 Metric = Literal["cosine", "euclidean"]
 
 AT_LEAST = 30  # neighbours are found where there are so many, so that whoever asks next does not search again
-MOST_GRAPHS, MOST_BYTES = 16, 2**28  # that are kept, the last used ones
-
-_graphs: OrderedDict[tuple[str, str, str], Neighbors] = OrderedDict()
-_lock = Lock()  # held while searching too: of two threads that ask the same, the second waits and finds it done
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,18 +76,16 @@ def neighbors(features: Features, k: int, *, metric: Metric = "cosine", among: F
             f"Neighbours need features of one width, but these have {features.x.shape[1]} dimensions and those "
             f"searched among {bank.x.shape[1]}; embed both with the same checkpoint."
         )
-    key = (features.digest, "" if among is None else among.digest, metric)
-    with _lock:
-        graph = _graphs.pop(key, None)
-        if graph is None or graph.k < k:
-            graph = _graph(features, among, min(found, max(k, AT_LEAST)), metric)
-        _graphs[key] = graph
-        while len(_graphs) > MOST_GRAPHS or sum(8 * g.indices.size for g in _graphs.values()) > MOST_BYTES:
-            _graphs.popitem(last=False)
-    return graph.nearest(k)
+    indices, distances, duplicates = cache.get(
+        ("neighbors", features.digest, "" if among is None else among.digest, metric),
+        lambda: _graph(features, among, min(found, max(k, AT_LEAST)), metric),
+        suffices=lambda graph: graph[0].shape[1] >= k,
+    )
+    return Neighbors(indices, distances, features.ids, bank.ids, metric, duplicates).nearest(k)
 
 
-def _graph(features: Features, among: Features | None, k: int, metric: Metric) -> Neighbors:
+def _graph(features: Features, among: Features | None, k: int, metric: Metric) -> tuple[np.ndarray, np.ndarray, int]:
+    """Row numbers and distances of the `k` nearest, (n, k) each, and how many searched rows repeat an earlier one."""
     bank = features if among is None else among
     if metric == "cosine":
         unit, rows, where = 1.0, directions(features.x), directions(bank.x)
@@ -102,10 +95,7 @@ def _graph(features: Features, among: Features | None, k: int, metric: Metric) -
     indices, squared = search(rows, where, k, exclude_self=among is None)
     # |a - b|^2 = 2 (1 - cos) between unit vectors
     distances = squared / 2 if metric == "cosine" else np.sqrt(squared) * np.float32(unit)
-    for array in (indices, distances):
-        array.flags.writeable = False
-    duplicates = len(bank) - len({hash(row.tobytes()) for row in bank.x})
-    return Neighbors(indices, distances, features.ids, bank.ids, metric, duplicates)
+    return indices, distances, len(bank) - len({hash(row.tobytes()) for row in bank.x})
 
 
 def directions(x: np.ndarray) -> np.ndarray:

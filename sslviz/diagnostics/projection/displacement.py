@@ -122,8 +122,6 @@ def _between_seeds(a: Projection, b: Projection) -> float | None:
 
 def _rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     """Spearman's rho; 0 where one of them does not vary."""
-    from scipy.stats import rankdata
+    from scipy.stats import spearmanr
 
-    x, y = rankdata(x) - (len(x) + 1) / 2, rankdata(y) - (len(y) + 1) / 2
-    scale = np.sqrt((x @ x) * (y @ y))
-    return float(x @ y / scale) if scale > 0 else 0.0
+    return float(spearmanr(x, y).statistic) if np.ptp(x) > 0 and np.ptp(y) > 0 else 0.0

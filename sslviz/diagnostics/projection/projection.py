@@ -7,7 +7,7 @@ kept for a while, so that a second map with another seed or min_dist costs a fra
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -23,10 +23,16 @@ from sslviz.diagnostics.projection.umap_layout import layouts
 from sslviz.features import Features
 from sslviz.statistics import Score, bootstrap_balanced_mean, percentile_interval
 
-Method = Literal["umap", "torchdr", "pca"]
+Method = Literal["umap", "umap-learn", "torchdr", "pca"]
 
 MOST_POINTS = 99_999  # a scatter of more freezes on hover
 EPOCHS = 200
+JOBS: dict[str, Callable[..., Any]] = {  # who lays out
+    "umap": Space.umap_job,
+    "umap-learn": Space.umap_learn_job,
+    "torchdr": Space.torchdr_job,
+}
+PACKAGES = {"umap": ("numba",), "umap-learn": ("numba", "umap-learn"), "torchdr": ("torch", "torchdr")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +109,9 @@ def projection(
     """What is near what, drawn in two dimensions?
 
     `method` "umap" (arXiv 1802.03426; our exact cosine neighbours, PCA start, `epochs` rounds, `min_dist` from the
-    last quarter of them on), "torchdr" (the same method by TorchDR, an extra, on the GPU if there is one; `min_dist` in
-    all rounds, at most 20,000 images) or "pca" (of the rows at length one).  `like` is another projection of (some of)
+    last quarter of them on), "umap-learn" (the reference package, from the same neighbours, start and seeds; `min_dist`
+    in all rounds), "torchdr" (the same method by TorchDR, an extra, on the GPU if there is one; `min_dist` in all
+    rounds, at most 20,000 images) or "pca" (of the rows at length one).  `like` is another projection of (some of)
     the same images: the map is turned, mirrored and scaled onto it, and a UMAP like a UMAP starts from its positions,
     halfway through its rounds, so that points do not jump for no reason.  `graph` is `neighbors(features, k)` with
     k >= n_neighbors, where that was computed before; TorchDR, which finds its own, is only scored by it.
@@ -129,14 +136,13 @@ def projection(
         coming = iter([space.pca, null.pca])
     else:
         steps = {"n_neighbors": n_neighbors, "min_dist": min_dist, "epochs": epochs}
-        seeds: list[int | tuple[int, ...]] = [seed, *_others(control_seed)]
-        make = Space.torch_plan if method == "torchdr" else Space.plan
-        plans = [make(space, seed=s, **steps) for s in seeds]
+        job = JOBS[method]
+        jobs = [job(space, seed=s, **steps) for s in (seed, *_others(control_seed))]
         if like is not None:
             start = _start_like(like, features.ids, space.pca)
-            plans = [replace(plan, start=start, name=None, warm=like.method != "pca") for plan in plans]
-        of_noise = [make(null, seed=s, **steps) for s in _others(control_seed)]
-        coming = layouts([plans[0], of_noise[0], *plans[1:], *of_noise[1:]])
+            jobs = [replace(each, start=start, name=None, warm=like.method != "pca") for each in jobs]
+        of_noise = [job(null, seed=s, **steps) for s in _others(control_seed)]
+        coming = layouts([jobs[0], of_noise[0], *jobs[1:], *of_noise[1:]])
     xy, null_xy = next(coming), next(coming)  # scored while those of other seeds are still being made
     own = space.quality({"": xy} if method == "pca" else {"": xy, "PCA": space.pca})
     key = ("null map", method, *steps.values())
@@ -215,8 +221,8 @@ def projection_strip(
         _check(features, "umap", max(nearest, k), min_dist, epochs)
     widest = max(k, *n_neighbors)
     space, null = Space.of(features, widest), Space.of(matched_noise(features, control_seed), widest)
-    plans = [space.plan(*setting, epochs, seed) for setting in settings]
-    found = list(layouts(plans + [null.plan(*setting, epochs, _others(control_seed)[0]) for setting in settings]))
+    jobs = [space.umap_job(*setting, epochs, seed) for setting in settings]
+    found = list(layouts(jobs + [null.umap_job(*setting, epochs, _others(control_seed)[0]) for setting in settings]))
     space, null = (replace(each, graph=each.graph.nearest(k)) for each in (space, null))
     maps = dict(zip(settings, found, strict=False))
     nulls = {
@@ -239,7 +245,7 @@ def _result(
     ids: np.ndarray, method: str, k: int, points: dict[str, np.ndarray], controls: dict[str, dict[str, float]],
     *, params: dict[str, Any], **rest: Any,
 ) -> Projection:  # fmt: skip
-    used = {"umap": ("numpy", "numba"), "torchdr": ("numpy", "torch", "torchdr")}.get(method, ("numpy",))
+    used = ("numpy", *PACKAGES.get(method, ()))
     return Projection(
         ids=ids, method=method, k=k, params={"metric": "cosine"} | params,
         versions={name: version(name) for name in used}, trustworthiness=points["trustworthiness"],

@@ -1,6 +1,6 @@
 """What is it that a map is drawn of?  A space with its neighbours and its PCA, and noise that has nothing else in common.
 
-What maps of the same features share is made once and kept for a while: see `recent`.
+What maps of the same features share is made once and kept for a while: see `cache`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ import numpy as np
 from sslviz.diagnostics.geometry.moments import Moments
 from sslviz.diagnostics.neighbors.neighbors import Neighbors, directions, neighbors
 from sslviz.diagnostics.projection.quality import map_quality
-from sslviz.diagnostics.projection.torchdr_layout import TorchPlan
-from sslviz.diagnostics.projection.umap_layout import Plan, edges, fuzzy_weights
+from sslviz.diagnostics.projection.torchdr_layout import TorchJob
+from sslviz.diagnostics.projection.umap_layout import LayoutJob, edges, fuzzy_weights
+from sslviz.diagnostics.projection.umap_learn_layout import UmapLearnJob
 from sslviz.features import Features
-from sslviz.runtime.memory_cache import recent
+from sslviz.runtime.memory_cache import cache
+
+Seed = int | tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,31 +44,36 @@ class Space:
         else:
             name += f"-{zlib.crc32(graph.indices[:, :k].tobytes())}"
         x = directions(features.x.astype(np.float64))
-        return cls(name, x, graph.nearest(k), recent.get(("PCA", features.digest), lambda: _pca(x)))
+        return cls(name, x, graph.nearest(k), cache.get(("PCA", features.digest), lambda: _pca(x)))
 
-    def plan(self, n_neighbors: int, min_dist: float, epochs: int, seed: int | tuple[int, ...]) -> Plan:
+    def umap_job(self, n_neighbors: int, min_dist: float, epochs: int, seed: Seed) -> LayoutJob:
         """A UMAP of it."""
         name = (self.name, n_neighbors)
         graph = self.graph.nearest(n_neighbors)
-        made = recent.get(("edges", *name, epochs), lambda: edges(fuzzy_weights(graph), epochs))
-        return Plan(made, self.pca, min_dist, seed, name)
+        made = cache.get(("edges", *name, epochs), lambda: edges(fuzzy_weights(graph), epochs))
+        return LayoutJob(made, self.pca, min_dist, seed, name)
 
-    def torch_plan(self, n_neighbors: int, min_dist: float, epochs: int, seed: int | tuple[int, ...]) -> TorchPlan:
+    def umap_learn_job(self, n_neighbors: int, min_dist: float, epochs: int, seed: Seed) -> UmapLearnJob:
+        """A UMAP of it by umap-learn."""
+        graph = self.graph.nearest(n_neighbors)
+        return UmapLearnJob(graph, self.pca, min_dist, epochs, seed, (self.name, n_neighbors))
+
+    def torchdr_job(self, n_neighbors: int, min_dist: float, epochs: int, seed: Seed) -> TorchJob:
         """A UMAP of it by TorchDR."""
-        return TorchPlan(self.x, self.pca, n_neighbors, min_dist, epochs, seed, (self.name, n_neighbors))
+        return TorchJob(self.x, self.pca, n_neighbors, min_dist, epochs, seed, (self.name, n_neighbors))
 
     def quality(self, maps: Mapping[Any, np.ndarray]) -> dict[Any, dict[str, np.ndarray]]:
         """Scores for every point of every map; those of PCA and null maps, which other maps ask for too, are kept."""
         near = self.graph.indices
         keys = {name: ("quality", self.name, self.graph.k, name) for name in maps}
-        found = map_quality(self.x, {name: xy for name, xy in maps.items() if keys[name] not in recent}, near)
+        found = map_quality(self.x, {name: xy for name, xy in maps.items() if keys[name] not in cache}, near)
         for name, xy in maps.items():
             if name == "PCA" or "null map" in name:
 
                 def make(name: Any = name, xy: np.ndarray = xy) -> dict[str, np.ndarray]:
                     return found[name] if name in found else map_quality(self.x, {name: xy}, near)[name]
 
-                found[name] = recent.get(keys[name], make)
+                found[name] = cache.get(keys[name], make)
         return found
 
 
@@ -78,7 +86,7 @@ def matched_noise(features: Features, seed: int) -> Features:
         noise = np.random.default_rng([seed, 0]).standard_normal(features.x.shape)  # not the user's own noise
         return Features.from_array(directions(noise * np.sqrt(np.maximum(values, 0)) @ vectors.T + moments.mean))
 
-    return recent.get(("noise", features.digest, seed), make)
+    return cache.get(("noise", features.digest, seed), make)
 
 
 def _pca(x: np.ndarray) -> np.ndarray:

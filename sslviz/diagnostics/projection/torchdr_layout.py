@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from sslviz.diagnostics.projection.umap_layout import WARM, stretched
-from sslviz.runtime.memory_cache import recent
+from sslviz.runtime.memory_cache import cache
 from sslviz.runtime.random_state import global_state_kept
 
 MOST_POINTS = 20_000  # of which all distances fit into memory
@@ -26,7 +26,7 @@ _lock = Lock()  # TorchDR seeds the generators of the whole process, so one map 
 
 
 @dataclass(frozen=True, eq=False)
-class TorchPlan:
+class TorchJob:
     """A layout to be made of the rows `x` (n, d) of length one from `start` (n, 2); `warm` if that is a layout already.
 
     `name` stands for rows and start: what is made is remembered under it, unless it is None.
@@ -46,7 +46,7 @@ class TorchPlan:
         if self.name is None:
             return self._made()
         seed = self.seed if isinstance(self.seed, int) else tuple(self.seed)
-        return recent.get(("torchdr", self.name, self.min_dist, self.epochs, seed), self._made)
+        return cache.get(("torchdr", self.name, self.min_dist, self.epochs, seed), self._made)
 
     def _made(self) -> np.ndarray:
         import torch
@@ -54,7 +54,7 @@ class TorchPlan:
         device, start = "cuda" if torch.cuda.is_available() else "cpu", stretched(self.start, warm=self.warm)
         left = 1 - WARM if self.warm else 1.0  # of the rounds, and of the step that shrinks over them
         x = (self.x - self.x.mean(axis=0)).astype(np.float32)  # the distances that TorchDR's float32 can tell apart
-        with _lock, global_state_kept(), torch.random.fork_rng(), _settings_kept():
+        with _lock, global_state_kept(), _settings_kept():
             umap = torchdr_umap()(
                 n_neighbors=self.n_neighbors, min_dist=self.min_dist, max_iter=int(left * self.epochs), lr=left,
                 init=torch.from_numpy(start), init_scaling=float(start[:, 0].std()), process_duplicates=False,

@@ -1,7 +1,8 @@
 """How does UMAP lay out a neighbour graph?  Weights for its edges, then rounds of attraction and repulsion.
 
-McInnes, Healy and Melville (arXiv 1802.03426) in two dimensions, tested against umap-learn.  That takes ten seconds to
-be imported and compiled, holds Python's lock while it works, and makes its graph anew for every seed.
+McInnes, Healy and Melville (arXiv 1802.03426) in two dimensions.  umap-learn itself, which `umap_learn_layout` runs,
+takes ten seconds to be imported and holds Python's lock while it works.  A test holds both to the same quality, and
+`tests/benchmarks/projection.py` says how much faster this is.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from sslviz.diagnostics.neighbors.neighbors import Neighbors
-from sslviz.runtime.memory_cache import recent
+from sslviz.runtime.memory_cache import cache
 
 # The steps shrink from epoch to epoch: the first three quarters settle what lies where, the last quarter how densely.
 # Only then does min_dist count, so that maps which differ in it alone share the rest, and no point jumps between them.
@@ -47,7 +48,7 @@ class Layout:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class LayoutJob:
     """A layout to be made of `edges` from `start` (n, 2); `warm` if that is a layout already.
 
     `name` stands for edges and start: what is made is remembered under it, unless it is None.
@@ -70,28 +71,28 @@ class Plan:
             return _moved(_begun(self), self.edges, COARSE_MIN_DIST, int(COARSE * epochs))
 
         def fine() -> np.ndarray:
-            return _moved(recent.get((*key, "coarse"), coarse), self.edges, self.min_dist, epochs).xy
+            return _moved(cache.get((*key, "coarse"), coarse), self.edges, self.min_dist, epochs).xy
 
-        key = (self.name, epochs, self.seed if isinstance(self.seed, int) else tuple(self.seed))
-        return recent.get((*key, self.min_dist), fine)
+        key = ("umap", self.name, epochs, self.seed if isinstance(self.seed, int) else tuple(self.seed))
+        return cache.get((*key, self.min_dist), fine)
 
 
-class Layable(Protocol):
-    """What can be laid out: a `Plan`, or one that another package carries out."""
+class Job(Protocol):
+    """A layout to be made: a `LayoutJob`, or one that another package carries out."""
 
     def layout(self) -> np.ndarray:
         """Positions float32 (n, 2)."""
         ...
 
 
-def layouts(plans: Sequence[Layable]) -> Iterator[np.ndarray]:
-    """Where do the points come to lie?  Positions float32 (n, 2) for each plan, one after another.
+def layouts(jobs: Sequence[Job]) -> Iterator[np.ndarray]:
+    """Where do the points come to lie?  Positions float32 (n, 2) for each job, one after another.
 
     Each has a thread of its own, so they are made side by side, also while those that are there are looked at, and are
     the same however many there are.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from pool.map(lambda plan: plan.layout(), plans)
+        yield from pool.map(lambda job: job.layout(), jobs)
 
 
 def stretched(start: np.ndarray, *, warm: bool) -> np.ndarray:
@@ -104,11 +105,11 @@ def stretched(start: np.ndarray, *, warm: bool) -> np.ndarray:
     return xy if warm else (10 * (xy - xy.min(axis=0)) / np.ptp(xy, axis=0)).astype(np.float32)
 
 
-def _begun(plan: Plan) -> Layout:
+def _begun(job: LayoutJob) -> Layout:
     """A layout that has not moved yet."""
-    every, xy = plan.edges.every, stretched(plan.start, warm=plan.warm)
-    rng = np.random.default_rng(plan.seed).integers(2**32, size=(len(xy), 3), dtype=np.int64)
-    done = int(WARM * plan.edges.epochs) if plan.warm else 0
+    every, xy = job.edges.every, stretched(job.start, warm=job.warm)
+    rng = np.random.default_rng(job.seed).integers(2**32, size=(len(xy), 3), dtype=np.int64)
+    done = int(WARM * job.edges.epochs) if job.warm else 0
     return Layout(xy, rng, done + every, done + every / 5, done)
 
 

@@ -9,20 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from sslviz.diagnostics.similarity.changed import UNRELATED, neighborhoods, paired, within
-from sslviz.diagnostics.similarity.measures import cka_of, distance_ranks, nuclear, scaled
+from sslviz.diagnostics.similarity.measures import debiased_cka, distance_ranks, nuclear_norm, scaled
 from sslviz.features import Features
+from sslviz.runtime.memory_cache import cache
 from sslviz.statistics import Score, delete_groups, jackknife_interval
 
 RANGES = {"cka": (-1, 1), "procrustes": (0, 2), "mutual_knn": (0, 1), "rsa": (-1, 1)}
 MOST_RANKED = 1000  # images whose distances are ranked: half a million pairs
 PERMUTATIONS = 5  # the mean of these varies far less than the interval is wide
 NOTHING = 1e-9  # of all that varies: what stays without a group of images may be rounding only
-_SPACES: WeakKeyDictionary[Features, dict[int, _Space]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,23 +106,24 @@ def similarity(a: Features, b: Features, *, k: int = 10, seed: int = 0) -> Simil
 
 
 class _Space(NamedTuple):
-    """What is asked of one space whatever it is compared with; lists run over all rows, then those outside each group."""
+    """What is asked of one space whatever it is compared with; tuples run over all rows, then those outside each group."""
 
-    squares: list[float]  # squared Frobenius norms of x^T x
-    lengths: list[np.ndarray]  # squared distances of the rows from their mean
+    squares: tuple[float, ...]  # squared Frobenius norms of x^T x
+    lengths: tuple[np.ndarray, ...]  # squared distances of the rows from their mean
     ranks: np.ndarray  # of the distances between the drawn images, see `distance_ranks`; in float32
     sums: np.ndarray  # of these ranks and of their squares, (2, 1 + groups)
 
 
 def _space(features: Features, x: np.ndarray, groups: np.ndarray, drawn: np.ndarray, seed: int) -> _Space:
-    """Remembered for as long as the features are: a grid of checkpoints asks each of them once."""
-    known = _SPACES.setdefault(features, {})
-    if seed not in known:
-        squares = [float((own**2).sum()) for own in _cross_moments(x, x, groups)]
+    """Cached: a grid of checkpoints asks for each of them once a pair."""
+
+    def make() -> _Space:
+        squares = tuple(float((own**2).sum()) for own in _cross_moments(x, x, groups))
         ranks = distance_ranks(x[drawn])
         sums = np.stack([_block_sums(values, groups[drawn]) for values in (ranks, ranks**2)])
-        known[seed] = _Space(squares, list(_lengths(x, groups)), ranks.astype(np.float32), sums)
-    return known[seed]
+        return _Space(squares, tuple(_lengths(x, groups)), ranks.astype(np.float32), sums)
+
+    return cache.get(("similarity", features.digest, seed), make)
 
 
 def _linear(
@@ -135,8 +135,8 @@ def _linear(
         _cross_moments(x, y, groups), space_x.squares, space_y.squares, space_x.lengths, space_y.lengths, strict=True
     ):
         enough = min(u.sum(), v.sum()) > NOTHING
-        cka.append(cka_of((float((cross**2).sum()), xx, yy), u, v) if enough else np.nan)
-        procrustes.append(max(0.0, 2 - 2 * nuclear(cross) / np.sqrt(u.sum() * v.sum())) if enough else np.nan)
+        cka.append(debiased_cka((float((cross**2).sum()), xx, yy), u, v) if enough else np.nan)
+        procrustes.append(max(0.0, 2 - 2 * nuclear_norm(cross) / np.sqrt(u.sum() * v.sum())) if enough else np.nan)
     return np.array(cka), np.array(procrustes)
 
 
@@ -179,7 +179,7 @@ def _lengths(x: np.ndarray, groups: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _shuffled_procrustes(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> float:
-    drawn = [nuclear(x.T @ y[rng.permutation(len(y))]) for _ in range(PERMUTATIONS)]
+    drawn = [nuclear_norm(x.T @ y[rng.permutation(len(y))]) for _ in range(PERMUTATIONS)]
     return 2 - 2 * float(np.mean(drawn))
 
 

@@ -21,6 +21,7 @@ SVG_POINTS = 1500  # in one figure: so few are drawn sooner without WebGL, and w
 CAPTION = "Distances between clusters and sizes of clusters are not meaningful."
 HEADING = 68  # pixels above a map
 NULL = "null map: noise with the same covariance (control)"
+METHODS = {"umap": "UMAP", "umap-learn": "UMAP (umap-learn)", "torchdr": "UMAP (TorchDR)", "pca": "PCA"}
 MOVERS = 200  # of which a trail is drawn: more are a haze
 Kind = type[go.Scatter] | type[go.Scattergl]
 TRAILS = f"lines lead from the earlier map to the {MOVERS} images that moved farthest"
@@ -265,7 +266,7 @@ def _title(title: str, null: bool) -> str:
 def _caption(named: Mapping[str, Projection], drawn: int, paint: Paint) -> str:
     result = next(iter(named.values()))
     n, p = len(result.ids), result.params
-    method = {"umap": "UMAP", "torchdr": "UMAP (TorchDR)", "pca": "PCA"}.get(result.method, result.method)
+    method = METHODS.get(result.method, result.method)
     settings = ", ".join(f"{key} {p[key]}" for key in ("n_neighbors", "min_dist", "seed") if key in p)
     shown = f"{n:,} images" if drawn >= n else f"{drawn:,} of {n:,} images drawn, a random sample (seed 0)"
     faded = f" Faded points keep no more of their {result.k} neighbours than chance would." * (

@@ -40,9 +40,11 @@ class TestNumbers:
     def test_places_moved_by_hand(self):
         assert robin_hood(np.array([5, 1, 3, 3])) == pytest.approx(2 / 12)
 
-    def test_skewness_is_scipys(self):
-        counts = np.random.default_rng(0).poisson(3, 500)
-        assert skewness(counts) == pytest.approx(stats.skew(counts))
+    @pytest.mark.parametrize("hubs", [1, 20, 100])
+    def test_skewness_of_two_kinds_of_images(self, hubs):
+        """A share p that are hubs and all others not: (1 - 2 p) / sqrt(p (1 - p)), as of a coin."""
+        counts, p = np.where(np.arange(200) < hubs, 70, 3), hubs / 200
+        assert skewness(counts) == pytest.approx((1 - 2 * p) / np.sqrt(p * (1 - p)), abs=1e-9)
 
 
 class TestCounts:

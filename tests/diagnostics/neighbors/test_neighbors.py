@@ -8,6 +8,7 @@ from sslviz.diagnostics.neighbors import exact_search as search_module
 from sslviz.diagnostics.neighbors import neighbors as module
 from sslviz.diagnostics.neighbors.neighbors import directions, neighbor_ranks, neighbors, overlap, power_of_two
 from sslviz.features import Features
+from sslviz.runtime.memory_cache import MemoryCache
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def searches(monkeypatch):
 
     search = module.search
     monkeypatch.setattr(module, "search", counted)
-    monkeypatch.setattr(module, "_graphs", module.OrderedDict())
+    monkeypatch.setattr(module, "cache", MemoryCache(2**28))
     return made
 
 
@@ -129,7 +130,7 @@ def test_of_equally_near_rows_the_first_ones_are_found(searches, n, kinds):
     for i in range(n):
         copies = np.flatnonzero((kind == kind[i]) & (np.arange(n) != i))[:30]
         np.testing.assert_array_equal(graph.indices[i, : len(copies)], copies)
-    module._graphs.clear()
+    module.cache.clear()
     np.testing.assert_array_equal(neighbors(f, 60, metric="euclidean").nearest(30).indices, graph.indices)
 
 
@@ -183,12 +184,12 @@ class TestOneGraphForAll:
         assert (different[3].indices[:, 0] == np.arange(400)).all()
 
     def test_few_are_kept(self, searches, monkeypatch):
-        monkeypatch.setattr(module, "MOST_GRAPHS", 2)
+        monkeypatch.setattr(module, "cache", MemoryCache(2 * 50 * 30 * 8))  # two graphs
         for seed in (0, 1, 0, 2, 0, 1):  # 1 was used longest ago when 2 came
             neighbors(features(50, seed=seed), 5)
-        assert len(searches) == 4 and len(module._graphs) == 2
-        monkeypatch.setattr(module, "MOST_BYTES", 100)
-        assert neighbors(features(50, seed=5), 5).k == 5 and not module._graphs
+        assert len(searches) == 4 and len(module.cache) == 2
+        monkeypatch.setattr(module, "cache", MemoryCache(100))
+        assert neighbors(features(50, seed=5), 5).k == 5 and len(module.cache) == 0
 
     def test_threads_that_ask_together_search_once(self, searches):
         f = features(1000)

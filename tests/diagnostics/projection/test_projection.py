@@ -11,7 +11,7 @@ from sslviz.diagnostics.projection.displacement import PAIRED, SEEDS, displaceme
 from sslviz.diagnostics.projection.projection import aligned_projections, projection, projection_strip
 from sslviz.diagnostics.projection.quality import align, map_chance, map_quality, seed_agreement
 from sslviz.features import Features
-from sslviz.runtime.memory_cache import recent
+from sslviz.runtime.memory_cache import cache
 
 K = 15
 SCORES = {"trustworthiness", "continuity", "knn_preservation"}
@@ -235,7 +235,7 @@ class TestUMAP:
         assert {"numpy", "numba"} <= set(result.versions)
 
     def test_the_same_seed_gives_the_same_map_whatever_is_remembered(self, result):
-        recent.clear()
+        cache.clear()
         again = projection(blobs())
         for field in ("xy", "null_xy", "stability", "spread", "continuity"):
             np.testing.assert_array_equal(getattr(again, field), getattr(result, field))
@@ -314,7 +314,7 @@ class TestBadInput:
                 displacement(a, a, wrong)
 
     def test_an_unknown_method(self):
-        with pytest.raises(ValueError, match="no projection 'tsne'; there are: umap, torchdr, pca"):
+        with pytest.raises(ValueError, match="no projection 'tsne'; there are: umap, umap-learn, torchdr, pca"):
             projection(blobs(), "tsne")
 
 

@@ -11,7 +11,7 @@ from torch.backends import cudnn
 
 from sslviz.diagnostics.neighbors.neighbors import directions, neighbors
 from sslviz.diagnostics.projection.projection import aligned_projections, projection
-from sslviz.diagnostics.projection.torchdr_layout import TorchPlan
+from sslviz.diagnostics.projection.torchdr_layout import TorchJob
 from sslviz.diagnostics.projection.umap_layout import fuzzy_weights
 from sslviz.features import Features
 
@@ -29,10 +29,10 @@ def made(features):
     return projection(features, "torchdr", n_neighbors=K, epochs=100)
 
 
-def plan(features, **changes):
+def job(features, **changes):
     x = directions(features.x.astype(np.float64))
     start = x[:, :2].astype(np.float32)
-    return TorchPlan(**{"x": x, "start": start, "n_neighbors": K, "min_dist": 0.1, "epochs": 40, "seed": 0} | changes)
+    return TorchJob(**{"x": x, "start": start, "n_neighbors": K, "min_dist": 0.1, "epochs": 40, "seed": 0} | changes)
 
 
 def test_its_weights_are_ours(features):
@@ -61,7 +61,7 @@ def test_directions_in_a_narrow_cone_are_told_apart_too(eps):
 def test_repeated_images_and_a_flat_start_are_laid_out(features):
     x = np.concatenate([features.x[:300], features.x[:20], np.zeros((2, 16))])
     assert np.isfinite(projection(Features.from_array(x), "torchdr", n_neighbors=K, epochs=40).xy).all()
-    flat = plan(features, start=np.stack([np.arange(N), np.zeros(N)], axis=1).astype(np.float32)).layout()
+    flat = job(features, start=np.stack([np.arange(N), np.zeros(N)], axis=1).astype(np.float32)).layout()
     assert flat[:, 1].std() > 0.1
 
 
@@ -80,7 +80,7 @@ def test_it_keeps_as_much_as_ours_beside_the_same_controls(features, made):
 
 
 def test_the_same_seed_gives_the_same_map_and_another_another(features):
-    first, again, other = (plan(features, seed=s).layout() for s in (0, 0, (0, 1)))
+    first, again, other = (job(features, seed=s).layout() for s in (0, 0, (0, 1)))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0.1 and first.dtype == np.float32
 
@@ -89,7 +89,7 @@ def test_generators_and_environment_stay_as_they_were(features, monkeypatch):
     monkeypatch.setenv("PYTHONHASHSEED", "7")
     before = random.getstate(), np.random.get_state()[1].copy(), torch.get_rng_state()
     kernels = cudnn.benchmark, cudnn.deterministic
-    plan(features).layout()
+    job(features).layout()
     assert random.getstate() == before[0] and os.environ["PYTHONHASHSEED"] == "7"
     np.testing.assert_array_equal(np.random.get_state()[1], before[1])
     assert torch.equal(torch.get_rng_state(), before[2])

@@ -4,12 +4,12 @@ import warnings
 
 import numpy as np
 import pytest
-from sklearn.utils import check_random_state
 
 from sslviz.diagnostics.neighbors.neighbors import Neighbors, neighbors
-from sslviz.diagnostics.projection.umap_layout import Edges, Plan, curve, edges, fuzzy_weights, layouts
+from sslviz.diagnostics.projection.umap_layout import Edges, LayoutJob, curve, edges, fuzzy_weights, layouts
+from sslviz.diagnostics.projection.umap_learn_layout import umap_learn_graph
 from sslviz.features import Features
-from sslviz.runtime.memory_cache import Recent
+from sslviz.runtime.memory_cache import MemoryCache
 
 K = 15
 
@@ -21,26 +21,12 @@ def features(n=400, d=12, seed=0):
     return Features.from_array(x)
 
 
-def theirs(graph):
-    """umap-learn's own graph of our neighbours; there a point is the first of its neighbours."""
-    from umap.umap_ import fuzzy_simplicial_set
-
-    n, k = graph.indices.shape
-    indices = np.hstack([np.arange(n, dtype=np.int32)[:, None], graph.indices[:, : k - 1]])
-    distances = np.hstack([np.zeros((n, 1), np.float32), graph.distances[:, : k - 1]])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return fuzzy_simplicial_set(
-            np.zeros((n, 2)), k, check_random_state(0), "cosine", knn_indices=indices, knn_dists=distances
-        )[0]
-
-
 @pytest.mark.slow  # umap-learn is imported and compiled
 class TestAgainstUmapLearn:
     @pytest.mark.parametrize("k", [3, K])
     def test_weights(self, k):
         graph = neighbors(features(), k)
-        np.testing.assert_allclose(fuzzy_weights(graph).toarray(), theirs(graph).toarray(), atol=2e-4)
+        np.testing.assert_allclose(fuzzy_weights(graph).toarray(), umap_learn_graph(graph).toarray(), atol=2e-4)
 
     @pytest.mark.parametrize("min_dist", [0.0, 0.1, 0.5, 0.99])
     def test_curve(self, min_dist):
@@ -108,13 +94,13 @@ class TestAgainstUmapLearn:
 
         f = features(600)
         start = np.random.default_rng(0).normal(size=(600, 2)).astype(np.float32)
-        plan = Plan(edges(fuzzy_weights(neighbors(f, K)), 200), start, 0.1, 0)
+        job = LayoutJob(edges(fuzzy_weights(neighbors(f, K)), 200), start, 0.1, 0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             other = [
                 umap.UMAP(metric="cosine", n_epochs=200, init=start, random_state=s).fit_transform(f.x) for s in (0, 1)
             ]
-        ours = [next(layouts([Plan(plan.edges, start, 0.1, s)])) for s in (0, 1)]
+        ours = [next(layouts([LayoutJob(job.edges, start, 0.1, s)])) for s in (0, 1)]
         score = [trustworthiness(f.x, xy, n_neighbors=K, metric="cosine") for xy in (*ours, *other)]
         assert abs(np.mean(score[:2]) - np.mean(score[2:])) < 0.02
         spread = [np.sqrt(xy.var(axis=0).sum()) for xy in (*ours, *other)]
@@ -135,28 +121,28 @@ def test_weights_of_a_row_sum_to_the_logarithm_of_k_and_the_nearest_has_one():
     np.testing.assert_allclose(one_way.sum(axis=1), np.log2(k), atol=1e-9)
 
 
-def plan(seed=0, **changes):
+def job(seed=0, **changes):
     drawn = edges(fuzzy_weights(neighbors(features(), K)), 60)
     start = np.random.default_rng(5).normal(size=(400, 2)).astype(np.float32)
-    return Plan(**{"edges": drawn, "start": start, "min_dist": 0.3, "seed": seed} | changes)
+    return LayoutJob(**{"edges": drawn, "start": start, "min_dist": 0.3, "seed": seed} | changes)
 
 
 def test_layouts_do_not_depend_on_how_many_there_are():
-    together = list(layouts([plan(s) for s in range(5)]))
+    together = list(layouts([job(s) for s in range(5)]))
     for s in (0, 3):
-        np.testing.assert_array_equal(together[s], next(layouts([plan(s)])))
+        np.testing.assert_array_equal(together[s], next(layouts([job(s)])))
     assert not np.array_equal(together[0], together[1])
 
 
 def test_what_is_remembered_is_what_would_be_made_again(monkeypatch):
     from sslviz.diagnostics.projection import umap_layout as layout
 
-    monkeypatch.setattr(layout, "recent", Recent(2**26))
-    first = next(layouts([plan(name="a")]))
-    second = next(layouts([plan(name="a", min_dist=0.8)]))  # from the coarse layout that both have in common
-    monkeypatch.setattr(layout, "recent", Recent(0))
-    np.testing.assert_array_equal(next(layouts([plan(name="a")])), first)
-    np.testing.assert_array_equal(next(layouts([plan(name="a", min_dist=0.8)])), second)
+    monkeypatch.setattr(layout, "cache", MemoryCache(2**26))
+    first = next(layouts([job(name="a")]))
+    second = next(layouts([job(name="a", min_dist=0.8)]))  # from the coarse layout that both have in common
+    monkeypatch.setattr(layout, "cache", MemoryCache(0))
+    np.testing.assert_array_equal(next(layouts([job(name="a")])), first)
+    np.testing.assert_array_equal(next(layouts([job(name="a", min_dist=0.8)])), second)
 
 
 def test_min_dist_packs_neighbours_as_if_it_had_counted_from_the_beginning(monkeypatch):
@@ -166,12 +152,12 @@ def test_min_dist_packs_neighbours_as_if_it_had_counted_from_the_beginning(monke
     drawn = edges(fuzzy_weights(neighbors(features(), K)), 200)
 
     def packed(min_dist):
-        xys = list(layouts([plan(s, min_dist=min_dist, edges=drawn, name="b") for s in range(3)]))
+        xys = list(layouts([job(s, min_dist=min_dist, edges=drawn, name="b") for s in range(3)]))
         return np.mean(
             [np.median(neighbors(Features.from_array(xy), 5, metric="euclidean").distances[:, -1]) for xy in xys]
         )
 
-    monkeypatch.setattr(layout, "recent", Recent(0))
+    monkeypatch.setattr(layout, "cache", MemoryCache(0))
     short = {m: packed(m) for m in (0.0, 0.8)}
     monkeypatch.setattr(layout, "COARSE", 0.0)
     assert short[0.8] > 2 * short[0.0]
@@ -182,7 +168,7 @@ def test_min_dist_packs_neighbours_as_if_it_had_counted_from_the_beginning(monke
 def test_an_axis_without_extent_and_points_in_one_place_are_laid_out():
     start = np.zeros((400, 2), np.float32)
     start[:, 0] = np.arange(400) // 100
-    assert np.isfinite(next(layouts([plan(start=start)]))).all()
+    assert np.isfinite(next(layouts([job(start=start)]))).all()
 
 
 def test_edges_too_weak_for_so_few_epochs_play_no_part():
@@ -190,24 +176,3 @@ def test_edges_too_weak_for_so_few_epochs_play_no_part():
     few, many = edges(weights, 10), edges(weights, 10**6)
     assert isinstance(few, Edges) and len(few.head) < len(many.head) == weights.nnz
     assert few.every.min() == 1 and few.every.max() <= 10
-
-
-class TestRecent:
-    def test_makes_once_and_returns_what_cannot_be_written_into(self):
-        kept, made = Recent(1000), []
-        for _ in range(2):
-            value = kept.get("a", lambda: made.append(1) or np.zeros(3))
-        assert len(made) == 1 and "a" in kept
-        with pytest.raises(ValueError, match="read-only"):
-            value[0] = 1
-
-    def test_forgets_the_oldest_and_never_holds_more_than_it_may(self):
-        kept = Recent(3 * 80)
-        for name in "abcd":
-            kept.get(name, lambda: {"x": np.zeros(10)})
-            kept.get("a", lambda: np.zeros(10))  # used again, so not the oldest
-        assert [name in kept for name in "abcd"] == [True, False, True, True]
-        kept.get("huge", lambda: np.zeros(1000))
-        assert "huge" not in kept and "a" in kept
-        kept.clear()
-        assert "a" not in kept
