@@ -1,9 +1,8 @@
 import streamlit as st
 from components.image_picker import images_of, pick
 from components.progress import readable
-from components.target_picker import details, kinds
+from components.target_picker import kind_words, possible_kinds, question_in_box
 from sections.attribution import METHODS, beside_evidence, jobs, maps_of, pair, quickest
-from state.explanation_target import KINDS
 from state.selection import chosen
 
 choice = chosen()
@@ -13,7 +12,7 @@ count = box.slider("Pictures that are explained", 2, 32, 8, key="attribution_cou
 with top:
     subjects = pick(choice, count)
     kind = st.selectbox(
-        "Explained", kinds(choice, subjects), format_func=KINDS.__getitem__, key="explained", bind="query-params",
+        "Explained", possible_kinds(choice, subjects), format_func=kind_words, key="explained", bind="query-params",
         width=270,
     )  # fmt: skip
     place = st.empty()
@@ -24,10 +23,10 @@ method = place.selectbox(
     bind="query-params", width=200,
 )  # fmt: skip
 with box:
-    asked, subjects = details(choice, subjects, kind)
+    question, subjects = question_in_box(choice, subjects, kind)
 images = images_of(choice, subjects.rows)
 outline = box.selectbox("Outline", ["none", *images.masks], key="outline", bind="query-params")
-wanted = list(jobs(choice, checkpoints, asked, subjects))
+wanted = list(jobs(choice, checkpoints, question, subjects))
 maps = maps_of(choice, wanted, images, method)
 beside_evidence(choice, wanted, maps, images, None if outline == "none" else outline)
 pair(choice, checkpoints, subjects)

@@ -13,13 +13,13 @@ from components.charts import chart
 from components.html import literal
 from components.image_picker import Subjects, images_of
 from components.progress import PATIENCE, is_made, made, seconds, worth_it
-from components.target_picker import evidence_of
+from components.target_picker import features_of
 from state import cached
-from state.explanation_target import Asked
 from state.selection import Choice
 
 from sslviz.data import Images
 from sslviz.explanations.control_maps import control_maps
+from sslviz.explanations.targets.question import TargetQuestion
 from sslviz.figures.explanations.attribution import attribution
 from sslviz.figures.explanations.faithfulness import evidence_bars, faithfulness
 from sslviz.figures.explanations.pairs import explained_pair
@@ -63,17 +63,19 @@ def quickest(checkpoints: dict[str, Checkpoint], pictures: int) -> str:
     return plain if needed <= PATIENCE else next(iter(METHODS))
 
 
-def jobs(choice: Choice, checkpoints: dict[str, Checkpoint], asked: Asked, subjects: Subjects) -> Iterator[Job]:
-    """One for each run, then one for each architecture untrained; a line for a run of which this cannot be asked."""
+def jobs(
+    choice: Choice, checkpoints: dict[str, Checkpoint], question: TargetQuestion, subjects: Subjects
+) -> Iterator[Job]:
+    """One for each run, then one for each architecture untrained; a line for a run that has no such number."""
     first: dict[str, str] = {}
     for name, checkpoint in checkpoints.items():
-        if job := _job(choice, name, name, checkpoint, asked, subjects):
+        if job := _job(choice, name, name, checkpoint, question, subjects):
             first.setdefault(architecture(checkpoint), name)
             yield job
     for name in first.values():
         title = f"untrained {checkpoints[name].config['name']}"
         title += f" like {name}" if sum(checkpoints[n].config["name"] in title for n in first.values()) > 1 else ""
-        if job := _job(choice, name, title, checkpoints[name].untrained(), asked, subjects):
+        if job := _job(choice, name, title, checkpoints[name].untrained(), question, subjects):
             yield job
 
 
@@ -82,9 +84,11 @@ def architecture(checkpoint: Checkpoint) -> str:
     return json.dumps(dict(checkpoint.config), sort_keys=True)
 
 
-def _job(choice: Choice, run: str, title: str, checkpoint: Checkpoint, asked: Asked, subjects: Subjects) -> Job | None:
+def _job(
+    choice: Choice, run: str, title: str, checkpoint: Checkpoint, question: TargetQuestion, subjects: Subjects
+) -> Job | None:
     try:
-        target = cached.target(asked, subjects.rows, *evidence_of(choice, run, untrained=checkpoint.path is None))
+        target = cached.target(question, subjects.rows, *features_of(choice, run, untrained=checkpoint.path is None))
     except ValueError as error:
         st.caption(f":material/block: {literal(title)}: {literal(str(error))}")
         return None

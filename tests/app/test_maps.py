@@ -8,6 +8,7 @@ import pytest
 from planted import plant, plant_foreign
 
 from sslviz.data import shapes
+from sslviz.explanations.targets.question import TARGET_KINDS, TargetQuestion, target_of
 from sslviz.features.evidence import stored_evidence
 from sslviz.runs import Run
 
@@ -111,22 +112,19 @@ def test_maps_that_take_long_wait_for_a_button(open_app, foreign, monkeypatch):
     assert not [alt for alt in charts(app) if alt.startswith("Attribution maps")]
 
 
-@pytest.mark.parametrize("kind", ["group", "image", "decision", "itself", "component", "unit"])
+@pytest.mark.parametrize("kind", [name for name, kind in TARGET_KINDS.items() if kind.app_words and name != "contrast"])
 def test_every_question_can_be_asked(open_app, foreign, kind):
-    open_app(foreign, "overview")
-    from state.explanation_target import KINDS
-
     app = open_app(
         foreign,
         "attribution",
         runs="their-resnet",
-        explained=KINDS[kind],
+        explained=TARGET_KINDS[kind].app_words,
         attribution_count="2",
         method="Input x gradient",
         outline="object",
     )
     said = {
-        "group": "mean of its own shape", "image": "near ", "decision": "the logit of its own shape",
+        "similarity": "mean of its own shape", "image": "near ", "readout": "the logit of its own shape",
         "unit": "unit 0", "itself": "itself (dot product)", "component": "principal component 0",
     }[kind]  # fmt: skip
     (maps,) = ((alt, spec) for alt, spec in charts(app).items() if alt.startswith("Attribution maps"))
@@ -165,20 +163,12 @@ def test_a_pair_is_explained_when_it_is_asked_for(open_app, foreign, monkeypatch
 # --- the number that is explained --------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def asked(open_app, foreign):
-    open_app(foreign)  # puts the app's modules in reach
-    from state import explanation_target as asked
-
-    return asked
-
-
-def test_a_contrast_is_the_mean_cosine_to_these_minus_that_to_those(asked, foreign):
+def test_a_contrast_is_the_mean_cosine_to_these_minus_that_to_those(foreign):
     import torch
 
     features = evidence_of(foreign, "their-resnet").features
-    question = asked.Asked("contrast", near=((0, 1, 2), (3, 4)), far=((3, 4), (0, 1, 2)))
-    target = asked.target_of(question, np.array([0, 9]), features, None)
+    question = TargetQuestion("contrast", near=((0, 1, 2), (3, 4)), far=((3, 4), (0, 1, 2)))
+    target = target_of(question, np.array([0, 9]), features, None)
     s = target.value(torch.from_numpy(features.x[[0, 9]].copy()), *target.references).numpy()
     x = features.x / np.linalg.norm(features.x, axis=1, keepdims=True)
     by_hand = [
@@ -188,7 +178,7 @@ def test_a_contrast_is_the_mean_cosine_to_these_minus_that_to_those(asked, forei
     np.testing.assert_allclose(s, by_hand, atol=1e-5)
 
 
-def test_a_decision_is_the_logit_of_each_images_own_class(asked, foreign):
+def test_a_decision_is_the_logit_of_each_images_own_class(foreign):
     import torch
 
     from sslviz.diagnostics.probes.linear import linear_weights
@@ -196,18 +186,17 @@ def test_a_decision_is_the_logit_of_each_images_own_class(asked, foreign):
     evidence = evidence_of(foreign, "their-resnet")
     classes, w, b = linear_weights(evidence.fit, "shape")
     rows, own = np.array([0, 5]), tuple(evidence.features.table["shape"].iloc[[0, 5]])
-    target = asked.target_of(
-        asked.Asked("decision", column="shape", classes=own), rows, evidence.features, evidence.fit
-    )
+    question = TargetQuestion("readout", column="shape", classes=own)
+    target = target_of(question, rows, evidence.features, evidence.fit)
     s = target.value(torch.from_numpy(evidence.features.x[rows].copy()), *target.references).numpy()
     logits = evidence.features.x[rows] @ w.T + b
     np.testing.assert_allclose(s, [logits[i, list(classes).index(c)] for i, c in enumerate(own)], rtol=1e-4, atol=1e-4)
 
 
-def test_a_group_of_the_image_alone_is_refused(asked, foreign):
+def test_a_group_of_the_image_alone_is_refused(foreign):
     features = evidence_of(foreign, "their-resnet").features
     with pytest.raises(ValueError, match="more than the image itself"):
-        asked.target_of(asked.Asked("group", near=((4,),)), np.array([4]), features, None)
+        target_of(TargetQuestion("similarity", near=((4,),)), np.array([4]), features)
 
 
 def test_the_images_are_as_many_of_each_class_and_always_the_same(open_app, foreign):

@@ -27,7 +27,7 @@ from sslviz.explanations.attribution.baselines import (
 from sslviz.explanations.attribution.question import Answer, Question, frozen, read_mixes
 from sslviz.explanations.control_maps import resized
 from sslviz.explanations.faithfulness.agreement import interval, off_diagonal, rank_correlations
-from sslviz.explanations.targets.by_name import Reference, target_named
+from sslviz.explanations.targets.from_images import NOT_FINITE, Reference, target_from_images
 from sslviz.explanations.targets.targets import Target
 from sslviz.features.embed import to_device
 from sslviz.statistics import Score
@@ -150,10 +150,10 @@ def attribute(
     """Which pixels does what the encoder says go back to?
 
     `checkpoint` is a Checkpoint, an Encoder, or anything with `.encoder()`.  An encoder has no classes, so `target` says
-    which number is explained: "self", "self_cosine", "similarity" or "partners" (with `reference` images), "contrast"
-    (reference: two groups), "loss", or a Target from `sslviz.maps.targets`: `probe`, `unit`, `component`.  By default
-    "contrast" with two groups, "similarity" with one, else "self" (RELAX: "self_cosine").  An image that is itself in
-    a group of several is left out of it.
+    which number is explained: "self", "self_cosine", "similarity" or "paired_reference" (with `reference` images),
+    "contrast" (reference: two groups), "loss", or a Target from `sslviz.explanations.targets.targets`: `probe`, `unit`,
+    `component`.  By default "contrast" with two groups, "similarity" with one, else "self" (RELAX: "self_cosine").  An
+    image that is itself in a group of several is left out of it.
 
     `method` is one of integrated_gradients, saliency, input_x_gradient, smoothgrad, grad_cam, layer_cam, occlusion,
     feature_ablation, kernel_shap and relax; `options` are its own (see gradients.py, cam.py and occluding.py).
@@ -172,7 +172,7 @@ def attribute(
         raise ValueError(f"Maps need at least one picture (n, h, w, 3); got pixels of shape {images.pixels.shape}.")
     encoder = checkpoint if isinstance(checkpoint, Encoder) else to_device(checkpoint.encoder())
     with frozen(encoder):
-        wanted = target_named(target, reference, checkpoint, encoder, images, default=how.target, seed=seed)
+        wanted = target_from_images(target, reference, checkpoint, encoder, images, default=how.target, seed=seed)
         x = as_expected(images.pixels, encoder)
         given = baseline if isinstance(baseline, tuple) else how.baselines if baseline is None else (baseline,)
         names, baselines = baseline_images(given, x, encoder)
@@ -236,7 +236,7 @@ def _values(question: Question) -> tuple[Tensor, Tensor]:
     s = read_mixes(quiet, question.x, all_)[:, 0]
     rest = [read_mixes(quiet, baseline, nothing)[:, 0] for baseline in question.baselines]
     if not torch.isfinite(s).all():
-        raise ValueError("The encoder's features of these images are not finite; load other weights.")
+        raise ValueError(NOT_FINITE)
     return s, torch.stack(rest) if rest else torch.empty(0, len(s))
 
 

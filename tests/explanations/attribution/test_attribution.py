@@ -277,7 +277,7 @@ class TestMeaningless:
             ({"target": "similarity"}, "needs 1 groups"),
             ({"target": "self", "reference": noise_images(2)}, "needs 0 groups"),
             ({"target": "contrast", "reference": noise_images(2)}, "needs 2 groups"),
-            ({"target": "partners", "reference": noise_images(2)}, "one reference image for each of 3"),
+            ({"target": "paired_reference", "reference": noise_images(2)}, "one reference image for each of 3"),
             ({"target": targets.unit(9)}, "no unit 9"),
             ({"target": targets.probe(np.ones(3))}, "3 weights, but the encoder has 4"),
             ({"target": targets.own(torch.ones(5, 4))}, "references for 5 images"),
