@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 from planted import plant, plant_foreign
 
+from sslviz import attribute, create_encoder
+from sslviz.cli.main import List
 from sslviz.data import shapes
+from sslviz.explanations.attribution.methods import ATTRIBUTION_METHODS, AttributionMethod
+from sslviz.explanations.attribution.question import Answer
 from sslviz.explanations.targets.question import TARGET_KINDS, TargetQuestion, target_of
 from sslviz.features.evidence import stored_evidence
 from sslviz.runs import Run
@@ -103,6 +107,24 @@ def test_attribution_shows_maps_at_once_and_their_evidence_when_measured(open_ap
     monkeypatch.setattr(waiting, "bar", None)  # nothing is made again
     app = open_app(folder, "attribution", attribution_count="2", method="Input x gradient")
     assert charts(app).keys() == shown.keys() and kept == sorted(path.name for path in folder.glob("*/results/*"))
+
+
+def test_an_attribution_method_costs_three_files(open_app, foreign, tmp_path, monkeypatch, capsys):
+    """Its file, a line in the table and its test: with the line it can be called, is listed, and is offered here."""
+
+    def made_up(question):
+        """How red is each pixel?"""
+        return Answer(question.x[None, :, 0])
+
+    monkeypatch.setitem(ATTRIBUTION_METHODS, "made_up", AttributionMethod(made_up, "Made up", passes=1))
+    encoder, images = create_encoder("conv_nano"), shapes(n=2, seed=0)
+    maps = attribute(encoder, images, method="made_up", check=False, progress=False).maps
+    np.testing.assert_allclose(maps, images.pixels[..., 0] / 127.5 - 1, atol=1e-5)
+    List("maps")()
+    assert "made_up" in (listed := capsys.readouterr().out) and "How red is each pixel?" in listed
+    app = open_app(shutil.copytree(foreign, tmp_path / "runs"), "attribution", runs="their-resnet", method="Made up")
+    assert app.selectbox(key="method").options == [method.title for method in ATTRIBUTION_METHODS.values()]
+    assert any("their-resnet: made_up of near its own shape" in alt for alt in charts(app))
 
 
 def test_maps_that_take_long_wait_for_a_button(open_app, foreign, monkeypatch):

@@ -6,14 +6,15 @@ import torch
 
 from sslviz import create_encoder
 from sslviz.explanations.attribution import question as question_file
-from sslviz.explanations.attribution.attribution import METHODS, Attribution, attribute
+from sslviz.explanations.attribution.attribution import Attribution, attribute
+from sslviz.explanations.attribution.methods import ATTRIBUTION_METHODS
 from sslviz.explanations.attribution.question import at_once
 from sslviz.explanations.targets import targets
 from sslviz.runs import Checkpoint, load_result, save_result
 
 from ..toys import Conv, Quadratic, levels, linear, noise_images, per_patch, toy
 
-AT_IMAGE = [name for name, how in METHODS.items() if how.at_image]
+AT_IMAGE = [name for name, known in ATTRIBUTION_METHODS.items() if known.at_image]
 W = np.array([1.0, -2.0, 0.5, 3.0])
 
 
@@ -242,7 +243,7 @@ class TestMeaningless:
         (dot,) = torch.autograd.grad((f * f.detach()).sum(), x)
         assert flat.abs().max() < 1e-4 * dot.abs().max()
 
-    @pytest.mark.parametrize("method", sorted(set(METHODS) - set(AT_IMAGE)))
+    @pytest.mark.parametrize("method", sorted(set(ATTRIBUTION_METHODS) - set(AT_IMAGE)))
     def test_but_not_for_methods_that_go_elsewhere(self, method):
         images = noise_images(2)
         options = {"grid": 2} if method == "kernel_shap" else {}
@@ -315,7 +316,7 @@ class TestMeaningless:
 
 
 class TestHouse:
-    @pytest.mark.parametrize("method", METHODS)
+    @pytest.mark.parametrize("method", ATTRIBUTION_METHODS)
     def test_every_method_gives_scores_with_controls_and_leaves_things_alone(self, method):
         encoder, images = toy(Conv()), noise_images(10, masks={"left": np.tile(np.arange(8) < 4, (10, 8, 1))})
         encoder.train()
@@ -347,7 +348,7 @@ class TestHouse:
             got = run(encoder, images, method=method).maps
             np.testing.assert_allclose(got, maps, atol=1e-5 * np.abs(maps).max())
 
-    @pytest.mark.parametrize("method", METHODS)
+    @pytest.mark.parametrize("method", ATTRIBUTION_METHODS)
     def test_memory_keeps_its_bound_and_batches_are_full(self, method, monkeypatch):
         """No call holds more images than stated, and perturbations do not come one by one."""
         if "cam" in method:
