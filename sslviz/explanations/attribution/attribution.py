@@ -24,7 +24,8 @@ from sslviz.explanations.attribution.baselines import (
 from sslviz.explanations.attribution.methods import AttributionMethod, attribution_method
 from sslviz.explanations.attribution.question import Answer, Question, frozen, read_mixes
 from sslviz.explanations.control_maps import resized
-from sslviz.explanations.faithfulness.agreement import interval, off_diagonal, rank_correlations
+from sslviz.explanations.faithfulness.rank_correlation import off_diagonal, rank_correlations
+from sslviz.explanations.mean_interval import mean_interval
 from sslviz.explanations.targets.from_images import NOT_FINITE, Reference, target_from_images
 from sslviz.explanations.targets.targets import Target
 from sslviz.features.embed import to_device
@@ -89,11 +90,11 @@ class Attribution:
             }
             if len(every) > 1:
                 controls["other images"] = float(off_diagonal(every).mean())
-            low, high = interval(every.diagonal(), self.seed)
+            low, high = mean_interval(every.diagonal(), self.seed)
             scores["agreement"] = Score(float(every.diagonal().mean()), low, high, controls)
         if self.completeness.size:
             each = self.completeness.mean(0)
-            low, high = interval(each, self.seed)
+            low, high = mean_interval(each, self.seed)
             controls = {"one step": float(self.one_step.mean())}
             scores["completeness"] = Score(float(each.mean()), low, high, controls, higher_is_better=False)
         return scores

@@ -1,5 +1,7 @@
 """Attribution: does every method give what is known to be right, where something is?"""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from sslviz.explanations.attribution import question as question_file
 from sslviz.explanations.attribution.attribution import Attribution, attribute
 from sslviz.explanations.attribution.methods import ATTRIBUTION_METHODS
 from sslviz.explanations.attribution.question import at_once
+from sslviz.explanations.control_maps import control_maps
 from sslviz.explanations.targets import targets
 from sslviz.runs import Checkpoint, load_result, save_result
 
@@ -398,15 +401,27 @@ class TestHouse:
         np.testing.assert_allclose(result.maps[:, 0, 7], share[:, :, 4:].sum((1, 2)), atol=5e-5)
 
 
+def agreement(result, one, other):
+    """The score of maps (n, h, w) made in two ways."""
+    return replace(result, twice=np.stack([one, other]).astype(np.float32)).scores()["agreement"]
+
+
 def test_unrelated_maps_do_not_agree():
     """The null: maps of noise agree with others as they agree with themselves in another baseline's place."""
     rng = np.random.default_rng(0)
     result = run(linear()[0], noise_images(10), check=True)
-    from dataclasses import replace
-
-    noise = replace(result, twice=rng.normal(size=(2, 10, 8, 8)).astype(np.float32))
-    score = noise.scores()["agreement"]
+    score = agreement(result, *rng.normal(size=(2, 10, 8, 8)))
     assert abs(score.value) < 0.15 and abs(score.controls["other images"]) < 0.1
     assert not score.beats_control
-    same = replace(result, twice=np.stack([result.maps, result.maps]))
-    assert same.scores()["agreement"].value == pytest.approx(1) and same.scores()["agreement"].beats_control
+    same = agreement(result, result.maps, result.maps)
+    assert same.value == pytest.approx(1) and same.beats_control
+
+
+def test_maps_agree_with_themselves_and_share_what_all_images_share():
+    """Spearman knows no scale; and what lies in every map, such as a blob in the middle, is in the control too."""
+    images = noise_images(20, 16)
+    result, maps = run(linear(16)[0], images), np.random.default_rng(0).random((20, 16, 16))
+    assert agreement(result, maps, maps**3).value == pytest.approx(1)
+    blob = control_maps(images)["centre"]
+    same = agreement(result, blob + 0.01 * maps, blob)
+    assert same.value == pytest.approx(same.controls["other images"], abs=0.01)  # nothing of its own
