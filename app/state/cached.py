@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
-from state.explanation_target import Asked, target_of
 
 from sslviz.catalog import find_entry
 from sslviz.data import Images, load_images
@@ -23,6 +22,7 @@ from sslviz.diagnostics.neighbors.neighbors import neighbors
 from sslviz.diagnostics.projection.projection import Projection, aligned_projections, projection, projection_strip
 from sslviz.diagnostics.similarity.similarity import Similarity, similarity
 from sslviz.evaluation.diagnose import Columns, stored_result
+from sslviz.explanations.targets.question import TargetQuestion, target_of
 from sslviz.features import Features
 from sslviz.features.evidence import Evidence, diagnosed_steps, layers_of, stored_evidence
 from sslviz.runs import Checkpoint, Run, open_runs
@@ -34,7 +34,7 @@ KEYS: dict[Any, Any] = {
         *((stimulus, name, x.digest) for stimulus, seen in evidence.shown.items() for name, x in seen.items()),
         json.dumps(evidence.expected_pairs, sort_keys=True),
     ],
-    Asked: repr,
+    TargetQuestion: repr,
     Images: lambda images: (images.digest, sorted(images.masks)),
     Checkpoint: lambda one: (
         one.run,
@@ -180,9 +180,9 @@ def kept(run: Run, name: str, _compute: Callable[..., Any], given: Any, paramete
 
 
 @st.cache_resource(max_entries=100, show_spinner="Reading the features …", hash_funcs=KEYS)
-def target(asked: Asked, rows: np.ndarray, features: Features, fit: Features | None) -> Any:
+def target(question: TargetQuestion, rows: np.ndarray, features: Features, fit: Features | None) -> Any:
     """The number that is explained of one encoder at the images in these rows."""
-    return target_of(asked, rows, features, fit)
+    return target_of(question, rows, features, fit)
 
 
 @st.cache_data(max_entries=100, show_spinner="Loading the encoders …", hash_funcs=KEYS)

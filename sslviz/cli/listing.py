@@ -19,9 +19,9 @@ def listing(what: str) -> list[tuple[str, str]]:
 
         return list(SOURCES.items())
     if what == "maps":
-        from sslviz.explanations.attribution.attribution import METHODS as MAPS
+        from sslviz.explanations.attribution.methods import ATTRIBUTION_METHODS
 
-        return [(name, _first_line(method.compute)) for name, method in MAPS.items()]
+        return [(name, _first_line(method.compute)) for name, method in ATTRIBUTION_METHODS.items()]
     from sslviz.catalog import diagnostics
 
     return [(entry.name, entry.question) for entry in diagnostics()]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import sslviz
+from sslviz.explanations.targets.from_images import target_from_text
 from sslviz.explanations.targets.targets import Target
-from sslviz.reports.explain.explain import asked_of, chosen, explain
+from sslviz.reports.explain.explain import chosen, explain
 from sslviz.reports.explain.page import explain_page
 from sslviz.runs import Run
 
@@ -44,9 +45,9 @@ def test_the_number_that_a_text_means():
     checkpoint = sslviz.runs.Checkpoint("c", 0, {"name": "conv_nano", "image_size": 32}, None)
     images = WORLD.rows(np.arange(4))
     for text in (None, "self", "self_cosine", "loss"):
-        assert asked_of(text, checkpoint, images, WORLD) == text
+        assert target_from_text(text, checkpoint, images, WORLD) == text
     x = sslviz.embed(checkpoint, images, progress=False).x
-    near = asked_of("shape=disc", checkpoint, images, WORLD)
+    near = target_from_text("shape=disc", checkpoint, images, WORLD)
     assert isinstance(near, Target) and near.words == "being near shape=disc, not the others"
     # By hand: mean cosine to the discs minus mean cosine to all others, the image itself left out.
     every = sslviz.embed(checkpoint, WORLD, progress=False).x
@@ -59,13 +60,13 @@ def test_the_number_that_a_text_means():
     x = x.copy()
     got = near.value(torch.from_numpy(x), *near.references)
     np.testing.assert_allclose(got, want, atol=1e-5)
-    alike = asked_of("similarity:9", checkpoint, images, WORLD)
+    alike = target_from_text("similarity:9", checkpoint, images, WORLD)
     np.testing.assert_allclose(alike.value(torch.from_numpy(x), *alike.references), cosines[:, 9], atol=1e-5)
-    assert asked_of("unit:3", checkpoint, images, WORLD).value(torch.from_numpy(x))[0] == pytest.approx(x[0, 3])
-    assert "component 0" in asked_of("component:0", checkpoint, images, WORLD).words
+    assert target_from_text("unit:3", checkpoint, images, WORLD).value(torch.from_numpy(x))[0] == pytest.approx(x[0, 3])
+    assert "component 0" in target_from_text("component:0", checkpoint, images, WORLD).words
     for bad, message in [("unit:x", "The target is one of"), ("shape", "one of"), ("shape=egg", "there must be both")]:
         with pytest.raises(ValueError, match=message):
-            asked_of(bad, checkpoint, images, WORLD)
+            target_from_text(bad, checkpoint, images, WORLD)
 
 
 def test_every_map_has_evidence_beside_the_untrained_encoder(explained):
