@@ -12,23 +12,25 @@ import json
 import logging
 import math
 import time
+from collections import defaultdict
 from collections.abc import Mapping
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
 from sslviz.data import Images
 from sslviz.encoders import create_encoder
-from sslviz.methods import build_method
+from sslviz.methods import Batch, build_method
 from sslviz.methods.parts.momentum import update_ema
 from sslviz.runs import Run
 from sslviz.runtime.progress import progress_bar
-from sslviz.training.batches import batches_on
-from sslviz.training.monitor import evaluate, hold_out, progress_note
+from sslviz.training.batches import batches_on, class_numbers
+from sslviz.training.monitor import evaluate, hold_out, progress_note, training_features
 from sslviz.training.resume import load_resume, locked, open_run, save_resume, write_checkpoint, write_history
 from sslviz.views import ViewPolicy
 
@@ -112,7 +114,7 @@ def pretrain(
 
 
 def _train(
-    fabric: Fabric, run: Run, model: nn.Module, policy: ViewPolicy, images: Images, held_out: Images,
+    fabric: Fabric, run: Run, model: Any, policy: ViewPolicy, images: Images, held_out: Images,
     checkpoint_every: int, progress: bool,
 ) -> None:  # fmt: skip
     a = run.info["arguments"]
@@ -126,60 +128,71 @@ def _train(
     ddp.mark_forward_method("loss")
 
     state = load_resume(run, model, optimizer) or {"epoch": 0, "rows": [], "seconds": 0.0}
-    done, rows, began = state["epoch"], state["rows"], time.perf_counter() - state["seconds"]
+    done, history, began = state["epoch"], state["rows"], time.perf_counter() - state["seconds"]
     if done == a["epochs"]:
         if fabric.is_global_zero:
             run.update(seconds=round(state["seconds"], 2), finished=True)
         return
     if done == 0:
         write_checkpoint(fabric, run, model, 0)
-        rows = [{"step": 0, "epoch": 0, "images": 0, "seconds": 0.0, **evaluate(fabric, model, held_out, a["seed"])}]
-        write_history(fabric, run, rows)
+        history = [{"step": 0, "epoch": 0, "images": 0, "seconds": 0.0, **evaluate(fabric, model, held_out, a["seed"])}]
+        write_history(fabric, run, history)
     batches = batches_on(
         fabric.device, images.pixels, a["batch_size"], seed=a["seed"], epochs=range(done, a["epochs"]),
         rank=fabric.global_rank, world_size=fabric.world_size,
     )  # fmt: skip
+    labels = class_numbers(images.table).to(fabric.device)
     step = done * steps_per_epoch
     with progress_bar(run.name, total * a["batch_size"], "images", shown=progress and fabric.is_global_zero) as advance:
         advance(step * a["batch_size"])
         for epoch in range(done + 1, a["epochs"] + 1):
+            epoch_began = time.perf_counter()
+            if hasattr(model, "epoch_begins"):
+                _generator(fabric, a["seed"], step)  # what it draws is a function of (seed, step) too
+                model.epoch_begins(epoch, partial(training_features, model, images))
             model.train()
-            epoch_began, loss_sum = time.perf_counter(), torch.zeros((), device=fabric.device)
+            sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=fabric.device))
             for _ in range(steps_per_epoch):
                 generator = _generator(fabric, a["seed"], step)
-                views = policy(next(batches), generator)
+                pixels, rows = next(batches)
+                batch = Batch(policy(pixels, generator), pixels, rows, labels[rows], step / total)
                 with fabric.autocast():  # on a single device Fabric does not see to it for methods other than forward
-                    loss = ddp.loss(views)
+                    loss = ddp.loss(batch)
+                terms = loss if isinstance(loss, dict) else {}
+                loss = reduce(torch.add, terms.values()) if terms else loss
                 fabric.backward(loss)
                 for group in optimizer.param_groups:
                     group["lr"] = _learning_rate(step, total, a)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 update_ema(model, step / total)
-                loss_sum += loss.detach()
+                for name, value in {"loss": loss, **{f"loss_{term}": x for term, x in terms.items()}}.items():
+                    sums[name] += value.detach()
                 step += 1
                 advance(a["batch_size"])
-            mean_loss = float(loss_sum) / steps_per_epoch  # the one wait for the device in an epoch
-            if not math.isfinite(mean_loss):
+            means = {name: float(x) / steps_per_epoch for name, x in sums.items()}  # the one wait for the device
+            if not math.isfinite(means["loss"]):
                 raise ValueError(
                     f"The loss stopped being a number in epoch {epoch} of {run.name}; lower --learning-rate or use "
                     "--precision 32-true. The checkpoints before it are kept."
                 )
-            rows.append({
-                "step": step, "epoch": epoch, "images": step * a["batch_size"], "loss": mean_loss,
+            history.append({
+                "step": step, "epoch": epoch, "images": step * a["batch_size"], **means,
                 "lr": _learning_rate(step - 1, total, a),
                 "images_per_second": steps_per_epoch * a["batch_size"] / (time.perf_counter() - epoch_began),
             })  # fmt: skip
             if epoch % a["eval_every"] == 0 or epoch == a["epochs"]:
-                rows[-1] |= evaluate(fabric, model, held_out, a["seed"])
-            rows[-1]["seconds"] = time.perf_counter() - began
-            advance(0, note=progress_note(rows[-1]))
-            write_history(fabric, run, rows)
+                history[-1] |= evaluate(fabric, model, held_out, a["seed"])
+            history[-1]["seconds"] = time.perf_counter() - began
+            advance(0, note=progress_note(history[-1]))
+            write_history(fabric, run, history)
             if epoch % checkpoint_every == 0 or epoch == a["epochs"]:
                 write_checkpoint(fabric, run, model, step)
-            save_resume(fabric, run, model, optimizer, {"epoch": epoch, "rows": rows, "seconds": rows[-1]["seconds"]})
+            save_resume(
+                fabric, run, model, optimizer, {"epoch": epoch, "rows": history, "seconds": history[-1]["seconds"]}
+            )
     if fabric.is_global_zero:
-        run.update(seconds=round(rows[-1]["seconds"], 2), finished=True)
+        run.update(seconds=round(history[-1]["seconds"], 2), finished=True)
     fabric.barrier()
 
 
