@@ -265,7 +265,9 @@ def test_an_epoch_shows_every_image_once_and_the_order_depends_on_seed_and_epoch
 
     def seen(**changes):
         options = {"seed": 0, "epochs": range(2), **changes}
-        return [sorted(b[:, 0, 0, 0].tolist()) for b in batches_on(torch.device("cpu"), pixels, 5, **options)]
+        batches = list(batches_on(torch.device("cpu"), pixels, 5, **options))
+        assert all(torch.equal(b[:, 0, 0, 0], rows.to(torch.uint8)) for b, rows in batches)
+        return [sorted(rows.tolist()) for _, rows in batches]
 
     whole = seen()
     assert sorted(sum(whole[:2], [])) == sorted(sum(whole[2:], [])) == list(range(10))
