@@ -182,7 +182,7 @@ def _from_replicates(a: Any, b: Any, differences: dict[str, float]) -> dict[str,
         return {}
     if getattr(a, "seed", 0) != getattr(b, "seed", 0):
         return {}
-    if hasattr(a, "ids") and not np.array_equal(a.ids, b.ids):
+    if not np.array_equal(getattr(a, "ids", ()), getattr(b, "ids", ())):
         return {}
     own, other = a.paired_replicates(), b.paired_replicates()
     return {
