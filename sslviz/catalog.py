@@ -39,7 +39,7 @@ from sslviz.diagnostics.similarity.compare import Comparison
 from sslviz.diagnostics.similarity.similarity import Similarity, similarity
 from sslviz.figures.bias.association import association as draw_association
 from sslviz.figures.bias.cooccurrence import cooccurrence as draw_cooccurrence
-from sslviz.figures.bias.counterfactual_effect import counterfactual as draw_counterfactual
+from sslviz.figures.bias.counterfactual import counterfactual as draw_counterfactual
 from sslviz.figures.bias.groups import groups as draw_groups
 from sslviz.figures.bias.mitigation import mitigation as draw_mitigation
 from sslviz.figures.bias.reliance import reliance as draw_reliance
@@ -58,7 +58,7 @@ from sslviz.figures.geometry.neural_collapse import neural_collapse as draw_neur
 from sslviz.figures.geometry.spectrum import spectrum as draw_spectrum
 from sslviz.figures.geometry.uniformity import uniformity as draw_uniformity
 from sslviz.figures.probes.description_length import description_length as draw_description_length
-from sslviz.figures.probes.probes import probe as draw_probe
+from sslviz.figures.probes.probe import probe as draw_probe
 from sslviz.figures.probes.selectivity import selectivity as draw_selectivity
 from sslviz.figures.projection.projection import projection as draw_projection
 from sslviz.figures.robustness.drift import drift as draw_drift
@@ -182,28 +182,28 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         "knn_probe", "Are an image's neighbours of its own kind?",
         knn_probe, Probe, draw_probe, "chance, raw pixels, the encoder untrained", "probes",
-        per="label", options=("fit", "controls"),
+        per="label", options=("fit", "control_features"),
     ),
     Entry(
         "linear_probe", "What can a linear readout decode?",
         linear_probe, Probe, draw_probe, "chance, raw pixels, the encoder untrained", "probes",
-        per="label", options=("fit", "controls"),
+        per="label", options=("fit", "control_features"),
     ),
     Entry(
         "mlp_probe", "What can a small network decode?",
         mlp_probe, Probe, draw_probe, "chance, raw pixels, colours alone, three encoders untrained", "bias",
-        per="attribute", options=("fit", "controls"),
+        per="attribute", options=("fit", "control_features"),
     ),
     Entry(
         "selectivity", "Is it in the features, or learnt by heart?",
         selectivity, Selectivity, draw_selectivity, "labels that mean nothing; the same for pixels, colours, untrained", "bias",
-        per="attribute", options=("fit", "controls"),
+        per="attribute", options=("fit", "control_features"),
     ),
     Entry(
         "description_length", "How many bits does it take to say an attribute?",
         description_length, DescriptionLength, draw_description_length,
         "the labels shuffled, raw pixels, colours alone, three encoders untrained", "bias",
-        per="attribute", options=("controls",),
+        per="attribute", options=("control_features",),
     ),
     Entry(
         "counterfactual_effect", "What moves a picture's features?",
@@ -215,12 +215,12 @@ CATALOG: tuple[Entry, ...] = (
         "reliance", "Is an attribute used?",
         reliance, Reliance, draw_reliance,
         "oracles of label and attribute, raw pixels, colours alone, three encoders untrained", "bias",
-        per="columns", options=("fit", "controls", "partner"),
+        per="columns", options=("fit", "control_features", "expected_pairs"),
     ),
     Entry(
         "groups", "Who is served worse?",
         groups, Groups, draw_groups, "the attribute shuffled, raw pixels, colours alone, three encoders untrained", "bias",
-        per="columns", options=("fit", "controls"),
+        per="columns", options=("fit", "control_features"),
     ),
     Entry(
         "projection", "What is near what?",
@@ -243,7 +243,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         "drift", "How does it bear corruption?",
         drift, Drift, draw_drift, "no corruption, another picture, the encoder untrained", "bias", per="label",
-        inputs=("features", "corrupted"), options=("fit", "controls", "corrupted_controls"),
+        inputs=("features", "corrupted"), options=("fit", "control_features", "corrupted_controls"),
     ),
     Entry(
         "slices", "Where does it fail without being told?",

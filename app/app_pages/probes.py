@@ -5,7 +5,7 @@ from components.thumbnails import pictures
 from state.selection import chosen, labels, results
 
 from sslviz.catalog import entry
-from sslviz.figures.probes.probes import confusion
+from sslviz.figures.probes.probe import confusion
 
 choice = chosen()
 columns = labels(choice)

@@ -13,7 +13,8 @@ from sslviz.features.columns import partners_of, probe_labels
 from sslviz.features.evidence import Evidence, gather, note
 from sslviz.runs import Checkpoint, Run
 
-PARTNER = "partner"  # the option of a diagnostic that depends on what is asked, not on the evidence alone
+PAIRS = "expected_pairs"  # the option of a diagnostic that depends on what is asked, not on the evidence alone
+CONTROLS = "control_features"  # the option that holds the controls of the evidence
 MISSING = {
     "views": "Its views were not embedded; diagnose it again, with all diagnostics or with this one.",
     "corrupted": "No corrupted pictures were embedded; diagnose it again, naming drift.",
@@ -172,19 +173,21 @@ def is_stored(run: Run, one: Entry, evidence: Evidence, of: Of = None) -> bool:
 
 def result_key(one: Entry, evidence: Evidence, of: Of, *, other: Evidence | None = None) -> dict[str, Any]:
     """What a stored result depends on."""
-    given = [name for name in (*one.inputs, *one.options) if name != PARTNER and not name.endswith("controls")]
+    given = [
+        name for name in (*one.inputs, *one.options) if name not in (PAIRS, CONTROLS) and not name.endswith("_controls")
+    ]
     digests = {name: getattr(getattr(evidence, name), "digest", None) for name in given}
-    partner = _partner(one, evidence, of)
-    named = {PARTNER: dict(sorted(partner.items()))} if partner else {}
+    pairs = _expected_pairs(one, evidence, of)
+    named = {"partner": dict(sorted(pairs.items()))} if pairs else {}
     against = {"with": other.features.digest} if other is not None else {}
     # The controls of a default diagnostic are always the same ones; further ones may have been embedded since.
-    beside = {"beside": sorted(evidence.more)} if "controls" in one.options and not one.by_default else {}
+    beside = {"beside": sorted(evidence.more)} if CONTROLS in one.options and not one.by_default else {}
     return {"diagnostic": one.name, "label": of} | digests | against | beside | named
 
 
-def _partner(one: Entry, evidence: Evidence, of: Of) -> Mapping[str, str] | None:
+def _expected_pairs(one: Entry, evidence: Evidence, of: Of) -> Mapping[str, str] | None:
     """The values that were named for a label's classes to go with, where the diagnostic asks for them."""
-    return evidence.partners.get("~".join(of)) if PARTNER in one.options and isinstance(of, tuple) else None
+    return evidence.partners.get("~".join(of)) if PAIRS in one.options and isinstance(of, tuple) else None
 
 
 def ask(one: Entry, evidence: Evidence, of: Of = None, *, other: Evidence | None = None) -> Any:
@@ -201,9 +204,9 @@ def ask(one: Entry, evidence: Evidence, of: Of = None, *, other: Evidence | None
     if one.most and len(inputs[0]) > one.most:
         inputs = [given.rows(sample_rows(len(given), one.most)) for given in inputs]
     columns = of if isinstance(of, tuple) else () if of is None else (of,)
-    options = {name: getattr(evidence, name) for name in one.options if name != PARTNER}
-    if PARTNER in one.options:
-        options[PARTNER] = _partner(one, evidence, of)
-    if "controls" in options and not one.by_default:
-        options["controls"] = evidence.all_controls
+    options = {name: getattr(evidence, name) for name in one.options if name not in (PAIRS, CONTROLS)}
+    if PAIRS in one.options:
+        options[PAIRS] = _expected_pairs(one, evidence, of)
+    if CONTROLS in one.options:
+        options[CONTROLS] = evidence.controls if one.by_default else evidence.all_controls
     return one.compute(*inputs, *columns, **options)

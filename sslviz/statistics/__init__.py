@@ -10,9 +10,19 @@ from sslviz.statistics.intervals import (
     wilson,
 )
 from sslviz.statistics.score import Score
-from sslviz.statistics.significance import benjamini_hochberg, holm, permutation_p
+from sslviz.statistics.significance import (
+    MIN_PER_CLASS,
+    POWER_80,
+    POWER_80_PAST_THRESHOLD,
+    benjamini_hochberg,
+    holm,
+    permutation_p,
+)
 
 __all__ = [
+    "MIN_PER_CLASS",
+    "POWER_80",
+    "POWER_80_PAST_THRESHOLD",
     "Score",
     "balanced_mean",
     "benjamini_hochberg",

@@ -114,7 +114,9 @@ def test_overview_table_holds_the_scores_of_the_library(open_app, planted):
     evidence = evidence_of(planted, "keeps-shape")
     expected = spectrum(evidence.features).scores()["rankme"]
     assert table.loc[("keeps-shape", "spectrum", "rankme"), "value"] == pytest.approx(expected.value)
-    probe = linear_probe(evidence.features, "shape", fit=evidence.fit, controls=evidence.controls).scores()["accuracy"]
+    probe = linear_probe(evidence.features, "shape", fit=evidence.fit, control_features=evidence.controls).scores()[
+        "accuracy"
+    ]
     row = table.loc[("keeps-shape", "linear_probe:shape", "accuracy")]
     assert (row["value"], row["control"]) == pytest.approx((probe.value, probe.control))
 

@@ -25,7 +25,7 @@ def history(evidence, i):
 
 
 def scores(evidence, i):
-    return knn_probe(evidence.features, k=5, controls=evidence.controls).scores()
+    return knn_probe(evidence.features, k=5, control_features=evidence.controls).scores()
 
 
 def asked(one):

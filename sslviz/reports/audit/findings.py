@@ -13,14 +13,13 @@ from sslviz.catalog import entry
 from sslviz.diagnostics.bias.association import Association
 from sslviz.diagnostics.bias.cooccurrence import Cooccurrence
 from sslviz.diagnostics.bias.counterfactual_effect import Counterfactual
-from sslviz.diagnostics.bias.groups import FEWEST, Groups
+from sslviz.diagnostics.bias.groups import Groups
 from sslviz.diagnostics.bias.reliance import Reliance
 from sslviz.diagnostics.bias.retrieval import Retrieval
 from sslviz.diagnostics.probes.probe import Probe
-from sslviz.statistics import Score, benjamini_hochberg, holm
+from sslviz.statistics import MIN_PER_CLASS, POWER_80, Score, benjamini_hochberg, holm
 
 LEVEL = 0.05  # for all tests of an audit together
-POWER = 2.8  # standard errors: what is found in 80 of 100 samples at the 5 % level
 EXAMPLES = 8
 IMAGES = "the images"  # whose table is a finding about no checkpoint
 
@@ -118,7 +117,7 @@ def _groups(result: Groups) -> Tested:
         f"({result.accuracy()[worst]:.2f})."
     )
     missed = result.ids[(result.group == worst) & (result.predicted != result.truth)]
-    p = min(1.0, 2 * min(result.p.values())) if result.counts.min() >= FEWEST else 1.0
+    p = min(1.0, 2 * min(result.p.values())) if result.counts.min() >= MIN_PER_CLASS else 1.0
     return said, "disparity", p, result.detectable, len(result.ids), missed
 
 
@@ -129,9 +128,9 @@ def _reliance(result: Reliance) -> Tested:
         f"A readout of {result.label} that was fitted on even images is right {abs(score.value):.2f} {more} often where "
         f"{result.attribute} agrees with it than where it does not."
     )
-    conflict = result.partner[result.truth] != result.cue
+    conflict = result.expected_pairs[result.truth] != result.cue
     misled = conflict & (result.answers[0] != result.truth).any(axis=0)
-    reach = result.detectable if result.paired else None  # between arbitrary pairs no gap says nothing
+    reach = result.detectable if result.pairs_known else None  # between arbitrary pairs no gap says nothing
     return said, "even_gap", p_beyond(score), reach, len(result.ids), result.ids[misled]
 
 
@@ -156,7 +155,7 @@ def _association(result: Association) -> Tested:
         f"cosine more than the others do, {abs(result.effect[c, v]):.1f} standard deviations."
     )
     p, n = float(result.p_corrected.min()), int(result.counts.sum())
-    return said, "association", p, None if result.settled else result.detectable, n, ()
+    return said, "association", p, None if result.confounded else result.detectable, n, ()
 
 
 def _retrieval(result: Retrieval) -> Tested:
@@ -178,7 +177,7 @@ def _probe(result: Probe) -> Tested:
     first = np.concatenate([np.flatnonzero(result.truth == c)[:2] for c in range(len(result.classes))])
     p = p_beyond(score, result.chance) if score.value > result.chance else 1.0
     error = None if score.low is None or score.high is None else (score.high - score.low) / 3.92
-    reach = None if error is None else result.chance + POWER * error
+    reach = None if error is None else result.chance + POWER_80 * error
     return said, "accuracy", p, reach, len(result.ids), result.ids[first]
 
 

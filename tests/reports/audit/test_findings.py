@@ -49,7 +49,7 @@ def test_where_nothing_is_planted_nothing_is_found():
         nothing = space(seed)
         results = asked(nothing) | {
             "mlp_probe:cue": mlp_probe(nothing, label="cue"),
-            "reliance:label~cue": reliance(nothing, *COLUMNS, partner={"a": "red", "b": "blue"}),
+            "reliance:label~cue": reliance(nothing, *COLUMNS, expected_pairs={"a": "red", "b": "blue"}),
         }
         found, _ = judged(hypothesis_tests("run", results))
         alarms += [(seed, one["diagnostic"]) for one in found[:1]]
