@@ -14,8 +14,10 @@ from sslviz.statistics.significance import (
     MIN_PER_CLASS,
     POWER_80,
     POWER_80_PAST_THRESHOLD,
+    WIDTH_95,
     benjamini_hochberg,
     holm,
+    p_beyond,
     permutation_p,
 )
 
@@ -23,6 +25,7 @@ __all__ = [
     "MIN_PER_CLASS",
     "POWER_80",
     "POWER_80_PAST_THRESHOLD",
+    "WIDTH_95",
     "Score",
     "balanced_mean",
     "benjamini_hochberg",
@@ -31,6 +34,7 @@ __all__ = [
     "delete_groups",
     "holm",
     "jackknife_interval",
+    "p_beyond",
     "percentile_interval",
     "permutation_p",
     "wilson",

@@ -15,10 +15,11 @@ from sslviz.diagnostics.bias.margins import (
     shuffled_margins,
     value_directions,
 )
+from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.neighbors.neighbors import directions
 from sslviz.features import Features
 from sslviz.features.columns import coded, stratified_half
-from sslviz.statistics import POWER_80_PAST_THRESHOLD, Score
+from sslviz.statistics import POWER_80_PAST_THRESHOLD, WIDTH_95, Score
 from sslviz.statistics.shuffling import Null, all_sums, drawn_sums
 
 LABELS, ATTRIBUTE = "labels shuffled, 95 of 100", "attribute shuffled, 95 of 100"
@@ -85,10 +86,22 @@ class Association:
     def detectable(self) -> float:
         """The least margin that would be found in 80 of 100 samples such as this; infinite where nothing can be told."""
         cell = self.strongest
-        error = float(self.margin_high[cell] - self.margin_low[cell]) / 3.92
+        error = float(self.margin_high[cell] - self.margin_low[cell]) / WIDTH_95
         spread = float(self.margin[cell] / self.effect[cell])
         threshold = max(self.margin_reach, self.effect_reach * spread)  # both kinds of shuffling have to be passed
         return np.inf if self.confounded else threshold + POWER_80_PAST_THRESHOLD * error
+
+    def hypothesis(self) -> Hypothesis:
+        """That a class leans to a value, or away from it, more than the others do."""
+        c, v = self.strongest
+        leans = "to" if self.margin[c, v] >= 0 else "away from"
+        score = self.scores()["association"]
+        statement = (
+            f"{self.label} {self.classes[c]} leans {leans} {self.attribute} {self.values[v]}: {score.value:.2f} of "
+            f"cosine more than the others do, {abs(self.effect[c, v]):.1f} standard deviations."
+        )
+        detectable = None if self.confounded else self.detectable
+        return Hypothesis(statement, "association", float(self.p_corrected.min()), detectable, int(self.counts.sum()))
 
     def scores(self) -> dict[str, Score]:
         """`association`, the size of the largest margin, and its `effect`; neither direction is good in itself.

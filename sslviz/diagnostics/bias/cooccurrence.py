@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.features import Features
 from sslviz.features.columns import coded
 from sslviz.statistics import Score, percentile_interval, permutation_p
@@ -75,6 +76,14 @@ class Cooccurrence:
         threshold = chi2.isf(0.05, freedom)
         noncentrality = brentq(lambda a: ncx2.sf(threshold, freedom, a) - 0.8, 1e-6, 1e4)  # n phi^2
         return float(np.sqrt(noncentrality / self.table.sum() / (min(c, v) - 1)))
+
+    def hypothesis(self) -> Hypothesis:
+        """That the two columns go together in the images themselves."""
+        statement = (
+            f"In the images themselves {self.label} and {self.attribute} go together (Cramér's V "
+            f"{self.scores()['cramers_v'].value:.2f}, of 1 where one settles the other)."
+        )
+        return Hypothesis(statement, "cramers_v", self.p, self.detectable, int(self.table.sum()))
 
     def scores(self) -> dict[str, Score]:
         """`cramers_v` in [0, 1] and `mutual_information` in bits, beside a shuffled column; 0 is independent."""

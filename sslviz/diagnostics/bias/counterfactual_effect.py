@@ -8,8 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
+from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.features import Features
-from sslviz.statistics import POWER_80, Score, percentile_interval
+from sslviz.statistics import POWER_80, Score, p_beyond, percentile_interval
 
 OTHERS = "other factors, mean"
 MIN_PICTURES = 10  # for a bootstrap over pictures
@@ -63,6 +64,18 @@ class Counterfactual:
 
     def _mean_of_others(self, effects: np.ndarray) -> np.ndarray:
         return np.delete(effects, self._index, axis=-1).mean(axis=-1)
+
+    def hypothesis(self) -> Hypothesis:
+        """That the attribute moves a picture more than the other factors do on average."""
+        score = self.scores()["against_others"]
+        own = self.scores()[self.attribute].value
+        more = "more" if score.value >= 0 else "less"
+        statement = (
+            f"Changing {self.attribute} alone moves a picture {own:.2f} of the way to another picture, which is "
+            f"{abs(score.value):.2f} {more} than the other factors do on average."
+        )
+        p = p_beyond(score) if score.value > 0 else 1.0  # moved less than by others is what one would wish
+        return Hypothesis(statement, "against_others", p, self.detectable, len(self.ids))
 
     def scores(self) -> dict[str, Score]:
         """`against_others`, how much more the attribute moves a picture than other factors do; then the effect of each.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sslviz.diagnostics.bias.group_accuracy import accuracy_by_value, shuffled_extremes, worst_group
+from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.probes.linear import linear_probe
 from sslviz.diagnostics.probes.probe import ControlFeatures
 from sslviz.features import Features
@@ -125,6 +126,20 @@ class Groups:
     def groups(self) -> np.ndarray:
         """The group that each image counts for: (n,)."""
         return self.group
+
+    def hypothesis(self) -> Hypothesis:
+        """That the label is read less well at one value of the attribute than at another."""
+        by_value, worst = self.by_value, self.worst
+        low, high = int(np.argmin(by_value)), int(np.argmax(by_value))
+        worst_class, worst_value = self.classes[self.group_class[worst]], self.values[self.group_value[worst]]
+        statement = (
+            f"{self.label} is read right in {by_value[low]:.2f} of the images with {self.attribute} {self.values[low]}, "
+            f"in {by_value[high]:.2f} of those with {self.values[high]}; least of all for {worst_class} with "
+            f"{worst_value} ({self.accuracy()[worst]:.2f})."
+        )
+        p = min(1.0, 2 * min(self.p.values())) if self.counts.min() >= MIN_PER_CLASS else 1.0
+        missed = self.ids[(self.group == worst) & ~self.correct]
+        return Hypothesis(statement, "disparity", p, self.detectable, len(self.ids), missed)
 
     def scores(self) -> dict[str, Score]:
         """`worst_group`, corrected for being picked as the worst; `disparity` between values; `accuracy` over all groups."""

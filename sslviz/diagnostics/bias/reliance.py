@@ -9,12 +9,13 @@ from functools import cached_property
 import numpy as np
 
 from sslviz.diagnostics.bias.fit_draws import check_groups, dependent, draw_at_biases, likely_pairs
+from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.probes.linear import PENALTIES
 from sslviz.diagnostics.probes.probe import ControlFeatures
 from sslviz.features import Features
 from sslviz.features.columns import coded, halves, partners_of
 from sslviz.runtime.threads import one_thread
-from sslviz.statistics import POWER_80, Score, delete_groups
+from sslviz.statistics import POWER_80, Score, delete_groups, p_beyond
 
 BIASES = (0.7, 0.9, 0.95, 1.0)  # of the images fitted on; before them 1 / values, where the attribute says nothing
 HEADLINE = 0.95
@@ -75,6 +76,19 @@ class Reliance:
     def found(self) -> bool:
         """Whether the label is read worse where attribute and label disagree although the readout was fitted evenly."""
         return bool(self.band("gap")[0][0] > 0)
+
+    def hypothesis(self) -> Hypothesis:
+        """That an evenly fitted readout goes by the attribute; the examples are images it misled."""
+        score = self.scores()["even_gap"]
+        more = "more" if score.value >= 0 else "less"
+        statement = (
+            f"A readout of {self.label} that was fitted on even images is right {abs(score.value):.2f} {more} often where "
+            f"{self.attribute} agrees with it than where it does not."
+        )
+        conflict = self.expected_pairs[self.truth] != self.cue
+        misled = conflict & (self.answers[0] != self.truth).any(axis=0)
+        detectable = self.detectable if self.pairs_known else None  # between arbitrary pairs no gap says nothing
+        return Hypothesis(statement, "even_gap", p_beyond(score), detectable, len(self.ids), self.ids[misled])
 
     def scores(self) -> dict[str, Score]:
         """`even_gap`, and at a bias of 0.95 `aligned`, `conflict`, `cue_conflict` and `lost_at_random`.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.neighbors.neighbors import first, with_spare
 from sslviz.features import Features
 from sslviz.features.columns import coded
@@ -59,6 +60,14 @@ class Retrieval:
         score, null_error = self.scores()["retrieval"], float(self.null.std())
         error = null_error if score.low is None else max(null_error, (self.excess - score.low) / T_95)
         return float(np.quantile(self.null, 0.95)) + POWER_80_PAST_THRESHOLD * error
+
+    def hypothesis(self) -> Hypothesis:
+        """That neighbours share the attribute beyond what their classes explain."""
+        statement = (
+            f"Neighbours share {self.attribute} beyond what their {self.label} explains, by {self.excess:.2f} of what "
+            "there was to gain."
+        )
+        return Hypothesis(statement, "retrieval", self.p, self.detectable, int(self.counts.sum()))
 
     def scores(self) -> dict[str, Score]:
         """`retrieval`, 0 where the attribute plays no part and 1 where all neighbours share it; neither is good in itself."""

@@ -9,10 +9,23 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.neighbors.neighbors import Neighbors
 from sslviz.features import Features
 from sslviz.features.columns import stratified_half
-from sslviz.statistics import MIN_PER_CLASS, Score, balanced_mean, bootstrap_balanced_mean, percentile_interval
+from sslviz.statistics import (
+    MIN_PER_CLASS,
+    POWER_80,
+    WIDTH_95,
+    Score,
+    balanced_mean,
+    bootstrap_balanced_mean,
+    p_beyond,
+    percentile_interval,
+)
+
+# How the readout of each method is worded in a claim; neighbours are a matter of geometry, and claim nothing.
+CLAIMED_READOUTS = {"linear": "linearly", "mlp": "by a small network"}
 
 # {name: Features of the same images, or these and others to fit on}
 ControlFeatures = Mapping[str, Features | tuple[Features, Features | None]]
@@ -74,6 +87,23 @@ class Probe:
     def groups(self) -> np.ndarray:
         """The class that each image counts for: (n,)."""
         return self.truth
+
+    def hypothesis(self) -> Hypothesis | None:
+        """That the label can be read from the features; the examples are two images of each class.  None for neighbours."""
+        if self.method not in CLAIMED_READOUTS:
+            return None
+        score = self.scores()["accuracy"]
+        controls = ", ".join(f"{name} {value:.2f}" for name, value in score.controls.items() if name != "chance")
+        statement = (
+            f"{self.label} can be read from the features {CLAIMED_READOUTS[self.method]} at {score.value:.2f}, by chance at "
+            f"{self.chance:.2f} ({controls})."
+        )
+        examples = np.concatenate([np.flatnonzero(self.truth == c)[:2] for c in range(len(self.classes))])
+        p = p_beyond(score, self.chance) if score.value > self.chance else 1.0
+        detectable = None
+        if score.low is not None and score.high is not None:
+            detectable = self.chance + POWER_80 * ((score.high - score.low) / WIDTH_95)
+        return Hypothesis(statement, "accuracy", p, detectable, len(self.ids), self.ids[examples])
 
     def scores(self) -> dict[str, Score]:
         """`accuracy`, class-balanced, with its bootstrap interval over images, beside chance and other controls.
