@@ -244,11 +244,15 @@ class TestColumns:
             "groups:shape~color",
         ]
         untrained = {"untrained", "untrained (seed 1)", "untrained (seed 2)"}
-        for name in ("reliance:shape~color", "groups:shape~color", "description_length:color"):
-            assert untrained | {"pixels", "color histogram"} <= set(results[name].controls)
-        assert set(results["linear_probe:shape"].controls) == {"untrained", "pixels"}
+        for controls in (
+            results["reliance:shape~color"].control_answers,
+            results["groups:shape~color"].control_correct,
+            results["description_length:color"].control_bits,
+        ):
+            assert untrained | {"pixels", "color histogram"} <= set(controls)
+        assert set(results["linear_probe:shape"].control_correct) == {"untrained", "pixels"}
         assert results["description_length:color"].scores()["compression"].controls["color histogram"] > 10
-        assert set(results["counterfactual_effect:color"].controls) == {"untrained", "pixels"}
+        assert set(results["counterfactual_effect:color"].control_moved) == {"untrained", "pixels"}
         again = stored_evidence(run, run.last, images.split("test").digest)
         assert set(again.control_features(further=True)) == untrained | {"pixels", "color histogram"}
         assert again.of("changed") is not None
@@ -258,11 +262,13 @@ class TestColumns:
         given |= {"only": ["reliance"], "attribute": "color", "partners": {"color": pairs}}
         named = sslviz.diagnose(run, images.split("test"), **given)["r"]["reliance:shape~color"]
         found = results["reliance:shape~color"]
-        assert not found.paired and named.paired and [*named.values[named.partner]] == colors
+        assert not found.pairs_known and named.pairs_known and [*named.values[named.expected_pairs]] == colors
         sslviz.diagnose(run, images.split("test"), **given | {"partners": None})  # what was named stays known
         again = stored_evidence(run, run.last, images.split("test").digest)
         assert again.expected_pairs == {"shape~color": pairs}
-        assert np.array_equal(compute_entry(find_entry("reliance"), again, ("shape", "color")).partner, named.partner)
+        assert np.array_equal(
+            compute_entry(find_entry("reliance"), again, ("shape", "color")).expected_pairs, named.expected_pairs
+        )
 
 
 class TestKeys:

@@ -97,7 +97,9 @@ def partners(choice: Choice, found: Mapping[str, Reliance], label: str, attribut
     with st.expander(f"Which {literal(attribute)} goes with which {literal(label)}?", icon=":material/link:"):
         table = next(iter(choice.evidence.values())).features.table.astype(str)
         classes, values = (sorted(table[column].unique()) for column in (label, attribute))
-        asked = next((dict(zip(one.classes, one.values[one.partner], strict=True)) for one in found.values()), {})
+        asked = next(
+            (dict(zip(one.classes, one.values[one.expected_pairs], strict=True)) for one in found.values()), {}
+        )
         now = [str((named or asked).get(c, values[i % len(values)])) for i, c in enumerate(classes)]
         edited = st.data_editor(
             pd.DataFrame({label: classes, attribute: now}), hide_index=True, disabled=[label], width="content",

@@ -15,6 +15,30 @@ from sslviz.runtime.files import atomic_write
 
 T = TypeVar("T")
 
+# Fields that had another name when a result was stored: {class of the result: {former name: name}}.
+FORMER_FIELDS: dict[str, dict[str, str]] = {
+    "Association": {
+        "as_is": "effect_uncentered",
+        "caps": "effect_max",
+        "p_papers": "p_labels",
+        "settled": "confounded",
+    },
+    "Counterfactual": {"controls": "control_moved"},
+    "DescriptionLength": {"controls": "control_bits"},
+    "Drift": {"controls": "control_values"},
+    "Groups": {"controls": "control_correct"},
+    "Invariance": {"controls": "control_values"},
+    "Probe": {"controls": "control_correct"},
+    "Reliance": {"partner": "expected_pairs", "paired": "pairs_known", "controls": "control_answers"},
+    "Selectivity": {
+        "control_correct": "control_task_correct",
+        "beside": "control_values",
+        "cells": "n_kinds",
+        "by": "kind_columns",
+    },
+    "Slices": {"n_found": "n_discovery"},
+}
+
 
 def save_result(path: Path, result: Any) -> None:
     """Writes a result dataclass as one .npz: its arrays, and the rest as JSON.  No pickles."""
@@ -50,4 +74,5 @@ def load_result(path: Path, kind: type[T]) -> T:
 
         if data["type"] != kind.__name__:
             raise ValueError(f"{path} holds a {data['type']}, not a {kind.__name__}.")
-        return kind(**{name: rich(value) for name, value in data["fields"].items()})
+        former = FORMER_FIELDS.get(kind.__name__, {})
+        return kind(**{former.get(name, name): rich(value) for name, value in data["fields"].items()})

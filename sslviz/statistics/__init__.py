@@ -10,9 +10,22 @@ from sslviz.statistics.intervals import (
     wilson,
 )
 from sslviz.statistics.score import Score
-from sslviz.statistics.significance import benjamini_hochberg, holm, permutation_p
+from sslviz.statistics.significance import (
+    MIN_PER_CLASS,
+    POWER_80,
+    POWER_80_PAST_THRESHOLD,
+    WIDTH_95,
+    benjamini_hochberg,
+    holm,
+    p_beyond,
+    permutation_p,
+)
 
 __all__ = [
+    "MIN_PER_CLASS",
+    "POWER_80",
+    "POWER_80_PAST_THRESHOLD",
+    "WIDTH_95",
     "Score",
     "balanced_mean",
     "benjamini_hochberg",
@@ -21,6 +34,7 @@ __all__ = [
     "delete_groups",
     "holm",
     "jackknife_interval",
+    "p_beyond",
     "percentile_interval",
     "permutation_p",
     "wilson",

@@ -72,7 +72,7 @@ def test_pairs_that_are_named_are_kept_and_asked_with(open_app, tmp_path):
     assert not app.exception and "which agree is arbitrary" not in said and "would have been seen" in said
     (noted,) = Run(tmp_path / "keeps-color").info["diagnosed"].values()
     pairs = noted["partners"]["shape~color"]
-    assert pairs == dict(zip(asked.classes, asked.values[asked.partner], strict=True))  # what was shown first
+    assert pairs == dict(zip(asked.classes, asked.values[asked.expected_pairs], strict=True))  # what was shown first
     app = open_app(tmp_path, "audit", audit_label="shape")
     (told,) = (c.value for c in app.caption if "as named on the Bias page" in c.value)
     assert all(f"{value} with {c}" in told for c, value in pairs.items()) and not app.error

@@ -1,4 +1,4 @@
-"""What can be read out of the features?  Accuracy with its interval, beside everything a readout gets without them."""
+"""Figures of `Probe`: accuracy with its interval beside the controls, and the confusion of classes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from sslviz.diagnostics.probes.probe import Probe
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.score_bars import bars
 
-MARKS = {
-    "chance": "line-ns", "untrained": "circle-open", "pixels": "square-open", "color histogram": "diamond-open"
-}  # fmt: skip
-FULL = 0.42  # opacity of a cell that holds a whole class
-METHODS = {"knn": "kNN", "linear": "linear", "mlp": "small-network"}
+CONTROL_MARKS = {
+    "chance": "line-ns",
+    "untrained": "circle-open",
+    "pixels": "square-open",
+    "color histogram": "diamond-open",
+}
+FULL_OPACITY = 0.42  # of a cell that holds a whole class
+MAX_WRITTEN = 12  # classes whose cells are written out and have a row of full height
+METHOD_WORDS = {"knn": "kNN", "linear": "linear", "mlp": "small-network"}
 CAPTION = (
     "Dot and line: accuracy, every class counting the same, with its 95 % interval over images. Grey: what the same "
     "probe reads out of the controls; a dot in the grey zone adds nothing to them."
@@ -28,26 +32,26 @@ CONFUSION_CAPTION = (
 
 
 def probe(results: Probe | Mapping[str, Probe], *, colors: Mapping[str, str] | None = None) -> go.Figure:
-    """What can be read out of the features, and how much more than out of the controls?  One row per checkpoint.
+    """One row per checkpoint: what can be read out of the features, beside what can be read out of the controls.
 
-    `results` is a Probe or {checkpoint: Probe}; probes of different labels are grouped by label.  Each control
-    has its own grey mark (a tick for chance, a ring for an untrained encoder, a square for raw pixels); the grey
-    zone ends at the strongest.
+    `results` is a Probe or {checkpoint: Probe}; probes of different labels are grouped by label.  Each control has its own
+    grey mark: a tick for chance, a ring for an untrained encoder, a square for raw pixels.  The grey zone ends at the
+    strongest.
     Caveat: what can be read out need not be used, and raw pixels already give a readout a lot.
     """
     named = theme.as_dict(results)
     scores = {name: {f"{result.label} accuracy": result.scores()["accuracy"]} for name, result in named.items()}
-    fig, rows = bars(scores, colors or {}, {}, MARKS)
+    fig, rows = bars(scores, colors or {}, {}, CONTROL_MARKS)
     fig.data = [trace for trace in fig.data if trace.mode != "text"]  # the ends of the scale: here the axis says them
-    methods = " and ".join(dict.fromkeys(METHODS.get(result.method, result.method) for result in named.values()))
+    methods = " and ".join(dict.fromkeys(METHOD_WORDS.get(result.method, result.method) for result in named.values()))
     fig.update_xaxes(visible=True, dtick=0.2, title_text=f"{methods} accuracy, classes counted alike (0 to 1)")
     fig.layout.height += 70  # the axis, and a second line of the legend
-    said = "; ".join(f"{row.checkpoint} {row.name} {row.score}".strip() for row in rows)
-    return theme.finish(fig, alt=f"Accuracy of a {methods} probe beside its controls. {said}.", caption=CAPTION)
+    summary = "; ".join(f"{row.checkpoint} {row.name} {row.score}".strip() for row in rows)
+    return theme.finish(fig, alt=f"Accuracy of a {methods} probe beside its controls. {summary}.", caption=CAPTION)
 
 
 def confusion(result: Probe, *, color: str = theme.CHECKPOINT_COLORS[0]) -> go.Figure:
-    """Which classes are taken for which?  Shares of each class as a heat map, and beside it the share read rightly.
+    """Shares of each class read as each other one, a heat map, and beside it the share read rightly.
 
     `result` is one Probe with c classes; cells are written out up to 12 classes.  Chance is the grey line on the right.
     Caveat: shares of a class with few images are coarse; the hover text says how many there are.
@@ -61,7 +65,7 @@ def confusion(result: Probe, *, color: str = theme.CHECKPOINT_COLORS[0]) -> go.F
     fig.update_yaxes(title_text=f"true {result.label}", col=1)
     fig.update_xaxes(title_text=f"{result.label} as read", showgrid=False, ticks="", showline=False, col=1)
     fig.update_xaxes(title_text="right (0 to 1)", range=[-0.03, 1.03], dtick=0.5, col=2)
-    fig.update_layout(height=max(240, 34 * min(len(names), 12) + 17 * max(0, len(names) - 12) + 130))
+    fig.update_layout(height=max(240, 34 * min(len(names), MAX_WRITTEN) + 17 * max(0, len(names) - MAX_WRITTEN) + 130))
     worst = int(np.argmin(shares.diagonal()))
     alt = (
         f"Confusion of {len(names)} classes of {result.label}; accuracy {result.accuracy:.2f}, "
@@ -74,22 +78,38 @@ def _cells(counts: np.ndarray, shares: np.ndarray, names: list[str], color: str)
     # Translucent, so that cells fade into light and dark paper alike and the text on them stays readable.
     rgb = ",".join(str(int(color[i : i + 2], 16)) for i in (1, 3, 5))
     return go.Heatmap(
-        z=shares, x=names, y=names, zmin=0, zmax=1, showscale=False, xgap=1, ygap=1,
-        colorscale=[f"rgba({rgb},0.02)", f"rgba({rgb},{FULL})"],
-        customdata=counts, texttemplate="%{z:.2f}" if len(names) <= 12 else None,
+        z=shares,
+        x=names,
+        y=names,
+        zmin=0,
+        zmax=1,
+        showscale=False,
+        xgap=1,
+        ygap=1,
+        colorscale=[f"rgba({rgb},0.02)", f"rgba({rgb},{FULL_OPACITY})"],
+        customdata=counts,
+        texttemplate="%{z:.2f}" if len(names) <= MAX_WRITTEN else None,
         hovertemplate="%{y} read as %{x}: %{z:.1%}<br>%{customdata} images<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 def _recall(result: Probe, recall: np.ndarray, names: list[str], color: str) -> list[go.Scatter]:
-    return [
-        go.Scatter(
-            x=[result.chance] * len(names), y=names, mode="lines+markers", name="chance (control)",
-            line={"color": theme.CONTROL, "width": 2.5}, marker={"size": 1},
-            hovertemplate=f"<b>chance</b> (control): {result.chance:.3g}<extra></extra>",
-        ),
-        go.Scatter(
-            x=recall, y=names, mode="markers", name="read rightly", showlegend=False,
-            marker={"color": color, "size": 9.5}, hovertemplate="%{y}: %{x:.1%} read rightly<extra></extra>",
-        ),
-    ]  # fmt: skip
+    chance = go.Scatter(
+        x=[result.chance] * len(names),
+        y=names,
+        mode="lines+markers",
+        name="chance (control)",
+        line={"color": theme.CONTROL, "width": 2.5},
+        marker={"size": 1},
+        hovertemplate=f"<b>chance</b> (control): {result.chance:.3g}<extra></extra>",
+    )
+    dots = go.Scatter(
+        x=recall,
+        y=names,
+        mode="markers",
+        name="read rightly",
+        showlegend=False,
+        marker={"color": color, "size": 9.5},
+        hovertemplate="%{y}: %{x:.1%} read rightly<extra></extra>",
+    )
+    return [chance, dots]

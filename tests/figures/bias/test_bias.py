@@ -25,7 +25,7 @@ def space(seed, shortcut=1.0, n=480):
 
 @pytest.fixture(scope="module")
 def used():
-    return is_it_used(space(0), "label", "hue", fit=space(1), partner=dict(zip("abcd", "uvwx", strict=True)))
+    return is_it_used(space(0), "label", "hue", fit=space(1), expected_pairs=dict(zip("abcd", "uvwx", strict=True)))
 
 
 def test_the_curve_lies_between_both_oracles_and_its_band_is_the_results(used):
