@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from functools import partial, reduce
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -40,24 +40,26 @@ WARM_UP = 0.05  # of all steps: long enough for Adam's second moments to settle
 
 def pretrain(
     images: Images,
-    method: str = "simclr",
+    method: Annotated[str, "See `sslviz list methods`."] = "simclr",
     *,
-    out: str | Path,
-    encoder: str = "conv_nano",
+    out: Annotated[str | Path, "The run folder to make, e.g. runs/simclr."],
+    encoder: Annotated[str, "See `sslviz list encoders`; any timm model."] = "conv_nano",
     epochs: int = 20,
     batch_size: int = 256,
-    learning_rate: float = 1e-3,
+    learning_rate: Annotated[float, "For a batch of 256; scaled by sqrt(batch-size / 256)."] = 1e-3,
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
     held_out: Images | None = None,
-    eval_every: int = 1,
-    checkpoint_every: int | None = None,
-    resume: bool = False,
-    devices: int | str = 1,
+    eval_every: Annotated[int, "Epochs between two looks at held-out images."] = 1,
+    checkpoint_every: Annotated[int | None, "Epochs between two checkpoints; without it, a fifth of all."] = None,
+    resume: Annotated[bool, "Continue a run that was interrupted."] = False,
+    devices: Annotated[int | str, "How many GPUs, or auto."] = 1,
     strategy: str = "auto",
     num_nodes: int = 1,
-    precision: str = "auto",
-    progress: bool = True,
+    precision: Annotated[
+        str, "Lightning Fabric's, e.g. bf16-mixed; auto is that where the hardware is faster at it, 32-true elsewhere."
+    ] = "auto",
+    progress: Annotated[bool, "Whether a bar with rate and remaining time is drawn."] = True,
 ) -> Run:
     """What does an encoder learn from these images without labels?
 
@@ -74,7 +76,8 @@ def pretrain(
     """
     if held_out is None:
         images, held_out = hold_out(images, seed)
-    _check_numbers(images, epochs, batch_size, learning_rate, eval_every)
+    at_least = {"epochs": (epochs, 1), "batch_size": (batch_size, 2), "eval_every": (eval_every, 1)}
+    _check_numbers(images, batch_size, learning_rate, at_least | {"checkpoint_every": (checkpoint_every or 1, 1)})
     if precision == "auto":
         precision = choose_precision(Path(out) if resume else None)
     fabric = launch_fabric(batch_size, devices=devices, strategy=strategy, num_nodes=num_nodes, precision=precision)
@@ -112,12 +115,14 @@ def pretrain(
     return Run(run.path)
 
 
-def _check_numbers(images: Images, epochs: int, batch_size: int, learning_rate: float, eval_every: int) -> None:
+def _check_numbers(
+    images: Images, batch_size: int, learning_rate: float, at_least: Mapping[str, tuple[int, int]]
+) -> None:
     if len(images) < batch_size:
         raise ValueError(
             f"There are {len(images)} images to train on, fewer than one batch of {batch_size}; lower --batch-size."
         )
-    for name, value, least in [("epochs", epochs, 1), ("batch_size", batch_size, 2), ("eval_every", eval_every, 1)]:
+    for name, (value, least) in at_least.items():
         if value < least:
             raise ValueError(f"{name} must be at least {least}; got {value}.")
     if not learning_rate > 0:

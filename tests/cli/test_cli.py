@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from sslviz.cli.commands import _settings
+from sslviz.cli.commands import parse_settings
 from sslviz.encoders import create_encoder
 from sslviz.runs import Run
 
@@ -227,7 +227,7 @@ def test_the_lists_name_everything():
 
 
 def test_settings_are_literals_or_words():
-    assert _settings(["a=0.2", "b=false", "c=(0.1, 1.0)", "d=cosine"]) == {
+    assert parse_settings(["a=0.2", "b=false", "c=(0.1, 1.0)", "d=cosine"]) == {
         "a": 0.2,
         "b": False,
         "c": (0.1, 1.0),

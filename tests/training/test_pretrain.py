@@ -188,6 +188,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing_behind(run, images, tmp_pa
         "no encoder 'resnet19'; did you mean": {"encoder": "resnet19"},
         "epochs must be at least 1; got 0": {"epochs": 0},
         "batch_size must be at least 2; got 1": {"batch_size": 1},
+        "checkpoint_every must be at least 1; got -1": {"checkpoint_every": -1},
         "learning_rate must be above 0": {"learning_rate": -1.0},
         "cannot be set up as asked": {"devices": "abc"},
         "Precision 'foo' is invalid": {"precision": "foo"},
