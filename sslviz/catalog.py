@@ -64,7 +64,7 @@ from sslviz.figures.projection.projection import projection as draw_projection
 from sslviz.figures.robustness.drift import drift as draw_drift
 from sslviz.figures.robustness.invariance import invariance as draw_invariance
 from sslviz.figures.similarity.changed import changed as draw_changed
-from sslviz.figures.similarity.compare import compare as draw_compare
+from sslviz.figures.similarity.comparison import comparison as draw_compare
 from sslviz.figures.similarity.similarity import similarity as draw_similarity
 
 Of = str | tuple[str, str] | None  # what a diagnostic is asked of: a column, a label and an attribute, or nothing

@@ -16,7 +16,7 @@ from state.selection import Choice
 from sslviz.diagnostics.similarity.changed import Changed
 from sslviz.diagnostics.similarity.compare import compare
 from sslviz.figures.parts.thumbnails import data_uri
-from sslviz.figures.similarity.compare import compare as draw_compare
+from sslviz.figures.similarity.comparison import comparison as draw_compare
 
 SHOWN = 20  # images whose neighbourhoods are shown
 NEIGHBORS = 7

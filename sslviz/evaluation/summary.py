@@ -12,7 +12,7 @@ def statements(results: dict[str, Any]) -> list[tuple[str, str, bool]]:
     """What would one say of this checkpoint?  (diagnostic, what it says, whether that is good news), one for each statement."""
     said = []
     collapse, geometry = results.get("collapse"), results.get("spectrum")
-    used = f"{geometry.directions} of {geometry.d} directions in use" if isinstance(geometry, Spectrum) else ""
+    used = f"{geometry.directions_in_use} of {geometry.d} directions in use" if isinstance(geometry, Spectrum) else ""
     if isinstance(collapse, Collapse):
         if used and collapse.verdict == "complete collapse":
             used = "hardly anything differs between images"  # of which the directions in use say nothing

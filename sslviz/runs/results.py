@@ -15,6 +15,13 @@ from sslviz.runtime.files import atomic_write
 
 T = TypeVar("T")
 
+# What fields were called in results that an older sslviz stored: {class: {former name: name}}.
+FORMER_FIELDS = {
+    "Alignment": {"control": "unrelated_mean"},
+    "Collapse": {"controls": "control_values", "projector_controls": "projector_control_values"},
+    "Projection": {"controls": "control_values"},
+}
+
 
 def save_result(path: Path, result: Any) -> None:
     """Writes a result dataclass as one .npz: its arrays, and the rest as JSON.  No pickles."""
@@ -39,7 +46,10 @@ def save_result(path: Path, result: Any) -> None:
 
 
 def load_result(path: Path, kind: type[T]) -> T:
-    """Reads what `save_result` wrote as the dataclass `kind`; ValueError if another kind was stored there."""
+    """Reads what `save_result` wrote as the dataclass `kind`, also by an older sslviz that called its fields otherwise.
+
+    ValueError if another kind was stored there.
+    """
     with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
         data = json.loads(stored["json"].tobytes())
 
@@ -50,4 +60,5 @@ def load_result(path: Path, kind: type[T]) -> T:
 
         if data["type"] != kind.__name__:
             raise ValueError(f"{path} holds a {data['type']}, not a {kind.__name__}.")
-        return kind(**{name: rich(value) for name, value in data["fields"].items()})
+        former = FORMER_FIELDS.get(kind.__name__, {})
+        return kind(**{former.get(name, name): rich(value) for name, value in data["fields"].items()})

@@ -1,6 +1,7 @@
 """What a number says once its uncertainty and its controls stand beside it."""
 
 from sslviz.statistics.intervals import (
+    MIN_JACKKNIFE_IMAGES,
     balanced_mean,
     bootstrap_balanced_mean,
     bootstrap_group_means,
@@ -10,9 +11,20 @@ from sslviz.statistics.intervals import (
     wilson,
 )
 from sslviz.statistics.score import Score
-from sslviz.statistics.significance import benjamini_hochberg, holm, permutation_p
+from sslviz.statistics.significance import (
+    MIN_PER_CLASS,
+    POWER_80,
+    POWER_80_PAST_THRESHOLD,
+    benjamini_hochberg,
+    holm,
+    permutation_p,
+)
 
 __all__ = [
+    "MIN_JACKKNIFE_IMAGES",
+    "MIN_PER_CLASS",
+    "POWER_80",
+    "POWER_80_PAST_THRESHOLD",
     "Score",
     "balanced_mean",
     "benjamini_hochberg",

@@ -8,7 +8,7 @@ from math import comb
 
 import numpy as np
 
-from sslviz.diagnostics.neighbors.neighbors import directions
+from sslviz.diagnostics.neighbors.neighbors import unit_rows
 from sslviz.features import Features
 from sslviz.features.columns import coded, stratified_half
 from sslviz.statistics import Score, bootstrap_group_means
@@ -139,7 +139,7 @@ def _associated(
         )
     bank_codes, (values, known) = coded(fitted, label)[1], coded(fitted, attribute)
     center = fitted.x.mean(axis=0, dtype=np.float64).astype(np.float32)
-    unit, bank = directions(scored.x - center), directions(fitted.x - center)
+    unit, bank = unit_rows(scored.x - center), unit_rows(fitted.x - center)
     leaning = unit @ _against(bank, bank_codes, known).T  # (n, v)
     if not (leaning.std(axis=0) > 1e-9).all():
         raise ValueError("All images lean alike to every value; are the features constant?")
@@ -150,7 +150,7 @@ def _associated(
         by_label.add(np.abs(_against_rest(sums, leaning.sum(axis=0), counts)) / spread)
     for drawn in _drawn_margins(unit, codes, bank, bank_codes, known, permutations, seed):
         by_value.add(np.abs(drawn))
-    plain = directions(scored.x) @ _against(directions(fitted.x), bank_codes, known).T
+    plain = unit_rows(scored.x) @ _against(unit_rows(fitted.x), bank_codes, known).T
     low, high = _intervals(leaning, codes, seed)
     share = counts / len(codes)
     return Association(

@@ -88,7 +88,7 @@ def _graph(features: Features, among: Features | None, k: int, metric: Metric) -
     """Row numbers and distances of the `k` nearest, (n, k) each, and how many searched rows repeat an earlier one."""
     bank = features if among is None else among
     if metric == "cosine":
-        unit, rows, where = 1.0, directions(features.x), directions(bank.x)
+        unit, rows, where = 1.0, unit_rows(features.x), unit_rows(bank.x)
     else:
         unit = power_of_two(bank.x)  # so that squares neither overflow nor vanish
         rows, where = features.x / unit, bank.x / unit
@@ -98,7 +98,7 @@ def _graph(features: Features, among: Features | None, k: int, metric: Metric) -
     return indices, distances, len(bank) - len({hash(row.tobytes()) for row in bank.x})
 
 
-def directions(x: np.ndarray) -> np.ndarray:
+def unit_rows(x: np.ndarray) -> np.ndarray:
     """Which way does each row point?  Rows scaled to length one, (n, d); a row of zeros stays as it is.
 
     Caveat: Between rows of length one, Euclidean order is cosine order; what their lengths said is gone.

@@ -1,10 +1,10 @@
-"""Compare: do the bars stand about zero where the differences say?"""
+"""Comparison: do the bars stand about zero where the differences say?"""
 
 import pytest
 
 from sslviz.diagnostics.similarity.compare import Comparison
 from sslviz.figures.parts import theme
-from sslviz.figures.similarity.compare import compare
+from sslviz.figures.similarity.comparison import comparison
 
 
 def result(shift=0.1):
@@ -20,7 +20,7 @@ def result(shift=0.1):
 
 
 def test_zero_is_in_the_middle_and_bars_to_scale():
-    fig = compare(result())
+    fig = comparison(result())
     dot = next(t for t in fig.data if t.error_x.color)
     names = [name for _, name in dot.customdata]
     assert names == ["accuracy ↑", "loss ↓", "alpha"]
@@ -37,20 +37,20 @@ def test_zero_is_in_the_middle_and_bars_to_scale():
 
 
 def test_the_sentences_are_its_alt_text():
-    alt = compare({"linear_probe": result()}).layout.meta["alt"]
+    alt = comparison({"linear_probe": result()}).layout.meta["alt"]
     assert "linear_probe: b reads shape better than a by 0.1 [0.05, 0.15]." in alt and "no interval" in alt
 
 
 def test_several_share_a_scale_and_keep_their_colours():
     named = {f"probe {i}": result(0.1 * i) for i in range(1, 11)}
     palette = theme.colors(named)
-    fig = compare(named)
+    fig = comparison(named)
     dots = {t.name: t for t in fig.data if t.error_x.color}
     assert {name: t.marker.color for name, t in dots.items()} == palette
     for i in range(2, 11):
         assert dots[f"probe {i}"].x[0] - 0.5 == pytest.approx(i * (dots["probe 1"].x[0] - 0.5))
-    only = compare({"probe 7": named["probe 7"]}, colors=palette)
+    only = comparison({"probe 7": named["probe 7"]}, colors=palette)
     assert next(t for t in only.data if t.error_x.color).marker.color == palette["probe 7"]
     assert "NaN" not in fig.to_json() and fig.layout.meta["caption"].endswith(".")
     with pytest.raises(ValueError, match="at least one"):
-        compare({})
+        comparison({})

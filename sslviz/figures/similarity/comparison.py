@@ -19,7 +19,7 @@ CAPTION = (
 )
 
 
-def compare(results: Comparison | Mapping[str, Comparison], *, colors: Mapping[str, str] | None = None) -> go.Figure:
+def comparison(results: Comparison | Mapping[str, Comparison], *, colors: Mapping[str, str] | None = None) -> go.Figure:
     """Which of two is better, and by how much?  One bar about zero for each score, to the right where b reads more.
 
     `results` is a Comparison or {name: Comparison}.
