@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sslviz.diagnostics.neighbors.neighbors import Metric, Neighbors, first, neighbors, noise_like, with_spare
+from sslviz.diagnostics.neighbors.neighbors import Metric, Neighbors, first_true, neighbors, noise_like, with_spare
 from sslviz.features import Features
 from sslviz.statistics import Score, delete_groups, jackknife_interval
 
@@ -126,7 +126,7 @@ def hubness(features: Features, *, k: int = 10, metric: Metric = "cosine", seed:
 
 def _counts(graph: Neighbors, k: int, kept: np.ndarray) -> np.ndarray:
     """How often each of the images `kept` (n,) is among the k nearest kept ones of another; of the kept ones only."""
-    taken = first(kept[graph.indices], k) & kept[:, None]
+    taken = first_true(kept[graph.indices], k) & kept[:, None]
     return np.bincount(graph.indices[taken], minlength=len(kept))[kept]
 
 

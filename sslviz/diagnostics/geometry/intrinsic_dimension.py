@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sslviz.diagnostics.neighbors.neighbors import first, noise_like, with_spare
+from sslviz.diagnostics.neighbors.neighbors import first_true, noise_like, with_spare
 from sslviz.features import Features
 from sslviz.statistics import Score, delete_groups, jackknife_interval
 
@@ -176,7 +176,7 @@ def _replicate(
     indices: np.ndarray, distances: np.ndarray, kept: np.ndarray, k: int, discard: float
 ) -> dict[str, float]:
     """The scores of the images `kept` (n,) only."""
-    left = first(kept[indices[kept]], k)
+    left = first_true(kept[indices[kept]], k)
     near = np.sort(np.where(left, distances[kept], np.nan), axis=1)[:, :k]  # NaN is sorted last
     near = near[np.isfinite(near[:, 1])]
     try:
