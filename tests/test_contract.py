@@ -266,9 +266,8 @@ class TestColumns:
         sslviz.diagnose(run, images.split("test"), **given | {"partners": None})  # what was named stays known
         again = stored_evidence(run, run.last, images.split("test").digest)
         assert again.expected_pairs == {"shape~color": pairs}
-        assert np.array_equal(
-            compute_entry(find_entry("reliance"), again, ("shape", "color")).expected_pairs, named.expected_pairs
-        )
+        answer = compute_entry(find_entry("reliance"), again, ("shape", "color"))
+        assert np.array_equal(answer.expected_pairs, named.expected_pairs)
 
 
 class TestKeys:

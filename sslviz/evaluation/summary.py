@@ -36,7 +36,7 @@ def statements(results: Mapping[str, Any]) -> list[Statement]:
 
 
 def _of_health(collapse: Any, spectrum: Any) -> list[Statement]:
-    used = f"{spectrum.directions} of {spectrum.d} directions in use" if isinstance(spectrum, Spectrum) else ""
+    used = f"{spectrum.directions_in_use} of {spectrum.d} directions in use" if isinstance(spectrum, Spectrum) else ""
     if isinstance(collapse, Collapse):
         if used and collapse.verdict == "complete collapse":
             used = "hardly anything differs between images"  # of which the directions in use say nothing

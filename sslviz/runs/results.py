@@ -17,18 +17,21 @@ T = TypeVar("T")
 
 # Fields that had another name when a result was stored: {class of the result: {former name: name}}.
 FORMER_FIELDS: dict[str, dict[str, str]] = {
+    "Alignment": {"control": "unrelated_mean"},
     "Association": {
         "as_is": "effect_uncentered",
         "caps": "effect_max",
         "p_papers": "p_labels",
         "settled": "confounded",
     },
+    "Collapse": {"controls": "control_values", "projector_controls": "projector_control_values"},
     "Counterfactual": {"controls": "control_moved"},
     "DescriptionLength": {"controls": "control_bits"},
     "Drift": {"controls": "control_values"},
     "Groups": {"controls": "control_correct"},
     "Invariance": {"controls": "control_values"},
     "Probe": {"controls": "control_correct"},
+    "Projection": {"controls": "control_values"},
     "Reliance": {"partner": "expected_pairs", "paired": "pairs_known", "controls": "control_answers"},
     "Selectivity": {
         "control_correct": "control_task_correct",
@@ -63,7 +66,10 @@ def save_result(path: Path, result: Any) -> None:
 
 
 def load_result(path: Path, kind: type[T]) -> T:
-    """Reads what `save_result` wrote as the dataclass `kind`; ValueError if another kind was stored there."""
+    """Reads what `save_result` wrote as the dataclass `kind`, also by an older sslviz that called its fields otherwise.
+
+    ValueError if another kind was stored there.
+    """
     with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
         data = json.loads(stored["json"].tobytes())
 

@@ -1,4 +1,4 @@
-"""How is a file written so that no one ever reads half of it?"""
+"""Atomic file writes: temporary file, fsync, rename."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
 
 
 def sweep(folder: Path) -> None:
-    """Removes what writers that were killed left in `folder`; only for a folder that no one else is writing to."""
+    """Removes temporary files that killed writers left in `folder`; only for a folder that no one else writes to."""
     for path in folder.glob(".*"):
         if re.fullmatch(r"\..+\.[0-9a-f]{32}", path.name):
             path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""How far is it?  One progress bar, with rate and remaining time, for everything that takes long."""
+"""The progress bar of everything that takes long, with rate and remaining time."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 _WATCHER: ContextVar[Callable[[str, float], None] | None] = ContextVar("watcher", default=None)
-OFTEN = 0.2  # seconds between two reports
+REPORT_INTERVAL = 0.2  # seconds
 
 
 @contextmanager
-def watched(tell: Callable[[str, float], None]) -> Iterator[None]:
-    """Who wants to know how far it is?  In here bars are not drawn: tell(title, share done from 0 to 1) is called instead.
+def watched(report: Callable[[str, float], None]) -> Iterator[None]:
+    """Reports progress instead of drawing bars: calls report(title, share done from 0 to 1) in here.
 
-    Bars that ask not to be shown tell nothing.  What `tell` raises ends the work.
+    Bars that are not to be shown report nothing.  An exception from `report` ends the work.
     """
-    before = _WATCHER.set(tell)
+    before = _WATCHER.set(report)
     try:
         yield
     finally:
@@ -43,8 +43,8 @@ def progress_bar(title: str, total: int, unit: str, *, shown: bool = True) -> It
 
     Nothing is drawn where there is no terminal or notebook, except one line at the end, so that logs stay readable.
     """
-    if shown and (tell := _WATCHER.get()):
-        yield _telling(tell, title, total)
+    if shown and (report := _WATCHER.get()):
+        yield _reporting(report, title, total)
         return
     console = Console(stderr=True)
     if not shown or not (console.is_terminal or console.is_jupyter):
@@ -72,15 +72,15 @@ def progress_bar(title: str, total: int, unit: str, *, shown: bool = True) -> It
         yield advance
 
 
-def _telling(tell: Callable[[str, float], None], title: str, total: int) -> Callable[..., None]:
-    """An `advance` that reports to `tell`, five times a second at most."""
-    done, said = 0, 0.0
+def _reporting(report: Callable[[str, float], None], title: str, total: int) -> Callable[..., None]:
+    """An `advance` that calls `report`, five times a second at most."""
+    done, last = 0, 0.0
 
     def advance(n: int = 1, note: str = "") -> None:
-        nonlocal done, said
+        nonlocal done, last
         done += n
-        if time.perf_counter() - said >= OFTEN:
-            said = time.perf_counter()
-            tell(f"{title} {note}".strip(), min(1.0, done / max(1, total)))
+        if time.perf_counter() - last >= REPORT_INTERVAL:
+            last = time.perf_counter()
+            report(f"{title} {note}".strip(), min(1.0, done / max(1, total)))
 
     return advance

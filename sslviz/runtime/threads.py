@@ -1,4 +1,4 @@
-"""How many threads does a fit take that is made of many small products?  One."""
+"""The number of BLAS threads: one, for fits that are made of many small products."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """What a number says once its uncertainty and its controls stand beside it."""
 
 from sslviz.statistics.intervals import (
+    MIN_JACKKNIFE_IMAGES,
     balanced_mean,
     bootstrap_balanced_mean,
     bootstrap_group_means,
@@ -22,6 +23,7 @@ from sslviz.statistics.significance import (
 )
 
 __all__ = [
+    "MIN_JACKKNIFE_IMAGES",
     "MIN_PER_CLASS",
     "POWER_80",
     "POWER_80_PAST_THRESHOLD",

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
+JACKKNIFE_GROUPS = 10  # of images, left out one at a time: enough for an interval, few enough to stay cheap
+MIN_JACKKNIFE_IMAGES = 2 * JACKKNIFE_GROUPS  # below: no interval
+
 
 def percentile_interval(draws: np.ndarray) -> tuple[float, float]:
-    """Between which values do 95 % of the resampled numbers lie?  `draws` (b,) -> (low, high)."""
+    """The 95 % percentile interval of resampled numbers: `draws` (b,) -> (low, high)."""
     low, high = np.quantile(draws, [0.025, 0.975])
     return float(low), float(high)
 
 
 def jackknife_interval(value: float, replicates: np.ndarray) -> tuple[float, float] | tuple[None, None]:
-    """How far could `value` lie elsewhere on other images?  95 % interval from the delete-group jackknife.
+    """The 95 % interval of `value` over other images, by the delete-group jackknife.
 
     `replicates` (g,) are the same number without one of g random groups of rows at a time; (None, None) for fewer
-    than two, or where one of them does not exist.  Resampling rows with repetition would bias spectra (a repeated row
-    adds no direction); leaving some out does not, because only the spread of the replicates is used.  Student's t
-    with g - 1 degrees of freedom.
+    than two, or where one of them is not finite.  Student's t with g - 1 degrees of freedom.
+
+    A bootstrap would bias spectra, since a repeated row adds no direction.  The jackknife does not, because only the
+    spread of the replicates is used.
     """
     from scipy.special import stdtrit
 
@@ -29,25 +33,25 @@ def jackknife_interval(value: float, replicates: np.ndarray) -> tuple[float, flo
     return value - reach, value + reach
 
 
-def delete_groups(n: int, groups: int = 10, seed: int = 0) -> np.ndarray:
-    """Which images are left out together in a jackknife?  Group numbers (n,), the same for every space of n images.
+def delete_groups(n: int, groups: int = JACKKNIFE_GROUPS, seed: int = 0) -> np.ndarray:
+    """Group numbers (n,) of the images that a jackknife leaves out together, the same for every space of n images.
 
-    At random: rows lie in the order of their class often enough that every tenth would not do.  A single group, so
-    that there is nothing to leave out, for fewer than two rows a group.
+    Groups are random, since rows often lie in the order of their class.  A single group, so that nothing can be left
+    out, for fewer than two rows a group.
     """
     return np.random.default_rng(seed).permutation(n) % (groups if n >= 2 * groups else 1)
 
 
 def balanced_mean(values: np.ndarray, groups: np.ndarray) -> float:
-    """What is the mean of `values` (n,) when every group counts the same?  0/1: class-balanced accuracy."""
+    """The mean of `values` (n,) with every group weighted alike; of 0 and 1 it is the class-balanced accuracy."""
     _, codes = np.unique(groups, return_inverse=True)
     return float((np.bincount(codes, values) / np.bincount(codes)).mean())
 
 
 def bootstrap_balanced_mean(values: np.ndarray, groups: np.ndarray, *, draws: int = 1000, seed: int = 0) -> np.ndarray:
-    """How would the class-balanced mean vary over other samples of images?  Returns (draws,) resampled means.
+    """The bootstrap of the class-balanced mean: (draws,) means of resampled images.
 
-    `values` (n,), or (m, n) for m paired quantities over the same images, which gives (draws, m): all m see the same
+    `values` (n,), or (m, n) for m paired quantities over the same images, which gives (draws, m).  All m see the same
     resamples, so that differences between them are paired.  Images are resampled within their group, so that no group
     can vanish.
     """
@@ -56,7 +60,7 @@ def bootstrap_balanced_mean(values: np.ndarray, groups: np.ndarray, *, draws: in
 
 
 def bootstrap_group_means(values: np.ndarray, groups: np.ndarray, *, draws: int = 1000, seed: int = 0) -> np.ndarray:
-    """How would the mean of each group vary over other samples of images?  `values` (m, n) -> (draws, m, groups).
+    """The bootstrap of the mean of each group: `values` (m, n) -> (draws, m, groups).
 
     Groups come in the order of their sorted names; resampling as in `bootstrap_balanced_mean`.
     """
@@ -78,7 +82,7 @@ def bootstrap_group_means(values: np.ndarray, groups: np.ndarray, *, draws: int 
 
 
 def wilson(share: np.ndarray, n: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Within which ends does the true share lie?  Wilson's interval of shares (g,) of `n` images each, (g,) twice."""
+    """Wilson's interval of shares (g,) of `n` images each: low and high, (g,) each."""
     from scipy.special import ndtri
 
     z = float(ndtri((1 + level) / 2))

@@ -16,9 +16,17 @@ import numpy as np
 class Score:
     """Should this number be believed?  A value with its 95 % interval and its controls.
 
-    `controls` maps a name ("chance", "untrained", "noise") to what the number reads there.  `control_is` says how to
-    read them: a "floor" is to be beaten, a "ceiling" is what an ideal structureless space would read and is not to be
-    passed.  `higher_is_better` is None where neither direction is good in itself.
+    - value: the number
+    - low, high: its 95 % interval, None where none can be had
+    - controls: {name: value}, what the number reads where there is nothing to find ("chance", "untrained", "noise")
+    - higher_is_better: None where neither direction is good in itself
+    - control_is: a "floor" is to be beaten; a "ceiling" is what an ideal structureless space reads, not to be passed
+
+    Example:
+        >>> import sslviz
+        >>> score = sslviz.Score(0.83, 0.81, 0.85, {"chance": 0.25})
+        >>> print(score, score.beats_control)
+        0.83 [0.81, 0.85]  vs 0.25 chance True
     """
 
     value: float
@@ -38,9 +46,9 @@ class Score:
 
     @property
     def beats_control(self) -> bool | None:
-        """Whether the whole interval lies beyond the strongest control; None where that means nothing or is not known.
+        """Whether the whole interval lies beyond the strongest control; None where that is not known or means nothing.
 
-        Without an interval it is not known: a value alone may lie beyond a control by luck.
+        Without an interval it is not known, since a value alone may lie beyond a control by luck.
         """
         if self.control is None or self.higher_is_better is None or self.control_is == "ceiling":
             return None
@@ -83,7 +91,7 @@ class Score:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Score:
-        """The score that `to_dict` wrote down, also by an sslviz that did not say what its control is (a floor)."""
+        """The score from its `to_dict` form; `control_is` is "floor" where an older sslviz did not write it."""
         return cls(
             _number(values["value"]),
             values["low"],

@@ -17,10 +17,10 @@ WIDTH_95 = 3.92  # standard errors from end to end of a 95 % interval, by the no
 
 
 def permutation_p(value: float, null: np.ndarray) -> float:
-    """How often does chance reach this value?  (1 + draws of `null` (b,) that do) / (1 + b), one-sided.
+    """The one-sided p-value of a permutation test: (1 + draws of `null` (b,) that reach the value) / (1 + b).
 
-    Counting the value itself among the draws keeps the test exact: it is never 0, and 1 / (1 + b) at the least.  A draw
-    that equals the value but for rounding reaches it.
+    Counting the value itself among the draws keeps the test exact, so p is 1 / (1 + b) at the least.  A draw that equals
+    the value but for rounding reaches it.
     """
     slack = 1e-9 * max(1.0, abs(value))
     return float((1 + np.count_nonzero(null >= value - slack)) / (1 + len(null)))
@@ -41,9 +41,9 @@ def p_beyond(score: Score, null: float = 0.0) -> float:
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Which of several tests hold, if none may hold by luck?  Holm's adjusted p-values, in the shape of `p`.
+    """Holm's adjusted p-values, in the shape of `p`, for claims of which none may be false.
 
-    Those below 0.05 may all be claimed: the chance that any of them is false is at most 5 %, whatever their dependence.
+    All below 0.05 may be claimed: the chance that any of them is false is at most 5 %, whatever their dependence.
     """
     flat = np.ravel(np.asarray(p, dtype=float))
     order = np.argsort(flat)
@@ -53,10 +53,10 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
-    """Which of a grid of tests are worth following up?  Adjusted p-values, in the shape of `p`.
+    """Adjusted p-values for the false discovery rate (Benjamini and Hochberg 1995), in the shape of `p`.
 
-    Of those below 0.05, 5 % are expected to be false, where tests are independent or positively dependent (Benjamini
-    and Hochberg 1995): enough to explore with, too little to confirm with; `holm` is for that.
+    Of those below 0.05, 5 % are expected to be false, where tests are independent or positively dependent.  That is
+    enough to explore with; to confirm, use `holm`.
     """
     from scipy.stats import false_discovery_control
 

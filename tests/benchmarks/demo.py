@@ -31,7 +31,7 @@ def one(seed: int) -> bool:
     for name, r in results.items():
         s, c, g = shape[name], color[name], r["spectrum"]
         print(
-            f"| {name} | {loss[name]:.2f} | {r['collapse'].verdict} | {g.directions:.0f} "
+            f"| {name} | {loss[name]:.2f} | {r['collapse'].verdict} | {g.directions_in_use:.0f} "
             f"| {s.value:.2f} [{s.low:.2f}, {s.high:.2f}] | {c.value:.2f} [{c.low:.2f}, {c.high:.2f}] |"
         )
     claims = {

@@ -2,18 +2,17 @@
 
 import pytest
 
-from sslviz.catalog import CATALOG
+from sslviz.catalog import diagnostics
 from sslviz.diagnostics import hypothesis
 from sslviz.diagnostics.probes.knn import knn_probe
-from sslviz.evaluation.diagnose import ask
-from sslviz.reports.audit.findings import GRAVITY
+from sslviz.evaluation.diagnose import compute_entry
 
-ASKED = {"label": "label", "attribute": "coin", "columns": ("label", "coin")}
+COLUMNS = {"label": ("label",), "attribute": ("coin",), "columns": ("label", "coin")}
 
 
-@pytest.mark.parametrize("one", [one for one in CATALOG if one.name in GRAVITY], ids=lambda one: one.name)
-def test_a_claim_is_a_sentence_about_a_score_of_the_result(one, planted_evidence):
-    result = ask(one, planted_evidence(), ASKED[one.per])
+@pytest.mark.parametrize("entry", [entry for entry in diagnostics() if entry.gravity], ids=lambda entry: entry.name)
+def test_a_claim_is_a_sentence_about_a_score_of_the_result(entry, planted_evidence):
+    result = compute_entry(entry, planted_evidence(), COLUMNS[entry.scope])
     assert isinstance(result, hypothesis.Testable)
     tested = result.hypothesis()
     assert tested.statement.endswith(".") and tested.score in result.scores() and 0 <= tested.p <= 1
@@ -23,8 +22,8 @@ def test_a_claim_is_a_sentence_about_a_score_of_the_result(one, planted_evidence
 
 def test_no_other_result_of_the_catalog_claims_anything(planted_evidence):
     evidence = planted_evidence()
-    others = {one.kind: one for one in CATALOG if one.per != "pair" and one.name not in (*GRAVITY, "projection")}
-    results = [ask(one, evidence, ASKED.get(one.per)) for one in others.values()]
+    others = [entry for entry in diagnostics() if entry.scope != "pair" and not entry.gravity and not entry.on_demand]
+    results = [compute_entry(entry, evidence, COLUMNS.get(entry.scope, ())) for entry in others]
     claims = [result.hypothesis() for result in results if isinstance(result, hypothesis.Testable)]
     assert claims == [None]  # the neighbours' vote is a Probe, and claims nothing
     assert knn_probe(evidence.features).hypothesis() is None

@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 
-from sslviz.catalog import CATALOG, MAPS
-from sslviz.evaluation.diagnose import ask
+from sslviz.catalog import CATALOG, diagnostics
+from sslviz.evaluation.diagnose import compute_entry
 from sslviz.runs import load_result, save_result
 from sslviz.runs.results import FORMER_FIELDS
 
-ASKED = {"label": "label", "attribute": "coin", "columns": ("label", "coin")}
-ENTRIES = {one.kind.__name__: one for one in CATALOG if one.kind.__name__ in FORMER_FIELDS}
+COLUMNS = {"label": ("label",), "attribute": ("coin",), "columns": ("label", "coin")}
+ENTRIES = {e.result_type.__name__: e for e in diagnostics() if e.result_type.__name__ in FORMER_FIELDS}
 
 
 def with_former_names(result):
@@ -22,15 +22,13 @@ def with_former_names(result):
 
 
 def test_only_results_are_named():
-    assert set(FORMER_FIELDS) <= {
-        one.kind if isinstance(one.kind, str) else one.kind.__name__ for one in (*CATALOG, *MAPS)
-    }
+    assert set(FORMER_FIELDS) <= {entry.result_type.__name__ for entry in CATALOG}
 
 
 @pytest.mark.parametrize("name", ENTRIES)
 def test_a_result_with_former_names_comes_back_as_it_was(name, planted_evidence, tmp_path):
-    one = ENTRIES[name]
-    result = ask(one, planted_evidence(), ASKED.get(one.per))
+    entry = ENTRIES[name]
+    result = compute_entry(entry, planted_evidence(), COLUMNS.get(entry.scope, ()))
     save_result(tmp_path / "r.npz", with_former_names(result))
-    back = load_result(tmp_path / "r.npz", one.kind)
+    back = load_result(tmp_path / "r.npz", entry.result_type)
     assert back.scores() == result.scores()

@@ -16,7 +16,7 @@ from sslviz.diagnostics.bias.margins import (
     value_directions,
 )
 from sslviz.diagnostics.hypothesis import Hypothesis
-from sslviz.diagnostics.neighbors.neighbors import directions
+from sslviz.diagnostics.neighbors.neighbors import unit_rows
 from sslviz.features import Features
 from sslviz.features.columns import coded, stratified_half
 from sslviz.statistics import POWER_80_PAST_THRESHOLD, WIDTH_95, Score
@@ -180,7 +180,7 @@ def _association(
         )
     bank_codes, (values, bank_values) = coded(fitted, label)[1], coded(fitted, attribute)
     center = fitted.x.mean(axis=0, dtype=np.float64).astype(np.float32)
-    unit, bank = directions(scored.x - center), directions(fitted.x - center)
+    unit, bank = unit_rows(scored.x - center), unit_rows(fitted.x - center)
     leaning = unit @ value_directions(bank, bank_codes, bank_values).T  # (n, v)
     if not (leaning.std(axis=0) > 1e-9).all():
         raise ValueError("All images lean alike to every value; are the features constant?")
@@ -191,7 +191,7 @@ def _association(
         by_label.add(np.abs(minus_rest(sums, leaning.sum(axis=0), counts)) / spread)
     for drawn in shuffled_margins(unit, codes, bank, bank_codes, bank_values, permutations, seed):
         by_value.add(np.abs(drawn))
-    uncentered = directions(scored.x) @ value_directions(directions(fitted.x), bank_codes, bank_values).T
+    uncentered = unit_rows(scored.x) @ value_directions(unit_rows(fitted.x), bank_codes, bank_values).T
     low, high = bootstrap_ends(leaning, codes, seed)
     share = counts / len(codes)
     return Association(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sslviz.diagnostics.hypothesis import Hypothesis
-from sslviz.diagnostics.neighbors.neighbors import first, with_spare
+from sslviz.diagnostics.neighbors.neighbors import first_true, with_spare
 from sslviz.features import Features
 from sslviz.features.columns import coded
 from sslviz.statistics import POWER_80_PAST_THRESHOLD, Score, delete_groups, jackknife_interval, permutation_p
@@ -130,7 +130,7 @@ class _NeighborShares:
     def __init__(self, near: np.ndarray, k: int, codes: np.ndarray, values: np.ndarray, keep: np.ndarray) -> None:
         c, v = codes.max() + 1, values.max() + 1
         self.near, self.keep = near[keep], keep
-        counted = first(keep[self.near], k)
+        counted = first_true(keep[self.near], k)
         self.weight = counted / np.maximum(counted.sum(axis=1), 1)[:, None]
         table = np.bincount(codes[keep] * v + values[keep], minlength=c * v).reshape(c, v).astype(float)
         sizes = table.sum(axis=1)

@@ -1,4 +1,4 @@
-"""Do the images fall into heaps?  From the distances between a sample of them, without labels."""
+"""The gap between clusters (heaps) of images, from the distances between a sample of them, without labels."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import numpy as np
 from sslviz.statistics import delete_groups
 
 SAMPLE = 1000  # images whose distances are looked at
-SMALLEST_HEAP, HEAP_SHARE = 6, 0.02  # images, and of the sample: repeated images and stray ones are no heap
-MOST_IN_ONE = 0.9  # of the sample: beyond it there is one heap and some strays
-LARGEST_GAP = 1000.0  # told apart; heaps of identical images have no finite one
+MIN_HEAP, MIN_HEAP_SHARE = 6, 0.02  # images, and share of the sample: a few repeated or stray images are no heap
+MAX_HEAP_SHARE = 0.9  # of the sample: beyond it there is one heap and some strays
+MAX_GAP = 1000.0  # a finite value for heaps of identical images
 
 
 def nearest_first(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How far is every other row of `x` (n, d), nearest first?  Row numbers and Euclidean distances, (n, n - 1) each.
+    """Row numbers and Euclidean distances of every other row of `x` (n, d), nearest first, (n, n - 1) each.
 
-    Caveat: All pairs are held at once, 12 bytes each: meant for a thousand rows, not for all of them.
+    All pairs are held at once, 12 bytes each: meant for a thousand rows.
     """
     x = np.asarray(x, dtype=np.float64)
     x = x - x.mean(axis=0)  # the formula below loses the digits that a common offset takes
@@ -27,13 +27,14 @@ def nearest_first(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def heaps(distances: np.ndarray) -> dict[str, float]:
-    """Do images fall into heaps?  `distances` (n, n - 1) of each to the others, nearest first.
+    """The heaps that images fall into, from the `distances` (n, n - 1) of each to the others, nearest first.
 
-    For every image, the largest ratio of two neighbouring distances: between the last image of its heap and the first
-    beyond.  Returns the median `cluster_gap` over images, the number of `heaps` (the sum of one over the size of one's
-    own), and how far apart two of a heap are as a share of two of different heaps (`within`, root mean squares).
+    An image's gap is the largest ratio of two neighbouring distances: its heap ends there.  Where the gap is small
+    there are no heaps, and their number and width mean nothing.
 
-    Caveat: Where the gap is small there are no heaps, and their number and width mean nothing.
+    - cluster_gap: the median gap over images
+    - heaps: their number, the sum over images of 1 / size of the own heap
+    - within: root mean square distance of two images of a heap, as a share of that of two of different heaps
     """
     gaps, sizes = _gaps(distances)
     if distances.max() == 0:  # all images are one and the same
@@ -48,13 +49,13 @@ def heaps(distances: np.ndarray) -> dict[str, float]:
 
 
 def _gaps(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For every image the largest gap among its sorted distances, and how many images lie before it, itself included."""
+    """The largest gap among the sorted distances of every image, and how many images lie before it, itself included."""
     n = len(distances)
-    least = distances.mean() / LARGEST_GAP
+    least = distances.mean() / MAX_GAP
     if least == 0:
         return np.ones(n), np.full(n, n)
-    smallest = max(SMALLEST_HEAP, int(np.ceil(HEAP_SHARE * n)))
-    far = np.maximum(distances[:, smallest - 2 : max(smallest, int(MOST_IN_ONE * n))], least)
+    smallest = max(MIN_HEAP, int(np.ceil(MIN_HEAP_SHARE * n)))
+    far = np.maximum(distances[:, smallest - 2 : max(smallest, int(MAX_HEAP_SHARE * n))], least)
     ratios = far[:, 1:] / far[:, :-1]
     largest = ratios.argmax(axis=1)
     return ratios[np.arange(n), largest], smallest + largest
@@ -63,15 +64,12 @@ def _gaps(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def heaps_beside_noise(
     x: np.ndarray, eigenvalues: np.ndarray, seed: int = 0
 ) -> tuple[dict[str, float], float, np.ndarray]:
-    """Do images fall into heaps, and would noise?  Of `x` (n, d), whose covariance has these `eigenvalues`.
+    """`heaps` of a sample of at most 1,000 rows of `x` (n, d), beside noise with the same `eigenvalues` of the covariance.
 
-    Returns what `heaps` says of a sample of at most 1,000 rows, the median gap in Gaussian noise of the same covariance
-    and number, and the median gaps without each tenth of the rows (none for fewer than 20).
-
-    Caveat: A heap of fewer than six images, or of fewer than a fiftieth of them, is not seen.
+    Returns the heaps, the median gap in as many rows of such Gaussian noise, and the median gaps without each tenth of
+    the rows (none for fewer than 20).  A heap of fewer than six images, or of fewer than a fiftieth of them, is not seen.
     """
-    n = len(x)
-    rng = np.random.default_rng(seed)
+    n, rng = len(x), np.random.default_rng(seed)
     rows = np.sort(rng.permutation(n)[:SAMPLE])
     order, distances = nearest_first(x[rows])
     noise = rng.standard_normal((len(rows), len(eigenvalues))) * np.sqrt(eigenvalues)

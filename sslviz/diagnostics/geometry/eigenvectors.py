@@ -1,4 +1,4 @@
-"""Along which directions do the rows lie, and what would change without some of them?  One eigendecomposition for both."""
+"""Eigenvectors of a sum of outer products of rows, and how ranks change once some of the rows are left out."""
 
 from __future__ import annotations
 
@@ -8,51 +8,53 @@ import numpy as np
 
 
 @dataclass(frozen=True, eq=False)
-class Directions:
-    """How much lies along which direction?  Eigenvalues and eigenvectors of a sum of outer products of rows.
+class Eigenvectors:
+    """The eigendecomposition of a sum of outer products of rows, with k = min(n, d).
 
-    `sizes` (k,) descending and `axes` (d, k), with k = min(n, d).  Sizes that float32 rounding of the rows, or float64
-    rounding of the sums, could have made are 0.
+    - values: eigenvalues (k,), descending; 0 where float32 rounding of the rows or float64 rounding of the sums could
+      have made them
+    - vectors: eigenvectors (d, k), one a column
     """
 
-    sizes: np.ndarray
-    axes: np.ndarray
+    values: np.ndarray
+    vectors: np.ndarray
 
     @classmethod
-    def of(cls, products: np.ndarray, n: int, total: float) -> Directions:
+    def of(cls, products: np.ndarray, n: int, total: float) -> Eigenvectors:
         """Of `products` (d, d), summed over `n` rows whose squared lengths sum to `total`."""
         d = len(products)
         kept = min(n, d)
         rounding = max(total / kept * np.finfo(np.float32).eps ** 2, total * d * np.finfo(np.float64).eps)
-        sizes, axes = np.linalg.eigh(products)
-        sizes = sizes[::-1][:kept]
-        return cls(np.where(sizes > rounding, sizes, 0.0), axes[:, ::-1][:, :kept])
+        values, vectors = np.linalg.eigh(products)
+        values = values[::-1][:kept]
+        return cls(np.where(values > rounding, values, 0.0), vectors[:, ::-1][:, :kept])
 
-    def rank_slope(self, eps: float = 0.0) -> np.ndarray:
-        """How does the logarithm of the effective rank follow the products?  Its derivative by each of them, (d, d).
+    def rank_gradient(self, eps: float = 0.0) -> np.ndarray:
+        """The derivative of the logarithm of the effective rank by each of the products, (d, d).
 
-        Of the rank of the square roots of the sizes, as `effective_rank(np.sqrt(sizes), eps=eps)` counts it.
+        The rank is that of the square roots of the eigenvalues: `effective_rank(np.sqrt(values), eps=eps)`.
         """
-        slopes = _slopes(self.sizes, eps)
-        up, down = (self.axes[:, part] * np.sqrt(np.abs(slopes[part])) for part in (slopes > 0, slopes < 0))
+        slopes = _rank_slopes(self.values, eps)
+        up, down = (self.vectors[:, part] * np.sqrt(np.abs(slopes[part])) for part in (slopes > 0, slopes < 0))
         return up @ up.T - down @ down.T  # a matrix times its own transpose takes half the time
 
-    def leading(self, products: np.ndarray, most: int) -> np.ndarray:
-        """The largest eigenvalues, at most `most`, of nearly the same products, descending: Rayleigh and Ritz's.
+    def leading_values(self, products: np.ndarray, most: int) -> np.ndarray:
+        """The largest eigenvalues, at most `most`, of nearly the same products, descending (Rayleigh and Ritz).
 
-        Exact where that is all there are; else off by the square of how far the axes turned out of their own span.
+        Exact where there are no more than that.  Else the error grows with the square of how far the eigenvectors turn
+        out of the space that the leading ones span.
         """
-        axes = self.axes[:, :most]
-        return np.maximum(np.linalg.eigvalsh(axes.T @ (products @ axes))[::-1], 0)
+        vectors = self.vectors[:, :most]
+        return np.maximum(np.linalg.eigvalsh(vectors.T @ (products @ vectors))[::-1], 0)
 
 
-def _slopes(sizes: np.ndarray, eps: float) -> np.ndarray:
-    """Derivative of the logarithm of the effective rank by each size; 0 for directions that hold nothing."""
-    held = sizes > 0
-    roots = np.sqrt(sizes[held])
-    slopes = np.zeros(len(sizes))
+def _rank_slopes(values: np.ndarray, eps: float) -> np.ndarray:
+    """The derivative of the logarithm of the effective rank by each eigenvalue; 0 where that is 0."""
+    positive = values > 0
+    roots = np.sqrt(values[positive])
+    slopes = np.zeros(len(values))
     if len(roots):
         share = roots / roots.sum()
         surprise = np.log(share + eps)
-        slopes[held] = (share @ surprise - surprise) / (2 * roots * roots.sum())
+        slopes[positive] = (share @ surprise - surprise) / (2 * roots * roots.sum())
     return slopes

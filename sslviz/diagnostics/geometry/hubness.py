@@ -7,27 +7,24 @@ from functools import cached_property
 
 import numpy as np
 
-from sslviz.diagnostics.neighbors.neighbors import Metric, Neighbors, first, neighbors, noise_like, with_spare
+from sslviz.diagnostics.neighbors.neighbors import Metric, Neighbors, first_true, neighbors, noise_like, with_spare
 from sslviz.features import Features
 from sslviz.statistics import Score, delete_groups, jackknife_interval
 
 
 def robin_hood(counts: np.ndarray) -> float:
-    """Which share of all neighbour places would have to be moved for every image to have the same number?  In [0, 1).
+    """The Robin Hood index of `counts` (n,), of how many others each image is a neighbour; in [0, 1).
 
-    `counts` (n,) say of how many others each image is a neighbour (Feldbauer & Flexer 2019).
-
-    Caveat: Even neighbours drawn by lot are not spread evenly: compare the random graph.
+    The share of neighbour places that would have to be moved for every image to have the same number (Feldbauer &
+    Flexer 2019).  Above 0 even for neighbours drawn by lot.
     """
     return float(np.abs(counts - counts.mean()).sum() / (2 * counts.sum()))
 
 
 def skewness(counts: np.ndarray) -> float:
-    """How far does the tail of the few images that are everyone's neighbour reach?  The third standardised moment.
+    """The third standardised moment of `counts` (n,); 0 where all are the same (Radovanovic et al. 2010).
 
-    Radovanovic, Nanopoulos & Ivanovic 2010.  0 where all counts are the same; above 2 there are strong hubs.
-
-    Caveat: It grows with the number of images and hangs on the few largest hubs: compare at the same n.
+    Above 2 there are strong hubs.  It grows with n and depends on the few largest hubs.
     """
     from scipy.stats import skew
 
@@ -36,12 +33,15 @@ def skewness(counts: np.ndarray) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Hubness:
-    """Of how many others is each image a neighbour?
+    """How often each of `n` images in `d` dimensions is a neighbour of others.
 
-    `counts` int (n,), in the order of `ids`, say among the `k` nearest of how many others each image is; their mean is
-    k.  `noise_counts` (n,) are those of Gaussian noise of the same n and d.  `duplicates` counts images that repeat an
-    earlier one.  `replicates` {score: (10,)} are the scores without one tenth of the images at a time: of the same
-    images they leave out the same ones, and can be paired.
+    - k, metric: of the neighbourhoods
+    - counts: among the k nearest of how many others each image is, int (n,) in the order of `ids`; their mean is k
+    - noise_counts: the same of Gaussian noise of the same n and d, (n,)
+    - ids: the images (n,)
+    - duplicates: how many images repeat an earlier one
+    - replicates: {score: (10,)}, the scores without one tenth of the images at a time; results of the same images leave
+      out the same ones, so that they can be paired
     """
 
     n: int
@@ -78,7 +78,7 @@ class Hubness:
 
     @property
     def hubs(self) -> np.ndarray:
-        """The ids (n,) of all images, from the one that is the neighbour of most others down."""
+        """The ids (n,) of all images, the neighbour of most others first."""
         return self.ids[np.argsort(-self.counts, kind="stable")]
 
 
@@ -86,11 +86,21 @@ def hubness(features: Features, *, k: int = 10, metric: Metric = "cosine", seed:
     """Do a few images crowd into everyone's neighbourhood?
 
     Counts for each image among the `k` nearest of how many others it is.  Scores, low where all are chosen alike:
-    `robin_hood` (share of neighbour places that would have to be moved, in [0, 1)), `skewness` of the counts (0 none,
-    above 2 strong; Radovanovic et al. 2010; grows with n), `antihubs` (share of images that are nobody's neighbour).
-    Controls: Gaussian noise of the same n and d, drawn with `seed`, through the same steps, and a "random graph" in
-    which neighbours are drawn by lot (binomial; closed form).  Intervals: delete-group jackknife over ten random groups
-    of images (none below 20).  ValueError for k >= n and for features that are all the same.
+    - `robin_hood` in [0, 1): share of neighbour places that would have to be moved for all to have as many
+    - `skewness` of the counts: 0 none, above 2 strong (Radovanovic et al. 2010); it grows with n
+    - `antihubs` in [0, 1]: share of images that are nobody's neighbour
+
+    Controls: Gaussian noise of the same n and d, drawn with `seed`, through the same steps; and a "random graph" whose
+    neighbours are drawn by lot (closed form).  Intervals: delete-group jackknife over ten random groups of images (none
+    below 20).  ValueError for k >= n and for features that are all the same.
+
+    Example:
+        >>> import numpy as np, sslviz
+        >>> x = np.random.default_rng(0).normal(size=(100, 50))
+        >>> x[7] = 0  # the mean of all others is near to all of them
+        >>> result = sslviz.hubness(sslviz.Features.from_array(x), k=5, metric="euclidean")
+        >>> print(result.hubs[0], result.counts[7])
+        7 99
 
     Caveat: A space that has collapsed to a few directions has no hubs either, so read it beside the spectrum; and hubs
     near the mean of all images are near to everyone whatever they show.
@@ -119,8 +129,8 @@ def hubness(features: Features, *, k: int = 10, metric: Metric = "cosine", seed:
 
 
 def _counts(graph: Neighbors, k: int, kept: np.ndarray) -> np.ndarray:
-    """How often each of the images `kept` (n,) is among the k nearest kept ones of another, for those only."""
-    taken = first(kept[graph.indices], k) & kept[:, None]
+    """How often each of the images `kept` (n,) is among the k nearest kept ones of another; of the kept ones only."""
+    taken = first_true(kept[graph.indices], k) & kept[:, None]
     return np.bincount(graph.indices[taken], minlength=len(kept))[kept]
 
 
@@ -133,9 +143,9 @@ def _numbers(counts: np.ndarray) -> dict[str, float]:
 
 
 def _drawn_by_lot(n: int, k: int) -> dict[str, float]:
-    """What the scores read on average where each of the others draws k neighbours: counts ~ Binomial(n - 1, k / (n - 1)).
+    """The mean scores where each of the others draws k neighbours: counts ~ Binomial(n - 1, k / (n - 1)).
 
-    The mean absolute deviation is De Moivre's; all are 0 where everyone is everyone's neighbour.
+    The mean absolute deviation is De Moivre's.  All are 0 where every image is a neighbour of every other.
     """
     from scipy.stats import binom
 

@@ -1,4 +1,4 @@
-"""How many dimensions do the images really fill?  From how fast neighbourhoods grow, beside noise of the same shape."""
+"""How many dimensions do the images really fill?  Read from the growth of neighbourhoods, beside noise of the same shape."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sslviz.diagnostics.neighbors.neighbors import first, noise_like, with_spare
+from sslviz.diagnostics.neighbors.neighbors import first_true, noise_like, with_spare
 from sslviz.features import Features
 from sslviz.statistics import Score, delete_groups, jackknife_interval
 
@@ -15,13 +15,11 @@ BLOCK = 2**22  # numbers looked up at a time: 32 MB in float64
 
 
 def two_nn(ratios: np.ndarray, *, discard: float = DISCARD) -> float:
-    """In how many dimensions do second neighbours lie so much farther off than first ones?
+    """The dimension by TwoNN, from `ratios` (n,) of the distance to the second neighbour to that to the first.
 
-    `ratios` (n,) of the distance to the second neighbour to that to the first, in any order.  They follow a Pareto law
-    with exponent d (TwoNN, Facco et al. 2017, doi 10.1038/s41598-017-11873-y); maximum likelihood, the largest
-    `discard` of them counted as "at least so large".  ValueError for fewer than two, and where all are 1.
-
-    Caveat: Borders pull it down, the more the more dimensions there are: 10 uniform ones read as 8.5 at n = 3,000.
+    The ratios follow a Pareto law with the dimension as exponent (Facco et al. 2017, doi 10.1038/s41598-017-11873-y).
+    Maximum likelihood, with the largest share `discard` of them censored.  ValueError for fewer than two ratios, and
+    where all are 1.  Borders pull it down: 10 uniform dimensions read as 8.5 at n = 3,000.
     """
     logs = np.sort(np.log(ratios.astype(np.float64)))
     kept = int(len(logs) * (1 - discard))
@@ -40,32 +38,35 @@ def two_nn(ratios: np.ndarray, *, discard: float = DISCARD) -> float:
 
 
 def local_dimension(distances: np.ndarray) -> np.ndarray:
-    """In how many dimensions does each image's neighbourhood grow?  (n,), of its neighbours' distances (n, k).
+    """The dimension of each image's neighbourhood (n,), from the distances (n, k) to its neighbours.
 
     Levina & Bickel 2004: (k - 1) / sum of log(farthest / distance).  NaN distances and zeros (copies) are left out; NaN
-    where fewer than two are left or all are the same.
-
-    Caveat: One image's value is coarse: with 20 neighbours it is off by 15 % as often as not.
+    where fewer than two are left or all are the same.  With 20 neighbours a value is off by 15 % as often as not.
     """
-    there = np.isfinite(distances) & (distances > 0)
-    logs = np.log(np.where(there, distances, 1.0))
-    farthest = np.max(np.where(there, logs, -np.inf), axis=1)
-    count = there.sum(axis=1)
+    valid = np.isfinite(distances) & (distances > 0)
+    logs = np.log(np.where(valid, distances, 1.0))
+    farthest = np.max(np.where(valid, logs, -np.inf), axis=1)
+    count = valid.sum(axis=1)
     with np.errstate(invalid="ignore"):  # a row without any
-        total = np.where(there, farthest[:, None] - logs, 0.0).sum(axis=1)
+        total = np.where(valid, farthest[:, None] - logs, 0.0).sum(axis=1)
     known = (count >= 2) & (total > 1e-12)
     return np.divide(count - 1, total, out=np.full(len(distances), np.nan), where=known)
 
 
 @dataclass(frozen=True, eq=False)
 class IntrinsicDimension:
-    """How many dimensions do the images fill?
+    """The dimensions that `n` images fill in a space of `d`.
 
-    `ratios` (m,), ascending, of the distance to the second neighbour to that to the first, for the m images that have
-    no copy; `noise_ratios` the same of Gaussian noise of the same n and d.  `lid` (n,), in the order of `ids`, is the
-    dimension of the neighbourhood of each image (`k` neighbours), NaN where it has none; `noise_lid` the average of
-    that of the noise.  `duplicates` counts images with a copy.  `replicates` {score: (10,)} are the scores without one
-    tenth of the images at a time.
+    - k: neighbours for `lid`
+    - discard: share of the ratios that TwoNN censors
+    - ratios: of the distance to the second neighbour to that to the first, ascending, (m,) for the m images without a
+      copy
+    - noise_ratios: the same of Gaussian noise of the same n and d
+    - lid: dimension of the neighbourhood of each image, (n,) in the order of `ids`, NaN where it has none
+    - noise_lid: the average over the noise
+    - ids: the images (n,)
+    - duplicates: how many images have a copy
+    - replicates: {score: (10,)}, the scores without one tenth of the images at a time
     """
 
     n: int
@@ -101,13 +102,21 @@ def intrinsic_dimension(
 ) -> IntrinsicDimension:
     """How many dimensions do the images really fill?
 
-    Euclidean distances of the features as they are; neither turning, shifting nor scaling changes anything.  Scores:
-    `two_nn` (Facco et al. 2017; see `two_nn`, the largest `discard` of the ratios censored) and `lid`, the average
-    over images of the dimension of their `k` nearest (Levina & Bickel 2004, averaged as by MacKay & Ghahramani: the
-    inverse of the mean of the inverses).  Control: Gaussian noise of the same n and d, drawn with `seed`, through the
-    same steps, which d dimensions and no structure read as.  Intervals: delete-group jackknife over ten random groups
-    of images (none below 20).  Images with an exact copy are counted and left out of `two_nn`.  ValueError for n <= k
-    and where (nearly) all images are copies.
+    By Euclidean distances of the features as they are; turning, shifting and scaling change nothing.  Scores:
+    - `two_nn`: from the first two neighbours, the largest `discard` of the ratios censored (Facco et al. 2017)
+    - `lid`: the average over images of the dimension of their `k` nearest (Levina & Bickel 2004), as the inverse of the
+      mean of the inverses (MacKay & Ghahramani)
+
+    Control: Gaussian noise of the same n and d, drawn with `seed`, through the same steps: what d dimensions without
+    structure read.  Intervals: delete-group jackknife over ten random groups of images (none below 20).  Images with an
+    exact copy are counted and left out of `two_nn`.  ValueError for n <= k and where (nearly) all images are copies.
+
+    Example:
+        >>> import numpy as np, sslviz
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.normal(size=(400, 2)) @ rng.normal(size=(2, 16))  # a plane in 16 dimensions
+        >>> round(sslviz.intrinsic_dimension(sslviz.Features.from_array(x)).scores()["lid"].value)
+        2
 
     Caveat: It looks at the nearest images only, so noise on top of few directions counts as many; and many dimensions
     always read as fewer than they are.
@@ -144,9 +153,9 @@ def intrinsic_dimension(
 
 
 def _nearest(features: Features, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest images of each, with some to spare, and how far they are, in float64; nearest first.
+    """The nearest images of each, more than k, and their distances in float64; nearest first.
 
-    The graph's own distances are good to 1e-4 of the features' spread, but first neighbours can be nearer than that.
+    The graph's own distances are exact to 1e-4 of the features' spread, but first neighbours can be nearer than that.
     """
     if k < 2:
         raise ValueError(f"A neighbourhood of {k} has no growth to read a dimension from; use k = 2 or more.")
@@ -163,15 +172,15 @@ def _nearest(features: Features, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _ratios(distances: np.ndarray) -> tuple[np.ndarray, int]:
     """Second by first distance, ascending, for rows whose first is not 0; and how many rows that leaves out."""
-    apart = distances[:, 0] > 0
-    return np.sort(distances[apart, 1] / distances[apart, 0]), int((~apart).sum())
+    unique = distances[:, 0] > 0
+    return np.sort(distances[unique, 1] / distances[unique, 0]), int((~unique).sum())
 
 
 def _replicate(
     indices: np.ndarray, distances: np.ndarray, kept: np.ndarray, k: int, discard: float
 ) -> dict[str, float]:
     """The scores of the images `kept` (n,) only."""
-    left = first(kept[indices[kept]], k)
+    left = first_true(kept[indices[kept]], k)
     near = np.sort(np.where(left, distances[kept], np.nan), axis=1)[:, :k]  # NaN is sorted last
     near = near[np.isfinite(near[:, 1])]
     try:

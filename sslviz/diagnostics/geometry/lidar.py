@@ -17,11 +17,14 @@ COLUMN = "object"
 
 @dataclass(frozen=True, eq=False)
 class Lidar:
-    """How many directions tell objects apart?
+    """The variances between objects in units of the variance within them.
 
-    `eigenvalues` (k,), descending, with k = min(d, objects - 1), are the variances between objects where those within
-    are made 1; `shuffled_eigenvalues` the same once objects are shuffled over the rows.  `replicates` {"lidar": (10,)}
-    are the score without one tenth of the objects at a time.  `images` is `Features.images`.
+    - images: `Features.images`
+    - n, d, objects: how many rows, dimensions and objects
+    - eps: added to each share, as in the paper
+    - eigenvalues: variances between objects, (k,) with k = min(d, objects - 1), descending
+    - shuffled_eigenvalues: the same with objects shuffled over the rows
+    - replicates: {"lidar": (10,)}, the score without one tenth of the objects at a time
     """
 
     images: str
@@ -48,12 +51,22 @@ class Lidar:
 def lidar(features: Features, *, delta: float = 1e-4, eps: float = 1e-7, seed: int = 0) -> Lidar:
     """How many directions tell objects apart, by more than their views differ?
 
-    `features` hold several views of each object: the table's column `object` says whose, in any order, two rows at
-    least of each.  Score: `lidar` (arXiv 2312.04000), the effective rank of the variance between objects (of their
-    means) in units of that within them (pooled over objects, plus `delta`), in [1, min(d, objects - 1)]; 0 if all
-    objects are alike.  `eps` is added to each share.  Control: the same rows with objects shuffled, which is what the
-    score reads where views say nothing of their object: a high number.  Interval: delete-group jackknife over ten
-    groups of objects.  ValueError without that column, for fewer than two objects and for an object with one view.
+    `features` hold at least two views of each object, in any order; the table's column `object` says whose.  Score:
+    `lidar` (arXiv 2312.04000), the effective rank of the variance between the means of objects, in units of that within
+    them (pooled over objects, plus `delta`); in [1, min(d, objects - 1)], 0 if all objects are alike.  `eps` is added to
+    each share.
+
+    Control: the same rows with objects shuffled, what the score reads where views say nothing of their object; a high
+    number.  Interval: delete-group jackknife over ten groups of objects.  ValueError without that column, for fewer than
+    two objects and for an object with one view.
+
+    Example:
+        >>> import numpy as np, sslviz
+        >>> rng, objects = np.random.default_rng(0), np.arange(200) % 50
+        >>> x = (rng.normal(size=(50, 8)) * [9, 9, 0, 0, 0, 0, 0, 0])[objects] + rng.normal(size=(200, 8))
+        >>> result = sslviz.lidar(sslviz.Features.from_array(x, table={"object": objects}))
+        >>> result.scores()["lidar"].value < 3 < result.scores()["lidar"].control
+        True
 
     Caveat: It says over how many directions objects differ, not how well: views that have nothing in common read the
     highest, and `delta` makes it depend on the scale of the features.
@@ -64,10 +77,10 @@ def lidar(features: Features, *, delta: float = 1e-4, eps: float = 1e-7, seed: i
     objects = int(codes.max()) + 1
     group = delete_groups(objects, seed=seed)
     means, within = _parts(features.x, codes, group)
-    without = []
+    replicates = []
     for g in range(len(within)) if len(within) > 1 else ():
-        rest = _eigenvalues(means[group != g], within[:g] + within[g + 1 :], delta)
-        without.append(effective_rank(rest, eps=eps))
+        kept = _eigenvalues(means[group != g], within[:g] + within[g + 1 :], delta)
+        replicates.append(effective_rank(kept, eps=eps))
     shuffled = _parts(features.x, np.random.default_rng(seed).permutation(codes), np.zeros(objects, dtype=int))
     return Lidar(
         images=features.images,
@@ -77,7 +90,7 @@ def lidar(features: Features, *, delta: float = 1e-4, eps: float = 1e-7, seed: i
         eps=eps,
         eigenvalues=_eigenvalues(means, within, delta),
         shuffled_eigenvalues=_eigenvalues(*shuffled, delta),
-        replicates={"lidar": np.array(without)},
+        replicates={"lidar": np.array(replicates)},
     )
 
 
@@ -103,7 +116,7 @@ Within = tuple[np.ndarray, int]  # sum of outer products about the objects' mean
 
 
 def _parts(x: np.ndarray, codes: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, list[Within]]:
-    """The mean of each object (objects, d), and what lies within the objects of each group."""
+    """The mean of each object (objects, d), and the scatter within the objects of each group."""
     order = np.argsort(codes, kind="stable")
     x, counts = x[order].astype(np.float64), np.bincount(codes)
     x -= x.mean(axis=0)
@@ -115,9 +128,9 @@ def _parts(x: np.ndarray, codes: np.ndarray, group: np.ndarray) -> tuple[np.ndar
 
 
 def _eigenvalues(means: np.ndarray, within: list[Within], delta: float) -> np.ndarray:
-    """Of the covariance of the means where that within objects is whitened, descending.
+    """Eigenvalues of the covariance of the means once that within objects is whitened, descending.
 
-    By Cholesky instead of the inverse root, and of the smaller of the two products: the eigenvalues are the same.
+    Whitened by Cholesky instead of the inverse root, and taken from the smaller product: the eigenvalues are the same.
     """
     from scipy.linalg import solve_triangular
 

@@ -1,4 +1,4 @@
-"""What must be kept of the features to know their spectrum?  A small state, added up in float64 block by block."""
+"""Moments of the features, from which their spectrum is read: a small state, added up in float64 block by block."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ ROWS = 8192  # read at a time; a tenth of them, the members of one group, in flo
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """What must be kept of the rows to know their spectrum?  Sums in float64; states of different rows add up.
+    """Mean and scatter of rows, in float64; the moments of different rows add up.
 
-    `n` rows, `mean` (d,) and `scatter` (d, d), the sum of outer products about the mean; `unit_mean` and
-    `unit_scatter` (d,) are the same, per dimension, for the rows at length one.
+    - n: how many rows
+    - mean: (d,)
+    - scatter: (d, d), the sum of outer products about the mean
+    - unit_mean, unit_scatter: (d,), mean and sum of squares about it per dimension, of the rows at length one
     """
 
     n: int
@@ -25,15 +27,15 @@ class Moments:
 
     @classmethod
     def of(cls, x: np.ndarray) -> Moments:
-        """The state of the rows of `x` (n, d), read a block at a time: a memory map of any length streams."""
+        """The moments of the rows of `x` (n, d), read a block at a time, so that a memory map of any length streams."""
         return grouped(x, np.zeros(len(x), dtype=int))[0]
 
     def __add__(self, other: Moments) -> Moments:
-        """The state of the rows of both (Chan's formula): exact in any order, which a sum of squares is not."""
+        """The moments of the rows of both, by Chan's formula: exact in any order, unlike a sum of squares."""
         return self._with(other, 1)
 
     def __sub__(self, part: Moments) -> Moments:
-        """The state of the rows without those of `part`, which must be among them and not all of them."""
+        """The moments of the rows without those of `part`, which must be some of them, not all."""
         return self._with(part, -1)
 
     def _with(self, other: Moments, sign: int) -> Moments:
@@ -63,9 +65,9 @@ class Moments:
 
 
 def grouped(x: np.ndarray, group: np.ndarray) -> list[Moments]:
-    """What are the states of groups of rows?  One for each number in `group` (n,); `x` (n, d) is read once, in order.
+    """The moments of each group of rows, by the numbers in `group` (n,); `x` (n, d) is read once, in order.
 
-    Caveat: It holds a d x d matrix for each group: 34 MB each at 2,048 dimensions.
+    It holds a d x d matrix for each group: 34 MB each at 2,048 dimensions.
     """
     sums: dict[int, _Sums] = {}
     for start in range(0, len(x), ROWS):
@@ -78,7 +80,7 @@ def grouped(x: np.ndarray, group: np.ndarray) -> list[Moments]:
 
 
 class _Sums:
-    """Sums about a point near the mean, where they lose no digits: x is added up fast, and centred once at the end."""
+    """Sums about a point near the mean, where they lose no digits; they are centred once, at the end."""
 
     def __init__(self, point: np.ndarray, unit_point: np.ndarray) -> None:
         d = len(point)
@@ -105,7 +107,7 @@ class _Sums:
         self.n += len(x)
         self.total += x.sum(axis=0)
         self.products = dsyrk(1.0, x.T, beta=1.0, c=self.products, lower=1, overwrite_c=1)
-        x += self.point  # in place, since making room for a second block takes as long as its sums
+        x += self.point  # in place, since allocating a second block takes as long as its sums
         x *= scale
         x -= self.unit_point
         self.unit_total += x.sum(axis=0)
@@ -127,12 +129,10 @@ def _lengths(x: np.ndarray) -> np.ndarray:
 
 
 def noise_spectra(n: int, d: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """What is the spectrum of n rows of N(0, I_d)?  Singular values, and eigenvalues of the covariance, descending.
+    """The spectrum of n rows of N(0, I_d): singular values, and eigenvalues of the covariance, descending.
 
-    Drawn without drawing the rows: those of a bidiagonal matrix of chi variables have the same distribution (Dumitriu &
-    Edelman 2002).
-
-    Caveat: The two are drawn apart, so they do not interlace as those of one matrix would.
+    Drawn without the rows: the spectrum of a bidiagonal matrix of chi variables has the same distribution (Dumitriu &
+    Edelman 2002).  The two are drawn independently, so they do not interlace as those of one matrix would.
     """
     centred = np.zeros(min(n, d))  # n rows about their mean are n - 1 rows of noise
     centred[: min(n - 1, d)] = _wishart(n - 1, d, rng) / (n - 1)

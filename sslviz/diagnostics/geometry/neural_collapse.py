@@ -1,4 +1,4 @@
-"""How tight are the classes?  What varies within them beside what lies between, and beside classes drawn at random."""
+"""How tight are the classes?  The variance within them by that between them, beside classes drawn at random."""
 
 from __future__ import annotations
 
@@ -16,11 +16,16 @@ RCOND = 1e-12  # of the largest eigenvalue between classes: below it is rounding
 
 @dataclass(frozen=True, eq=False)
 class NeuralCollapse:
-    """How tight are the classes?
+    """The tightness of the classes of `label`, of `n` images in `d` dimensions.
 
-    `values`, `shuffled` {score: value} and `replicates` {score: (10,)}, the scores without one tenth of the images at a
-    time.  For each of `classes` (c,): `counts` of images, and `by_class`, its CDNV averaged over the other classes;
-    `shuffled_by_class` the same with labels shuffled.  `images` is `Features.images`.
+    - images: `Features.images`
+    - classes: names (c,)
+    - counts: images of each class (c,)
+    - values: {score: value}
+    - shuffled: the same with the labels shuffled
+    - by_class: CDNV of each class, averaged over the other classes (c,)
+    - shuffled_by_class: the same with the labels shuffled
+    - replicates: {score: (10,)}, the scores without one tenth of the images at a time
     """
 
     images: str
@@ -52,12 +57,21 @@ class NeuralCollapse:
 def neural_collapse(features: Features, label: str = "label", *, seed: int = 0) -> NeuralCollapse:
     """How tight are the classes?
 
-    Scores, every class counting the same, lower is tighter: `nc1` (Papyan et al. 2020, arXiv 2008.08186), the variance
-    within classes in units of that between their means, tr(S_W S_B^+) / classes; and `cdnv` (arXiv 2112.15121), the mean
-    over pairs of classes of (v_i + v_j) / (2 |m_i - m_j|^2).  Both are 0 where every class is one point.  Control:
-    "labels shuffled" with `seed`; classes tighter than that are in the features.  Interval: delete-group jackknife over
-    ten random groups of images.  ValueError for a missing or incomplete column, a single class, a class with fewer than
-    two images, and where two classes have the same mean.
+    Scores, every class counting the same; lower is tighter, 0 where every class is one point:
+    - `nc1`: variance within classes in units of that between their means, tr(S_W S_B^+) / classes (arXiv 2008.08186)
+    - `cdnv`: the mean over pairs of classes of (v_i + v_j) / (2 |m_i - m_j|^2) (arXiv 2112.15121)
+
+    Control: "labels shuffled" with `seed`; classes tighter than that are in the features.  Interval: delete-group
+    jackknife over ten random groups of images.  ValueError for a missing or incomplete column, a single class, a class
+    with fewer than two images, and where two classes have the same mean.
+
+    Example:
+        >>> import numpy as np, sslviz
+        >>> label = np.arange(60) % 3
+        >>> x = 9 * np.eye(3)[label] + np.random.default_rng(0).normal(size=(60, 3))
+        >>> score = sslviz.neural_collapse(sslviz.Features.from_array(x, table={"label": label})).scores()["cdnv"]
+        >>> score.value < 0.05 < score.control
+        True
 
     Caveat: Tight is not good in itself: an encoder in which nothing but the class is left has thrown everything else
     away.
@@ -97,7 +111,7 @@ class _Measured(NamedTuple):
 
 
 def _measure(x: np.ndarray, codes: np.ndarray, classes: int) -> _Measured:
-    """Both scores of centred rows, without a d x d matrix: only what varies along the class means is asked for."""
+    """Both scores of centred rows, without a d x d matrix: only the variance along the class means counts."""
     from scipy.sparse import csr_array
 
     counts = np.bincount(codes, minlength=classes)

@@ -1,6 +1,6 @@
 """How many directions does it use?  The spectrum of the features, beside that of Gaussian noise of the same shape.
 
-Everything here is read from `Moments`, added up once: no singular value decomposition, and never all rows at a time.
+Everything is read from `Moments`, which are added up once: no singular value decomposition, never all rows in memory.
 """
 
 from __future__ import annotations
@@ -11,24 +11,21 @@ from operator import add
 
 import numpy as np
 
-from sslviz.diagnostics.geometry.eigenvectors import Directions
+from sslviz.diagnostics.geometry.eigenvectors import Eigenvectors
 from sslviz.diagnostics.geometry.moments import Moments, grouped, noise_spectra
 from sslviz.features import Features
 from sslviz.statistics import Score, delete_groups, jackknife_interval
 
-GROUPS = 10  # of rows, left out one at a time: enough for an interval, few enough to stay cheap
 RANKME_EPS = 1e-7  # the paper's
 FIRST_RANK, LAST_RANK = 6, 100  # where alpha-ReQ fits its line
-FEWEST_RANKS = 5  # for a line worth the name
+MIN_RANKS = 5  # for a line through them
 
 
 def effective_rank(values: np.ndarray, *, eps: float = 0.0) -> float:
-    """Over how many directions do these sizes spread?  exp(entropy of values / sum + eps), in [0, len(values)].
+    """The effective rank exp(H(p)) of p = values / sum + eps, with H the entropy; in [0, len(values)].
 
-    With eps = 0 on singular values: Roy & Vetterli 2007.  With eps = 1e-7 on those of the uncentred features: RankMe
-    (arXiv 2210.02885).  0 if all values are 0.
-
-    Caveat: It counts directions, not information: noise of any kind has a high rank.
+    With eps = 0 on singular values it is that of Roy & Vetterli 2007; with eps = 1e-7 on those of the uncentred features
+    it is RankMe (arXiv 2210.02885).  0 if all values are 0.
     """
     total = values.sum()
     if total == 0:
@@ -39,31 +36,26 @@ def effective_rank(values: np.ndarray, *, eps: float = 0.0) -> float:
 
 
 def stable_rank(eigenvalues: np.ndarray) -> float:
-    """How many times the leading direction's variance is there in all?  sum / largest, in [0, d]; also called NESum.
-
-    Caveat: One dominant direction makes it 1, whatever the others hold.
-    """
+    """The stable rank (NESum) of eigenvalues, descending: sum / largest, in [0, d].  A dominant direction makes it 1."""
     return float(eigenvalues.sum() / eigenvalues[0]) if eigenvalues[0] > 0 else 0.0
 
 
 def participation_ratio(eigenvalues: np.ndarray) -> float:
-    """Over how many directions does the variance spread?  (sum)^2 / sum of squares, in [0, d].
+    """The participation ratio of eigenvalues, descending: (sum)^2 / sum of squares, in [0, d].
 
-    Caveat: It follows the few largest directions and hardly sees a long tail of small ones.
+    It follows the few largest eigenvalues and hardly sees a long tail of small ones.
     """
     return float(eigenvalues.sum() ** 2 / (eigenvalues**2).sum()) if eigenvalues[0] > 0 else 0.0
 
 
 def power_law(eigenvalues: np.ndarray) -> dict[str, float]:
-    """How fast does the spectrum decay?  `alpha` of eigenvalue ~ rank^-alpha, `r2`, and the ranks `first`, `last`.
+    """The decay `alpha` of eigenvalue ~ rank^-alpha, its `r2`, and the ranks `first` and `last` of the fit.
 
-    alpha-ReQ (arXiv 2202.05808): least squares in log-log with weights 1 / rank, from rank 6 to 100, but not into the
-    lower half of the spectrum, which the number of rows bends down.  NaN where that leaves fewer than 5 ranks.
-
-    Caveat: It only means something where the line fits: look at its R^2 and at the spectrum.
+    alpha-ReQ (arXiv 2202.05808): least squares in log-log with weights 1 / rank, from rank 6 to 100.  The lower half of
+    the spectrum is left out, since the number of rows bends it down.  NaN where that leaves fewer than 5 ranks.
     """
     last = min(LAST_RANK, int((eigenvalues > 0).sum()) // 2)
-    if last - FIRST_RANK + 1 < FEWEST_RANKS:
+    if last - FIRST_RANK + 1 < MIN_RANKS:
         return {"alpha": np.nan, "r2": np.nan, "first": float(FIRST_RANK), "last": float(last)}
     alpha, r2 = _line(eigenvalues, last)
     return {"alpha": alpha, "r2": r2, "first": float(FIRST_RANK), "last": float(last)}
@@ -80,14 +72,18 @@ def _line(eigenvalues: np.ndarray, last: int) -> tuple[float, float]:
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """How many directions are in use?
+    """The spectrum of `n` rows in `d` dimensions, beside that of noise.
 
-    `singular_values` (min(n, d),) are those of the uncentred features and `eigenvalues` those of their covariance,
-    descending; `noise_*` the same of Gaussian noise of the same n and d, scaled to the same sum of squares, so that
-    they can be drawn together.  `std` is the mean per-dimension standard deviation at row length one, `noise_std`
-    1 / sqrt(d); `dimension_std` (d,) those of the rows as they are.  `alpha_fit` is `power_law` of the eigenvalues.
-    `replicates` {score: (10,)} are the scores without one tenth of the images at a time: of the same images and seed
-    they leave out the same ones, and can be paired; `images` (`Features.images`) says whether they are the same.
+    - images: `Features.images`; spectra of the same images and seed can be paired
+    - singular_values: of the uncentred features, (min(n, d),), descending
+    - eigenvalues: of their covariance, (min(n, d),), descending
+    - noise_singular_values, noise_eigenvalues: of Gaussian noise of the same n and d, scaled to the same sum of squares,
+      so that they can be drawn together
+    - std: mean per-dimension standard deviation at row length one
+    - noise_std: what noise reads there, 1 / sqrt(d)
+    - dimension_std: standard deviations (d,) of the rows as they are
+    - alpha_fit: `power_law` of the eigenvalues
+    - replicates: {score: (10,)}, the scores without one tenth of the images at a time
     """
 
     images: str
@@ -121,21 +117,31 @@ class Spectrum:
         return scores
 
     @property
-    def directions(self) -> int:
-        """Of the d directions, how many are in use: the effective rank of the centred features, rounded."""
+    def directions_in_use(self) -> int:
+        """How many of the d directions are in use: the effective rank of the centred features, rounded."""
         return round(effective_rank(np.sqrt(self.eigenvalues)))
 
 
 def spectrum(features: Features, *, seed: int = 0) -> Spectrum:
     """How many directions does it use?
 
-    Scores: `rankme` (arXiv 2210.02885; singular values of the uncentred features, eps 1e-7), `effective_rank` (Roy &
-    Vetterli 2007; the same entropy of the centred features, without eps), `stable_rank` and `participation_ratio` (of
-    the covariance), each in [0, min(n, d)]; `alpha` (alpha-ReQ, arXiv 2202.05808; see `power_law`) and `std`
-    (SimSiam, arXiv 2011.10566; in [0, 1 / sqrt(d)]).  Control: Gaussian noise of the same n and d, drawn with `seed`.
-    Intervals: delete-group jackknife over ten random groups of images, at this n (none below 20 images).  Ranks grow
-    with n: compare spaces at the same n.  Features may be a memory map; they are read once.  ValueError for fewer
-    than two rows.
+    Scores:
+    - `rankme` in [0, min(n, d)]: of the singular values of the uncentred features, eps 1e-7 (arXiv 2210.02885)
+    - `effective_rank` in [0, min(n, d)]: of the centred features, without eps (Roy & Vetterli 2007)
+    - `stable_rank` and `participation_ratio` in [0, min(n, d)]: of the covariance
+    - `alpha`: the decay of the eigenvalues, see `power_law` (alpha-ReQ, arXiv 2202.05808)
+    - `std` in [0, 1 / sqrt(d)]: per dimension, at row length one (SimSiam, arXiv 2011.10566)
+
+    Control: Gaussian noise of the same n and d, drawn with `seed`.  Intervals: delete-group jackknife over ten random
+    groups of images, at this n (none below 20 images).  Ranks grow with n: compare spaces at the same n.  Features may
+    be a memory map; they are read once.  ValueError for fewer than two rows.
+
+    Example:
+        >>> import numpy as np, sslviz
+        >>> x = np.random.default_rng(0).normal(size=(200, 8)) * [1, 1, 0, 0, 0, 0, 0, 0]  # two of eight directions
+        >>> result = sslviz.spectrum(sslviz.Features.from_array(x))
+        >>> result.directions_in_use, result.d
+        (2, 8)
 
     Caveat: A high rank is necessary, not sufficient: noise has the highest of all, and ranks may only be compared
     between encoders of the same width on the same images.
@@ -143,11 +149,11 @@ def spectrum(features: Features, *, seed: int = 0) -> Spectrum:
     n, d = features.x.shape
     if n < 2:
         raise ValueError(f"A spectrum needs at least 2 images to differ from each other; got {n}. Embed more images.")
-    parts = grouped(features.x, delete_groups(n, GROUPS, seed))
+    parts = grouped(features.x, delete_groups(n, seed=seed))
     whole = reduce(add, parts)
     gram = whole.gram
-    raw, centred = (Directions.of(products, n, gram.trace()) for products in (gram, whole.scatter))
-    singular_values, eigenvalues = np.sqrt(raw.sizes), centred.sizes / (n - 1)
+    raw, centred = (Eigenvectors.of(products, n, gram.trace()) for products in (gram, whole.scatter))
+    singular_values, eigenvalues = np.sqrt(raw.values), centred.values / (n - 1)
     noise_raw, noise_centred = noise_spectra(n, d, np.random.default_rng(seed))
     fit = power_law(eigenvalues)
     return Spectrum(
@@ -156,7 +162,7 @@ def spectrum(features: Features, *, seed: int = 0) -> Spectrum:
         d=d,
         singular_values=singular_values,
         eigenvalues=eigenvalues,
-        noise_singular_values=noise_raw * np.sqrt(raw.sizes.sum() / (noise_raw**2).sum() or 1.0),
+        noise_singular_values=noise_raw * np.sqrt(raw.values.sum() / (noise_raw**2).sum() or 1.0),
         noise_eigenvalues=noise_centred * (eigenvalues.sum() / noise_centred.sum() or 1.0),
         std=whole.std,
         noise_std=1 / np.sqrt(d),
@@ -178,31 +184,33 @@ def _numbers(singular_values: np.ndarray, eigenvalues: np.ndarray, std: float) -
 
 
 def _without_each(
-    parts: list[Moments], whole: Moments, raw: Directions, centred: Directions, last: int
+    parts: list[Moments], whole: Moments, raw: Eigenvectors, centred: Eigenvectors, last: int
 ) -> dict[str, np.ndarray]:
     """The numbers without each part of the rows in turn, {name: (parts,)}.
 
-    The ranks by entropy to first order, the leading eigenvalues by Rayleigh and Ritz, all else as it is: of one
-    eigendecomposition, where one for each part would take ten times as long for the same intervals.
+    All are read from one eigendecomposition: ranks by entropy to first order, leading eigenvalues by Rayleigh and Ritz.
+    One for each part would take ten times as long for the same intervals.
     """
-    numbers = _numbers(np.sqrt(raw.sizes), centred.sizes, whole.std)
-    raw_slope, slope = raw.rank_slope(RANKME_EPS), centred.rank_slope()
-    found = []
+    numbers = _numbers(np.sqrt(raw.values), centred.values, whole.std)
+    raw_slope, slope = raw.rank_gradient(RANKME_EPS), centred.rank_gradient()
+    rows = []
     for part in parts:
         rest = whole - part
-        leading, total = centred.leading(rest.scatter, LAST_RANK), rest.scatter.trace()
-        varies = centred.sizes[0] > 0 and leading[0] > 0
+        leading, total = centred.leading_values(rest.scatter, LAST_RANK), rest.scatter.trace()
+        varies = centred.values[0] > 0 and leading[0] > 0
         fits = varies and np.isfinite(numbers["alpha"]) and leading[last - 1] > 0
-        # A rank depends on shares only: what all sizes have lost in common, rows, is made good first.
+        # A rank depends on shares only, so the sums are first scaled up to the full number of rows.
         of_mean = rest.n * rest.mean @ raw_slope @ rest.mean
         raw_change = (np.vdot(raw_slope, rest.scatter) + of_mean) * whole.n / rest.n
         change = np.vdot(slope, rest.scatter) * (whole.n - 1) / (rest.n - 1)
-        found.append({
-            "rankme": numbers["rankme"] * np.exp(raw_change),
-            "effective_rank": numbers["effective_rank"] * np.exp(change),
-            "stable_rank": total / leading[0] if varies else 0.0,
-            "participation_ratio": total**2 / np.vdot(rest.scatter, rest.scatter) if varies else 0.0,
-            "alpha": _line(leading, last)[0] if fits else np.nan,
-            "std": rest.std,
-        })  # fmt: skip
-    return {name: np.array([row[name] for row in found]) for name in numbers}
+        rows.append(
+            {
+                "rankme": numbers["rankme"] * np.exp(raw_change),
+                "effective_rank": numbers["effective_rank"] * np.exp(change),
+                "stable_rank": total / leading[0] if varies else 0.0,
+                "participation_ratio": total**2 / np.vdot(rest.scatter, rest.scatter) if varies else 0.0,
+                "alpha": _line(leading, last)[0] if fits else np.nan,
+                "std": rest.std,
+            }
+        )
+    return {name: np.array([row[name] for row in rows]) for name in numbers}

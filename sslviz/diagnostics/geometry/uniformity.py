@@ -6,23 +6,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sslviz.diagnostics.neighbors.neighbors import directions
+from sslviz.diagnostics.neighbors.neighbors import unit_rows
 from sslviz.features import Features
 from sslviz.statistics import Score, delete_groups, jackknife_interval
 
 BINS = 80  # of distances, for the figure
-DRAWN = 1000  # images between which these distances are
+DRAWN = 1000  # images whose distances the figure shows
 BLOCK = 2**22  # pairs at a time
-MOST_T = 100  # beyond it exp(-4t), of the farthest pairs, comes near the smallest numbers there are
+MAX_T = 100  # beyond it exp(-4t), of the farthest pairs, comes near the smallest numbers there are
 
 
 @dataclass(frozen=True, eq=False)
 class Uniformity:
-    """How evenly do the features fill the sphere?
+    """The uniformity of `n` images in `d` dimensions, and the distances between them.
 
-    `value` of `sample` of the `n` images, and `sphere` what points spread evenly over it read.  `edges` (81,) of
-    distance, in [0, 2], and the share of pairs in each bin: `shares` (80,), and on the sphere `sphere_shares` (80,).
-    `replicates` {"uniformity": (10,)} are the score without one tenth of the images at a time.  `images` is `Features.images`.
+    - images: `Features.images`
+    - t: of the kernel exp(-t distance^2)
+    - sample: how many of the images were looked at
+    - value: the score
+    - sphere: what points spread evenly over the sphere read
+    - edges: of the bins of distance, (81,) in [0, 2]
+    - shares: share of pairs in each bin (80,)
+    - sphere_shares: the same of points spread evenly over the sphere
+    - replicates: {"uniformity": (10,)}, the score without one tenth of the images at a time
     """
 
     images: str
@@ -52,52 +58,57 @@ def uniformity(features: Features, *, t: float = 2.0, sample: int = 8000, seed: 
     """How evenly do the features fill the sphere?
 
     Score: `uniformity` (arXiv 2005.10242), log of the mean over pairs of different images of exp(-`t` distance^2), at
-    length one; 0 if all lie in one point, and the lower the more evenly they lie.  Of more than `sample` images as many
-    are drawn with `seed`.  Control: points spread uniformly over the sphere, -2t + log 0F1(d / 2; t^2); they read the
-    lowest.  Interval: delete-group jackknife over ten random groups of images.  ValueError for fewer than two images, a
+    length one.  It is 0 if all lie in one point, and the lower the more evenly they lie.  Of more than `sample` images as
+    many are drawn with `seed`.  Control: points spread uniformly over the sphere, -2t + log 0F1(d / 2; t^2), the lowest
+    there is.  Interval: delete-group jackknife over ten random groups of images.  ValueError for fewer than two images, a
     `sample` below two, and a `t` that is not positive.
+
+    Example:
+        >>> import numpy as np, sslviz
+        >>> x = np.random.default_rng(0).normal(size=(200, 16))
+        >>> for rows in (x, x + 5):  # spread around, and all on one side
+        ...     print(sslviz.uniformity(sslviz.Features.from_array(rows)).scores()["uniformity"].value_text)
+        -3.51
+        -0.15
 
     Caveat: Evenly spread need not mean well arranged: noise is spread most evenly of all.
     """
     n, d = features.x.shape
-    if n < 2 or sample < 2 or not 0 < t <= MOST_T:
+    if n < 2 or sample < 2 or not 0 < t <= MAX_T:
         raise ValueError(
-            f"Uniformity needs at least 2 images, a sample of at least 2 and 0 < t <= {MOST_T}; got {n}, {sample} and "
+            f"Uniformity needs at least 2 images, a sample of at least 2 and 0 < t <= {MAX_T}; got {n}, {sample} and "
             f"t={t:g}. The paper's t is 2."
         )
     rows = np.sort(np.random.default_rng(seed).permutation(n)[:sample])
-    x = directions(features.x[rows].astype(np.float64)).astype(np.float32)
+    x = unit_rows(features.x[rows].astype(np.float64)).astype(np.float32)
     group = delete_groups(n, seed=seed)[rows]
     edges = np.linspace(0, 2, BINS + 1)
     distances = np.sqrt(np.maximum(_squared(x[:DRAWN], x[:DRAWN]), 0))[np.triu_indices(min(DRAWN, len(x)), 1)]
-    found = _mean_logs(x, group, t)
+    value, *replicates = _mean_logs(x, group, t)
     return Uniformity(
         images=features.images,
         n=n,
         d=d,
         t=float(t),
         sample=len(rows),
-        value=found[0],
-        sphere=on_the_sphere(d, t),
+        value=value,
+        sphere=sphere_uniformity(d, t),
         edges=edges,
         shares=np.histogram(np.minimum(distances, 2), edges)[0] / len(distances),
         sphere_shares=_sphere_shares(d, edges),
-        replicates={"uniformity": np.array(found[1:])},
+        replicates={"uniformity": np.array(replicates)},
     )
 
 
-def on_the_sphere(d: int, t: float = 2.0) -> float:
-    """What would points spread uniformly over the sphere in d dimensions read?  -2t + log 0F1(; d / 2; t^2).
-
-    Caveat: It is the mean over infinitely many points; a few read a little more or less.
-    """
+def sphere_uniformity(d: int, t: float = 2.0) -> float:
+    """The uniformity of infinitely many points on the sphere in d dimensions: -2t + log 0F1(; d / 2; t^2)."""
     from scipy.special import hyp0f1
 
     return float(-2 * t + np.log(hyp0f1(d / 2, t**2)))
 
 
 def _sphere_shares(d: int, edges: np.ndarray) -> np.ndarray:
-    """Share of pairs in each bin: a quarter of the squared distance has a beta distribution."""
+    """Share of pairs on the sphere in each bin: a quarter of the squared distance has a beta distribution."""
     from scipy.special import betainc
 
     half = (d - 1) / 2
@@ -110,7 +121,7 @@ def _squared(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _mean_logs(x: np.ndarray, group: np.ndarray, t: float) -> list[float]:
-    """The score of all rows, and without each group if there is more than one: from sums over every two groups."""
+    """The score of all rows, then without each group if there is more than one; from sums over every two groups."""
     order = np.argsort(group, kind="stable")
     x, sizes = x[order], np.bincount(group)
     sizes = sizes[sizes > 0]
@@ -120,10 +131,10 @@ def _mean_logs(x: np.ndarray, group: np.ndarray, t: float) -> list[float]:
     for g, (first, size) in enumerate(zip(starts, sizes, strict=True)):
         for start in range(first, first + size, step):
             stop = min(start + step, first + size)
-            farness = np.maximum(_squared(x[start:stop], x), 0)
-            near = np.exp(-t * (farness if t < 20 else farness.astype(np.float64)))  # exp(-80) fits into float32
-            near[np.arange(stop - start), np.arange(start, stop)] = 0
-            sums[g] += np.add.reduceat(near.sum(axis=0, dtype=np.float64), starts)
+            squared = np.maximum(_squared(x[start:stop], x), 0)
+            kernel = np.exp(-t * (squared if t < 20 else squared.astype(np.float64)))  # exp(-80) fits into float32
+            kernel[np.arange(stop - start), np.arange(start, stop)] = 0
+            sums[g] += np.add.reduceat(kernel.sum(axis=0, dtype=np.float64), starts)
     pairs = np.outer(sizes, sizes) - np.diag(sizes)
     means = [_log_mean(sums, pairs)]
     for g in range(len(sizes)) if len(sizes) > 1 else ():

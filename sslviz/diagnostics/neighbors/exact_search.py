@@ -1,4 +1,4 @@
-"""Which rows lie nearest?  Exact, by blocks of one matrix product each, in little more time than the products take."""
+"""Exact nearest neighbours, by blocks of one matrix product each, in little more time than the products take."""
 
 from __future__ import annotations
 
@@ -11,55 +11,53 @@ if TYPE_CHECKING:
 
 LANES = 32  # columns of which only the largest is looked at first; the fewest that torch reduces at full speed
 CROWDED = 8  # times k: a row with more candidates has many at the same distance, and is ordered as a whole instead
-BLOCK = (
-    2**25,
-    2**28,
-)  # products at a time, on the CPU and on a GPU: many, because threads wait for each other after each
+# Products at a time, on the CPU and on a GPU.  Many, because threads wait for each other after each block.
+BLOCK = 2**25, 2**28
 
 
 def search(queries: np.ndarray, bank: np.ndarray, k: int, *, exclude_self: bool) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers int32 and squared Euclidean distances float32 of the k nearest in `bank` (m, d), (n, k) each.
 
-    Of equally near rows those with the lower numbers, in their order, so that the first k of a longer answer are the
-    answer for k.  `exclude_self`: `queries` are `bank`, and no row finds itself.
+    Equally near rows come in the order of their numbers, so that the first k of a longer answer are the answer for k.
+    `exclude_self`: `queries` are `bank`, and no row finds itself.
 
-    Everything is centred first: between rows that share nearly all of their length (a collapsed encoder), differences
-    of 1e-7 in the cosine are all there is, and float32 keeps them only once the common part is gone.
+    Everything is centred first.  Rows of a collapsed encoder share nearly all of their length and differ by 1e-7 in the
+    cosine; float32 keeps that only once the common part is gone.
     """
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     center = bank.mean(axis=0, dtype=np.float64).astype(np.float32)
     points = torch.from_numpy(bank - center).to(device)
-    asked = points if exclude_self else torch.from_numpy(queries - center).to(device)
+    rows = points if exclude_self else torch.from_numpy(queries - center).to(device)
     columns, number = _columns(points, k)
-    place = torch.empty_like(number)
-    place[number] = torch.arange(len(number), device=device)
-    place = place[: len(points)]
+    own_column = torch.empty_like(number)
+    own_column[number] = torch.arange(len(number), device=device)
+    own_column = own_column[: len(points)]
     step = max(1, BLOCK[device == "cuda"] // len(columns))
-    buffer = torch.empty(min(step, len(asked)), len(columns), device=device)
-    found, squared = [], []
-    for start in range(0, len(asked), step):
-        block = asked[start : start + step]
-        one = torch.ones(len(block), 1, device=device)
+    buffer = torch.empty(min(step, len(rows)), len(columns), device=device)
+    indices, squared = [], []
+    for start in range(0, len(rows), step):
+        block = rows[start : start + step]
+        ones = torch.ones(len(block), 1, device=device)
         # a.b - |b|^2 / 2 orders as -|a - b|^2 does; as one more dimension, the second term costs no pass of its own
-        nearness = torch.mm(torch.cat([block, one], 1), columns.T, out=buffer[: len(block)])
+        nearness = torch.mm(torch.cat([block, ones], 1), columns.T, out=buffer[: len(block)])
         if exclude_self:
-            nearness[torch.arange(len(block)), place[start : start + step]] = -torch.inf
+            nearness[torch.arange(len(block)), own_column[start : start + step]] = -torch.inf
         value, index = _largest(nearness, k, number, len(points))
         lengths = block.square().sum(1, keepdim=True)
         distance = lengths - 2 * value
         # A difference below what float32 resolves is none: a repeated row is at distance 0.
         squared.append(distance.where(distance > 4e-7 * lengths, 0.0).cpu().numpy())
-        found.append(index.to(torch.int32).cpu().numpy())
-    return np.concatenate(found), np.concatenate(squared)
+        indices.append(index.to(torch.int32).cpu().numpy())
+    return np.concatenate(indices), np.concatenate(squared)
 
 
 def _columns(points: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     """`points` (m, d) with -|b|^2 / 2 as one more dimension, and the row number of each; (m', d + 1) and (m',).
 
-    Shuffled, because rows often lie in the order of their class, and an image's neighbours would then share groups of
-    LANES.  Filled up to whole groups with rows that nobody is near to.
+    Shuffled: rows often lie in the order of their class, and an image's neighbours would then share groups of LANES.
+    Filled up to whole groups with rows that are near to none.
     """
     import torch
 
@@ -78,15 +76,15 @@ def _in_groups(m: int, k: int) -> bool:
 
 
 def _fold(m: int, k: int) -> int:
-    """How many groups of LANES are taken together for the limit: as many as leave twice as many as are needed."""
+    """How many groups of LANES are taken together for the limit, so that twice as many are left as are needed."""
     return 2 ** int(np.log2(m / (2 * k * LANES)))
 
 
 def _largest(nearness: torch.Tensor, k: int, number: torch.Tensor, m: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The k largest of each row and the numbers of their columns, descending, equal ones by number; (r, k) each.
 
-    The k-th largest of the groups' maxima is a lower limit of the k-th largest value: k groups reach it.  Little more
-    than k values do, and only those are ordered.
+    The k-th largest of the groups' maxima is a lower limit of the k-th largest value.  Little more than k values reach
+    it, and only those are ordered.
     """
     import torch
 
@@ -103,7 +101,7 @@ def _largest(nearness: torch.Tensor, k: int, number: torch.Tensor, m: int) -> tu
     count[crowded] = 0
     pair, lane = reached.nonzero(as_tuple=True)
     row, column = row[pair], group[pair] * lanes + lane
-    # As a table with one line for each row: the candidates of a row stand together, so each is so far from the first.
+    # A table with one line for each row.  The candidates of a row are adjacent, so a column is the distance from the first.
     at = torch.arange(len(row), device=row.device) - (count.cumsum(0) - count)[row]
     table = torch.full((r, max(k, int(count.max()))), torch.iinfo(torch.int64).min, device=row.device)
     table[row, at] = _key(members[pair, lane], number[column])
@@ -113,15 +111,15 @@ def _largest(nearness: torch.Tensor, k: int, number: torch.Tensor, m: int) -> tu
 
 
 def _key(value: torch.Tensor, number: torch.Tensor) -> torch.Tensor:
-    """One int64 that orders by `value` float32 first, and of equal ones the lower `number` above the higher."""
+    """An int64 key that orders by `value` float32, and of equal values the lower `number` above the higher."""
     import torch
 
-    bits = (value + 0.0).view(torch.int32)  # as numbers in the order of the values, but for negative ones in reverse
+    bits = (value + 0.0).view(torch.int32)  # ordered as the values are, negative ones in reverse
     return ((bits ^ ((bits >> 31) & 0x7FFFFFFF)).to(torch.int64) << 32) | (0xFFFFFFFF - number)
 
 
 def _read(key: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The value and the number that `_key` made one of."""
+    """The value and the number in a `_key`."""
     import torch
 
     bits = (key >> 32).to(torch.int32)

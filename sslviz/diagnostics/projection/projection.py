@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from sslviz.diagnostics.neighbors.neighbors import Neighbors, directions
+from sslviz.diagnostics.neighbors.neighbors import Neighbors, unit_rows
 from sslviz.diagnostics.projection.quality import align, map_chance, seed_agreement
 from sslviz.diagnostics.projection.space import Space, matched_noise
 from sslviz.diagnostics.projection.torchdr_layout import check_torchdr
@@ -59,7 +59,7 @@ class Projection:
     stability: np.ndarray | None
     spread: np.ndarray | None
     null_xy: np.ndarray
-    controls: dict[str, dict[str, float]]
+    control_values: dict[str, dict[str, float]]
 
     def per_image(self) -> dict[str, np.ndarray]:
         """The quantities whose means are the scores, for each image in the order of `ids`: {score: (n,)}."""
@@ -89,7 +89,7 @@ class Projection:
         points = self.per_image()
         draws = bootstrap_balanced_mean(np.stack(list(points.values())), np.zeros(len(self.ids)), seed=0)
         return {
-            name: Score(float(values.mean()), *percentile_interval(draws[:, i]), controls=self.controls[name])
+            name: Score(float(values.mean()), *percentile_interval(draws[:, i]), controls=self.control_values[name])
             for i, (name, values) in enumerate(points.items())
         }
 
@@ -249,7 +249,7 @@ def _result(
     return Projection(
         ids=ids, method=method, k=k, params={"metric": "cosine"} | params,
         versions={name: version(name) for name in used}, trustworthiness=points["trustworthiness"],
-        continuity=points["continuity"], preservation=points["knn_preservation"], controls=controls, **rest,
+        continuity=points["continuity"], preservation=points["knn_preservation"], control_values=controls, **rest,
     )  # fmt: skip
 
 
@@ -296,7 +296,7 @@ def _check(features: Features, method: str, n_neighbors: int, min_dist: float, e
         )
     if not 0 <= min_dist <= 1 or epochs < 10:
         raise ValueError(f"A map needs min_dist in [0, 1] and 10 epochs or more; got {min_dist} and {epochs}.")
-    if d < 2 or np.ptp(directions(features.x), axis=0).max() < 1e-6:
+    if d < 2 or np.ptp(unit_rows(features.x), axis=0).max() < 1e-6:
         raise ValueError(
             "All features point the same way (constant features, or a single dimension), so there is nothing to map; "
             "see `spectrum` for whether the encoder has collapsed."

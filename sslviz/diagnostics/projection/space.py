@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sslviz.diagnostics.geometry.moments import Moments
-from sslviz.diagnostics.neighbors.neighbors import Neighbors, directions, neighbors
+from sslviz.diagnostics.neighbors.neighbors import Neighbors, neighbors, unit_rows
 from sslviz.diagnostics.projection.quality import map_quality
 from sslviz.diagnostics.projection.torchdr_layout import TorchJob
 from sslviz.diagnostics.projection.umap_layout import LayoutJob, edges, fuzzy_weights
@@ -43,7 +43,7 @@ class Space:
             raise ValueError("This graph is of other images or not by cosine; pass neighbors(features, k).")
         else:
             name += f"-{zlib.crc32(graph.indices[:, :k].tobytes())}"
-        x = directions(features.x.astype(np.float64))
+        x = unit_rows(features.x.astype(np.float64))
         return cls(name, x, graph.nearest(k), cache.get(("PCA", features.digest), lambda: _pca(x)))
 
     def umap_job(self, n_neighbors: int, min_dist: float, epochs: int, seed: Seed) -> LayoutJob:
@@ -84,7 +84,7 @@ def matched_noise(features: Features, seed: int) -> Features:
         moments = Moments.of(features.x)
         values, vectors = np.linalg.eigh(moments.scatter / (moments.n - 1))
         noise = np.random.default_rng([seed, 0]).standard_normal(features.x.shape)  # not the user's own noise
-        return Features.from_array(directions(noise * np.sqrt(np.maximum(values, 0)) @ vectors.T + moments.mean))
+        return Features.from_array(unit_rows(noise * np.sqrt(np.maximum(values, 0)) @ vectors.T + moments.mean))
 
     return cache.get(("noise", features.digest, seed), make)
 

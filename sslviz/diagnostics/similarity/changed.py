@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sslviz.diagnostics.neighbors.neighbors import directions, neighbors, overlap
+from sslviz.diagnostics.neighbors.neighbors import neighbors, overlap, unit_rows
 from sslviz.features import Features
-from sslviz.statistics import Score, delete_groups, jackknife_interval
+from sslviz.statistics import MIN_JACKKNIFE_IMAGES, Score, delete_groups, jackknife_interval
 
-FEWEST = 20  # images: two for each of the ten groups that an interval leaves out
 UNRELATED = "unrelated images"
 
 
@@ -116,8 +115,10 @@ def paired(a: Features, b: Features, k: int) -> tuple[Features, Features]:
             f"Two spaces are compared on the same images, but of {len(a)} and {len(b)} only {both} are in both; "
             "select the same ids from each, or embed the same images."
         )
-    if len(a) < FEWEST:
-        raise ValueError(f"Comparing two spaces takes at least {FEWEST} images; got {len(a)}. Embed more images.")
+    if len(a) < MIN_JACKKNIFE_IMAGES:
+        raise ValueError(
+            f"Comparing two spaces takes at least {MIN_JACKKNIFE_IMAGES} images; got {len(a)}. Embed more images."
+        )
     if not 1 <= k <= (len(a) - 1) // 2:
         raise ValueError(
             f"k = {k} neighbours of {len(a)} images cannot be compared: k must be between 1 and half of the others, "
@@ -164,7 +165,7 @@ def _means_without(near_a: np.ndarray, near_b: np.ndarray, k: int, groups: np.nd
 
 def _gap(x: np.ndarray, own: np.ndarray, others: np.ndarray) -> np.ndarray:
     """How much farther by mean cosine distance are `others` (n, k) than the nearest ones, `own`?  (n,), at least 0."""
-    unit = directions(x)
+    unit = unit_rows(x)
     near, far = (np.einsum("nd,nd->n", unit, sum(unit[column] for column in who.T)) for who in (own, others))
     return np.maximum(near - far, 0) / own.shape[1]
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from sslviz.diagnostics.geometry.collapse import FEW_SHARE, LEAST_GAP, LEAST_SHARE, LEAST_SPREAD, Collapse
+from sslviz.diagnostics.geometry.collapse import FEW_SHARE, MIN_GAP, MIN_SHARE, MIN_SPREAD, Collapse
 from sslviz.figures.geometry.spectrum import images_said
 from sslviz.figures.parts import theme
 from sslviz.statistics import Score
@@ -36,11 +36,9 @@ class Gauge(NamedTuple):
 
 
 GAUGES = (
-    Gauge("spread", "spread between images<br>(1 = at random)", "complete", (3e-4, 2), (3e-4, LEAST_SPREAD)),
-    Gauge(
-        "directions", "directions in use<br>(share of noise's)", "dimensional", (5e-3, 1.5), (5e-3, LEAST_SHARE), True
-    ),
-    Gauge("cluster_gap", "gap around heaps<br>(times farther)", "cluster", (0.8, 2e3), (LEAST_GAP, 2e3)),
+    Gauge("spread", "spread between images<br>(1 = at random)", "complete", (3e-4, 2), (3e-4, MIN_SPREAD)),
+    Gauge("directions", "directions in use<br>(share of noise's)", "dimensional", (5e-3, 1.5), (5e-3, MIN_SHARE), True),
+    Gauge("cluster_gap", "gap around heaps<br>(times farther)", "cluster", (0.8, 2e3), (MIN_GAP, 2e3)),
 )
 
 
@@ -74,7 +72,7 @@ def collapse(results: Collapse | Mapping[str, Collapse], *, colors: Mapping[str,
 def _zones(fig: go.Figure, gauge: Gauge, column: int) -> None:
     fig.add_vrect(x0=gauge.alarm[0], x1=gauge.alarm[1], fillcolor=ALARM, line_width=0, layer="below", col=column, row=1)
     if gauge.of_noise:
-        fig.add_vrect(x0=LEAST_SHARE, x1=FEW_SHARE, fillcolor=WARNING, line_width=0, layer="below", col=column, row=1)
+        fig.add_vrect(x0=MIN_SHARE, x1=FEW_SHARE, fillcolor=WARNING, line_width=0, layer="below", col=column, row=1)
     fig.add_annotation(
         text=f"{gauge.kind}", x=sum(map(math.log10, gauge.alarm)) / 2, y=1, yref="y domain", yanchor="bottom",
         showarrow=False, font={"size": 12}, row=1, col=column,

@@ -82,7 +82,9 @@ def spectra(results: Mapping[int, Spectrum], *, color: str = theme.CHECKPOINT_CO
         },
         margin_b=110, **player([str(step) for step in steps], "step ", active=len(steps) - 1),
     )  # fmt: skip
-    used = "; ".join(f"step {step}: {result.directions} of {result.d} in use" for step, result in results.items())
+    used = "; ".join(
+        f"step {step}: {result.directions_in_use} of {result.d} in use" for step, result in results.items()
+    )
     return theme.finish(fig, alt=f"Spectra through training beside noise. {used}.", caption=SPECTRA_CAPTION)
 
 

@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
-from sslviz.diagnostics.geometry.collapse import LEAST_SPREAD
+from sslviz.diagnostics.geometry.collapse import MIN_SPREAD
 from sslviz.diagnostics.geometry.spectrum import Spectrum
 from sslviz.figures.parts import theme
 
@@ -54,7 +54,7 @@ def spectrum(results: Spectrum | Mapping[str, Spectrum], *, colors: Mapping[str,
 
 def _varies(result: Spectrum) -> bool:
     """Whether images differ by more than a complete collapse leaves; a count of directions would be of rounding errors."""
-    return bool(result.eigenvalues.any()) and result.std >= LEAST_SPREAD * result.noise_std
+    return bool(result.eigenvalues.any()) and result.std >= MIN_SPREAD * result.noise_std
 
 
 def _squared_length(result: Spectrum) -> float:
@@ -79,8 +79,8 @@ def _line(share: np.ndarray, result: Spectrum, name: str, short: str, color: str
 
 
 def _directions_in_use(share: np.ndarray, result: Spectrum, name: str, color: str) -> go.Scatter:
-    at = min(max(result.directions, 1), len(share))
-    text = f"<b>{escape(name)}</b><br>{result.directions} of {result.d} directions in use"
+    at = min(max(result.directions_in_use, 1), len(share))
+    text = f"<b>{escape(name)}</b><br>{result.directions_in_use} of {result.d} directions in use"
     return go.Scatter(
         x=[at], y=[share[at - 1]], name=f"{name} in use", legendgroup=name, showlegend=False, mode="markers",
         marker={"color": color, "size": 10}, hovertemplate=f"{text}<extra></extra>",
@@ -114,7 +114,7 @@ def _mark_alpha(fig: go.Figure, result: Spectrum, color: str) -> None:
 
 def _alt(named: Mapping[str, Spectrum]) -> str:
     parts = [
-        f"{n or 'this checkpoint'}: {f'{r.directions} of {r.d} directions in use' if _varies(r) else 'hardly varies'}"
+        f"{n or 'this checkpoint'}: {f'{r.directions_in_use} of {r.d} directions in use' if _varies(r) else 'hardly varies'}"
         for n, r in named.items()
     ]
     return f"Spectra of the features on a log axis beside Gaussian noise. {'; '.join(parts)}."

@@ -81,5 +81,5 @@ def _heading(name: str, result: Projection) -> dict[str, Any]:
 
 
 def _said(result: Projection) -> str:
-    null = result.controls["trustworthiness"]["null map"]
+    null = result.control_values["trustworthiness"]["null map"]
     return f"trustworthy {result.trustworthiness.mean():.2f} (null map, control: {null:.2f})"

@@ -229,7 +229,7 @@ def _badge(result: Projection) -> list[str]:
         ("trustworthiness", "trustworthy", result.trustworthiness),
         ("knn_preservation", "kNN kept", result.preservation),
     ):
-        shown = {k.removesuffix(" map"): v for k, v in result.controls[name].items() if k in ("PCA", "null map")}
+        shown = {k.removesuffix(" map"): v for k, v in result.control_values[name].items() if k in ("PCA", "null map")}
         beside = "".join(f" · {control} {value:.2f}" for control, value in shown.items())
         lines.append(f"{word} {values.mean():.2f}{beside}")
     return lines
@@ -280,7 +280,7 @@ def _beaten_by_noise(named: Mapping[str, Projection]) -> str:
     short = theme.short_names(named)
     names = [
         short[name] for name, result in named.items()
-        if any(result.controls[s].get("null map", -1) >= result.per_image()[s].mean() for s in
+        if any(result.control_values[s].get("null map", -1) >= result.per_image()[s].mean() for s in
                ("trustworthiness", "knn_preservation"))
     ]  # fmt: skip
     if not names:

@@ -35,7 +35,7 @@ def test_the_control_is_the_mean_over_all_pairs_of_different_images():
     unit = [v / np.linalg.norm(v, axis=1, keepdims=True) for v in (x, y)]
     pairs = cdist(*unit, "sqeuclidean")
     result = of(x, y)
-    assert result.control == pytest.approx(pairs[~np.eye(40, dtype=bool)].mean(), rel=1e-5)
+    assert result.unrelated_mean == pytest.approx(pairs[~np.eye(40, dtype=bool)].mean(), rel=1e-5)
     np.testing.assert_allclose(result.distances, pairs.diagonal(), rtol=1e-5)
     others = [np.delete(row, i) for i, row in enumerate(pairs)]  # never a pair of an image with itself
     assert all(np.isclose(others[i], value, rtol=1e-4).any() for i, value in enumerate(result.unrelated))
@@ -52,7 +52,7 @@ def test_rows_are_matched_by_their_ids_and_rotation_and_length_do_not_matter():
     lengths = rng.uniform(1, 9, size=(50, 1))
     for result in (alignment(a, b), of(lengths * x @ turn, y @ turn)):
         np.testing.assert_allclose(result.distances, of(x, y).distances, atol=1e-5)
-        assert result.control == pytest.approx(of(x, y).control, rel=1e-5)
+        assert result.unrelated_mean == pytest.approx(of(x, y).unrelated_mean, rel=1e-5)
     assert (alignment(a, b).ids == ids).all() and alignment(a, b).per_image()["alignment"].shape == (50,)
 
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from sslviz.diagnostics.geometry.cluster_gap import heaps, nearest_first
-from sslviz.diagnostics.geometry.collapse import LEAST_GAP, Collapse, collapse
+from sslviz.diagnostics.geometry.collapse import MIN_GAP, Collapse, collapse
 from sslviz.diagnostics.geometry.spectrum import spectrum
 from sslviz.features import Features
 from sslviz.runs import load_result, save_result
@@ -177,7 +177,7 @@ def test_a_healthy_projector_changes_nothing_and_an_encoder_that_collapsed_leads
 class TestNumbers:
     def test_reasons_hold_them(self):
         healthy = of(np.random.default_rng(0).normal(size=(N, D)))
-        used = spectrum(Features.from_array(np.random.default_rng(0).normal(size=(N, D)))).directions
+        used = spectrum(Features.from_array(np.random.default_rng(0).normal(size=(N, D)))).directions_in_use
         assert f"{used} of 48 directions are in use" in healthy.reasons[0]
         assert "vary less than 0.001 times as much" in of(np.ones((30, 4))).reasons[0]
         assert "about 8 heaps" in of(classes(8, 0.05)(np.random.default_rng(0))).reasons[0]
@@ -239,7 +239,7 @@ class TestControls:
 
     def test_noise_of_the_same_covariance_has_no_gap(self):
         score = of(classes(8, 0.05)(np.random.default_rng(0))).scores()["cluster_gap"]
-        assert score.low <= score.value <= score.high and score.low > LEAST_GAP
+        assert score.low <= score.value <= score.high and score.low > MIN_GAP
         assert 1 < score.control < 1.2
 
 

@@ -75,7 +75,7 @@ class TestClosedForms:
         assert read["stable_rank"] == pytest.approx(eigenvalues.sum() / 9, rel=1e-5)
         assert read["participation_ratio"] == pytest.approx(eigenvalues.sum() ** 2 / (eigenvalues**2).sum(), rel=1e-5)
         assert read["effective_rank"] == pytest.approx(entropy_rank(np.sqrt(eigenvalues)), rel=1e-5)
-        assert result.directions == round(entropy_rank(np.sqrt(eigenvalues)))
+        assert result.directions_in_use == round(entropy_rank(np.sqrt(eigenvalues)))
 
     @pytest.mark.parametrize("alpha", [0.5, 1.0, 2.0])
     def test_a_power_law_is_found_again(self, alpha):
@@ -249,7 +249,7 @@ class TestBadInput:
             warnings.simplefilter("error")
             result = of(np.full((50, 12), value))
             read = values(result)
-        assert result.directions == 0
+        assert result.directions_in_use == 0
         assert read["rankme"] == pytest.approx(rank, abs=1e-3)
         assert [read[name] for name in RANKS[1:]] == [0, 0, 0]
         assert read["std"] == pytest.approx(0, abs=1e-12)
@@ -267,4 +267,4 @@ class TestBadInput:
     def test_the_smallest_shapes_are_read(self, shape):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            assert of(np.random.default_rng(0).normal(size=shape)).directions == 1
+            assert of(np.random.default_rng(0).normal(size=shape)).directions_in_use == 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
-from sslviz.diagnostics.geometry.uniformity import Uniformity, on_the_sphere, uniformity
+from sslviz.diagnostics.geometry.uniformity import Uniformity, sphere_uniformity, uniformity
 from sslviz.features import Features
 from sslviz.runs import load_result, save_result
 from sslviz.statistics import delete_groups
@@ -24,14 +24,14 @@ class TestClosedForms:
         ("d", "value"), [(2, -1.57503), (3, -2.07978), (16, -3.51304), (128, -3.93753), (512, -3.98438)]
     )
     def test_the_sphere(self, d, value):
-        assert on_the_sphere(d) == pytest.approx(value, abs=1e-5)
+        assert sphere_uniformity(d) == pytest.approx(value, abs=1e-5)
         assert of(np.random.default_rng(0).normal(size=(2000, d))).value == pytest.approx(value, abs=5e-3)
 
     def test_two_points_on_a_line_and_three_dimensions_have_elementary_forms(self):
         for t in (0.5, 2.0, 7.0, 100.0):
-            assert on_the_sphere(1, t) == pytest.approx(np.log((1 + np.exp(-4 * t)) / 2))
+            assert sphere_uniformity(1, t) == pytest.approx(np.log((1 + np.exp(-4 * t)) / 2))
             # In three dimensions the squared distance is uniform on [0, 4].
-            assert on_the_sphere(3, t) == pytest.approx(np.log((1 - np.exp(-4 * t)) / (4 * t)))
+            assert sphere_uniformity(3, t) == pytest.approx(np.log((1 - np.exp(-4 * t)) / (4 * t)))
 
     def test_one_point_is_0_and_two_opposite_ones_half_of_it(self):
         assert of(np.ones((50, 6))).value == pytest.approx(0, abs=1e-6)

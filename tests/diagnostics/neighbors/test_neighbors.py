@@ -6,7 +6,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from sslviz.diagnostics.neighbors import exact_search as search_module
 from sslviz.diagnostics.neighbors import neighbors as module
-from sslviz.diagnostics.neighbors.neighbors import directions, neighbor_ranks, neighbors, overlap, power_of_two
+from sslviz.diagnostics.neighbors.neighbors import neighbor_ranks, neighbors, overlap, power_of_two, unit_rows
 from sslviz.features import Features
 from sslviz.runtime.memory_cache import MemoryCache
 
@@ -138,7 +138,7 @@ def test_a_row_of_zeros_has_no_direction():
     x = np.eye(4)
     x[0] = 0
     assert np.allclose(neighbors(Features.from_array(x), 3).distances[0], [0.5] * 3)
-    np.testing.assert_array_equal(directions(x)[0], 0)
+    np.testing.assert_array_equal(unit_rows(x)[0], 0)
 
 
 def test_a_graph_is_cut_to_what_is_needed():
@@ -158,7 +158,7 @@ class TestOneGraphForAll:
         five, twelve = neighbors(f, 5), neighbors(f, 12)
         assert searches == [(400, 30)] and (five.k, twelve.k) == (5, 12)
         for k in (5, 12):
-            found, squared = module.search(directions(f.x), directions(f.x), k, exclude_self=True)
+            found, squared = module.search(unit_rows(f.x), unit_rows(f.x), k, exclude_self=True)
             np.testing.assert_array_equal(neighbors(f, k).indices, found)
             np.testing.assert_array_equal(neighbors(f, k).distances, squared / 2)
 

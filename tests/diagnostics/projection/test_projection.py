@@ -6,7 +6,7 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 
-from sslviz.diagnostics.neighbors.neighbors import directions, neighbors, overlap
+from sslviz.diagnostics.neighbors.neighbors import neighbors, overlap, unit_rows
 from sslviz.diagnostics.projection.displacement import PAIRED, SEEDS, displacement
 from sslviz.diagnostics.projection.projection import aligned_projections, projection, projection_strip
 from sslviz.diagnostics.projection.quality import align, map_chance, map_quality, seed_agreement
@@ -25,7 +25,7 @@ def blobs(n=300, d=20, classes=3, shift=6.0, seed=0, prefix=""):
 
 
 def unit(features):
-    return directions(features.x.astype(float))
+    return unit_rows(features.x.astype(float))
 
 
 def rotated(xy, degrees, *, mirrored=False):
@@ -239,15 +239,15 @@ class TestUMAP:
         again = projection(blobs())
         for field in ("xy", "null_xy", "stability", "spread", "continuity"):
             np.testing.assert_array_equal(getattr(again, field), getattr(result, field))
-        assert again.controls == result.controls
+        assert again.control_values == result.control_values
         projection(blobs(), min_dist=0.4), projection(blobs(), seed=3)
         np.testing.assert_array_equal(projection(blobs()).xy, result.xy)
 
     def test_another_seed_is_another_map_beside_the_same_controls(self, result):
         other = projection(blobs(), seed=1)
         assert (other.xy != result.xy).any() and np.array_equal(other.null_xy, result.null_xy)
-        assert other.controls == result.controls
-        assert projection(blobs(), control_seed=1).controls != result.controls
+        assert other.control_values == result.control_values
+        assert projection(blobs(), control_seed=1).control_values != result.control_values
 
     def test_min_dist_loosens_the_map_and_its_null_map(self, result):
         loose = projection(blobs(), min_dist=0.9)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.backends import cudnn
 
-from sslviz.diagnostics.neighbors.neighbors import directions, neighbors
+from sslviz.diagnostics.neighbors.neighbors import neighbors, unit_rows
 from sslviz.diagnostics.projection.projection import aligned_projections, projection
 from sslviz.diagnostics.projection.torchdr_layout import TorchJob
 from sslviz.diagnostics.projection.umap_layout import fuzzy_weights
@@ -30,7 +30,7 @@ def made(features):
 
 
 def job(features, **changes):
-    x = directions(features.x.astype(np.float64))
+    x = unit_rows(features.x.astype(np.float64))
     start = x[:, :2].astype(np.float32)
     return TorchJob(**{"x": x, "start": start, "n_neighbors": K, "min_dist": 0.1, "epochs": 40, "seed": 0} | changes)
 
@@ -39,7 +39,7 @@ def test_its_weights_are_ours(features):
     from torchdr import UMAPAffinity
 
     weights, near = UMAPAffinity(n_neighbors=K, backend=None, device="cpu")(
-        torch.from_numpy(directions(features.x)), log=False, return_indices=True
+        torch.from_numpy(unit_rows(features.x)), log=False, return_indices=True
     )
     theirs = np.zeros((N, N))
     np.add.at(theirs, (np.arange(N)[:, None], near.numpy()), weights.numpy())  # shorter rows end in zeros

@@ -51,7 +51,10 @@ def test_noise_is_grey_and_drawn_once_for_each_shape():
 def test_dot_is_at_the_directions_in_use():
     one = result(rank=5)
     dot = next(t for t in spectrum({"one": one}).data if t.mode == "markers")
-    assert dot.x[0] == one.directions and dot.y[0] == lines(spectrum({"one": one}))["one"].y[one.directions - 1]
+    assert (
+        dot.x[0] == one.directions_in_use
+        and dot.y[0] == lines(spectrum({"one": one}))["one"].y[one.directions_in_use - 1]
+    )
 
 
 def test_alpha_is_marked_for_a_single_result_only():

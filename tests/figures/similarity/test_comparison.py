@@ -1,4 +1,4 @@
-"""Compare: do the bars stand about zero where the differences say?"""
+"""Comparison: do the bars stand about zero where the differences say?"""
 
 import pytest
 
