@@ -16,9 +16,17 @@ import numpy as np
 class Score:
     """Should this number be believed?  A value with its 95 % interval and its controls.
 
-    `controls` maps a name ("chance", "untrained", "noise") to what the number reads there.  `control_is` says how to
-    read them: a "floor" is to be beaten, a "ceiling" is what an ideal structureless space would read and is not to be
-    passed.  `higher_is_better` is None where neither direction is good in itself.
+    - value, low, high: the number and the ends of its interval, None where there is none
+    - controls: {name: what the number reads there}, "chance", "untrained", "noise"
+    - higher_is_better: None where neither direction is good in itself
+    - control_is: a "floor" is to be beaten; a "ceiling" is what an ideal structureless space would read, and is not to be
+      passed
+
+    Example:
+        >>> import sslviz
+        >>> score = sslviz.Score(0.83, 0.81, 0.85, controls={"chance": 0.25, "untrained": 0.4})
+        >>> print(score, score.beats_control)
+        0.83 [0.81, 0.85]  vs 0.40 untrained True
     """
 
     value: float
