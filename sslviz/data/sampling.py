@@ -14,6 +14,6 @@ def spread_rows(n: int, count: int, *, nearest: bool = False) -> np.ndarray:
     return np.unique((positions.round() if nearest else positions).astype(int))
 
 
-def sample_rows(n: int, most: int | None) -> np.ndarray:
-    """Which of `n` images stand for all?  At most `most`, in their order, the same ones for every checkpoint."""
-    return np.sort(np.random.default_rng(0).permutation(n)[:most])
+def sample_rows(n: int, most: int | None, seed: int = 0) -> np.ndarray:
+    """At most `most` of n rows, drawn at random, in their order: the same ones for every checkpoint."""
+    return np.sort(np.random.default_rng(seed).permutation(n)[:most])

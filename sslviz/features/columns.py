@@ -1,4 +1,4 @@
-"""Which columns of the table can be asked about, and which images answer?"""
+"""The columns of the table: which can be probed, which class each image has, and which images are fitted on."""
 
 from __future__ import annotations
 
@@ -13,24 +13,22 @@ MOST_CLASSES = 50
 
 
 def probe_labels(table: pd.DataFrame) -> list[str]:
-    """Which columns can be probed?  Complete ones of 2 to 50 classes with two images each or more; no fractions.
+    """The columns that can be probed: complete ones of 2 to 50 classes with two images each or more; no fractions.
 
     `split` is left out, and so is `label` where another column says the same (the shapes' `label` is their `shape`).
-
-    Caveat: Whole numbers with few values count as classes, whether or not they are meant so.
+    Whole numbers with few values count as classes, whether or not they are meant so.
     """
     codes = {str(c): table[c].factorize()[0] for c in table.columns if c != "split" and _is_categorical(table[c])}
     label = codes.pop("label", None)
-    said_again = any(label is not None and np.array_equal(label, other) for other in codes.values())
-    return ([] if label is None or said_again else ["label"]) + list(codes)
+    repeated = any(label is not None and np.array_equal(label, other) for other in codes.values())
+    return ([] if label is None or repeated else ["label"]) + list(codes)
 
 
 def coded(features: Features, label: str) -> tuple[np.ndarray, np.ndarray]:
-    """Which class is each image?  The names (c,), numbers in their own order, and codes (n,) that index them.
+    """The classes of a column: their names (c,), numbers in their own order, and codes (n,) that index them.
 
-    ValueError for a missing or incomplete column and for a single class.
-
-    Caveat: Whatever is written the same is the same class, be it text or a number.
+    Whatever is written the same is the same class, be it text or a number.  ValueError for a missing or incomplete column
+    and for a single class.
     """
     return coded_values(features.column(label), label)
 
@@ -52,32 +50,32 @@ def coded_values(values: np.ndarray | pd.Series, label: str) -> tuple[np.ndarray
 
 
 def partners_of(table: pd.DataFrame, label: str, attribute: str, given: Mapping[str, str]) -> np.ndarray:
-    """Which value of the attribute goes with each class of the label?  Numbers (classes,) that index its names.
+    """The value of the attribute that goes with each class of the label: numbers (classes,) that index its names.
 
     ValueError unless `given` {class: value} names one for every class.
     """
     classes, values = (coded_values(table[column], column)[0].astype(str) for column in (label, attribute))
     known = {value: i for i, value in enumerate(values)}
     if set(given) != set(classes) or not set(given.values()) <= set(known):
-        said = ", ".join(f"{c} = {v}" for c, v in given.items()) or "none"
+        got = ", ".join(f"{c} = {v}" for c, v in given.items()) or "none"
         raise ValueError(
-            f"Partners name for each {label} ({', '.join(classes)}) one {attribute} ({', '.join(values)}); got {said}."
+            f"Partners name for each {label} ({', '.join(classes)}) one {attribute} ({', '.join(values)}); got {got}."
         )
     return np.array([known[given[c]] for c in classes])
 
 
 def stratified_half(labels: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Which images are fitted on?  True (n,) for half of each class, drawn with `seed`; the odd image is fitted on.
+    """The images that are fitted on: True (n,) for half of each class, drawn with `seed`; the odd image is fitted on.
 
-    Caveat: Images that are nearly the same (frames of one video) land on both sides; split those by hand.
+    Images that are nearly the same (frames of one video) land on both sides; split those by hand.
     """
     return place_in_class(np.unique(labels, return_inverse=True)[1], seed) % 2 == 0
 
 
 def halves(features: Features, label: str, attribute: str, seed: int = 0) -> tuple[Features, Features]:
-    """Which images are scored, and which are fitted on, where two columns matter?  Halves of every pair of values.
+    """The images that are scored, and those that are fitted on, where two columns matter: halves of every pair of values.
 
-    Caveat: As for `stratified_half`; the only image of a pair is fitted on.
+    As for `stratified_half`; the only image of a pair is fitted on.
     """
     codes, values = coded(features, label)[1], coded(features, attribute)[1]
     half = stratified_half(codes * (values.max() + 1) + values, seed)

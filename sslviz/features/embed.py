@@ -1,4 +1,4 @@
-"""What does this checkpoint make of these images?  The one border between torch and numpy."""
+"""Features of images, one row each: the border between torch and numpy."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ def embed(checkpoint: Checkpoint, images: Images, *, layer: str = "pooled", prog
     Returns Features (n, d) of `layer`: "pooled", any name `Encoder.layers` gives, or "projector", the head that only
     training uses.  Images of another size than the encoder's are resized to it.  Runs on the GPU if there is one.
     ValueError for a layer the encoder does not have.
+
+    Example:
+        >>> import sslviz
+        >>> checkpoint = sslviz.Checkpoint("untrained", 0, {"name": "conv_nano"}, path=None)
+        >>> sslviz.embed(checkpoint, sslviz.shapes(n=4), progress=False).x.shape
+        (4, 128)
     """
     encoder = to_device(checkpoint.encoder())
     head = to_device(load_projector(checkpoint, encoder)) if layer == "projector" else None
@@ -44,7 +50,16 @@ def embed_projector(checkpoint: Checkpoint, images: Images, *, progress: bool = 
 def embed_layers(checkpoint: Checkpoint, images: Images, *, progress: bool = True) -> dict[str, Features]:
     """What is known where?  {layer: Features}, from the first block or stage to "pooled", all in one pass.
 
-    Each layer is averaged over its grid.  Caveat: an average forgets where in the image something was.
+    Each layer is averaged over its grid.
+
+    Example:
+        >>> import sslviz
+        >>> checkpoint = sslviz.Checkpoint("untrained", 0, {"name": "conv_nano"}, path=None)
+        >>> layers = sslviz.embed_layers(checkpoint, sslviz.shapes(n=4), progress=False)
+        >>> {name: features.x.shape[1] for name, features in layers.items()}
+        {'stages.0': 24, 'stages.1': 48, 'stages.2': 128, 'pooled': 128}
+
+    Caveat: An average forgets where in the image something was.
     """
     encoder = to_device(checkpoint.encoder())
     parts: dict[str, list[np.ndarray]] = {}
@@ -63,7 +78,9 @@ def embed_pixels(
 ) -> np.ndarray:
     """The features float32 (n, d) of uint8 pixels (n, h, w, 3), in batches, on the encoder's device; its mode is restored.
 
-    Those of `layer`, or what `head` makes of the pooled ones.
+    - layer: which features
+    - head: what is made of the pooled ones
+    - title: of the progress bar; without one there is none
     """
 
     def read(x: Tensor) -> Tensor:
@@ -90,7 +107,7 @@ def _batches(encoder: Encoder, pixels: np.ndarray, title: str) -> Iterator[Tenso
 
 
 def batch_size(encoder: Encoder) -> int:
-    """Images in a batch: `BATCH` at 32 px, in proportion to their area fewer where they are larger."""
+    """The images in a batch: `BATCH` at 32 px, fewer in proportion to their area where they are larger."""
     return max(1, BATCH * 32**2 // encoder.image_size**2)
 
 
@@ -112,7 +129,7 @@ def _layer(encoder: Encoder, x: torch.Tensor, layer: str) -> torch.Tensor:
 
 
 def to_device(module: Any) -> Any:
-    """On the GPU if there is one, in evaluation mode."""
+    """The module on the GPU if there is one, in evaluation mode."""
     return module.to(torch.device("cuda" if torch.cuda.is_available() else "cpu")).eval()
 
 
@@ -137,11 +154,12 @@ def load_projector(checkpoint: Checkpoint, encoder: Encoder) -> nn.Module:
 
 
 def feature_source(checkpoint: Checkpoint, images: Images, layer: str) -> dict[str, Any]:
-    """What Features keep of where they come from: run, step, layer, images, weights."""
+    """The `source` of Features: run, step, layer, images, weights."""
     return {
-        "run": checkpoint.run, "step": checkpoint.step, "layer": layer, "images": images.digest, "spec": images.spec,
+        "run": checkpoint.run,
+        "step": checkpoint.step,
+        "layer": layer,
+        "images": images.digest,
+        "spec": images.spec,
         "weights": checkpoint.digest,
-    }  # fmt: skip
-
-
-# --- kept in the run folder -------------------------------------------------------------------------------------------
+    }

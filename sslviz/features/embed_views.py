@@ -1,4 +1,4 @@
-"""Features of views: several of one image, and one step of a view at a time."""
+"""Features of views: several of one image, or an image with one parameter of its views changed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sslviz.data import Images
+from sslviz.data.sampling import sample_rows
 from sslviz.features.embed import batch_size, feature_source, to_device
 from sslviz.features.features import Features
 from sslviz.runs import Checkpoint
@@ -31,18 +32,28 @@ def embed_views(
 ) -> Features:
     """What does this checkpoint make of several views of one image?
 
-    Of at most `objects` images, the same ones for every checkpoint, `views` views each are drawn by `policy` (default:
-    SimCLR's, whatever the checkpoint was trained on, so that checkpoints can be compared).  Returns Features, one row a
-    view, with the columns `object` (the image's id) and `view` (0, 1, ...): what `lidar` and `alignment` are asked of.
-    Caveat: an encoder looks the steadier the more the views are like those it was trained on.
+    - policy: draws the views (default: SimCLR's, whatever the checkpoint was trained on, so that checkpoints compare)
+    - objects: number of images at most, the same ones for every checkpoint
+    - views: number of views of each
+
+    Returns Features, one row a view, with the columns `object` (the image's id) and `view` (0, 1, ...).  `lidar` and
+    `alignment` are asked of these.
+
+    Example:
+        >>> import sslviz
+        >>> checkpoint = sslviz.Checkpoint("untrained", 0, {"name": "conv_nano"}, path=None)
+        >>> sslviz.embed_views(checkpoint, sslviz.shapes(n=3), views=2).table["object"].tolist()
+        ['0', '0', '1', '1', '2', '2']
+
+    Caveat: An encoder looks the steadier the more the views are like those it was trained on.
     """
     from sslviz.views import ViewPolicy
 
     encoder = to_device(checkpoint.encoder())
     device = next(encoder.parameters()).device
-    seen: Any = {"size": encoder.image_size, "mean": encoder.mean, "std": encoder.std}
-    policy = dataclasses.replace(policy or ViewPolicy(), **seen, views=views, local_views=0)
-    chosen = images.rows(np.sort(np.random.default_rng(seed).permutation(len(images))[:objects]))
+    as_trained: Any = {"size": encoder.image_size, "mean": encoder.mean, "std": encoder.std}
+    policy = dataclasses.replace(policy or ViewPolicy(), **as_trained, views=views, local_views=0)
+    chosen = images.rows(sample_rows(len(images), objects, seed))
     generator = torch.Generator().manual_seed(seed)
     step = max(1, batch_size(encoder) // views)
     parts = []
@@ -62,11 +73,23 @@ def embed_altered(
 ) -> Features:
     """What does this checkpoint make of the same picture with one parameter of its views changed?
 
-    Of at most `objects` images, the same ones for every checkpoint, each comes as it is and once for each of `views.ALTERED`,
-    drawn by `policy` (default: SimCLR's) with everything else left alone.  Returns Features with the columns `object` (the
-    image's id), `changed` ("crop", "hue", ..., "" for the image itself) and `amount` (the crop's area as log2 of its
-    share, a factor, turns, or pixels of blur; NaN for flips and greys): what `invariance` is asked of.
-    Caveat: a parameter is drawn as far as the policy goes, so that parameters cannot be compared with each other.
+    Each image comes as it is, and once for each of `ALTERED` in views/parameters.py with everything else left alone.
+    - policy: draws the parameters (default: SimCLR's)
+    - objects: number of images at most, the same ones for every checkpoint
+
+    Returns Features, which `invariance` is asked of, with the columns
+    - object: the image's id
+    - changed: "crop", "hue", ...; "" for the image itself
+    - amount: log2 of the crop's share of the area, a factor, turns, or pixels of blur; NaN for flips and greys
+
+    Example:
+        >>> import sslviz
+        >>> checkpoint = sslviz.Checkpoint("untrained", 0, {"name": "conv_nano"}, path=None)
+        >>> altered = sslviz.embed_altered(checkpoint, sslviz.shapes(n=3))
+        >>> altered.table["changed"].unique()[:4].tolist()
+        ['', 'crop', 'flip', 'brightness']
+
+    Caveat: A parameter is drawn as far as the policy goes, so that parameters cannot be compared with each other.
     """
     from sslviz.views import ViewPolicy
     from sslviz.views.parameters import one_by_one
@@ -76,7 +99,7 @@ def embed_altered(
     always: Any = {"flip_prob": 1.0, "jitter_prob": 1.0, "gray_prob": 1.0, "blur_prob": 1.0, "solarize_prob": 0.0}
     always |= {"size": encoder.image_size, "mean": encoder.mean, "std": encoder.std, "views": 1, "local_views": 0}
     policy = dataclasses.replace(policy or ViewPolicy(), **always)
-    chosen = images.rows(np.sort(np.random.default_rng(seed).permutation(len(images))[:objects]))
+    chosen = images.rows(sample_rows(len(images), objects, seed))
     generator = torch.Generator().manual_seed(seed)
     step = batch_size(encoder)
     parts: dict[str, list[tuple[Tensor, Tensor]]] = {}

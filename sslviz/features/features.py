@@ -1,4 +1,4 @@
-"""What did an encoder make of these images?  `Features`: one row per image, with the table that describes the images."""
+"""Features: one row per image, with the table that describes the images."""
 
 from __future__ import annotations
 
@@ -20,9 +20,18 @@ from sslviz.runtime.files import atomic_write
 class Features:
     """What did an encoder make of these images?
 
-    `x` float32 (n, d), read-only, may be a memory map; `ids` (n,) strings, unique, the images' own; `table` n rows with
-    `label` and any attribute columns; `source` says where they come from (run, step, layer, images digest).
-    Raises ValueError for values that are not finite, for repeated ids and for lengths that disagree.
+    - x: float32 (n, d), read-only, may be a memory map
+    - ids: strings (n,), unique, the images' own
+    - table: n rows, `label` and any attribute columns
+    - source: where they come from (run, step, layer, images digest)
+
+    ValueError for values that are not finite, for repeated ids and for lengths that disagree.
+
+    Example:
+        >>> import numpy as np, sslviz
+        >>> features = sslviz.Features.from_array(np.eye(3), table={"label": ["a", "b", "b"]}, name="mine")
+        >>> features.name, features.rows(features.column("label") == "b").x.shape
+        ('mine', (2, 3))
     """
 
     x: np.ndarray
@@ -59,14 +68,14 @@ class Features:
 
     @property
     def name(self) -> str:
-        """How figures call these features: the run they come from."""
+        """The name of these features in figures: the run they come from."""
         return str(self.source.get("run", "features"))
 
     @cached_property
     def images(self) -> str:
         """Sixteen hex digits that stand for the ids in their order, whatever the images were embedded with.
 
-        Caveat: Images that are numbered have the same ids as others that are.
+        Two sets of images whose ids are numbers have the same.
         """
         return hashlib.blake2b("\0".join(self.ids).encode(), digest_size=8).hexdigest()
 
@@ -89,7 +98,13 @@ class Features:
         ids: Sequence[str] | None = None,
         name: str = "array",
     ) -> Features:
-        """How do I bring embeddings that something else made?  `x` (n, d), any float type; rows are numbered without `ids`."""
+        """Embeddings that something else made, as Features.
+
+        - x: (n, d), of any type of numbers
+        - table: columns by name, or a data frame
+        - ids: the images' own (default: the row numbers)
+        - name: what figures call them
+        """
         x = np.asarray(x)
         if x.ndim != 2:
             raise ValueError(
@@ -119,7 +134,7 @@ class Features:
         return self.rows(where)
 
     def save(self, stem: Path) -> None:
-        """Writes STEM.npy, STEM.parquet and last STEM.json, each whole or not at all; without the last, none counts."""
+        """Writes STEM.npy, STEM.parquet and STEM.json, each whole or not at all; without the last, none counts."""
         with atomic_write(stem.with_name(stem.name + ".npy")) as file:
             np.save(file, self.x, allow_pickle=False)
         with atomic_write(stem.with_name(stem.name + ".parquet")) as file:

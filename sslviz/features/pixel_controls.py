@@ -11,7 +11,13 @@ from sslviz.features.features import Features
 
 
 def raw_pixels(images: Images, size: int = 16) -> Features:
-    """What would no encoder at all give?  The pixels themselves, at `size` x `size`, as Features (n, 3 size²)."""
+    """What would no encoder at all give?  The pixels themselves, at `size` x `size`, as Features (n, 3 size²).
+
+    Example:
+        >>> import sslviz
+        >>> sslviz.raw_pixels(sslviz.shapes(n=2)).x.shape
+        (2, 768)
+    """
     parts = []
     for start in range(0, len(images), 1024):
         x = torch.from_numpy(np.array(images.pixels[start : start + 1024])).permute(0, 3, 1, 2).float() / 255
@@ -21,7 +27,7 @@ def raw_pixels(images: Images, size: int = 16) -> Features:
 
 
 def color_histogram(images: Images, bins: int = 4) -> Features:
-    """What would a look at the colours alone give?  The share of pixels in each of bins^3 cells of RGB, (n, bins^3)."""
+    """The colours alone: the share of pixels in each of bins^3 cells of RGB, as Features (n, bins^3)."""
     cells = np.zeros((len(images), bins**3), np.float32)
     for start in range(0, len(images), 1024):
         part = np.array(images.pixels[start : start + 1024])
@@ -30,6 +36,10 @@ def color_histogram(images: Images, bins: int = 4) -> Features:
         counts = np.bincount(cell.ravel(), minlength=len(level) * bins**3).reshape(len(level), -1)
         cells[start : start + len(level)] = counts / cell.shape[1]
     source = {
-        "run": "color histogram", "step": 0, "layer": f"{bins} bins", "images": images.digest, "spec": images.spec,
-    }  # fmt: skip
+        "run": "color histogram",
+        "step": 0,
+        "layer": f"{bins} bins",
+        "images": images.digest,
+        "spec": images.spec,
+    }
     return Features(cells, images.ids, images.table, source)

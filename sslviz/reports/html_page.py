@@ -49,12 +49,15 @@ def page(title: str, lead: str, sections: Iterable[Section], *, contents: bool =
         figures = [_described(figure, first + i) for i, figure in enumerate(section.figures)]
         shown.append({"title": section.title, "lead": section.lead, "figures": figures})
         drawn += [_without_template(figure).to_json() for figure in section.figures]
-    light, dark = (json.dumps(theme.TEMPLATES[dark].to_plotly_json(), default=_plain) for dark in (False, True))
-    return _templates().get_template("page.html").render(
-        title=title, lead=lead, sections=shown, contents=contents, width=WIDTH, font=theme.FONT,
-        ink={dark: theme.ink(dark) for dark in (False, True)}, plotly=get_plotlyjs(),
-        figures=_in_script(f"[{','.join(drawn)}]"), light=_in_script(light), dark=_in_script(dark),
-    )  # fmt: skip
+    plots = {
+        "plotly": get_plotlyjs(),
+        "figures": _in_script(f"[{','.join(drawn)}]"),
+        "light": _in_script(_template_json(dark=False)),
+        "dark": _in_script(_template_json(dark=True)),
+    }
+    look = {"width": WIDTH, "font": theme.FONT, "ink": {dark: theme.ink(dark) for dark in (False, True)}}
+    text = {"title": title, "lead": lead, "sections": shown, "contents": contents}
+    return _templates().get_template("page.html").render(**text, **look, **plots)
 
 
 def fragment(template: str, macro: str, *values: Any, **named: Any) -> str:
@@ -98,8 +101,8 @@ def _without_template(figure: go.Figure) -> go.Figure:
     return bare
 
 
-def _plain(value: Any) -> Any:
-    return value.to_plotly_json()
+def _template_json(dark: bool) -> str:
+    return json.dumps(theme.TEMPLATES[dark].to_plotly_json(), default=lambda part: part.to_plotly_json())
 
 
 def _in_script(text: str) -> str:

@@ -16,8 +16,19 @@ if TYPE_CHECKING:
 class Checkpoint:
     """Which weights?  One step of a run: the file, and what is needed to build the encoder around it.
 
-    `path` is None for the same encoder with fresh random weights (see `untrained`), the control of every learned
-    number.  `head` names the method and settings whose projector lies in the file too; None for imported encoders."""
+    - run: the run's name
+    - step: number of training steps; -1, -2, ... for untrained ones
+    - config: arguments of `create_encoder`
+    - path: the file of weights; None for the same encoder with fresh random weights, the control of every learned number
+    - seed: of those random weights
+    - head: method and settings whose projector lies in the file too; None for imported encoders
+
+    Example:
+        >>> import sslviz
+        >>> checkpoint = sslviz.Checkpoint("mine", 0, {"name": "conv_nano"}, path=None)
+        >>> checkpoint.encoder().dim, checkpoint.digest, checkpoint.untrained(seed=1).key
+        (128, 'untrained0', 'untrained1')
+    """
 
     run: str
     step: int
@@ -37,12 +48,12 @@ class Checkpoint:
         return encoder.eval()
 
     def untrained(self, seed: int = 0) -> Checkpoint:
-        """The same encoder re-initialised: what it reads is what the architecture alone gives."""
+        """The same encoder re-initialised: what can be read from it is what the architecture alone gives."""
         return Checkpoint(self.run, -1 - seed, self.config, None, seed, self.head)
 
     @property
     def digest(self) -> str:
-        """Sixteen hex digits that change with the weights; features embedded with others do not count as this one's."""
+        """Sixteen hex digits that change with the weights."""
         if self.path is None:
             return f"untrained{self.seed}"
         with open(self.path, "rb") as file:
@@ -50,5 +61,5 @@ class Checkpoint:
 
     @property
     def key(self) -> str:
-        """How this checkpoint is called in file names: "000400", or "untrained0"."""
+        """The name of this checkpoint in file names: "000400", or "untrained0"."""
         return f"{self.step:06d}" if self.path is not None else f"untrained{self.seed}"

@@ -1,4 +1,4 @@
-"""How does an encoder that something else trained become a run?"""
+"""A run from an encoder that something else trained."""
 
 from __future__ import annotations
 
@@ -19,9 +19,24 @@ def import_checkpoint(
 ) -> tuple[Run, Any]:
     """How do I look at an encoder that is not ours?
 
-    `encoder` is any timm name; `weights` a .safetensors or .pt state dict (common prefixes are stripped), or
-    `pretrained` takes timm's own.  Returns the run with its one checkpoint, and the report of what matched and what
-    did not. ValueError, and no folder, for weights of another architecture, truncated files and pickles with code.
+    - encoder: any timm name, or a preset
+    - out: the run folder to write
+    - weights: a .safetensors or .pt state dict; common prefixes are stripped
+    - pretrained: take timm's own weights instead
+    - image_size: pixels (default: what the model was published for)
+
+    Returns the run with its one checkpoint, and the report of what matched and what did not.  ValueError, and no folder,
+    for weights of another architecture, truncated files and pickles with code.
+
+    Example:
+        >>> import tempfile, safetensors.torch, sslviz
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> safetensors.torch.save_file(sslviz.create_encoder("conv_nano").state_dict(), f"{folder.name}/weights.safetensors")
+        >>> run, report = sslviz.import_checkpoint(
+        ...     "conv_nano", weights=f"{folder.name}/weights.safetensors", out=f"{folder.name}/mine"
+        ... )
+        >>> run.name, run.last.step
+        ('mine', 0)
     """
     from sslviz.encoders import create_encoder
     from sslviz.encoders.weights import load_weights

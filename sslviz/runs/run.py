@@ -1,4 +1,4 @@
-"""Where do a training's checkpoints, history, features and results lie?  The run folder, read and written whole files only.
+"""The run folder: a training's checkpoints, history, features and results, read and written in whole files only.
 
     runs/<name>/run.json                      every argument, seed, versions, device, seconds, images digest
                 history.csv                   one row per evaluation
@@ -36,15 +36,24 @@ if TYPE_CHECKING:
     from sslviz.data import Images
 
 FORMAT = 1  # of the run folder; a folder with a larger number was written by a newer sslviz
-RESULTS = (
-    1  # of the numbers in results/; raised whenever a diagnostic's definition changes, so that old ones are not read
-)
+RESULTS = 1  # of the numbers in results/; a larger one, where a definition changes, means that old ones are not read
 
 
 class Run:
     """Where do a training's checkpoints, history, features and results lie?  `Run(path)` opens a run folder.
 
-    Raises ValueError, with the reason, for a folder that is not a run, or was written by a newer sslviz.
+    - path: the folder
+    - name: what it is called
+    - info: all that run.json holds
+
+    ValueError, with the reason, for a folder that is not a run, or was written by a newer sslviz.
+
+    Example:
+        >>> import tempfile, sslviz
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> run = sslviz.Run.create(f"{folder.name}/mine", {"encoder": {"name": "conv_nano"}})
+        >>> run.name, run.checkpoints, run.history.empty
+        ('mine', [], True)
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -61,7 +70,7 @@ class Run:
 
     @classmethod
     def create(cls, path: str | Path, info: Mapping[str, Any]) -> Run:
-        """Makes the folder with its run.json; ValueError if something already lies at `path`, unless it is empty."""
+        """A new run folder with its run.json; ValueError where something already lies at `path`, unless it is empty."""
         path = Path(path)
         if path.exists() and (not path.is_dir() or any(not file.name.startswith(".") for file in path.iterdir())):
             raise ValueError(
@@ -73,7 +82,7 @@ class Run:
         return run
 
     def update(self, **info: Any) -> None:
-        """Adds to run.json, to what another process may have written there since this run was opened."""
+        """Adds to run.json, and keeps what another process may have written there since this run was opened."""
         path = self.path / "run.json"
         self.info = (json.loads(path.read_text()) if path.exists() else self.info) | info
         with atomic_write(self.path / "run.json") as file:
@@ -119,11 +128,11 @@ class Run:
         return self._checkpoint(step, path)
 
     def features_stem(self, key: str, digest: str, layer: str = "pooled") -> Path:
-        """Where the features of one checkpoint (`Checkpoint.key`) on the images with this digest lie."""
+        """Where the features of one checkpoint (`Checkpoint.key`) lie, on the images with this digest; without suffix."""
         return self.path / "features" / f"{key}-{digest}-{layer.replace('/', '_')}"
 
     def save_thumbnails(self, images: Images, size: int = 64) -> None:
-        """Keeps the pictures, at most `size` pixels wide, beside their features, so that the folder is enough for the app."""
+        """Writes the pictures, at most `size` pixels wide, so that the app needs nothing but the folder."""
         path = self.path / "thumbnails" / f"{images.digest}.npy"
         if path.exists():
             return
@@ -137,7 +146,7 @@ class Run:
             np.save(file, pixels, allow_pickle=False)
 
     def thumbnails(self, digest: str) -> np.ndarray | None:
-        """The pictures uint8 (n, h, w, 3) behind stored features, as a memory map, in the features' order."""
+        """The pictures uint8 (n, h, w, 3) of stored features, in their order, as a memory map; None where there are none."""
         path = self.path / "thumbnails" / f"{digest}.npy"
         return np.load(path, mmap_mode="r", allow_pickle=False) if path.exists() else None
 
@@ -154,13 +163,22 @@ class Run:
         return result
 
     def result_path(self, key: Mapping[str, Any]) -> Path:
-        """Where the result with this key lies, whether or not it is there yet."""
+        """Where the result with this key lies, or would lie."""
         text = json.dumps({"results": RESULTS, **key}, sort_keys=True, default=str)
         return self.path / "results" / f"{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}.npz"
 
 
 def open_runs(folder: str | Path) -> tuple[list[Run], list[str]]:
-    """Which runs lie in this folder?  The readable ones by name, and one sentence for each that had to be left out."""
+    """Which runs lie in this folder?  The readable ones by name, and one sentence for each that had to be left out.
+
+    Example:
+        >>> import tempfile, sslviz
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> run = sslviz.Run.create(f"{folder.name}/mine", {})
+        >>> runs, problems = sslviz.open_runs(folder.name)
+        >>> [run.name for run in runs], problems
+        (['mine'], [])
+    """
     runs, problems = [], []
     for path in sorted(Path(folder).glob("*/")):
         if path.name.startswith("."):

@@ -116,8 +116,12 @@ def test_of_twenty_images_each_split_has_its_share(world):
     for start in (0, 20, 3980):
         assert tuple(world.table["split"][start : start + 20]) == SPLITS
     assert {name: SPLITS.count(name) for name in dict.fromkeys(SPLITS)} == {
-        "train": 12, "probe": 3, "test": 3, "probe-biased": 1, "test-biased": 1,
-    }  # fmt: skip
+        "train": 12,
+        "probe": 3,
+        "test": 3,
+        "probe-biased": 1,
+        "test-biased": 1,
+    }
     assert (world.table["label"] == world.table["shape"]).all()
     assert len(world.split("train")) == len(world) * 12 // 20
 

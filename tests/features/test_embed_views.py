@@ -69,8 +69,11 @@ def test_features_of_no_step_are_those_of_the_pictures(checkpoint):
     assert len(altered) == 30 * (1 + len(ALTERED)) and list(dict.fromkeys(altered.table["changed"])) == ["", *ALTERED]
     assert len(np.unique(plain.table["object"])) == 30
     assert altered.table.groupby("changed")["amount"].count().to_dict() == {
-        "": 0, "flip": 0, "gray": 0, **dict.fromkeys(["crop", "brightness", "contrast", "saturation", "hue", "blur"], 30)
-    }  # fmt: skip
+        "": 0,
+        "flip": 0,
+        "gray": 0,
+        **dict.fromkeys(["crop", "brightness", "contrast", "saturation", "hue", "blur"], 30),
+    }
 
 
 def test_every_checkpoint_sees_the_same_steps(checkpoint):

@@ -23,36 +23,48 @@ ATTRIBUTES = {
 }
 EFFECT = Score(0.5, 0.4, 0.6, {NASTY: 0.1}).to_dict()
 TEST = {
-    "run": NASTY, "diagnostic": "groups", "columns": [NASTY, "color"], "question": NASTY, "score": NASTY, "effect": EFFECT,
-    "p": 0.01, "p_corrected": 0.04, "n": 1234, "detectable": None,
-}  # fmt: skip
-CHECKPOINT = {
-    "encoder": {"name": NASTY}, "step": 1, "sha256": NASTY, "arguments": {"method": NASTY, "images": NASTY}, "kind": "",
-}  # fmt: skip
+    **dict.fromkeys(["run", "question", "score"], NASTY),
+    "diagnostic": "groups",
+    "columns": [NASTY, "color"],
+    "effect": EFFECT,
+    "p": 0.01,
+    "p_corrected": 0.04,
+    "n": 1234,
+    "detectable": None,
+}
 RUN = {
-    "checkpoint": CHECKPOINT, "verdict": NASTY, "reasons": [NASTY, NASTY], "said": NASTY, "stopped": NASTY,
-    "scores": {NASTY: {NASTY: EFFECT}}, "skipped": [{"what": NASTY, "why": NASTY}],
-}  # fmt: skip
+    **dict.fromkeys(["verdict", "said", "stopped"], NASTY),
+    "checkpoint": {
+        "encoder": {"name": NASTY},
+        "step": 1,
+        "sha256": NASTY,
+        "arguments": {"method": NASTY},
+        "kind": NASTY,
+    },
+    "reasons": [NASTY, NASTY],
+    "scores": {NASTY: {NASTY: EFFECT}},
+    "skipped": [{"what": NASTY, "why": NASTY}],
+}
 FIGURE = {"data": [{"type": "scatter", "name": NASTY}], "layout": {"meta": {"alt": NASTY, "caption": NASTY}}}
 REPORT = {
     "schema": 1,
     "plan": {
-        "label": NASTY, "attributes": [NASTY], "details": NASTY, "intended_use": NASTY, "not_for": NASTY,
-        "partners": {NASTY: {NASTY: NASTY}}, "digest": NASTY,
+        **dict.fromkeys(["label", "details", "intended_use", "not_for", "digest"], NASTY),
+        "attributes": [NASTY],
+        "partners": {NASTY: {NASTY: NASTY}},
     },
     "made": {
-        "date": NASTY, "python": NASTY, "versions": {NASTY: NASTY}, "machine": NASTY, "seeds": NASTY, "seconds": 1.5,
-        "command": NASTY,
+        **dict.fromkeys(["date", "python", "machine", "seeds", "command"], NASTY),
+        "versions": {NASTY: NASTY},
+        "seconds": 1.5,
     },
     "images": {"spec": NASTY, "digest": NASTY, "n": 9, "size": [8, 8], "counts": {NASTY: {NASTY: 9}}, "fit": None},
     "runs": {NASTY: RUN},
     "tests": 2,
-    "findings": [
-        TEST | {"said": NASTY, "does_not_mean": NASTY, "examples": [{"id": NASTY, "picture": NASTY}]},
-    ],
+    "findings": [TEST | {"said": NASTY, "does_not_mean": NASTY, "examples": [{"id": NASTY, "picture": NASTY}]}],
     "not_found": [TEST | {"follow_up": True}],
     "figures": [{"diagnostic": "spectrum", "of": NASTY, "figure": FIGURE}],
-}  # fmt: skip
+}
 
 
 class Reader(HTMLParser):

@@ -1,7 +1,7 @@
-"""Does it beat its control?  The score bar: a dot for the value, a line for its interval, a tick for each control.
+"""The score bar: a dot for the value, a line for its interval, a tick for each control.
 
 The grey zone reaches from the bad end of the scale to the strongest control: a dot inside it has shown nothing.  Where
-the control is a ceiling (what an ideal structureless space would read) the zone beyond it is hatched instead.  Every
+the control is a ceiling (what an ideal structureless space would read), the zone beyond it is hatched instead.  Every
 score has its own scale, written at its ends, which checkpoints share.  `str(Score)` is the same bar as text.
 """
 
@@ -29,7 +29,14 @@ CAPTION = (
 
 
 class Row(NamedTuple):
-    """One bar: which score of which checkpoint, on which scale, at which height of the figure."""
+    """One bar.
+
+    - name: of the score
+    - checkpoint: its name, "" where there is one only
+    - score: what is shown
+    - scale: (from, to)
+    - y: its height in the figure
+    """
 
     name: str
     checkpoint: str
@@ -39,7 +46,7 @@ class Row(NamedTuple):
 
 
 def scale(name: str, scores: Iterable[Score]) -> tuple[float, float]:
-    """From where to where does the scale of this score run?  0 to 1 for accuracies and the like, else 0 to a round end.
+    """The ends of this score's scale: 0 and 1 for accuracies and the like, else 0 and a round number.
 
     Negative numbers extend it to the left.  Numbers that are not finite are left out.
     """
@@ -58,13 +65,13 @@ def _round_up(value: float) -> float:
 
 
 def position(value: float | None, ends: tuple[float, float]) -> float:
-    """Where on the bar is this value, 0 to 1?  NaN, which plotly leaves out, for none."""
+    """Where on the bar this value is, 0 to 1; NaN, which plotly leaves out, for none."""
     value = math.nan if value is None else value
     return (value - ends[0]) / (ends[1] - ends[0]) if math.isfinite(value) else math.nan
 
 
 def zone(score: Score, ends: tuple[float, float]) -> tuple[float, float] | None:
-    """Which part of the bar (0 to 1) shows nothing?  Up to the floor or beyond the ceiling; None if no end is good."""
+    """The part of the bar (0 to 1) that shows nothing: up to the floor, or beyond the ceiling; None if no end is good."""
     if score.control is None or (score.higher_is_better is None and score.control_is == "floor"):
         return None
     at = position(score.control, ends)
@@ -78,11 +85,13 @@ def score_bars(
     colors: Mapping[str, str] | None = None,
     scales: Mapping[str, tuple[float, float]] | None = None,
 ) -> go.Figure:
-    """Which scores beat their controls, for which checkpoints?  One bar per score and checkpoint, grouped by score.
+    """One bar per score and checkpoint, grouped by score.
 
-    `scores` is {score name: Score} or {checkpoint: {score name: Score}}; a checkpoint without a score has no row there.
-    `colors` {checkpoint: colour} as from `theme.colors`; `scales` {score name: (from, to)} to use another than `scale`.
-    Caveat: bars of different scores are on different scales, written at their ends, and must not be compared by length.
+    - scores: {score name: Score}, or {checkpoint: {score name: Score}}; a checkpoint without a score has no row there
+    - colors: {checkpoint: colour}, as from `theme.colors`
+    - scales: {score name: (from, to)}, to use another than `scale`
+
+    Bars of different scores are on different scales, written at their ends, and must not be compared by length.
     """
     if not scores:
         raise ValueError("Score bars need at least one score, but the dict is empty; give {score name: Score}.")
@@ -103,9 +112,10 @@ def bars(
     scales: Mapping[str, tuple[float, float]],
     marks: Mapping[str, str],
 ) -> tuple[go.Figure, list[Row]]:
-    """What `score_bars` and the probes' figure share: the bars alone, and their rows.
+    """The bars alone, and their rows, for `score_bars` and for figures that say more about them.
 
-    `marks` {control: symbol} names the controls that get a mark and a legend entry of their own instead of the tick.
+    - nested: {checkpoint: {score name: Score}}
+    - marks: {control: symbol}, controls with a mark and a legend entry of their own instead of the tick
     """
     rows, headers = _rows(nested, scales)
     palette = theme.colors(nested, colors)
@@ -166,34 +176,39 @@ def _controls(rows: list[Row], names: list[str], legend: str, symbol: str) -> go
     """All marks of these controls as one trace, below the dots."""
     marks = [(row, name, row.score.controls[name]) for row in rows for name in names if name in row.score.controls]
     tick = symbol == "line-ns"
+    line = {"width": 2.5 if tick else 2, "color": theme.CONTROL}
     return go.Scatter(
         x=[position(value, row.scale) for row, _, value in marks],
         y=[row.y for row, _, _ in marks],
         customdata=[[row.checkpoint, row.name, name] for row, name, _ in marks],
         text=[f"<b>{escape(name)}</b> (control): {value:.3g}<br>{escape(row.name)}" for row, name, value in marks],
         hovertemplate="%{text}<extra></extra>",
-        mode="markers", name=legend, cliponaxis=False,
-        marker={"symbol": symbol, "size": 15 if tick else 9, "color": theme.CONTROL,
-                "line": {"width": 2.5 if tick else 2, "color": theme.CONTROL}},
-    )  # fmt: skip
+        mode="markers",
+        name=legend,
+        cliponaxis=False,
+        marker={"symbol": symbol, "size": 15 if tick else 9, "color": theme.CONTROL, "line": line},
+    )
 
 
 def _dots(rows: list[Row], color: str) -> go.Scatter:
     x = [position(row.score.value, row.scale) for row in rows]
+    above = [position(row.score.high, row.scale) - at for row, at in zip(rows, x, strict=True)]
+    below = [at - position(row.score.low, row.scale) for row, at in zip(rows, x, strict=True)]
+    interval = {"type": "data", "symmetric": False, "array": above, "arrayminus": below}
     return go.Scatter(
         x=x,
         y=[row.y for row in rows],
-        error_x={
-            "type": "data", "symmetric": False, "thickness": 4, "width": 0, "color": color,
-            "array": [position(row.score.high, row.scale) - at for row, at in zip(rows, x, strict=True)],
-            "arrayminus": [at - position(row.score.low, row.scale) for row, at in zip(rows, x, strict=True)],
-        },
+        error_x={**interval, "thickness": 4, "width": 0, "color": color},
         customdata=[[row.checkpoint, row.name] for row in rows],
         text=[f"<b>{escape(f'{row.checkpoint} {row.name}'.strip())}</b><br>{escape(str(row.score))}" for row in rows],
         hovertemplate="%{text}<extra></extra>",
-        mode="markers", name=rows[0].checkpoint if rows else "", showlegend=False, cliponaxis=False, yaxis="y2",
+        mode="markers",
+        name=rows[0].checkpoint if rows else "",
+        showlegend=False,
+        cliponaxis=False,
+        yaxis="y2",
         marker={"size": 9.5, "color": color},
-    )  # fmt: skip
+    )
 
 
 def _scale_ends(rows: list[Row]) -> go.Scatter:
@@ -204,8 +219,12 @@ def _scale_ends(rows: list[Row]) -> go.Scatter:
         y=[row.y - 0.3 for row in last for _ in (0, 1)],
         text=[f"{end:g}" for row in last for end in row.scale],
         textposition=[side for _ in last for side in ("bottom right", "bottom left")],
-        mode="text", textfont={"size": 10}, hoverinfo="skip", showlegend=False, cliponaxis=False,
-    )  # fmt: skip
+        mode="text",
+        textfont={"size": 10},
+        hoverinfo="skip",
+        showlegend=False,
+        cliponaxis=False,
+    )
 
 
 def _axes(fig: go.Figure, rows: list[Row], headers: dict[float, str], *, many: bool) -> None:
@@ -214,6 +233,7 @@ def _axes(fig: go.Figure, rows: list[Row], headers: dict[float, str], *, many: b
     labels |= {r.y: escape(short[r.checkpoint] if many else short[r.name] + _arrow(r.score)) for r in rows}
     span = [min(labels) - 0.75, 0.55]
     plain = {"showline": False, "ticks": "", "range": span, "fixedrange": True}
+    texts = {"tickvals": [row.y for row in rows], "ticktext": [escape(str(row.score)) for row in rows]}
     lines = math.ceil(sum(trace.showlegend is not False for trace in fig.data) / 2)
     fig.update_layout(
         height=round(ROW * (span[1] - span[0]) + 40 + LINE * lines),
@@ -221,8 +241,5 @@ def _axes(fig: go.Figure, rows: list[Row], headers: dict[float, str], *, many: b
         legend={"entrywidthmode": "fraction", "entrywidth": 0.48, "font": {"size": 11}},
         xaxis={"range": [-0.02, 1.02], "visible": False, "fixedrange": True},
         yaxis={**plain, "tickvals": list(labels), "ticktext": list(labels.values()), "showgrid": False},
-        yaxis2={
-            **plain, "tickvals": [row.y for row in rows], "ticktext": [escape(str(row.score)) for row in rows],
-            "overlaying": "y", "side": "right", "tickfont": {"size": 11}, "showgrid": True,
-        },
-    )  # fmt: skip
+        yaxis2={**plain, **texts, "overlaying": "y", "side": "right", "tickfont": {"size": 11}, "showgrid": True},
+    )

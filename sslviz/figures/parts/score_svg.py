@@ -1,4 +1,4 @@
-"""How does a score look in a table cell?  The score bar and a sparkline as small SVGs that need no script."""
+"""The score bar and a sparkline as small SVGs for table cells, which need no script."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def score_bar_svg(
 def sparkline_svg(
     values: Iterable[float], color: str, dark: bool = False, *, control: float | None = None, name: str = ""
 ) -> str:
-    """How did this number move?  One inline SVG line, 100 x 22 px, NaN skipped, the control as a grey line.
+    """How a number moved: one inline SVG line, 100 x 22 px, NaN skipped, the control as a grey line.
 
     The <title> says from where to where it went.  A single value is a dot; no finite value at all is an empty picture.
     """

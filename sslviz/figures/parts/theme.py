@@ -1,4 +1,4 @@
-"""What does every figure of sslviz look like?  Two templates with one layout, and who owns which colour.
+"""The look of every figure: two templates with one layout, and which colours are whose.
 
 Text, grid and background colours live in the templates only, so that a figure becomes dark by `apply(fig, dark=True)`
 and nothing else.  Checkpoints own the Okabe-Ito palette, classes Paul Tol's "muted", and grey is only ever a control.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import plotly.graph_objects as go
 
@@ -38,6 +38,12 @@ CLASS_SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "x", "st
 # viridis between 12 % and 94 %: its ends would vanish on dark and on white.
 SCALE = ("#482576", "#3f4889", "#2f6c8e", "#21908c", "#2fb47c", "#73d056", "#c8e020")
 
+_TITLE = {
+    **{"x": 0, "xref": "paper", "xanchor": "left", "y": 1, "yref": "container", "yanchor": "top"},
+    **{"pad": {"t": 10, "b": 10}, "automargin": True},
+}
+# Below everything and against the container: it can wrap to any number of lines without covering data.
+_LEGEND = {"orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yref": "container", "yanchor": "bottom"}
 _INK = {
     False: {"paper": "#ffffff", "text": "#1f2430", "muted": "#596070", "grid": "#e8eaee", "axis": "#c3c8d1"},
     True: {"paper": "#0e1117", "text": "#e8eaee", "muted": "#a5abb8", "grid": "#232833", "axis": "#454c5a"},
@@ -45,43 +51,48 @@ _INK = {
 
 
 def ink(dark: bool = False) -> dict[str, str]:
-    """Which colours do paper, text, muted text, grid and axes have?  For HTML and SVG, which have no template."""
+    """The colours of paper, text, muted text, grid and axes, for HTML and SVG, which have no template."""
     return dict(_INK[dark])
 
 
 def _template(dark: bool) -> go.layout.Template:
     c = _INK[dark]
-    axis = {
-        "gridcolor": c["grid"], "linecolor": c["axis"], "zerolinecolor": c["grid"], "tickcolor": c["axis"],
-        "tickfont": {"color": c["muted"], "size": 12}, "title": {"font": {"size": 13}, "standoff": 8},
-        "automargin": True, "zeroline": False, "ticks": "outside", "ticklen": 4, "showline": True,
-    }  # fmt: skip
     layout = go.Layout(
         font={"family": FONT, "size": 13, "color": c["text"]},
-        title={"x": 0, "xref": "paper", "xanchor": "left", "y": 1, "yref": "container", "yanchor": "top",
-               "pad": {"t": 10, "b": 10}, "automargin": True, "font": {"size": 15}},
-        paper_bgcolor=c["paper"], plot_bgcolor=c["paper"],
+        title={**_TITLE, "font": {"size": 15}},
+        paper_bgcolor=c["paper"],
+        plot_bgcolor=c["paper"],
         colorway=list(CHECKPOINT_COLORS),
         margin={"l": 12, "r": 16, "t": 12, "b": 8},
-        # Below everything and against the container: it can wrap to any number of lines without covering data.
-        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yref": "container", "yanchor": "bottom",
-                "font": {"size": 12}},
-        hoverlabel={"bgcolor": c["paper"], "bordercolor": c["axis"], "align": "left",
-                    "font": {"family": FONT, "size": 12, "color": c["text"]}, "namelength": -1},
-        hovermode="closest", dragmode="pan",
+        legend={**_LEGEND, "font": {"size": 12}},
+        hoverlabel={**_hover_label(c), "align": "left", "namelength": -1},
+        hovermode="closest",
+        dragmode="pan",
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": c["muted"], "activecolor": c["text"]},
         coloraxis={"colorbar": {"outlinewidth": 0, "thickness": 10, "tickfont": {"color": c["muted"], "size": 11}}},
-        xaxis=axis, yaxis=axis,
-    )  # fmt: skip
+        xaxis=_axis(c),
+        yaxis=_axis(c),
+    )
     cells = go.Heatmap(textfont={"color": c["text"]})
     return go.layout.Template(layout=layout, data={"heatmap": [cells]})
+
+
+def _axis(c: Mapping[str, str]) -> dict[str, Any]:
+    lines = {"gridcolor": c["grid"], "linecolor": c["axis"], "zerolinecolor": c["grid"], "tickcolor": c["axis"]}
+    text = {"tickfont": {"color": c["muted"], "size": 12}, "title": {"font": {"size": 13}, "standoff": 8}}
+    return {**lines, **text, "automargin": True, "zeroline": False, "ticks": "outside", "ticklen": 4, "showline": True}
+
+
+def _hover_label(c: Mapping[str, str]) -> dict[str, Any]:
+    font = {"family": FONT, "size": 12, "color": c["text"]}
+    return {"bgcolor": c["paper"], "bordercolor": c["axis"], "font": font}
 
 
 TEMPLATES = {False: _template(dark=False), True: _template(dark=True)}
 
 
 def apply(fig: go.Figure, dark: bool = False) -> go.Figure:
-    """Light or dark?  Sets the template, the only place where colours of text, grid and paper live; returns `fig`."""
+    """Sets the light or the dark template, where the colours of text, grid and paper live; returns `fig`."""
     fig.layout.template = TEMPLATES[dark]
     return fig
 
@@ -93,10 +104,10 @@ def finish(fig: go.Figure, *, alt: str, caption: str) -> go.Figure:
 
 
 def colors(names: Iterable[str], fixed: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Which colour has which checkpoint?  {name: colour}, in the order of `names`, those in `fixed` as given there.
+    """The colours of checkpoints: {name: colour}, in the order of `names`, those in `fixed` as given there.
 
-    Pass the whole list once and hand the result on as `colors=`, so that a checkpoint keeps its colour when another is
-    taken away.  Names not in `fixed` take the first colours it leaves free; after 14 the palette repeats.
+    Pass the whole list once and hand the result on as `colors=`: a checkpoint then keeps its colour when another is taken
+    away.  Names not in `fixed` take the first colours it leaves free; after 14 the palette repeats.
     """
     names, fixed = list(names), dict(fixed or {})
     used = {fixed[name] for name in names if name in fixed}
@@ -106,7 +117,7 @@ def colors(names: Iterable[str], fixed: Mapping[str, str] | None = None) -> dict
 
 
 def class_colors(names: Iterable[str]) -> dict[str, str]:
-    """Which colour has which class?  {name: colour}, in the order of `names`; after nine the palette repeats.
+    """The colours of classes: {name: colour}, in the order of `names`; after nine the palette repeats.
 
     Names that are all colours have those, so that "green" is green.
     """
@@ -117,7 +128,7 @@ def class_colors(names: Iterable[str]) -> dict[str, str]:
 
 
 def as_dict(results: T | Mapping[str, T]) -> dict[str, T]:
-    """One result or many?  {name: result}; a single one gets the name it carries, or "" where it carries none."""
+    """{name: result} of one result or many; a single one gets the name it carries, or "" where it carries none."""
     if not isinstance(results, Mapping):
         return {str(getattr(results, "name", "") or ""): results}
     if not results:
@@ -126,14 +137,14 @@ def as_dict(results: T | Mapping[str, T]) -> dict[str, T]:
 
 
 def legend_room(names: Iterable[str]) -> int:
-    """How many pixels of height does the legend below a figure 700 px wide take?  Added to a figure's height."""
+    """Pixels of height that the legend below a figure 700 px wide takes, to be added to the figure's own."""
     lengths = [len(name) for name in names]
     across = max(1, 660 // (48 + 7 * max(lengths, default=0)))
     return 22 * -(-len(lengths) // across)
 
 
 def short_names(names: Iterable[str], length: int = 26) -> dict[str, str]:
-    """How do long names fit beside a plot?  {name: short}; long ones show the part in which they differ."""
+    """Names that fit beside a plot: {name: short}; long ones show the part in which they differ."""
     names = list(dict.fromkeys(names))
     if max(map(len, names), default=0) <= length:
         return {name: name for name in names}

@@ -42,8 +42,13 @@ def difference(a: str, b: str, vision: str = "usual") -> float:
 def test_text_reads_and_the_control_shows(dark):
     layout = theme.TEMPLATES[dark].layout
     paper = layout.paper_bgcolor
-    for text in (layout.font.color, layout.xaxis.tickfont.color, layout.yaxis.tickfont.color,
-                 layout.hoverlabel.font.color, theme.ink(dark)["muted"]):  # fmt: skip
+    for text in (
+        layout.font.color,
+        layout.xaxis.tickfont.color,
+        layout.yaxis.tickfont.color,
+        layout.hoverlabel.font.color,
+        theme.ink(dark)["muted"],
+    ):
         assert contrast(text, paper) >= 4.5
     assert contrast(theme.CONTROL, paper) >= 3  # WCAG 1.4.11, graphical objects
 

@@ -60,10 +60,10 @@ def test_what_fails_is_said_with_its_number(tmp_path):
         ("", "holds no condition"),
         ("verdikt = 'healthy'", "has no 'verdikt'"),
         ('[scores]\n"a.b" = "about 3"', "condition on a.b is 'about 3'; write e.g."),
-        ('findings = 3', "condition on findings is 3"),
+        ("findings = 3", "condition on findings is 3"),
         ('[scores]\n"a.b" = "< 1.2.3"', "condition on a.b"),
     ],
-)  # fmt: skip
+)
 def test_a_gate_nobody_can_check_is_refused(tmp_path, text, said):
     with pytest.raises(ValueError, match=said):
         gate(tmp_path, text)
