@@ -17,7 +17,6 @@ from sslviz.encoders import create_encoder
 from sslviz.features.embed import embed_pixels, preprocess
 from sslviz.methods import METHODS
 from sslviz.runs import Run
-from sslviz.training.batches import batches_on
 
 ARGUMENTS = ["--images", "shapes:n=640", "--epochs", "3", "--batch-size", "64", "--seed", "3"]
 
@@ -235,22 +234,6 @@ def test_images_of_which_some_have_no_label_are_trained_on(images, tmp_path):
     gaps = Images(images.pixels, images.ids, table)
     run = sslviz.pretrain(gaps, out=tmp_path / "gaps", epochs=1, batch_size=128, held_out=gaps, progress=False)
     assert run.info["finished"]
-
-
-def test_an_epoch_shows_every_image_once_and_the_order_depends_on_seed_and_epoch_alone():
-    pixels = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1).repeat(3, axis=3)
-
-    def seen(**changes):
-        options = {"seed": 0, "epochs": range(2), **changes}
-        batches = list(batches_on(torch.device("cpu"), pixels, 5, **options))
-        assert all(torch.equal(b[:, 0, 0, 0], rows.to(torch.uint8)) for b, rows in batches)
-        return [sorted(rows.tolist()) for _, rows in batches]
-
-    whole = seen()
-    assert sorted(sum(whole[:2], [])) == sorted(sum(whole[2:], [])) == list(range(10))
-    assert seen(epochs=range(1, 2)) == whole[2:] and seen(seed=1) != whole
-    shares = [seen(rank=r, world_size=2) for r in (0, 1)]
-    assert [sorted(a + b) for a, b in zip(*shares, strict=True)] == whole
 
 
 def test_a_memory_map_is_trained_on_without_being_loaded(images, tmp_path):
