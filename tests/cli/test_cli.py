@@ -86,10 +86,13 @@ def test_pretraining_on_a_folder_of_images_and_all_that_follows(runs, photos, ca
 def test_two_processes_train_one_run(tmp_path):
     answer = sslviz(
         "pretrain", "--images", "shapes:n=640", "--epochs", 1, "--batch-size", 64, "--devices", 2, "--out", tmp_path / "two",
+        "--method", "vicreg",
         OMP_NUM_THREADS="1",
     )  # fmt: skip
     run = Run(tmp_path / "two")
     assert run.info["world_size"] == 2 and run.info["finished"] and np.isfinite(run.history["loss"][1])
+    terms = run.history[["loss_invariance", "loss_variance", "loss_covariance"]].iloc[1]
+    assert terms.sum() == pytest.approx(run.history["loss"][1])
     assert answer.stdout.count("checkpoints, the last at step 6") == 1
 
 

@@ -15,10 +15,8 @@ import sslviz
 from sslviz.data import Images
 from sslviz.encoders import create_encoder
 from sslviz.features.embed import embed_pixels, preprocess
-from sslviz.methods import METHODS, build_method
-from sslviz.methods.parts.momentum import update_ema
+from sslviz.methods import METHODS
 from sslviz.runs import Run
-from sslviz.training.batches import batches_on
 
 ARGUMENTS = ["--images", "shapes:n=640", "--epochs", "3", "--batch-size", "64", "--seed", "3"]
 
@@ -236,45 +234,6 @@ def test_images_of_which_some_have_no_label_are_trained_on(images, tmp_path):
     gaps = Images(images.pixels, images.ids, table)
     run = sslviz.pretrain(gaps, out=tmp_path / "gaps", epochs=1, batch_size=128, held_out=gaps, progress=False)
     assert run.info["finished"]
-
-
-def test_settings_go_to_the_method_or_to_its_views():
-    encoder = create_encoder("conv_nano")
-    model, policy = build_method("simclr", encoder, {"temperature": 0.5, "hue": 0.1})
-    assert model.temperature == 0.5 and policy.hue == 0.1 and policy.size == encoder.image_size
-    assert policy.mean == encoder.mean
-
-
-def test_the_target_network_follows_slowly_and_in_the_end_not_at_all():
-    model, _ = build_method("byol", create_encoder("conv_nano"), {})
-    target, online = next(iter(model.ema.items()))
-    with torch.no_grad():
-        for p in getattr(model, online).parameters():
-            p.fill_(1.0)
-        for p in getattr(model, target).parameters():
-            p.zero_()
-    update_ema(model, 0.0)
-    for p in getattr(model, target).parameters():
-        torch.testing.assert_close(p, torch.full_like(p, 1 - model.momentum))
-    before = [p.clone() for p in getattr(model, target).parameters()]
-    update_ema(model, 1.0)
-    torch.testing.assert_close(before, list(getattr(model, target).parameters()))
-
-
-def test_an_epoch_shows_every_image_once_and_the_order_depends_on_seed_and_epoch_alone():
-    pixels = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1).repeat(3, axis=3)
-
-    def seen(**changes):
-        options = {"seed": 0, "epochs": range(2), **changes}
-        batches = list(batches_on(torch.device("cpu"), pixels, 5, **options))
-        assert all(torch.equal(b[:, 0, 0, 0], rows.to(torch.uint8)) for b, rows in batches)
-        return [sorted(rows.tolist()) for _, rows in batches]
-
-    whole = seen()
-    assert sorted(sum(whole[:2], [])) == sorted(sum(whole[2:], [])) == list(range(10))
-    assert seen(epochs=range(1, 2)) == whole[2:] and seen(seed=1) != whole
-    shares = [seen(rank=r, world_size=2) for r in (0, 1)]
-    assert [sorted(a + b) for a, b in zip(*shares, strict=True)] == whole
 
 
 def test_a_memory_map_is_trained_on_without_being_loaded(images, tmp_path):

@@ -1,0 +1,40 @@
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import nn
+
+from sslviz.methods.parts.distributed import gather
+from sslviz.methods.simclr import nt_xent
+from sslviz.methods.vicreg import vicreg_terms
+
+from ..toys import normal
+
+
+def linear_map(weight):
+    linear = nn.utils.skip_init(nn.Linear, *weight.T.shape, bias=False)
+    linear.weight.data.copy_(weight)
+    return linear
+
+
+def whole_batch_loss(z):
+    return nt_xent(z, 0.2) + sum(vicreg_terms(z))
+
+
+def one_of_two(rank, folder, x, weight, loss, gradient):
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    linear = linear_map(weight)
+    model = nn.parallel.DistributedDataParallel(linear)
+    mine = whole_batch_loss(gather(model(x.chunk(2, dim=1)[rank])))
+    mine.backward()
+    torch.testing.assert_close(mine.detach(), loss)
+    torch.testing.assert_close(linear.weight.grad, gradient)
+    dist.destroy_process_group()
+
+
+def test_two_processes_see_the_loss_and_gradient_of_one(tmp_path):
+    x, linear = normal(2, 8, 6), linear_map(normal(5, 6, seed=1))
+    loss = whole_batch_loss(gather(linear(x)))
+    loss.backward()
+    arguments = (str(tmp_path), x, linear.weight.detach(), loss.detach(), linear.weight.grad)
+    mp.spawn(one_of_two, arguments, nprocs=2)

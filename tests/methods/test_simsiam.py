@@ -1,0 +1,41 @@
+import pytest
+
+from sslviz.encoders import create_encoder
+from sslviz.methods import SimSiam
+from sslviz.methods.simsiam import simsiam_loss
+
+from .toys import (
+    Tiny,
+    assert_half_precision_keeps_all_digits,
+    assert_is_lightlys,
+    encoder_gets_gradient,
+    lightlys,
+    normal,
+    trained_on_noise,
+)
+
+
+def test_the_loss_is_lightlys():
+    assert_is_lightlys(simsiam_loss(lightlys("p"), lightlys("z")), "simsiam")
+
+
+def test_the_loss_in_closed_form():
+    z = normal(2, 6, 5)
+    assert simsiam_loss(3 * z.flip(0), z).item() == pytest.approx(-1)
+
+
+def test_in_half_precision_the_objective_keeps_all_its_digits():
+    assert_half_precision_keeps_all_digits(simsiam_loss)
+
+
+def test_simsiams_target_has_a_gradient_only_when_asked():
+    assert not encoder_gets_gradient(SimSiam(create_encoder("conv_nano"), out=8), 8)
+    assert encoder_gets_gradient(SimSiam(create_encoder("conv_nano"), out=8, stop_gradient=False), 8)
+
+
+def test_without_stop_gradient_nothing_is_learned_and_the_loss_looks_good():
+    (honest, spread), (perfect, collapsed) = (
+        trained_on_noise(SimSiam(Tiny(), stop_gradient=stop, hidden=32, out=32)) for stop in (True, False)
+    )
+    assert honest > -0.3 and spread < 0.7  # there is nothing to predict
+    assert perfect < -0.7 and collapsed > 0.95
