@@ -48,7 +48,7 @@ from sslviz.figures.bias.slices import slices as draw_slices
 from sslviz.figures.explanations.attention import attention as draw_attention
 from sslviz.figures.explanations.attribution import attribution as draw_attribution
 from sslviz.figures.explanations.faithfulness import faithfulness as draw_faithfulness
-from sslviz.figures.explanations.pairs import explained_pair as draw_explained_pair
+from sslviz.figures.explanations.pair_explanation import pair_explanation as draw_pair_explanation
 from sslviz.figures.geometry.alignment import alignment as draw_alignment
 from sslviz.figures.geometry.collapse import collapse as draw_collapse
 from sslviz.figures.geometry.hubness import hubness as draw_hubness
@@ -285,7 +285,7 @@ MAPS: tuple[MapEntry, ...] = (
     ),
     MapEntry(
         "explain_pair", "Why are these two alike?", "sslviz.explanations.attribution.pairs", "PairExplanation",
-        draw_explained_pair, "images that have nothing to do with either, patches in another order", "attribution",
+        draw_pair_explanation, "images that have nothing to do with either, patches in another order", "attribution",
     ),
 )  # fmt: skip
 

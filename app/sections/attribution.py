@@ -19,11 +19,11 @@ from state.selection import Choice
 
 from sslviz.data import Images
 from sslviz.explanations.attribution.methods import ATTRIBUTION_METHODS
-from sslviz.explanations.control_maps import control_maps
+from sslviz.explanations.control_maps import model_free_maps
 from sslviz.explanations.targets.question import TargetQuestion
 from sslviz.figures.explanations.attribution import attribution
 from sslviz.figures.explanations.faithfulness import evidence_bars, faithfulness
-from sslviz.figures.explanations.pairs import explained_pair
+from sslviz.figures.explanations.pair_explanation import pair_explanation
 from sslviz.figures.parts import theme
 from sslviz.runs import Checkpoint
 
@@ -133,7 +133,7 @@ def maps_with_evidence(
         colors=dict.fromkeys(shown, theme.CONTROL) | choice.colors,
         evidence=results or dict.fromkeys([job.title for job in trained], UNMEASURED),
         outline=outline,
-        controls=_best_controls(results, images),
+        control_maps=_best_controls(results, images),
     )
     chart(fig, choice, "attribution")
     if missing:
@@ -160,14 +160,14 @@ def _faithfulness_call(choice: Choice, job: Job, jobs: list[Job], maps: dict[str
 
     same = architecture(job.checkpoint)
     untrained = [j.title for j in jobs if j.checkpoint.path is None and architecture(j.checkpoint) == same]
-    controls = {"untrained": maps[untrained[0]]} if untrained and untrained[0] in maps else {}
+    control_maps = {"untrained": maps[untrained[0]]} if untrained and untrained[0] in maps else {}
     given = (choice.runs[job.run], measure, maps[job.title], job.checkpoint, images)
-    return given, {"target": job.target or "cosine", "controls": controls}
+    return given, {"target": job.target or "cosine", "control_maps": control_maps}
 
 
 def _best_controls(results: dict[str, Any], images: Images) -> dict[str, np.ndarray]:
     """The maps no model made that do best for any of these runs; edges are drawn anyway."""
-    model_free = control_maps(images)
+    model_free = model_free_maps(images)
     best = {result.best("insertion", among=list(model_free)) for result in results.values()} - {"edge"}
     return {f"{name} of the picture" if name in OF_PICTURES else name: model_free[name] for name in sorted(best)}
 
@@ -194,7 +194,7 @@ def pair(choice: Choice, checkpoints: dict[str, Checkpoint], subjects: Subjects)
         if missing and not worth_it(needed, "Explain these two", "explain_pair"):
             return
         results = {name: _made(call, f"Uncovering patches for {literal(name)}") for name, call in calls.items()}
-        chart(explained_pair(results, colors=choice.colors), choice, "pair")
+        chart(pair_explanation(results, colors=choice.colors), choice, "pair")
 
 
 def _pair_and_others(choice: Choice, name: str, subjects: Subjects) -> np.ndarray:

@@ -67,7 +67,7 @@ def evidence_figures(explained: Mapping[str, Explained], colors: Mapping[str, st
 def _summary(explained: Mapping[str, Explained], colors: Mapping[str, str]) -> str:
     items = []
     for name, one in explained.items():
-        scores = one.truth[one.maps.method].scores()
+        scores = one.faithfulness[one.maps.method].scores()
         bars = "".join(
             f" {measure} {score_bar_svg(scores[measure], colors[name], name=measure)}"
             for measure in ("insertion", "deletion")
@@ -80,7 +80,7 @@ def _maps(explained: Mapping[str, Explained], colors: Mapping[str, str], shown: 
     maps: dict[str, Any] = {}
     evidence: dict[str, Any] = {}
     for name, one in explained.items():
-        maps[name], evidence[name] = one.maps, one.truth[one.maps.method]
+        maps[name], evidence[name] = one.maps, one.faithfulness[one.maps.method]
     for label, values in _different({name: one.untrained.maps for name, one in explained.items()}).items():
         maps[label] = next(one.untrained for one in explained.values() if one.untrained.maps is values)
         evidence[label] = CONTROL
@@ -99,7 +99,7 @@ def _different(untrained: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _truth(explained: Mapping[str, Explained], colors: Mapping[str, str]) -> Section:
-    truth = {name: one.truth[one.maps.method] for name, one in explained.items()}
+    truth = {name: one.faithfulness[one.maps.method] for name, one in explained.items()}
     figures = [draw(truth, colors=colors), evidence_bars(truth, colors=colors)]
     return Section("Is the map true?", _caveat("faithfulness"), figures)
 
@@ -110,18 +110,19 @@ def _looks(
     """One section for each way of looking that any of the encoders has."""
     rows = shown or np.unique(np.linspace(0, len(images) - 1, ROWS).round().astype(int)).tolist()
     sections = []
-    for method in dict.fromkeys(method for one in explained.values() for method in one.looks):
-        looks = {name: one.looks[method] for name, one in explained.items() if method in one.looks}
-        truth = {name: explained[name].truth[method] for name in looks}
+    for method in dict.fromkeys(method for one in explained.values() for method in one.untargeted):
+        looks = {name: one.untargeted[method] for name, one in explained.items() if method in one.untargeted}
+        truth = {name: explained[name].faithfulness[method] for name in looks}
         said = "".join(f"<li>{escape(name)}: {escape(one.verdict)}.</li>" for name, one in truth.items())
-        reasons = dict.fromkeys(explained[name].note.partition(";")[0] for name in looks if explained[name].note)
+        why = [explained[name].no_attention.partition(";")[0] for name in looks]
+        reasons = dict.fromkeys(filter(None, why))
         lead = f"<p>{escape(LOOKED)} {escape('; '.join(reasons))}{'.' * bool(reasons)}</p><ul>{said}</ul>"
         grid = activation(
             {name: look.maps[rows] for name, look in looks.items()},
             images.rows(np.array(rows)),
-            controls={label: look[rows] for label, look in _different({n: k.untrained for n, k in looks.items()}).items()},
+            control_maps={label: look[rows] for label, look in _different({n: k.untrained for n, k in looks.items()}).items()},
             what=WHAT.get(method, f"Where the transformer looks in {method}"),
-            notes={name: _short(one.scores()["insertion"]) for name, one in truth.items()},
+            subtitles={name: _short(one.scores()["insertion"]) for name, one in truth.items()},
             colors=colors,
         )  # fmt: skip
         bars = evidence_bars(truth, colors=colors, measures=("insertion", "deletion"))

@@ -14,8 +14,9 @@ from PIL import Image
 
 from sslviz.explanations.attribution.attribution import Attribution
 from sslviz.explanations.attribution.pairs import PairExplanation
-from sslviz.figures.explanations.attribution import EDGES, MOST, attribution
-from sslviz.figures.explanations.pairs import explained_pair
+from sslviz.figures.explanations.attribution import EDGES, attribution
+from sslviz.figures.explanations.attribution_panels import MOST
+from sslviz.figures.explanations.pair_explanation import pair_explanation
 from sslviz.figures.parts import theme
 
 NAMES = [f"a-long-name-of-a-run-with-temperature-0.{i}" for i in range(10)]
@@ -74,7 +75,7 @@ def test_one_scale_for_all_checkpoints_and_another_for_another_method():
 
 def test_maps_no_model_made_are_drawn_in_grey_and_said_to_be_controls():
     one, free = result(), np.random.default_rng(5).random((4, 8, 8))
-    fig = attribution({"a": one}, controls={"saturation <b>": free}, rows=[2, 0])
+    fig = attribution({"a": one}, control_maps={"saturation <b>": free}, rows=[2, 0])
     (name,) = {t.name for t in fig.data if (t.name or "").startswith("saturation")}
     assert name == "saturation &lt;b&gt;, no encoder asked (control)" and name in text(fig)
     cells = heatmaps(fig, name)
@@ -157,7 +158,7 @@ def pair(seed=0, grid=4, **given):
 def test_links_join_the_patches_that_go_together():
     pairs = np.zeros((16, 16), np.float32)
     pairs[1, 14], pairs[6, 6] = 0.5, -0.25
-    fig = explained_pair(pair(pairs=pairs))
+    fig = pair_explanation(pair(pairs=pairs))
     lines = [t for t in fig.data if isinstance(t, go.Scatter)]
     assert len(lines) == 2
     against, strongest = lines
@@ -171,11 +172,11 @@ def test_links_join_the_patches_that_go_together():
 
 
 def test_the_pair_stands_beside_its_control():
-    said = text(explained_pair({"x": pair()}))
+    said = text(pair_explanation({"x": pair()}))
     assert "other images (control): 0.20" in said and "similarity 0.90" in said and "by chance" in said
 
 
-@pytest.mark.parametrize("draw, make", [(attribution, result), (explained_pair, pair)])
+@pytest.mark.parametrize("draw, make", [(attribution, result), (pair_explanation, pair)])
 class TestHouse:
     def test_one_two_and_ten(self, draw, make):
         for count in (1, 2, 10):
@@ -202,6 +203,6 @@ class TestHouse:
 
 
 def test_drawing_needs_no_torch():
-    modules = "sslviz.figures.explanations.attribution, sslviz.figures.explanations.pairs"
+    modules = "sslviz.figures.explanations.attribution, sslviz.figures.explanations.pair_explanation"
     code = f"import sys, {modules}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
