@@ -112,7 +112,7 @@ def asked_maps():
         if name == "attribute":
             return maps
         others = {"untrained": sslviz.attribute(checkpoint.untrained(), images, method="saliency", progress=False)}
-        return sslviz.faithfulness(maps, checkpoint, images, steps=4, controls=others, progress=False)
+        return sslviz.faithfulness(maps, checkpoint, images, steps=4, control_maps=others, progress=False)
 
     def on_one_thread(name, seed=0):
         before = torch.get_num_threads()

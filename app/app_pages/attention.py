@@ -1,7 +1,7 @@
 import streamlit as st
 from components.image_picker import images_of, pick
 from components.progress import readable
-from sections.attention import attentions, grid_of_maps, grids, heads, in_layer, layers_of, one_picture
+from sections.attention import attentions, grid_of_maps, grids, heads, in_layer, layer_options, one_picture
 from state.selection import chosen
 
 choice = chosen()
@@ -14,12 +14,12 @@ with top:
 with rest:
     images = images_of(choice, subjects.rows)
     checkpoints = readable(choice)
-    found, others = attentions(choice, checkpoints, images)
-    if found:
-        layer = through.selectbox("Through", layers_of(found), key="layer", bind="query-params", width=220)
-        shown = in_layer(found, checkpoints, images, layer)
+    results, others = attentions(choice, checkpoints, images)
+    if results:
+        layer = through.selectbox("Through", layer_options(results), key="layer", bind="query-params", width=220)
+        shown = in_layer(results, checkpoints, images, layer)
         grid_of_maps(choice, shown, images, layer)
-        heads(choice, found)
+        heads(choice, results)
         one_picture(choice, shown, checkpoints, images)
     if others:
         grids(choice, {name: checkpoints[name] for name in others}, images)

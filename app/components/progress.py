@@ -60,16 +60,16 @@ def readable(choice: Choice) -> dict[str, Checkpoint]:
 
 def made(run: Run, compute: Callable[..., T], *given: Any, text: str, **parameters: Any) -> T:
     """What compute(*given, **parameters) returns, from the run folder; if it must be made first, under a bar."""
-    from sslviz.explanations.cache import is_kept, kept
+    from sslviz.explanations.cache import cached_result, is_cached
 
-    if not is_kept(run, compute, *given, **parameters):
+    if not is_cached(run, compute, *given, **parameters):
         with bar(text):
-            kept(run, compute, *given, **parameters)
+            cached_result(run, compute, *given, **parameters)
     return cached.kept(run, compute.__name__, compute, given, parameters)
 
 
 def is_made(run: Run, compute: Callable[..., Any], *given: Any, **parameters: Any) -> bool:
     """Whether `made` would only read."""
-    from sslviz.explanations.cache import is_kept
+    from sslviz.explanations.cache import is_cached
 
-    return is_kept(run, compute, *given, **parameters)
+    return is_cached(run, compute, *given, **parameters)

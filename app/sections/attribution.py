@@ -19,7 +19,7 @@ from state.selection import Choice
 
 from sslviz.data import Images
 from sslviz.explanations.attribution.methods import ATTRIBUTION_METHODS
-from sslviz.explanations.control_maps import control_maps
+from sslviz.explanations.control_maps import model_free_maps
 from sslviz.explanations.targets.question import TargetQuestion
 from sslviz.figures.explanations.attribution import attribution
 from sslviz.figures.explanations.faithfulness import evidence_bars, faithfulness
@@ -133,7 +133,7 @@ def maps_with_evidence(
         colors=dict.fromkeys(shown, theme.CONTROL) | choice.colors,
         evidence=results or dict.fromkeys([job.title for job in trained], UNMEASURED),
         outline=outline,
-        controls=_best_controls(results, images),
+        control_maps=_best_controls(results, images),
     )
     chart(fig, choice, "attribution")
     if missing:
@@ -160,14 +160,14 @@ def _faithfulness_call(choice: Choice, job: Job, jobs: list[Job], maps: dict[str
 
     same = architecture(job.checkpoint)
     untrained = [j.title for j in jobs if j.checkpoint.path is None and architecture(j.checkpoint) == same]
-    controls = {"untrained": maps[untrained[0]]} if untrained and untrained[0] in maps else {}
+    control_maps = {"untrained": maps[untrained[0]]} if untrained and untrained[0] in maps else {}
     given = (choice.runs[job.run], measure, maps[job.title], job.checkpoint, images)
-    return given, {"target": job.target or "cosine", "controls": controls}
+    return given, {"target": job.target or "cosine", "control_maps": control_maps}
 
 
 def _best_controls(results: dict[str, Any], images: Images) -> dict[str, np.ndarray]:
     """The maps no model made that do best for any of these runs; edges are drawn anyway."""
-    model_free = control_maps(images)
+    model_free = model_free_maps(images)
     best = {result.best("insertion", among=list(model_free)) for result in results.values()} - {"edge"}
     return {f"{name} of the picture" if name in OF_PICTURES else name: model_free[name] for name in sorted(best)}
 

@@ -174,9 +174,9 @@ def images(spec: str, digest: str) -> Images:
 @st.cache_resource(max_entries=200, show_spinner=False, hash_funcs=KEYS)
 def kept(run: Run, name: str, _compute: Callable[..., Any], given: Any, parameters: dict[str, Any]) -> Any:
     """Maps that lie in the run folder, or that have to be made."""
-    from sslviz.explanations.cache import kept
+    from sslviz.explanations.cache import cached_result
 
-    return kept(run, _compute, *given, progress=False, **parameters)
+    return cached_result(run, _compute, *given, progress=False, **parameters)
 
 
 @st.cache_resource(max_entries=100, show_spinner="Reading the features …", hash_funcs=KEYS)
@@ -222,7 +222,7 @@ def grid(checkpoint: Checkpoint, images: Images, name: str) -> np.ndarray:
 @st.cache_resource(max_entries=50, show_spinner="Looking …", hash_funcs=KEYS)
 def queries(checkpoint: Checkpoint, images: Images, layer: int) -> np.ndarray:
     """What each patch of these images looks at in one layer: (n, heads, patches, rows, columns)."""
-    from sslviz.explanations.attention.attention import query_maps
+    from sslviz.explanations.attention.layer_maps import query_maps
 
     return query_maps(checkpoint, images, layer=layer)
 
@@ -230,7 +230,7 @@ def queries(checkpoint: Checkpoint, images: Images, layer: int) -> np.ndarray:
 @st.cache_resource(max_entries=100, show_spinner="Looking …", hash_funcs=KEYS)
 def of_heads(checkpoint: Checkpoint, images: Images, layer: int) -> np.ndarray:
     """What each head of one layer looks at: (n, heads, rows, columns)."""
-    from sslviz.explanations.attention.attention import attention_maps
+    from sslviz.explanations.attention.layer_maps import attention_maps
 
     return attention_maps(checkpoint, images, layer=layer)
 

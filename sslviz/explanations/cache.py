@@ -1,4 +1,4 @@
-"""Which maps are there already?  Maps of a run's checkpoints, read from its folder, or made and kept there."""
+"""The cache of explanations: results of a run's checkpoints, read from its folder, or computed and stored there."""
 
 from __future__ import annotations
 
@@ -15,18 +15,23 @@ from sslviz.runs import Checkpoint, Run
 
 T = TypeVar("T")
 
+NOT_IN_THE_KEY = ("progress", "memory")  # they change how a result is made, not what it is
+# Keys keep the names that parameters had when results were first stored, so that those of older versions are found.
+FORMER_PARAMETERS = {"control_maps": "controls"}
 
-class _Nameless(Exception):
-    """Something two of which cannot be told apart without asking them."""
+
+class _NoIdentity(Exception):
+    """Something of which two cannot be told apart."""
 
 
-def kept(run: Run, compute: Callable[..., T], *given: Any, progress: bool = True, **parameters: Any) -> T:
-    """Which maps are there already?  What compute(*given, **parameters) returns, read from the run folder or kept there.
+def cached_result(run: Run, compute: Callable[..., T], *given: Any, progress: bool = True, **parameters: Any) -> T:
+    """What compute(*given, **parameters) returns, read from the run folder, or computed and stored there.
 
     `compute` is `attribute`, `faithfulness`, `attention`, `explain_pair`, `cascade` or another that returns a Result.
-    It is found again by the content of all it was given (weights, pixels, masks, maps, references) and by every
-    parameter, said or not.  Kept as soon as it is finished, so that an interruption loses only what was under way.
-    With a function in it (a Target of your own, `cascade`'s explain) nothing is kept: two functions cannot be compared.
+    A result is found by the content of its arguments (weights, pixels, masks, maps, references) and by every parameter,
+    given or by default.  It is stored as soon as it is finished, so that an interruption loses only what was under way.
+    With a function among the arguments (a Target without a key, `cascade`'s explain) nothing is stored, because two
+    functions cannot be compared.
     """
     key = _key(compute, given, parameters)
     kind: type[T] = get_type_hints(compute)["return"]
@@ -37,42 +42,46 @@ def kept(run: Run, compute: Callable[..., T], *given: Any, progress: bool = True
     return make() if key is None else run.result(key, kind, make)
 
 
-def is_kept(run: Run, compute: Callable[..., Any], *given: Any, **parameters: Any) -> bool:
-    """Would `kept` only read?"""
+def is_cached(run: Run, compute: Callable[..., Any], *given: Any, **parameters: Any) -> bool:
+    """Whether `cached_result` would only read."""
     key = _key(compute, given, parameters)
     return key is not None and run.result_path(key).exists()
 
 
 def _key(compute: Callable[..., Any], given: tuple[Any, ...], parameters: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Everything the result depends on, as JSON; None where that cannot be said."""
+    """Everything the result depends on, as JSON; None where an argument has no identity."""
     bound = inspect.signature(compute).bind(*given, **parameters)
     bound.apply_defaults()
     try:
-        told = {name: _told(value) for name, value in bound.arguments.items() if name not in ("progress", "memory")}
-    except _Nameless:
+        identities = {
+            FORMER_PARAMETERS.get(name, name): _identity(value)
+            for name, value in bound.arguments.items()
+            if name not in NOT_IN_THE_KEY
+        }
+    except _NoIdentity:
         return None
-    return {"map": compute.__name__, **told}
+    return {"map": compute.__name__, **identities}
 
 
-def _told(value: Any) -> Any:
-    """What tells this argument from any other."""
+def _identity(value: Any) -> Any:
+    """What tells an argument from any other, as JSON."""
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, np.ndarray):
         return _digest(value)
     if isinstance(value, Images):
-        return ["images", value.digest, _told(value.masks)]
+        return ["images", value.digest, _identity(value.masks)]
     if isinstance(value, Checkpoint):
-        return ["checkpoint", value.digest, _told(value.config), _told(value.head)]
+        return ["checkpoint", value.digest, _identity(value.config), _identity(value.head)]
     if isinstance(value, Target) and value.key:
         return [value.key, *(_digest(reference.numpy()) for reference in value.references)]
     if isinstance(value, Mapping):
-        return {str(name): _told(one) for name, one in value.items()}
+        return {str(name): _identity(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_told(one) for one in value]
+        return [_identity(part) for part in value]
     if hasattr(value, "maps") and hasattr(value, "ids"):
         return [getattr(value, "method", ""), _digest(value.maps), _digest(value.ids)]
-    raise _Nameless
+    raise _NoIdentity
 
 
 def _digest(values: np.ndarray) -> str:

@@ -1,4 +1,4 @@
-"""Which maps does no model make?  What a map has to beat before it says something about the encoder."""
+"""Control maps that no model makes, which a map has to beat; and maps on another grid."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ LUMA = (0.299, 0.587, 0.114)
 CENTRE = 0.25  # sd of the blob in the middle, as a share of the side: most pictures show their object there
 
 
-def control_maps(images: Images, *, seed: int = 0) -> dict[str, np.ndarray]:
+def model_free_maps(images: Images, *, seed: int = 0) -> dict[str, np.ndarray]:
     """Which maps does no model make?  {name: float32 (n, h, w)} at the images' own size, all of them >= 0.
 
-    "random" (independent noise, by `seed`), "centre" (a Gaussian blob in the middle), "edge" (length of the Sobel
-    gradient of the luminance), "luminance" (0 to 1) and "saturation" (largest minus smallest channel, 0 to 1).
+    - "random": independent noise, by `seed`
+    - "centre": a Gaussian blob in the middle
+    - "edge": the length of the Sobel gradient of the luminance
+    - "luminance": 0 to 1
+    - "saturation": largest minus smallest channel, 0 to 1
 
     Caveat: A map that beats them all may still be wrong; one that does not has shown nothing about the encoder.
     """
@@ -45,7 +48,7 @@ def _edges(grey: np.ndarray) -> np.ndarray:
 
 
 def resized(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """How do maps (n, h, w) look on another grid?  float32 (n, *size): every new cell is the mean of what it covers.
+    """Maps (n, h, w) on another grid, float32 (n, *size): each new cell is the mean of what it covers.
 
     Enlarged by a whole factor, cells are repeated: nothing is interpolated that was not there.
     """

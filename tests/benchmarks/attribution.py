@@ -16,8 +16,8 @@ from hardware import header, spread, verdict
 
 from sslviz import create_encoder, shapes
 from sslviz.explanations.attribution.attribution import attribute
-from sslviz.explanations.attribution.baselines import as_expected
 from sslviz.explanations.attribution.occlusion import random_masks
+from sslviz.explanations.pictures import as_inputs
 
 SAMPLES, LEAST = 200, 5
 
@@ -57,7 +57,7 @@ def main(rounds):
     image = shapes(n=1, seed=0)
     for name in ("vit_nano", "conv_nano"):
         encoder = create_encoder(name).eval()
-        x = as_expected(image.pixels, encoder)
+        x = as_inputs(image.pixels, encoder)
         own = encoder(x)
         for method, theirs in by_captum(encoder, x, own).items():
             mine, difference = [], np.abs(theirs() - ours(encoder, image, method)).max()

@@ -23,7 +23,7 @@ from sslviz.data.worlds.colored_shape import COLORED_SHAPE
 from sslviz.data.worlds.shape_and_tag import PLACES, SHAPE_AND_TAG, TAG, TAGGED_RANGES, paint_shape_and_tag
 from sslviz.data.worlds.shape_on_texture import SHAPE_ON_TEXTURE
 from sslviz.data.worlds.world import BACKGROUND, NOISE, draw_factors, object_coverage, render
-from sslviz.explanations.control_maps import control_maps
+from sslviz.explanations.control_maps import model_free_maps
 from sslviz.explanations.faithfulness.localization import pointing_game
 
 K = len(SHAPES)
@@ -506,7 +506,7 @@ def test_tag_and_distractor_have_one_luminance_and_the_same_places(tagged):
 
 def test_maps_that_no_model_made_cannot_tell_tag_from_distractor(tagged):
     """Saturation finds either, luminance the shape: only an encoder can give them different relevance."""
-    drawn = control_maps(tagged)
+    drawn = model_free_maps(tagged)
     points = {c: {m: pointing_game(drawn[c], tagged.masks[m]).mean() for m in tagged.masks} for c in drawn}
     assert within(points["saturation"]["tag"], 0.5, len(tagged))
     assert points["saturation"]["tag"] + points["saturation"]["distractor"] == pytest.approx(1)

@@ -1,4 +1,4 @@
-"""Kept maps: are they read again exactly where nothing differs, and is what was finished there after an interruption?"""
+"""Cached explanations are read again exactly where nothing differs; what was finished survives an interruption."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 import sslviz
 from sslviz.explanations import cache as module
 from sslviz.explanations.attribution.attribution import Attribution, attribute
-from sslviz.explanations.cache import is_kept, kept
+from sslviz.explanations.cache import cached_result, is_cached
 from sslviz.explanations.faithfulness.faithfulness import Faithfulness, faithfulness
 from sslviz.explanations.targets.targets import Target, component, probe, unit
 from sslviz.runs import Run
@@ -23,7 +23,7 @@ def run(tmp_path):
 
 
 def ask(run, *given, compute=attribute, **parameters):
-    return kept(run, compute, *given, progress=False, **parameters)
+    return cached_result(run, compute, *given, progress=False, **parameters)
 
 
 def files(run):
@@ -31,9 +31,9 @@ def files(run):
 
 
 def test_the_second_time_it_is_read_and_is_the_same(run, monkeypatch):
-    assert not is_kept(run, attribute, run.last, IMAGES, **QUICK)
+    assert not is_cached(run, attribute, run.last, IMAGES, **QUICK)
     first = ask(run, run.last, IMAGES, **QUICK)
-    assert is_kept(run, attribute, run.last, IMAGES, **QUICK) and len(files(run)) == 1
+    assert is_cached(run, attribute, run.last, IMAGES, **QUICK) and len(files(run)) == 1
 
     def never(*_, **__) -> Attribution:
         raise AssertionError("made again")
@@ -56,29 +56,39 @@ def test_whatever_differs_is_made_anew(run, tmp_path):
         (run.last, IMAGES, {"target": component(sslviz.embed(run.last, sslviz.shapes(n=20), progress=False))}),
     ]  # fmt: skip
     for checkpoint, images, given in asked:
-        assert not is_kept(run, attribute, checkpoint, images, **QUICK | given)
+        assert not is_cached(run, attribute, checkpoint, images, **QUICK | given)
     run.save_checkpoint(3, sslviz.create_encoder("conv_nano", seed=2).state_dict())  # other weights, the same name
-    assert not is_kept(run, attribute, run.last, IMAGES, **QUICK)
+    assert not is_cached(run, attribute, run.last, IMAGES, **QUICK)
 
 
-def test_evidence_is_kept_by_the_maps_it_is_about_and_by_the_masks(run):
+def test_faithfulness_is_cached_by_the_maps_it_is_about_and_by_the_masks(run):
     maps = ask(run, run.last, IMAGES, **QUICK)
-    given = {"steps": 2, "controls": {"untrained": maps}}
+    given = {"steps": 2, "control_maps": {"untrained": maps}}
     truth = ask(run, maps, run.last, IMAGES, compute=faithfulness, **given)
-    assert isinstance(truth, Faithfulness) and is_kept(run, faithfulness, maps, run.last, IMAGES, **given)
+    assert isinstance(truth, Faithfulness) and is_cached(run, faithfulness, maps, run.last, IMAGES, **given)
     other = Attribution(**vars(maps) | {"maps": maps.maps + 1})
-    assert not is_kept(run, faithfulness, other, run.last, IMAGES, **given)
-    assert not is_kept(run, faithfulness, maps, run.last, IMAGES, **given | {"controls": {"untrained": other}})
+    assert not is_cached(run, faithfulness, other, run.last, IMAGES, **given)
+    assert not is_cached(run, faithfulness, maps, run.last, IMAGES, **given | {"control_maps": {"untrained": other}})
     without = type(IMAGES)(IMAGES.pixels, IMAGES.ids, IMAGES.table)
     assert without.digest == IMAGES.digest
-    assert not is_kept(run, faithfulness, maps, run.last, without, **given)
+    assert not is_cached(run, faithfulness, maps, run.last, without, **given)
 
 
-def test_a_function_cannot_be_told_from_another_so_nothing_is_kept(run):
+def test_results_that_older_versions_stored_are_found(run):
+    """They called the control maps `controls`, and a key holds the names of parameters."""
+    maps = np.zeros((4, 8, 8), np.float32)
+    key = module._key(faithfulness, (maps, run.last, IMAGES), {"control_maps": {"untrained": maps}})
+    assert "controls" in key and "control_maps" not in key
+    assert set(key) == {
+        "map", "maps", "checkpoint", "images", "masks", "target", "fill", "steps", "controls", "seed"
+    }  # fmt: skip
+
+
+def test_a_function_cannot_be_told_from_another_so_nothing_is_cached(run):
     mine = Target("the first", lambda f: f[:, 0])
     first = ask(run, run.last, IMAGES, target=mine, **QUICK)
     assert first.target == "the first" and not files(run)
-    assert not is_kept(run, attribute, run.last, IMAGES, target=mine, **QUICK)
+    assert not is_cached(run, attribute, run.last, IMAGES, target=mine, **QUICK)
 
 
 def test_an_interruption_leaves_what_was_finished_and_nothing_half(run, monkeypatch):
@@ -94,7 +104,7 @@ def test_an_interruption_leaves_what_was_finished_and_nothing_half(run, monkeypa
     assert len(ask(run, run.last, IMAGES, **QUICK).maps) == 4
 
 
-def test_bad_questions_keep_nothing(run):
+def test_bad_questions_store_nothing(run):
     with pytest.raises(ValueError, match="no method"):
         ask(run, run.last, IMAGES, method="magic")
     assert not files(run)

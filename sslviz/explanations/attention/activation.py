@@ -1,4 +1,4 @@
-"""Where does an encoder with a grid answer, and from how far?  Activation energy, EigenCAM, the receptive field."""
+"""Where the grid of an encoder answers, and from how far: activation energy, EigenCAM, the receptive field."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sslviz.data import Images
 from sslviz.encoders import Encoder
-from sslviz.explanations.attention.streaming import pictures
+from sslviz.explanations.pictures import input_batches, require_pictures
 from sslviz.features.embed import batch_size, to_device
 from sslviz.runs import Checkpoint
 
@@ -33,7 +33,7 @@ def activation_energy(
 def eigen_cam(checkpoint: Checkpoint, images: Images, *, layer: str | None = None, progress: bool = True) -> np.ndarray:
     """What is the main thing the encoder's grid shows?  float32 (n, rows, columns): its first principal projection.
 
-    The cells' features (cells, channels), not centred, projected on their first right singular vector (EigenCAM,
+    The cells' features (cells, channels), not centred, are projected on their first right singular vector (EigenCAM,
     arXiv 2008.00299).  A singular vector has no sign: it is turned so that the map goes with the activation energy.
     Arguments and errors as for `activation_energy`.
 
@@ -43,12 +43,12 @@ def eigen_cam(checkpoint: Checkpoint, images: Images, *, layer: str | None = Non
 
 
 def effective_receptive_field(
-    checkpoint: Checkpoint, images: Images, *, directions: int = 8, seed: int = 0, progress: bool = True
+    checkpoint: Checkpoint, images: Images, *, draws: int = 8, seed: int = 0, progress: bool = True
 ) -> np.ndarray:
     """From how far does the middle cell draw?  float32 (n, s, s), at the encoder's input resolution.
 
     At each pixel, how strongly the features of the middle cell of the last grid change with it: the root of the
-    summed squares of d feature / d colour, (E |d z / dx|; arXiv 1701.04128), estimated with `directions` random signs
+    summed squares of d feature / d colour (E |d z / dx|; arXiv 1701.04128).  It is estimated with `draws` of random signs
     over the channels.  Their plain sum would not do: behind a normalisation it does not change at all.
     `receptive_radius` of the mean over images says how wide it is.  ValueError as for `activation_energy`.
 
@@ -58,8 +58,8 @@ def effective_receptive_field(
     batch = max(1, FIELD_PIXELS // encoder.image_size**2)
     generator = torch.Generator().manual_seed(seed)
     parts = [
-        receptive_field(encoder.tokens, x, directions, generator).cpu()
-        for x in pictures(encoder, images, batch, checkpoint.run if progress else "")
+        receptive_field(encoder.tokens, x, draws, generator).cpu()
+        for x in input_batches(encoder, images, batch, checkpoint.run if progress else "")
     ]
     return torch.cat(parts).numpy()
 
@@ -84,8 +84,8 @@ def receptive_radius(field: np.ndarray) -> float:
     middle = (y * field).sum() / mass, (x * field).sum() / mass
     spread = np.sqrt((((y - middle[0]) ** 2 + (x - middle[1]) ** 2) * field).sum() / mass / 2)
 
-    def misfit(at: np.ndarray) -> np.ndarray:
-        height, row, column, width = at
+    def misfit(parameters: np.ndarray) -> np.ndarray:
+        height, row, column, width = parameters
         return (height * np.exp(-((y - row) ** 2 + (x - column) ** 2) / (2 * width**2)) - field).ravel()
 
     widest = float(max(field.shape))
@@ -108,31 +108,30 @@ def first_component(grid: Tensor) -> Tensor:
     cells = grid.double().flatten(2).mT  # (b, P, d)
     if cells.shape[1] <= cells.shape[2]:  # whichever Gram matrix is the smaller
         values, vectors = torch.linalg.eigh(cells @ cells.mT)
-        found = vectors[..., -1] * values[..., -1:].clamp_min(0).sqrt()
+        projection = vectors[..., -1] * values[..., -1:].clamp_min(0).sqrt()
     else:
-        found = (cells @ torch.linalg.eigh(cells.mT @ cells)[1][..., -1:]).squeeze(-1)
-    loud = cells.square().sum(-1)
-    loud = loud - loud.mean(1, keepdim=True)
-    along = ((found - found.mean(1, keepdim=True)) * loud).sum(1)
-    along = torch.where(along.abs() > 1e-12 * loud.norm(dim=1) * found.norm(dim=1), along, found.sum(1))
-    found = torch.where(along[:, None] < 0, -found, found)
-    return found.unflatten(1, grid.shape[2:]).float()
+        projection = (cells @ torch.linalg.eigh(cells.mT @ cells)[1][..., -1:]).squeeze(-1)
+    energies = cells.square().sum(-1)
+    energies = energies - energies.mean(1, keepdim=True)
+    along = ((projection - projection.mean(1, keepdim=True)) * energies).sum(1)
+    is_clear = along.abs() > 1e-12 * energies.norm(dim=1) * projection.norm(dim=1)
+    along = torch.where(is_clear, along, projection.sum(1))
+    projection = torch.where(along[:, None] < 0, -projection, projection)
+    return projection.unflatten(1, grid.shape[2:]).float()
 
 
-def receptive_field(
-    tokens: Callable[[Tensor], Tensor], x: Tensor, directions: int, generator: torch.Generator
-) -> Tensor:
-    """How strongly does the middle cell of `tokens(x)` change with each pixel?  (b, 3, s, s) -> (b, s, s)."""
+def receptive_field(tokens: Callable[[Tensor], Tensor], x: Tensor, draws: int, generator: torch.Generator) -> Tensor:
+    """How strongly the middle cell of `tokens(x)` changes with each pixel: (b, 3, s, s) -> (b, s, s)."""
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         grid = tokens(x)
         middle = grid[:, :, grid.shape[2] // 2, grid.shape[3] // 2]  # (b, d)
         total = torch.zeros_like(x[:, 0])
-        for _ in range(1 if middle.shape[1] == 1 else directions):
+        count = 1 if middle.shape[1] == 1 else draws
+        for _ in range(count):
             signs = torch.randint(0, 2, (middle.shape[1],), generator=generator).to(middle) * 2 - 1
             (slope,) = torch.autograd.grad((middle @ signs).sum(), x, retain_graph=True)
             total += slope.square().sum(1)
-    count = 1 if middle.shape[1] == 1 else directions
     return (total / count).sqrt().detach()
 
 
@@ -142,15 +141,12 @@ def _per_picture(
     encoder = _ready(checkpoint, images)
     title = checkpoint.run if progress else ""
     with torch.inference_mode():
-        parts = [read(_grid(encoder, x, layer)).cpu() for x in pictures(encoder, images, batch_size(encoder), title)]
-    return torch.cat(parts).numpy()
+        batches = input_batches(encoder, images, batch_size(encoder), title)
+        return torch.cat([read(_grid(encoder, x, layer)).cpu() for x in batches]).numpy()
 
 
 def _ready(checkpoint: Checkpoint, images: Images) -> Encoder:
-    if not len(images) or images.pixels.ndim != 4:
-        raise ValueError(
-            f"Maps are made of at least one picture, (n, height, width, 3); got pixels of shape {images.pixels.shape}."
-        )
+    require_pictures(images, "Maps are made of at least one picture, (n, height, width, 3)")
     return to_device(checkpoint.encoder())
 
 

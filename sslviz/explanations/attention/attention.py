@@ -1,4 +1,4 @@
-"""Where does a transformer look?  Its heads' maps, reach and likeness, beside attention that looks at everything alike."""
+"""The attention of a transformer: maps, reach and likeness of its heads, beside attention to all patches alike."""
 
 from __future__ import annotations
 
@@ -9,29 +9,53 @@ import numpy as np
 
 from sslviz.data import Images
 from sslviz.explanations.attention.heads import uniform_distance
-from sslviz.explanations.attention.registers import MADS, emergence, stand_out
-from sslviz.explanations.attention.streaming import MEMORY, measure, of_layer, substituted
+from sslviz.explanations.attention.registers import emergence, normal_outliers, stand_out
+from sslviz.explanations.attention.streaming import MEMORY, measure_attention, substitution_cosines
 from sslviz.explanations.mean_interval import mean_interval
 from sslviz.runs import Checkpoint
 from sslviz.statistics import Score
 
 FEWEST = 10  # images, for an interval
 FAR = 2.0  # times the median norm: what registers are for; less is what plain backgrounds give
+HEAD_MEASURES = ("distance", "entropy", "homogeneity", "redundancy")  # those that scores are made of
+OF_BOTH = ("rollout", *HEAD_MEASURES, "nmi")  # fields that the control has too
 
 
 @dataclass(frozen=True, eq=False)
 class Attention:
-    """Where does this transformer look?
+    """What `attention` reads of one transformer on n images.
 
-    Of n images: `maps` (n, heads, rows, columns) are what the `query` ("class token", "mean of the patches", ...: the
-    tokens whose attention becomes the features) gives each patch in the layer called `layer`, as a share of all it
-    gives; `rollout` (n, rows, columns) the same through all layers.  `distance` (pixels of the encoder's input, side
-    `image_size`), `entropy` (nats), `nmi` and `homogeneity` (n, layers, heads) and `redundancy` (n, layers) are
-    `heads.head_measures`.  `norms` (n, rows, columns) are those of the last block's patch tokens, `outliers` those
-    beyond median + 6 MAD; `outlier_layers` (layers,) their share after each block, `emerges` the block in which they
-    appear.  `substituted` (n,) is the cosine between the features before and after the outliers are held at the mean
-    of the other patches, `substituted_random` with as many random patches; NaN for images without any.
-    `control_*` are the same of the encoder called `control`; its maps are means over heads.
+    - run: the run it comes from
+    - ids: the images' ids (n,)
+    - query: the tokens whose attention becomes the features, in words: "class token", "mean of the patches", ...
+    - layers: the names of the layers, in order
+    - layer: the one whose maps are held
+    - image_size: the side of the encoder's input, in pixels
+    - registers: how many register tokens there are
+    - maps: share of its attention that the query gives each patch in `layer`, (n, heads, rows, columns)
+    - rollout: the same through all layers, (n, rows, columns)
+    - distance: how far heads reach, in pixels of the encoder's input, (n, layers, heads)
+    - entropy: of a query's attention, in nats, (n, layers, heads)
+    - nmi: how much attention depends on the query, (n, layers, heads)
+    - homogeneity: how alike queries attend, (n, layers, heads)
+    - redundancy: how alike heads attend, (n, layers)
+    - norms: lengths of the last block's patch tokens, (n, rows, columns)
+    - outliers: which of these are beyond median + 6 MAD, bool (n, rows, columns)
+    - outlier_layers: the share of outliers after each block, (layers,)
+    - emerges: the number of the block in which they appear
+    - substituted: cosine of the features with the outliers held at the mean of the other patches and without, (n,); NaN
+      for images without any
+    - substituted_random: the same with as many random patches
+    - control: what the other encoder is called
+    - control_maps: those of its last layer, mean of the heads, (n, rows, columns)
+    - control_rollout: its rollout
+    - control_distance: how far its heads reach
+    - control_entropy: the entropy of its queries' attention
+    - control_nmi: how much its attention depends on the query
+    - control_homogeneity: how alike its queries attend
+    - control_redundancy: how alike its heads attend
+    - control_outliers: the share of outliers in each image, (n,)
+    - seed: of the random patches and of intervals
     """
 
     run: str
@@ -89,7 +113,7 @@ class Attention:
 
     def per_image(self) -> dict[str, np.ndarray]:
         """The quantity whose mean over images is the score, for each image: {score: (n,)}; NaN where there is none."""
-        own = {name: getattr(self, name) for name in ("distance", "entropy", "homogeneity", "redundancy")}
+        own = {name: getattr(self, name) for name in HEAD_MEASURES}
         values = _shares(own, self.diagonal, self.patches)
         values["outliers"] = self.outliers.mean((1, 2))
         values["substitution"] = self.substituted
@@ -98,16 +122,20 @@ class Attention:
     def scores(self) -> dict[str, Score]:
         """How far, how widely and how alike do the heads look, and do patches stand out?
 
-        `distance` (share of the diagonal) and `entropy` (share of log patches), over all layers and heads;
-        `homogeneity` and `redundancy` of the last layer; `outliers`, the share of patches that stand out; where some
-        do, `substitution`, the cosine of the features with those patches held at the mean.  Bootstrap intervals over
-        images, of which there must be ten: heads and layers are no independent samples.  None is good in itself.
+        - distance: share of the diagonal, over all layers and heads
+        - entropy: share of log patches, over all layers and heads
+        - homogeneity, redundancy: of the last layer
+        - outliers: the share of patches that stand out
+        - substitution: where some do, the cosine of the features with those patches held at the mean
+
+        Bootstrap intervals over images, of which there must be ten: heads and layers are no independent samples.  None
+        is good in itself.
         """
         return self._scores
 
     @cached_property
     def _scores(self) -> dict[str, Score]:
-        control = {n: getattr(self, f"control_{n}") for n in ("distance", "entropy", "homogeneity", "redundancy")}
+        control = {name: getattr(self, f"control_{name}") for name in HEAD_MEASURES}
         rows, columns = self.control_maps.shape[1:]
         untrained = _shares(control, self.diagonal, rows * columns) | {"outliers": self.control_outliers}
         scores = {}
@@ -137,25 +165,25 @@ class Attention:
         if not share.any():
             return "No patch stands out by its norm: nothing here asks for registers."
         ratio = float(np.median(self.norms[self.outliers]) / np.median(self.norms))
-        seen = (
+        finding = (
             f"{share.mean():.1%} of the patches stand out ({self.control}: {self.control_outliers.mean():.1%}), by "
             f"{ratio:.1f} times the median norm, from layer {self.emerges + 1} on."
         )
         low, _ = _interval(share - self.control_outliers, self.seed)
         if low is None:
-            return f"{seen} On fewer than {FEWEST} images that says little."
+            return f"{finding} On fewer than {FEWEST} images that says little."
         if ratio < FAR or low <= 0:
-            return f"{seen} That is too little to ask for registers: plain backgrounds alone can do it."
-        known, random = np.nanmean(self.substituted), np.nanmean(self.substituted_random)
+            return f"{finding} That is too little to ask for registers: plain backgrounds alone can do it."
+        outliers, random = np.nanmean(self.substituted), np.nanmean(self.substituted_random)
         effect = (
-            f"Holding them at the mean moves the features to a cosine of {known:.3f} (random patches: {random:.3f})."
+            f"Holding them at the mean moves the features to a cosine of {outliers:.3f} (random patches: {random:.3f})."
         )
-        wanted = (
+        advice = (
             "It has registers, which should have taken this over."
             if self.registers
             else "Its maps may show these patches rather than the picture; registers are made to take this over."
         )
-        return f"{seen} {effect} {wanted}"
+        return f"{finding} {effect} {advice}"
 
 
 def attention(
@@ -170,69 +198,50 @@ def attention(
 ) -> Attention:
     """Where does this transformer look?
 
-    Every layer is measured and let go before the next one runs, in batches for which one layer's attention, with what
-    is worked out from it, takes at most `memory` bytes.  `layer` is the one whose maps are kept (from 0; -1 the
-    last).  Control: attention that falls on all patches alike, in closed form, and `control`, by default the same
-    encoder re-initialised.  ValueError for no images, for clips, for a layer that is not there, and for encoders that
-    do not weigh every token against every token (convolutional ones, Swin, pooling heads), by name.
+    Every layer is measured and let go before the next one runs.  Batches are sized so that one layer's attention, with
+    what is computed from it, takes at most `memory` bytes.  `layer` is the one whose maps are held (from 0; -1 the last).
+
+    Controls: attention that falls on all patches alike, in closed form; and the encoder `control`, by default the same
+    one re-initialised.
+
+    ValueError for no images, for clips and for a layer that is not there.  Also, by name, for encoders that do not weigh
+    every token against every token: convolutional ones, Swin, pooling heads.
+
+    Example:
+        >>> import sslviz
+        >>> checkpoint = sslviz.Checkpoint("example", 0, {"name": "vit_nano", "image_size": 32}, None, 1)
+        >>> result = sslviz.attention(checkpoint, sslviz.shapes(n=4), progress=False)
+        >>> result.query, result.maps.shape
+        ('class token', (4, 4, 8, 8))
 
     Caveat: Attention says from where a layer reads, not what the features depend on; untrained encoders give maps
     too, so look at the difference.
     """
     if control is None:
         control = checkpoint.untrained(seed=int(checkpoint.path is None and checkpoint.seed == 0))
-    own = measure(checkpoint, images, layer=layer, memory=memory, title=checkpoint.run if progress else "")
-    other = measure(control, images, layer=-1, memory=memory, title="the control" if progress else "")
+    own = measure_attention(checkpoint, images, layer=layer, memory=memory, title=checkpoint.run if progress else "")
+    other = measure_attention(control, images, layer=-1, memory=memory, title="the control" if progress else "")
     other["distance"] *= own["image_size"] / other["image_size"]  # in the same pixels
     outliers = stand_out(own["norms"][:, -1])
     by_layer, emerges = emergence(own["norms"], outliers)
-    after, random = substituted(checkpoint, images, outliers, emerges, own["batch"], seed)
+    substituted, random = substitution_cosines(checkpoint, images, outliers, emerges, own["batch"], seed)
     grid = own["maps"].shape[2:]
-    kept = ("rollout", "distance", "entropy", "nmi", "homogeneity", "redundancy")
     return Attention(
         run=checkpoint.run,
         ids=images.ids,
-        **{name: own[name] for name in ("query", "layers", "layer", "image_size", "registers", "maps", *kept)},
+        **{name: own[name] for name in ("query", "layers", "layer", "image_size", "registers", "maps", *OF_BOTH)},
         norms=own["norms"][:, -1].reshape(-1, *grid),
         outliers=outliers.reshape(-1, *grid),
         outlier_layers=by_layer,
         emerges=emerges,
-        substituted=after,
+        substituted=substituted,
         substituted_random=random,
         control=_name(control, checkpoint),
         control_maps=other["maps"].mean(1),
         control_outliers=stand_out(other["norms"][:, -1]).mean(1),
-        **{f"control_{name}": other[name] for name in kept},
+        **{f"control_{name}": other[name] for name in OF_BOTH},
         seed=seed,
     )
-
-
-def attention_maps(checkpoint: Checkpoint, images: Images, *, layer: int = -1, memory: int = MEMORY) -> np.ndarray:
-    """What does each head of a layer look at?  float32 (n, heads, rows, columns): shares of the query's attention.
-
-    As `Attention.maps`, for any layer.  ValueError as for `attention`.
-
-    Caveat: What a class token reads from is not all that the features depend on.
-    """
-    return of_layer(checkpoint, images, layer, memory, lambda weights, tokens: tokens.read(weights.float()))
-
-
-def query_maps(checkpoint: Checkpoint, images: Images, *, layer: int = -1, memory: int = MEMORY) -> np.ndarray:
-    """What does each patch look at?  float32 (n, heads, patches, rows, columns): shares of that patch's attention.
-
-    Row by row over the grid: the map of the patch in row r, column c is [:, :, r * columns + c].  ValueError as for
-    `attention`.  A 14 x 14 grid takes 154 kB a head and image.
-
-    Caveat: A patch's token holds more than what its own pixels show, the more so in late layers.
-    """
-    return of_layer(checkpoint, images, layer, memory, lambda weights, t: weights[..., t.prefix :, t.prefix :].float())
-
-
-def normal_outliers() -> float:
-    """What share of normally distributed norms would stand out?  6 MAD are 4.05 standard deviations: 0.003 %."""
-    from scipy.stats import norm
-
-    return float(norm.sf(MADS * norm.ppf(0.75)))
 
 
 def _name(control: Checkpoint, checkpoint: Checkpoint) -> str:
@@ -241,18 +250,16 @@ def _name(control: Checkpoint, checkpoint: Checkpoint) -> str:
     return control.run if control.run != checkpoint.run else f"step {control.step:,}"
 
 
-def _shares(found: dict[str, np.ndarray], diagonal: float, patches: int) -> dict[str, np.ndarray]:
+def _shares(values: dict[str, np.ndarray], diagonal: float, patches: int) -> dict[str, np.ndarray]:
     """One number an image, free of units: {score: (n,)}."""
     return {
-        "distance": found["distance"].mean((1, 2)) / diagonal,
-        "entropy": found["entropy"].mean((1, 2)) / np.log(patches),
-        "homogeneity": found["homogeneity"][:, -1].mean(1),
-        "redundancy": found["redundancy"][:, -1],
+        "distance": values["distance"].mean((1, 2)) / diagonal,
+        "entropy": values["entropy"].mean((1, 2)) / np.log(patches),
+        "homogeneity": values["homogeneity"][:, -1].mean(1),
+        "redundancy": values["redundancy"][:, -1],
     }
 
 
 def _interval(values: np.ndarray, seed: int) -> tuple[float, float] | tuple[None, None]:
-    """The bootstrap interval of a mean over images; none for fewer than ten, or where nothing was found in any."""
-    if not values.any():
-        return None, None
-    return mean_interval(values, seed, fewest=FEWEST)
+    """The interval of a mean over images; none for too few, or where nothing was found in any."""
+    return mean_interval(values, seed, fewest=FEWEST) if values.any() else (None, None)

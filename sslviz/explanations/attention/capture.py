@@ -1,4 +1,4 @@
-"""Which attention weights did a transformer use?  The true ones, layer by layer, from any timm vision transformer."""
+"""The attention weights that a transformer used, layer by layer, from any timm vision transformer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sslviz.encoders import Encoder
 
 # Classes whose unfused path hands softmax(q k / sqrt(d) + bias), (b, heads, n, n), to `attn_drop`; a list, because one
 # that merely looks like it (differential attention, talking heads, windows) would be read wrongly without an error.
-UNDERSTOOD = frozenset(
+READABLE_CLASSES = frozenset(
     {
         "timm.layers.attention.Attention",
         "timm.layers.attention.AttentionRope",
@@ -24,16 +24,18 @@ UNDERSTOOD = frozenset(
         "timm.models.vision_transformer_relpos.RelPosAttention",
     }
 )
-FOR_THE_OTHERS = "activation_energy, eigen_cam and effective_receptive_field read any encoder with a grid"
+OTHER_MAPS = "activation_energy, eigen_cam and effective_receptive_field read any encoder with a grid"
 
 Reduce = Callable[[int, Tensor], Any]
 
 
 class Tokens(NamedTuple):
-    """Which tokens are patches, and whose attention becomes the features?
+    """Which tokens are patches, and whose attention becomes the features.
 
-    `prefix` tokens come before the patches, the last `registers` of which are no class tokens; `queries` are the rows
-    whose mean is the map of a layer, and `query` says in words which they are.
+    - prefix: how many tokens come before the patches
+    - registers: how many of these, the last ones, are no class tokens
+    - queries: the rows whose mean is the map of a layer
+    - query: in words, which tokens these rows are
     """
 
     prefix: int
@@ -47,16 +49,18 @@ class Tokens(NamedTuple):
 
 
 class Captured:
-    """What was attended to in the last forward pass?
+    """What was attended to in the last forward pass.
 
-    `names` are the layers in order, as the model calls them, `tokens` which of them are patches, and `model` the timm
-    model itself (of a compiled one, the one inside).
+    - model: the timm model itself; of a compiled one, the one inside
+    - names: the layers in order, as the model calls them
+    - tokens: which tokens are patches, and whose attention becomes the features
+    - layers: what was captured of each layer
     """
 
     def __init__(self, model: nn.Module, modules: dict[str, nn.Module], reduce: Reduce | None) -> None:
         self.model, self.names, self.tokens = model, list(modules), token_layout(model)
         self._reduce = reduce
-        self._kept: dict[str, Any] = {}
+        self._by_layer: dict[str, Any] = {}
 
     @property
     def layers(self) -> list[Any]:
@@ -64,21 +68,21 @@ class Captured:
 
         ValueError where there has been no forward pass yet, or not all layers took part in it.
         """
-        if missing := [name for name in self.names if name not in self._kept]:
+        if missing := [name for name in self.names if name not in self._by_layer]:
             raise ValueError(
                 f"{len(missing)} of {len(self.names)} attention layers have not run ({missing[0]}); pass a batch "
                 "through the model inside `with capture_attention(model)`, and read the layers after it."
             )
-        return [self._kept[name] for name in self.names]
+        return [self._by_layer[name] for name in self.names]
 
     def _take(self, name: str, weights: Tensor) -> None:
-        if name in self._kept:  # the first layer of another forward pass
-            self._kept.clear()
+        if name in self._by_layer:  # the first layer of another forward pass
+            self._by_layer.clear()
         if weights.ndim != 4 or weights.shape[-1] != weights.shape[-2]:
             raise ValueError(
                 f"{name} should weigh tokens against tokens, (b, heads, n, n), but gave {tuple(weights.shape)}."
             )
-        self._kept[name] = weights if self._reduce is None else self._reduce(self.names.index(name), weights)
+        self._by_layer[name] = weights if self._reduce is None else self._reduce(self.names.index(name), weights)
 
 
 @contextmanager
@@ -86,12 +90,21 @@ def capture_attention(model: nn.Module, *, reduce: Reduce | None = None) -> Iter
     """Which attention weights does this transformer use?
 
     `model` is a timm vision transformer or an `Encoder`.  Inside the `with`, every forward pass leaves its weights in
-    `Captured.layers`: softmax(q k^T / sqrt(d) + bias) before dropout, rows summing to one, part of the graph where
-    gradients are on.  `reduce(layer number, weights)` is applied to each layer's weights at once, and only what it
-    returns is kept, so that no more than one layer is held.  Fused attention is switched off meanwhile, which moves
-    the outputs by rounding (about 1e-6); compiled models run uncompiled.  Afterwards, also after an exception, the
-    model is as it was.  ValueError for models without attention, and by name for attention of another kind (windows,
-    pooling heads, channels).
+    `Captured.layers`, (b, heads, n, n) each: softmax(q k^T / sqrt(d) + bias) before dropout, rows summing to one, part
+    of the graph where gradients are on.  `reduce(layer number, weights)` is applied to each layer's weights at once, and
+    only what it returns is held.
+
+    Fused attention is switched off meanwhile, which moves the outputs by rounding (about 1e-6); compiled models run
+    uncompiled.  Afterwards, also after an exception, the model is as it was.  ValueError for models without attention,
+    and by name for attention of another kind (windows, pooling heads, channels).
+
+    Example:
+        >>> import sslviz, torch
+        >>> encoder = sslviz.create_encoder("vit_nano")
+        >>> with torch.no_grad(), sslviz.capture_attention(encoder) as captured:
+        ...     features = encoder(torch.zeros(2, 3, 32, 32))
+        >>> len(captured.layers), tuple(captured.layers[0].shape)
+        (6, (2, 4, 65, 65))
 
     Caveat: Weights say from where a layer reads, not what the features depend on: values, residuals and later layers
     decide that.
@@ -112,7 +125,7 @@ def capture_attention(model: nn.Module, *, reduce: Reduce | None = None) -> Iter
 
 
 def token_layout(model: Any) -> Tokens:
-    """Which tokens are patches, and whose attention becomes the features?  As the model pools them."""
+    """Which tokens are patches, and whose attention becomes the features, as the model pools them."""
     prefix = int(getattr(model, "num_prefix_tokens", 0))
     classes = sum(getattr(model, name, None) is not None for name in ("cls_token", "dist_token"))
     registers = prefix - classes
@@ -147,35 +160,35 @@ def _compiled(model: nn.Module) -> bool:
 
 def _attention_modules(model: nn.Module) -> dict[str, nn.Module]:
     """The attention layers in order, or a ValueError that names what stands in the way."""
-    found = {name: m for name, m in model.named_modules() if _kind(m) in UNDERSTOOD}
-    strange = {name: m for name, m in model.named_modules() if name not in found and _looks_like_attention(m)}
-    # Only the innermost count: a block that holds a layer we understand is no attention of its own.
+    found = {name: m for name, m in model.named_modules() if _class_path(m) in READABLE_CLASSES}
+    unknown = {name: m for name, m in model.named_modules() if name not in found and _seems_attention(m)}
+    # Only the innermost count: a block that holds a readable layer is no attention of its own.
     inner = [
         type(m).__name__
-        for name, m in strange.items()
-        if not any(other.startswith(f"{name}.") for other in (*found, *strange))
+        for name, m in unknown.items()
+        if not any(other.startswith(f"{name}.") for other in (*found, *unknown))
     ]
     kind = type(model).__name__
     if inner:
         raise ValueError(
             f"This {kind} attends with {', '.join(sorted(set(inner)))}, which does not weigh every token against "
-            f"every token in a way that is known here; take a plain vision transformer, or other maps: {FOR_THE_OTHERS}."
+            f"every token in a way that is known here; take a plain vision transformer, or other maps: {OTHER_MAPS}."
         )
     if not found:
-        raise ValueError(f"This {kind} holds no attention; take a vision transformer, or other maps: {FOR_THE_OTHERS}.")
+        raise ValueError(f"This {kind} holds no attention; take a vision transformer, or other maps: {OTHER_MAPS}.")
     if not (hasattr(model, "num_prefix_tokens") and hasattr(model, "blocks")):  # stages of other tokens, as in PiT
         raise ValueError(
             f"This {kind} does not keep one grid of tokens through all its blocks; take a plain vision transformer, or "
-            f"other maps: {FOR_THE_OTHERS}."
+            f"other maps: {OTHER_MAPS}."
         )
     return found
 
 
-def _kind(module: nn.Module) -> str:
+def _class_path(module: nn.Module) -> str:
     return f"{type(module).__module__}.{type(module).__qualname__}"
 
 
-def _looks_like_attention(module: nn.Module) -> bool:
+def _seems_attention(module: nn.Module) -> bool:
     if type(module).__module__.startswith("timm.layers.pos_embed"):  # biases that know the number of heads
         return False
     name = type(module).__name__.lower()

@@ -1,4 +1,4 @@
-"""How does one layer attend?  Distance, entropy and likeness of its heads, and what passes on through the layers."""
+"""How one layer attends: distance, entropy and likeness of its heads, and what passes on through the layers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ TINY = 1e-30  # of a row that gives its patches nothing at all
 
 
 def head_measures(weights: Tensor, grid: tuple[int, int], prefix: int = 0) -> dict[str, Tensor]:
-    """How does each head of one layer attend?
+    """Five measures of how each head of one layer attends.
 
     `weights` (b, heads, n, n), rows summing to one; `prefix` tokens come before the patches, which lie on `grid`
-    (rows, columns).  Only attention from patches to patches counts, each row divided by its sum.  Returns (b, heads):
-    `distance` (mean distance of what is attended to, in patches; arXiv 2010.11929, fig. 7), `entropy` (nats, in
-    [0, log patches]), `nmi` (normalised mutual information of query and key, in [0, 1]: 0 where all queries attend
-    alike; arXiv 2305.00729) and `homogeneity` (mean cosine between the rows of two queries, in [0, 1]); and
-    `redundancy` (b,), the mean cosine between two heads' weights, NaN where there is one head.
+    (rows, columns).  Only attention from patches to patches counts, each row divided by its sum.  (b, heads) each:
+
+    - distance: mean distance of what is attended to, in patches (arXiv 2010.11929, fig. 7)
+    - entropy: of a query's attention in nats, in [0, log patches]
+    - nmi: normalised mutual information of query and key, in [0, 1]; 0 where all queries attend alike (arXiv 2305.00729)
+    - homogeneity: mean cosine between the rows of two queries, in [0, 1]
+    - redundancy: mean cosine between two heads' weights, (b,); NaN where there is one head
 
     Caveat: Means over queries hide a head in which a few patches attend unlike all others.
     """
@@ -33,7 +35,7 @@ def head_measures(weights: Tensor, grid: tuple[int, int], prefix: int = 0) -> di
         "entropy": row_entropy,
         "nmi": _nmi(row_entropy, torch.special.entr(a.mean(-2)).sum(-1), patches),
         "homogeneity": _mean_cosine(a),
-        "redundancy": _likeness(a.flatten(2)),
+        "redundancy": _mean_cosine_of_few(a.flatten(2)),
     }
 
 
@@ -51,7 +53,7 @@ def _mean_cosine(rows: Tensor) -> Tensor:
     return (total - m) / (m * (m - 1))
 
 
-def _likeness(rows: Tensor) -> Tensor:
+def _mean_cosine_of_few(rows: Tensor) -> Tensor:
     """The same of few, long rows: from their products, because float32 loses digits in the norms of long rows."""
     m = rows.shape[-2]
     products = rows @ rows.mT
@@ -62,18 +64,18 @@ def _likeness(rows: Tensor) -> Tensor:
 
 @cache
 def patch_distances(rows: int, columns: int) -> np.ndarray:
-    """How far apart are two patches?  Euclidean, in patches, between all of a grid: (P, P)."""
+    """Euclidean distances, in patches, between all patches of a grid: (P, P)."""
     y, x = np.divmod(np.arange(rows * columns), columns)
     return np.hypot(y[:, None] - y, x[:, None] - x)
 
 
 def uniform_distance(rows: int, columns: int) -> float:
-    """How far would attention reach that falls on all patches alike?  Mean distance of two patches, in patches."""
+    """The mean distance of two patches, in patches: how far attention reaches that falls on all patches alike."""
     return float(patch_distances(rows, columns).mean())
 
 
 def rollout_step(passed: Tensor | None, weights: Tensor) -> Tensor:
-    """What has each token taken from each token of the input, one layer further on?
+    """What each token has taken from each token of the input, one layer further on.
 
     `passed` (b, n, n) is what it was before (None at the first layer), `weights` (b, heads, n, n) the layer's.
     Attention rollout (arXiv 2005.00928): half of a token stays (the residual), half comes from where the mean head

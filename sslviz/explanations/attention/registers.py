@@ -1,4 +1,4 @@
-"""Do a few patches carry far more than the others?  Token norms, what stands out of them, and what hangs on it."""
+"""Patches whose tokens are far longer than the others: what stands out, where it appears, and what hangs on it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ MADS = 6  # above the median, in median absolute deviations
 
 
 def stand_out(norms: np.ndarray, *, mads: float = MADS) -> np.ndarray:
-    """Which patches have norms far beyond the others'?  Boolean, in the shape of `norms`.
+    """Which patches have norms far beyond the others', as booleans in the shape of `norms`.
 
     More than `mads` median absolute deviations above the median of all the patches given, so that the rule follows
-    the encoder's own scale; absolute cut-offs do not carry over from one encoder to another (arXiv 2309.16588).
+    the encoder's own scale.  Absolute cut-offs do not carry over from one encoder to another (arXiv 2309.16588).
 
     Caveat: Where most patches show the same plain background, the patches of an object stand out too.
     """
@@ -26,8 +26,15 @@ def stand_out(norms: np.ndarray, *, mads: float = MADS) -> np.ndarray:
     return norms > median + max(mads * spread, 1e-6 * abs(median))  # equal norms differ by rounding
 
 
+def normal_outliers() -> float:
+    """The share of normally distributed norms that would stand out: 6 MAD are 4.05 standard deviations, 0.003 %."""
+    from scipy.stats import norm
+
+    return float(norm.sf(MADS * norm.ppf(0.75)))
+
+
 def emergence(norms: np.ndarray, outliers: np.ndarray) -> tuple[np.ndarray, int]:
-    """From which block on do they stand out?  Share (layers,) of outliers in each block's output, and the block.
+    """The share (layers,) of outliers in each block's output, and the block from which on they stand out.
 
     `norms` (n, layers, P) of every block's output, `outliers` (n, P) those of the last.  The block is the first from
     which at least half of the last one's outliers stand out (the last, where there are none).
@@ -41,23 +48,23 @@ def emergence(norms: np.ndarray, outliers: np.ndarray) -> tuple[np.ndarray, int]
 
 @contextmanager
 def patch_norms(model: Any, prefix: int) -> Iterator[list[Tensor]]:
-    """How long are the patch tokens after each block?  Inside, every forward pass leaves (b, P) a block in the list."""
-    kept: list[Tensor] = []
+    """Inside, every forward pass leaves the lengths of the patch tokens after each block, (b, P) each, in the list."""
+    norms: list[Tensor] = []
 
     def read(block: nn.Module, inputs: Any, output: Tensor) -> None:
         if block is model.blocks[0]:
-            kept.clear()
-        kept.append(output[:, prefix:].float().norm(dim=-1))
+            norms.clear()
+        norms.append(output[:, prefix:].float().norm(dim=-1))
 
     with ExitStack() as stack:
         for block in model.blocks:
             stack.callback(block.register_forward_hook(read).remove)
-        yield kept
+        yield norms
 
 
 @contextmanager
 def mean_substituted(model: Any, prefix: int, chosen: Tensor, start: int) -> Iterator[None]:
-    """What if some patch tokens said nothing of their own?  Holds those `chosen` (b, P) at the mean of the others.
+    """Inside, the patch tokens that are `chosen`, bool (b, P), are held at the mean of the others.
 
     After every block from number `start` on, so that they cannot form again.  The mean, not zero: a token of zeros is
     one that the encoder has never met, and what that breaks says little (arXiv 2604.14433).

@@ -1,4 +1,4 @@
-"""Where does an encoder look, before it is asked about any number?  One map an image, of a transformer or of any other."""
+"""Untargeted maps: where an encoder attends or answers, of no number in particular; of a transformer or of any grid."""
 
 from __future__ import annotations
 
@@ -17,11 +17,16 @@ ACTIVATIONS = {"activation_energy": activation_energy, "eigen_cam": eigen_cam}
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """Where does it look?  One map for each of `ids`, of no number in particular.
+    """One untargeted map for each of n images.
 
-    `maps` float32 (n, rows, columns), unscaled, made by `method`: "activation_energy" or "eigen_cam" of any encoder with
-    a grid, "rollout" or "last layer" of a transformer's attention.  `untrained` are the same of the encoder
-    re-initialised.  It says nothing about whether the features depend on these places: `faithfulness` measures that.
+    It says nothing about whether the features depend on these places: `faithfulness` measures that.
+
+    - ids: the images' ids (n,)
+    - method: "activation_energy" or "eigen_cam" of an encoder with a grid; "rollout", "last layer" or the name of a
+      layer of a transformer's attention
+    - name: the run
+    - maps: float32 (n, rows, columns), unscaled
+    - untrained: the same of the encoder re-initialised
     """
 
     ids: np.ndarray
@@ -47,12 +52,12 @@ def activation(
     if method not in ACTIVATIONS:
         raise ValueError(f"method is one of {', '.join(ACTIVATIONS)}; got {method!r}.")
     control = checkpoint.untrained(seed=int(checkpoint.path is None and checkpoint.seed == 0))
-    maps, untrained = (ACTIVATIONS[method](one, images, progress=progress) for one in (checkpoint, control))
+    maps, untrained = (ACTIVATIONS[method](encoder, images, progress=progress) for encoder in (checkpoint, control))
     return Look(images.ids, method, checkpoint.run, maps, untrained)
 
 
-def of_attention(result: Attention) -> dict[str, Look]:
-    """Where does a transformer look?  {method: Look}: through all layers, and the mean head of the result's layer."""
+def untargeted_attention(result: Attention) -> dict[str, Look]:
+    """{method: Look} of a transformer: through all layers, and the mean head of the result's layer."""
     layer = "last layer" if result.layer == result.layers[-1] else result.layer
     return {
         "rollout": Look(result.ids, "rollout", result.run, result.rollout, result.control_rollout),

@@ -1,4 +1,4 @@
-"""Which places of the last grid does the number hang on?  Grad-CAM and LayerCAM, for networks that end in a grid."""
+"""Class activation maps: Grad-CAM and LayerCAM, for networks that end in a grid."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from sslviz.explanations.attribution.question import Answer, Question
 def grad_cam(question: Question) -> Answer:
     """Which places of the last grid raise s?  Channels weighted by their mean gradient, only what is positive.
 
-    ReLU(sum_c mean(ds/da_c) a_c), enlarged bilinearly (arXiv:1610.02391).  The grid is the last before pooling, of
-    transformers `blocks[-1].norm1`: after it the gradient of every patch is zero where a class token is read out.
+    ReLU(sum_c mean(ds/da_c) a_c), enlarged bilinearly (arXiv:1610.02391).  The grid is the last before pooling.  Of
+    transformers it is `blocks[-1].norm1`: after it the gradient of every patch is zero where a class token is read out.
+
     Caveat: As coarse as the grid; for transformers the mean gradient says little, and LayerCAM more.
     """
 
@@ -30,6 +31,7 @@ def layer_cam(question: Question) -> Answer:
     """Which places of the last grid raise s?  Each activation times its own positive gradient, only what is positive.
 
     ReLU(sum_c ReLU(ds/da_c) a_c) (LayerCAM, doi:10.1109/TIP.2021.3089943), on the same grid as Grad-CAM.
+
     Caveat: As coarse as the grid, and what speaks against s is left out.
     """
 
@@ -71,7 +73,7 @@ def last_grid(question: Question) -> tuple[int, int]:
 def activations(
     question: Question, x: Tensor, references: tuple[Tensor, ...], grid: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
-    """What does the last grid hold, and how does s depend on it?  Two (b, c, rows, columns)."""
+    """What the last grid holds, and the gradient of s there: two (b, c, rows, columns)."""
     encoder = question.encoder
     held: list[Tensor] = []
     if (layer := _before_attention(encoder)) is None:
@@ -81,7 +83,7 @@ def activations(
         features = encoder.model.forward_head(held[0], pre_logits=True).flatten(1)
     else:
 
-        def cut(module: Any, given: Any, out: Tensor) -> Tensor:
+        def cut(module: Any, inputs: Any, out: Tensor) -> Tensor:
             held.append(out.detach().requires_grad_())
             return held[-1].clone()  # what follows may write into it
 

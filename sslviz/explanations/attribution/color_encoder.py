@@ -1,4 +1,4 @@
-"""Does a method find what is known to be there?  An encoder whose weights are set by hand, so that the truth is known."""
+"""An encoder whose weights are set by hand, so that the true attribution is known."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from sslviz.data import Images
 from sslviz.data.worlds import COLORS
 from sslviz.encoders import Encoder
-from sslviz.explanations.attribution.baselines import as_expected
+from sslviz.explanations.pictures import as_inputs
 
 
 class ColorFilters(nn.Module):
-    """How much of each colour is there?  A matched filter per colour on x - mean_c x, ReLU, mean over the picture.
+    """A matched filter per colour on x - mean_c x, ReLU, mean over the picture.
 
     (b, 3, h, w) -> grid (b, k, h, w) -> features (b, k).  Greys have no colour, so all of them read exactly 0 and have a
     gradient of exactly 0.
@@ -27,14 +27,14 @@ class ColorFilters(nn.Module):
         self.filters = nn.Parameter(F.normalize(chroma, dim=1))  # (k, 3)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """How much of each colour is at each place?"""
+        """How much of each colour there is at each place."""
         # Differences between channels: for greys exactly zero, where x - mean would leave rounding.
         r, g, b = x.unbind(1)
         chroma = torch.stack([(r - g) + (r - b), (g - r) + (g - b), (b - r) + (b - g)], dim=1) / 3
         return torch.einsum("kc,bchw->bkhw", self.filters, chroma).relu()
 
     def forward_head(self, grid: Tensor, pre_logits: bool = True) -> Tensor:
-        """How much of each colour is there in all?"""
+        """How much of each colour there is in all."""
         return grid.mean((2, 3))
 
     def forward_intermediates(self, x: Tensor, indices: int = 1) -> tuple[Tensor, list[Tensor]]:
@@ -44,10 +44,18 @@ class ColorFilters(nn.Module):
 
 
 def color_encoder(image_size: int = 32) -> Encoder:
-    """Which encoder's true attribution is known?  One that knows the colours of `sslviz.worlds.COLORS` and nothing else.
+    """Which encoder's true attribution is known?  One that knows four colours and nothing else.
 
-    Features (b, 4): how much orange, green, blue and purple there is.  It never trained, so what it uses is certain
-    (in the manner of AttributionLab, arXiv:2310.06514): see `true_attribution`.
+    Features (b, 4): how much there is of orange, green, blue and purple, the `COLORS` of `sslviz.data.worlds`.  It never
+    trained, so what it uses is certain (in the manner of AttributionLab, arXiv:2310.06514): see `true_attribution`.
+
+    Example:
+        >>> import sslviz
+        >>> from sslviz.explanations.attribution.color_encoder import true_attribution
+        >>> encoder, images = sslviz.color_encoder(), sslviz.shapes(n=4)
+        >>> maps = sslviz.attribute(encoder, images, baseline="grey", progress=False).maps
+        >>> bool(abs(maps - true_attribution(encoder, images)).max() < 1e-6)
+        True
 
     Caveat: A method may be right about so simple an encoder and wrong about a deep one; wrong here, it is wrong.
     """
@@ -61,14 +69,14 @@ def true_attribution(encoder: Encoder, images: Images, *, weights: np.ndarray | 
     """What does each pixel truly contribute, against any grey baseline?  float32 (n, s, s); exactly 0 where it is grey.
 
     s(x) = <w, f(x)> with `weights` w (4,) or (n, 4); by default the image's own features, which is target "self".  The
-    encoder adds up its pixels, so every method that shares s out must give exactly this, covered patches the sum
-    over the patch, and Grad-CAM the same up to a factor.  ValueError for another encoder.
+    encoder adds up its pixels, so every method that shares s out must give exactly this.  Covered patches must give the
+    sum over the patch, and Grad-CAM the same up to a factor.  ValueError for another encoder.
 
     Caveat: Exact for linear readouts only; a cosine divides by a length that all pixels make up together.
     """
     if not isinstance(encoder.model, ColorFilters):
         raise ValueError(f"Only of color_encoder is the true attribution known; got {encoder.name}.")
-    x = as_expected(images.pixels, encoder)
+    x = as_inputs(images.pixels, encoder)
     device = encoder.model.filters.device
     grid = encoder.model.forward_features(x.to(device)).cpu()  # (n, k, s, s)
     if weights is None:

@@ -1,4 +1,4 @@
-"""Which pixels would move the number, were they changed a little?  Methods that follow the gradient, by captum."""
+"""Attribution methods that follow the gradient, by captum."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def saliency(question: Question) -> Answer:
 def input_x_gradient(question: Question) -> Answer:
     """What would each pixel contribute, were s linear?  Pixel times gradient, summed over channels (arXiv:1605.01713).
 
-    Pixels are as the encoder gets them, normalised.  Caveat: A pixel of the normalisation's mean colour counts nothing.
+    Pixels are as the encoder gets them, normalised.
+
+    Caveat: A pixel of the normalisation's mean colour counts nothing.
     """
     from captum.attr import InputXGradient
 
@@ -41,9 +43,11 @@ def input_x_gradient(question: Question) -> Answer:
 def integrated_gradients(question: Question, *, steps: int = 50) -> Answer:
     """How is the way of s from a baseline to the image shared out among the pixels?  Summed over channels.
 
-    (x - b) times the gradient's mean along the straight path (arXiv:1703.01365), in `steps` Gauss-Legendre steps; the
-    map sums to s(x) - s(b), and how nearly is reported.  At most 2^17 pixels (128 images of 32 px) are in memory
-    with their gradients at once, whatever the steps.  Caveat: A pixel that looks like the baseline gets nothing.
+    (x - b) times the gradient's mean along the straight path (arXiv:1703.01365), in `steps` Gauss-Legendre steps.  The
+    map sums to s(x) - s(b), and how nearly is reported.  At most 2^17 pixels (128 images of 32 px) are in memory with
+    their gradients at once, whatever the steps.
+
+    Caveat: A pixel that looks like the baseline gets nothing.
     """
     from captum.attr import IntegratedGradients
 
@@ -52,14 +56,14 @@ def integrated_gradients(question: Question, *, steps: int = 50) -> Answer:
     method = IntegratedGradients(question.score, multiply_by_inputs=True)
     parts = []
     for rows, x, references in question.chunks():
-        of_each = [
+        by_baseline = [
             method.attribute(
                 x, baseline[rows].to(x.device), additional_forward_args=references or None,
                 n_steps=steps, internal_batch_size=max(question.batch, len(x)),
             ).detach().sum(1).float().cpu()
             for baseline in question.baselines
         ]  # fmt: skip
-        parts.append(torch.stack(of_each))
+        parts.append(torch.stack(by_baseline))
     return Answer(torch.cat(parts, dim=1))
 
 
@@ -67,6 +71,7 @@ def smoothgrad(question: Question, *, samples: int = 32, sigma: float = 0.15) ->
     """How steep is s around the image, when noise is averaged away?  Length of the mean gradient (arXiv:1706.03825).
 
     The mean of `samples` gradients with Gaussian noise of `sigma` times the range of pixel values added.
+
     Caveat: Sharper to look at is not truer; with a large sigma it explains another image.
     """
     from captum.attr import NoiseTunnel, Saliency
@@ -98,7 +103,7 @@ def _length(gradient: Tensor) -> Tensor:
 
 
 def linear_share(question: Question) -> Tensor:
-    """What would s(x) - s(b) be, were s linear?  <x - b, gradient at x>, (k, n): integrated gradients in a single step."""
+    """What s(x) - s(b) would be, were s linear: <x - b, gradient at x>, (k, n); integrated gradients in a single step."""
     parts = []
     for rows, x, references in question.chunks():
         x = x.requires_grad_()

@@ -1,4 +1,4 @@
-"""What happens when parts of the image are covered?  Methods that need answers only, no gradients, asked in full batches."""
+"""Attribution methods that cover parts of the image: they need answers only, no gradients, and ask in full batches."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def occlusion(question: Question, *, window: int | None = None, stride: int | No
 
     `window` pixels a side (default: an eighth of the picture, or a patch of the encoder if that is larger), moved by
     `stride` (default: half a window).  A pixel shows the effect of whole windows (arXiv:1311.2901).
+
     Caveat: What a window hides depends on its size, and what it shows instead is itself something to see.
     """
     size = question.x.shape[-1]
@@ -33,8 +34,9 @@ def occlusion(question: Question, *, window: int | None = None, stride: int | No
 def feature_ablation(question: Question, *, grid: int = 8, groups: Literal["patches", "masks"] = "patches") -> Answer:
     """How far does s fall when a part is replaced by the baseline?  Every pixel shows the effect of its whole part.
 
-    Parts are grid x grid patches, or with `groups="masks"` the images' own masks: then `extra` has the fall for each,
+    Parts are grid x grid patches, or with `groups="masks"` the images' own masks.  Then `extra` has the fall for each,
     "fall: name" (k, n), which is what an object as a whole is worth.  Pixels in no part are 0, in several their mean.
+
     Caveat: Parts are taken away one at a time; of two that say the same, neither seems to matter.
     """
     if groups == "patches":
@@ -70,8 +72,9 @@ def _spread(fall: Tensor, covers: Tensor) -> Tensor:
 def kernel_shap(question: Question, *, grid: int = 8, samples: int | None = None) -> Answer:
     """What is each patch's fair share of s(x) - s(b)?  Shapley values of grid x grid patches; each pixel shows its patch's.
 
-    Estimated by regression on `samples` random subsets of patches (arXiv:1705.07874; default and least: 8 for each
-    patch), in which the missing ones are replaced by the baseline.  The patches' values sum to s(x) - s(b).
+    Estimated by regression on `samples` random subsets of patches, in which the missing ones are replaced by the
+    baseline (arXiv:1705.07874; default and least: 8 samples for each patch).  The patches' values sum to s(x) - s(b).
+
     Caveat: An estimate; two runs with other seeds show how sure it is.
     """
     from captum.attr import KernelShap
@@ -91,12 +94,12 @@ def kernel_shap(question: Question, *, grid: int = 8, samples: int | None = None
             for i in range(len(question.x)):
                 row = slice(i, i + 1)
                 with torch.no_grad():
-                    found = method.attribute(
+                    shares = method.attribute(
                         question.x[row].to(device), baselines=baseline[row].to(device), feature_mask=groups,
                         n_samples=samples or least, perturbations_per_eval=question.batch,
                         additional_forward_args=question.references(row) or None,
                     )  # fmt: skip
-                maps[k, i] = found[0, 0].float().cpu()
+                maps[k, i] = shares[0, 0].float().cpu()
                 advance(1)
     return Answer(maps)
 
@@ -105,14 +108,15 @@ def relax(question: Question, *, samples: int = 1000, grid: int = 8, keep: float
     """How high is s on average when a pixel is shown?  Mean of s over random masks, weighted by the mask at the pixel.
 
     R = sum M s / sum M, with its uncertainty sum M (s - R)^2 / sum M, a variance (arXiv:2112.10161, whose code leaves the
-    last division out).  Masks show each of grid x grid cells with probability `keep`, enlarged smoothly and shifted at
-    random (`smooth`) or as whole cells; the baseline is seen elsewhere.  `extra` has "uncertainty" (n, s, s).
+    last division out).  Masks show each of grid x grid cells with probability `keep`; the baseline is seen elsewhere.
+    They are enlarged smoothly and shifted at random (`smooth`), or stay whole cells.  `extra` has "uncertainty" (n, s, s).
+
     Caveat: R has a large constant part: look at differences within a map, not at its level.
     """
     size, m = question.x.shape[-1], samples
     if samples < 2 or not 0 < keep < 1:
         raise ValueError(f"RELAX needs samples >= 2 and 0 < keep < 1; got {samples} and {keep}.")
-    patches(size, grid)  # whether there are so many cells
+    patches(size, grid)  # ValueError where there are not so many cells
     generator = torch.Generator().manual_seed(question.seed)
     sums = torch.zeros(2, len(question.baselines), 3, len(question.x), size * size, dtype=torch.float64)
     with _bar(question, len(question.baselines) * m) as advance:
@@ -139,7 +143,7 @@ def _weighted(sums: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def random_masks(m: int, size: int, grid: int, keep: float, smooth: bool, generator: torch.Generator) -> Tensor:
-    """What is shown and what is not, m times: float32 (m, size, size) from 0 to 1, `keep` on average."""
+    """m random masks, float32 (m, size, size): 1 where the image is shown, 0 where not, `keep` on average."""
     if not smooth:
         cells = torch.rand(m, grid**2, generator=generator) < keep
         return cells[:, patches(size, grid)].float()

@@ -1,4 +1,4 @@
-"""Why are these two alike?  Which part of one image goes with which part of the other, patch by patch."""
+"""Pairs of images: which part of one goes with which part of the other, patch by patch."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 
 from sslviz.data import Images
-from sslviz.encoders import Encoder
-from sslviz.explanations.attribution.baselines import Baseline, as_expected, as_pictures, baseline_images, patches
-from sslviz.explanations.attribution.question import Question, frozen, read_mixes
+from sslviz.explanations.attribution.baselines import Baseline, baseline_images, patches
+from sslviz.explanations.attribution.question import Question, encoder_and_name, frozen, read_mixes
 from sslviz.explanations.faithfulness.rank_correlation import rank_correlations
+from sslviz.explanations.pictures import as_inputs, as_pictures
 from sslviz.explanations.targets import targets
-from sslviz.features.embed import to_device
 from sslviz.runtime.progress import progress_bar
 from sslviz.statistics import Score
 
@@ -27,13 +26,22 @@ NAMES = ("image_a", "image_b")
 
 @dataclass(frozen=True, eq=False)
 class PairExplanation:
-    """Which patch of one image goes with which patch of the other?
+    """Which patch of one image goes with which patch of the other.
 
-    `pairs` (grid^2, grid^2) float32: what patch p of `ids[0]` and patch q of `ids[1]` contribute together to their
-    cosine similarity, patches row by row; negative where they set the two apart.  They sum to `explained`, the cosine
-    without what the baselines owe it; `similarity` is the whole.  `due` is what the sum ought to be, and `due_others`
-    (m,) what it would be with unrelated images.  `halves` (2, grid^2, grid^2) are two independent estimates.  `pixels`
-    uint8 (2, s, s, 3), and `baseline` (2, s, s, 3) what was shown in place of a patch.
+    - pairs: what patch p of `ids[0]` and patch q of `ids[1]` contribute together to their cosine similarity, patches row
+      by row, float32 (grid^2, grid^2); negative where they set the two apart
+    - halves: two independent estimates of `pairs`, (2, grid^2, grid^2)
+    - ids: of the two images
+    - grid: patches a side
+    - pixels: both pictures, uint8 (2, size, size, 3)
+    - baseline: what was shown in place of a patch, uint8 (2, size, size, 3)
+    - baseline_name: what that is called
+    - similarity: the whole cosine
+    - due: what the pairs ought to sum to: the cosine without what the baselines owe it
+    - due_others: what that would be with unrelated images, (m,)
+    - others: what these are called
+    - name: the run or the encoder
+    - seed: of the orders in which patches are uncovered
     """
 
     pairs: np.ndarray
@@ -52,15 +60,16 @@ class PairExplanation:
 
     @property
     def explained(self) -> float:
-        """How much of the similarity the pairs of patches make up."""
+        """How much of the similarity the pairs of patches make up: their sum."""
         return float(self.pairs.sum(dtype=np.float64))
 
     def scores(self) -> dict[str, Score]:
-        """`explained`, beside unrelated images; `completeness`, beside their similarity; `agreement` of two estimates.
+        """How much do the patches make up, does it add up, and do two estimates agree?
 
-        Explained: the part of the cosine that the patches make up.  Completeness: how far the pairs' sum is from what
-        is to be shared out, as a share of all they hold, 0 at best; control: how far it is from the similarity with
-        unrelated images.  Agreement: Spearman of the halves; control: with the patches in another order.
+        - explained: the part of the cosine that the patches make up; beside that of unrelated images
+        - completeness: how far the pairs' sum is from what is to be shared out, as a share of all they hold, 0 at best;
+          beside how far it is from what is to be shared out with unrelated images
+        - agreement: Spearman of the halves; beside that with the patches in another order
         """
         return self._scores
 
@@ -72,14 +81,16 @@ class PairExplanation:
             "explained": Score(self.explained, controls={self.others: others}),
             "completeness": Score(
                 abs(self.explained - self.due) / size,
-                controls={self.others: abs(self.explained - others) / size}, higher_is_better=False,
+                controls={self.others: abs(self.explained - others) / size},
+                higher_is_better=False,
             ),
             "agreement": Score(
-                float(rank_correlations(*self.halves[:, None])[0, 0]), controls={"patches in another order": self._by_chance()}
+                float(rank_correlations(*self.halves[:, None])[0, 0]),
+                controls={"patches in another order": self._agreement_by_chance()},
             ),
-        }  # fmt: skip
+        }
 
-    def _by_chance(self) -> float:
+    def _agreement_by_chance(self) -> float:
         rng, p = np.random.default_rng(self.seed), self.grid**2
         first, second = self.halves
         shuffled = np.stack([second[rng.permutation(p)][:, rng.permutation(p)] for _ in range(SHUFFLES)])
@@ -107,24 +118,32 @@ def explain_pair(
     """Which part of one image goes with which part of the other?
 
     `image_a` and `image_b` are Images of one picture each.  The patches (grid x grid) of each are uncovered one after
-    the other, in `orders` random orders and their reverses; the features that a patch adds are averaged (Shapley
-    values A_p (d,)), and patch p of a and q of b contribute <A_p, B_q> / (|f(a)| |f(b)|): their interaction in the
-    cosine, in the manner of BiLRP (arXiv:2003.05431) without its rules for single layers, so that any encoder will do.
-    The sum over all pairs is <f(a) - f(base of a), f(b) - f(base of b)> / (|f(a)| |f(b)|) whatever the encoder.
+    the other, in `orders` random orders and their reverses, and the features that a patch adds are averaged (Shapley
+    values A_p (d,)).  Patch p of a and q of b contribute <A_p, B_q> / (|f(a)| |f(b)|), their interaction in the cosine:
+    in the manner of BiLRP (arXiv:2003.05431) without its rules for single layers, so that any encoder will do.  The sum
+    over all pairs is <f(a) - f(base of a), f(b) - f(base of b)> / (|f(a)| |f(b)|) whatever the encoder.
 
     Control: `others`, images that have nothing to do with either; without them, b with its pixels in another order.
     Costs 4 x orders x grid^2 answers of the encoder.  ValueError for more than one picture, or fewer than 2 orders.
 
+    Example:
+        >>> import sslviz
+        >>> checkpoint = sslviz.Checkpoint("example", 0, {"name": "conv_nano", "image_size": 32}, None)
+        >>> a, b = (sslviz.shapes(n=2).rows([row]) for row in (0, 1))
+        >>> result = sslviz.explain_pair(checkpoint, a, b, grid=2, orders=2, progress=False)
+        >>> result.pairs.shape, abs(result.explained - result.due) < 1e-3
+        ((4, 4), True)
+
     Caveat: Patches that only matter together share what they add; and what the baseline shows is left out.
     """
     _check(image_a, image_b, orders)
-    encoder = checkpoint if isinstance(checkpoint, Encoder) else to_device(checkpoint.encoder())
+    encoder, name = encoder_and_name(checkpoint)
     with frozen(encoder):
-        x = torch.cat([as_expected(image.pixels, encoder) for image in (image_a, image_b)])
+        x = torch.cat([as_inputs(image.pixels, encoder) for image in (image_a, image_b)])
         names, bases = baseline_images((baseline,), x, encoder)
         question = Question(encoder, targets.unit(0), x, bases, seed=seed, title="pair" if progress else "")
         added = _added(question, grid, orders, seed)  # (halves, 2, p, d)
-        unrelated = _unrelated(x[1:], seed) if others is None else as_expected(others.pixels, encoder)
+        unrelated = _unrelated(x[1:], seed) if others is None else as_inputs(others.pixels, encoder)
         f, b = _features(replace(question, title=""), x), _features(question, bases[0])
         g = _features(question, unrelated)
         g_base = _features(question, baseline_images((baseline,), unrelated, encoder)[1][0])
@@ -144,7 +163,7 @@ def explain_pair(
         due=float((f[0] - b[0]) @ (f[1] - b[1]) / length),
         due_others=with_others.numpy(),
         others="shuffled pixels" if others is None else "other images",
-        name=str(getattr(checkpoint, "run", "") or encoder.name),
+        name=name,
         seed=seed,
     )
 
@@ -158,7 +177,7 @@ def _check(image_a: Images, image_b: Images, orders: int) -> None:
 
 
 def _added(question: Question, grid: int, orders: int, seed: int) -> Tensor:
-    """What does each patch add to the features, on average over orders?  float64 (2 halves, 2 images, p, d).
+    """What each patch adds to the features, on average over orders: float64 (2 halves, 2 images, p, d).
 
     Every order is also taken backwards, which cancels the interaction of any two patches exactly.
     """

@@ -1,4 +1,4 @@
-"""What is being asked of an encoder?  The images, the one number to explain, and the rooms all methods share."""
+"""What attribution methods are given and return: images, the number to explain and the baselines; and the maps."""
 
 from __future__ import annotations
 
@@ -12,38 +12,46 @@ import torch
 from torch import Tensor
 
 from sslviz.encoders import Encoder
+from sslviz.explanations.pictures import device_of
 from sslviz.explanations.targets.targets import Target
+from sslviz.features.embed import to_device
 from sslviz.runtime.progress import progress_bar
 
 PIXELS = 2**17  # the encoder sees at once: 128 images of 32 px, 2 of 224 px; measured as fast on a CPU as more
 
 
 def at_once(encoder: Encoder) -> int:
-    """How many images go through the encoder together?  So many that their pixels are at most 2^17, and at least one.
+    """How many images go through the encoder together: so many that their pixels are at most 2^17, and at least one.
 
-    What a method remembers is thereby bounded, however many steps, samples or windows it takes.
+    What a method holds in memory is thereby bounded, however many steps, samples or windows it takes.
     """
     return max(1, PIXELS // encoder.image_size**2)
 
 
+def encoder_and_name(checkpoint: Any) -> tuple[Encoder, str]:
+    """The encoder of a Checkpoint, or of anything with `.encoder()`, or itself; and what figures call it."""
+    encoder = checkpoint if isinstance(checkpoint, Encoder) else to_device(checkpoint.encoder())
+    return encoder, str(getattr(checkpoint, "run", "") or encoder.name)
+
+
 @contextmanager
 def frozen(encoder: Encoder) -> Iterator[None]:
-    """In here the encoder only answers: in evaluation mode, no weight wants a gradient; afterwards it is as before."""
+    """Inside, the encoder is in evaluation mode and no weight requires a gradient; afterwards it is as before."""
     modes = {module: module.training for module in encoder.modules()}
-    wants = {weight: weight.requires_grad for weight in encoder.parameters()}
+    requires = {weight: weight.requires_grad for weight in encoder.parameters()}
     encoder.eval().requires_grad_(False)
     try:
         yield
     finally:
         for module, mode in modes.items():
             module.training = mode
-        for weight, want in wants.items():
-            weight.requires_grad_(want)
+        for weight, required in requires.items():
+            weight.requires_grad_(required)
 
 
 @contextmanager
 def seeded_everywhere(seed: int, device: torch.device) -> Iterator[None]:
-    """In here the global random state depends on `seed` alone, for libraries that draw from it; then it is as before."""
+    """Inside, the global random state depends on `seed` alone, for libraries that draw from it; then it is as before."""
     gpu = device.type == "cuda"
     with torch.random.fork_rng(devices=[device] if gpu else []):
         torch.default_generator.manual_seed(seed)
@@ -54,10 +62,15 @@ def seeded_everywhere(seed: int, device: torch.device) -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What is to be explained?  `target` of `encoder` at the images `x`, if need be against `baselines`.
+    """What is explained: one number of each image.
 
-    `x` (n, 3, s, s) and `baselines` (k, n, 3, s, s) are as the encoder expects them, on the CPU; `masks`
-    {name: bool (n, s, s)}; `title` is that of the progress bar, empty for none.
+    - encoder: whose number it is
+    - target: the number s
+    - x: the images as the encoder expects them, (n, 3, s, s) on the CPU
+    - baselines: what is shown instead, (k, n, 3, s, s) on the CPU
+    - masks: those of the images, {name: bool (n, s, s)}
+    - seed: of random samples
+    - title: of the progress bar; empty for none
     """
 
     encoder: Encoder
@@ -75,7 +88,7 @@ class Question:
     @property
     def device(self) -> torch.device:
         """Where the encoder lies."""
-        return next((t.device for t in (*self.encoder.parameters(), *self.encoder.buffers())), torch.device("cpu"))
+        return device_of(self.encoder)
 
     @property
     def batch(self) -> int:
@@ -97,9 +110,11 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a method says: `maps` (k, n, s, s), one for each baseline (k = 1 where it has none).
+    """What a method returns.
 
-    `halves` (2, n, s, s) are maps of two halves of the samples, where there are samples; `extra` other arrays.
+    - maps: (k, n, s, s), one for each baseline (k = 1 where it has none)
+    - halves: maps of two halves of the samples, (2, n, s, s), where there are samples
+    - extra: other arrays by name
     """
 
     maps: Tensor
@@ -116,7 +131,7 @@ def read_mixes(
     read: Callable[..., Tensor] | None = None,
     advance: Callable[[int], None] = lambda done: None,
 ) -> Tensor:
-    """What does the encoder make of each image with parts of it replaced?  (n, m), or (n, m, ...) of another `read`.
+    """What the encoder makes of each image with parts of it replaced: (n, m), or (n, m, ...) of another `read`.
 
     The image shows where a mask is 1, `baseline` (n, 3, s, s) where it is 0.  `masks` (m, s, s) for all images, or
     (n, m, s, s).  All pairs of image and mask go through the encoder in full batches.

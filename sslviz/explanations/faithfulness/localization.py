@@ -1,4 +1,4 @@
-"""Does a map point at the object?  Four measures against masks, all of which give a constant map exactly chance.
+"""Whether a map points at the object: four measures against masks, all of which give a constant map exactly chance.
 
 Ties are not broken by position: every measure is its mean over all orders of the cells that tie, in closed form.  A
 constant map is therefore what a random one reads on average: the mask's share of the picture, or an AUC of one half.
@@ -14,7 +14,7 @@ from sslviz.explanations.control_maps import resized
 
 
 def pointing_game(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """Does the map's highest point lie on the object?  (n,) in [0, 1]; NaN for an empty mask (arXiv 1608.00507).
+    """Whether the map's highest point lies on the object: (n,) in [0, 1]; NaN for an empty mask (arXiv 1608.00507).
 
     Of several highest cells the share of them that lies on the object.
 
@@ -26,7 +26,7 @@ def pointing_game(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
 
 
 def relevance_mass(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """How much of the positive relevance lies on the object?  (n,) in [0, 1]; NaN for an empty mask (arXiv 2003.07258).
+    """How much of the positive relevance lies on the object: (n,) in [0, 1]; NaN for an empty mask (arXiv 2003.07258).
 
     Negative relevance counts as none, so that signs cannot cancel; a map without positive relevance reads chance.
 
@@ -39,7 +39,7 @@ def relevance_mass(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
 
 
 def relevance_rank(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """How many of the k most relevant pixels lie on the object, k being its area?  (n,) in [0, 1] (arXiv 2003.07258).
+    """The share of the k most relevant pixels that lies on the object, k being its area: (n,) (arXiv 2003.07258).
 
     Cells that tie at the k-th place share the places that are left.  NaN for an empty mask.
 
@@ -56,7 +56,7 @@ def relevance_rank(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
 
 
 def localization_auc(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """How often is a pixel on the object more relevant than one outside?  ROC area (n,) in [0, 1]; ties count half.
+    """How often a pixel on the object is more relevant than one outside: ROC area (n,) in [0, 1]; ties count half.
 
     NaN for a mask that is empty or covers everything.
 

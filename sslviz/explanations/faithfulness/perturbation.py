@@ -1,4 +1,4 @@
-"""What happens to the features when pixels go in a map's order?  Deletion, insertion and infidelity, in batches.
+"""What happens to the features when pixels go in a map's order: deletion, insertion and infidelity, in batches.
 
 `encode` turns normalised images (b, 3, s, s) into features (b, d), and `similarity` features and `references`, one row
 per image, into one number each; without references, the features of the whole images.  A map's cells are taken away on
@@ -24,17 +24,17 @@ BLOCKS = 64  # removed from each image for the infidelity
 
 
 def cosine(z: Tensor, whole: Tensor) -> Tensor:
-    """How alike are the features to those of the whole image, whatever their length?"""
+    """The cosine of the features with those of the whole image, whatever their length."""
     return F.cosine_similarity(z, whole, dim=1)
 
 
 def dot(z: Tensor, whole: Tensor) -> Tensor:
-    """How alike, length included: the label-free target of arXiv 2203.01928."""
+    """The dot product, length included: the label-free target of arXiv 2203.01928."""
     return (z * whole).sum(dim=1)
 
 
 def filled(x: Tensor, fill: Fill) -> Tensor:
-    """What is put where something was taken away?  The image's mean colour, or its blur; (n, 3, s, s)."""
+    """What is put where something was taken away: the image's mean colour, or its blur; (n, 3, s, s)."""
     if fill == "mean":
         return x.mean((2, 3), keepdim=True).expand_as(x)
     at = torch.arange(x.shape[-1], dtype=x.dtype, device=x.device)
@@ -44,7 +44,7 @@ def filled(x: Tensor, fill: Fill) -> Tensor:
 
 
 def order(maps: np.ndarray, seed: int = 0) -> np.ndarray:
-    """In which order do the cells go?  Ranks (n, h, w), 0 for the most relevant; ties in an order drawn with `seed`."""
+    """The order in which cells go: ranks (n, h, w), 0 for the most relevant; ties in an order drawn with `seed`."""
     flat = maps.reshape(len(maps), -1)
     lots = np.random.default_rng(seed).random(flat.shape)
     ranks = np.empty(flat.shape, np.int64)
@@ -53,7 +53,7 @@ def order(maps: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def counts(cells: int, steps: int = STEPS) -> np.ndarray:
-    """How many cells are gone after each step?  (k + 1,) from 0 to `cells`, k at most `steps`."""
+    """How many cells are gone after each step: (k + 1,) from 0 to `cells`, k at most `steps`."""
     return np.rint(np.linspace(0, cells, min(steps, cells) + 1)).astype(int)
 
 
@@ -71,7 +71,7 @@ def removal_curves(
     seed: int = 0,
     batch: int = 512,
 ) -> np.ndarray:
-    """How fast does the similarity fall as the most relevant cells go, or rise as they come (`insert`)?
+    """How fast the similarity falls as the most relevant cells go, or rises as they come (`insert`).
 
     `x` (n, 3, s, s) as the encoder takes them, `maps` (n, h, w) on any grid.  Returns (n, k + 1), one value for each of
     `counts`; Petsiuk et al. 2018 (arXiv 1806.07421) with similarity for the class score.
@@ -102,21 +102,22 @@ def infidelity(
     seed: int = 0,
     batch: int = 512,
 ) -> np.ndarray:
-    """Does the relevance of a block say how much its removal costs?  0 is best (arXiv 1901.09392).
+    """How badly the relevance of a block says what its removal costs: 0 is best (arXiv 1901.09392).
 
     `maps` (n, h, w) -> (n,), or several maps of each image, (m, n, h, w) -> (m, n).  Of each image 64 square blocks are
-    filled, one at a time; a map's sum over the block is the predicted loss of similarity.  `scaled` is the share of the
-    squared loss that the best non-negative multiple of the map leaves unexplained, in [0, 1], so that maps in different
-    units can be compared; 1 where no block costs anything.  Else the mean squared error as it is, for maps in the units
-    of the similarity.
+    filled, one at a time; a map's sum over the block is the predicted loss of similarity.
+
+    `scaled` is the share of the squared loss that the best non-negative multiple of the map leaves unexplained, in
+    [0, 1], so that maps in different units can be compared; 1 where no block costs anything.  Else it is the mean squared
+    error as it is, for maps in the units of the similarity.
 
     Caveat: Large blocks cost more than small ones whatever the map says, so that even a flat map explains a part.
     """
     blocks = square_blocks(len(x), maps.shape[-2:], seed)
     losses = _block_losses(encode, x, blocks, fill, similarity, references, batch)
-    several = maps if maps.ndim == 4 else maps[None]
-    errors = np.stack([_errors(one, blocks, losses, scaled) for one in several])
-    return errors if maps.ndim == 4 else errors[0]
+    if maps.ndim == 3:
+        return _errors(maps, blocks, losses, scaled)
+    return np.stack([_errors(of_each_image, blocks, losses, scaled) for of_each_image in maps])
 
 
 def _errors(maps: np.ndarray, blocks: np.ndarray, losses: np.ndarray, scaled: bool) -> np.ndarray:
@@ -165,9 +166,9 @@ def _on_pixels(cells: Tensor, x: Tensor) -> Tensor:
 
 
 def square_blocks(n: int, grid: tuple[int, ...], seed: int = 0) -> np.ndarray:
-    """Which blocks of each image are taken away?  Squares of an eighth to a half of the grid's shorter side, anywhere.
+    """The blocks of each image that are taken away, bool (n, 64, h, w).
 
-    bool (n, 64, h, w).
+    Squares of an eighth to a half of the grid's shorter side, anywhere.
     """
     rng = np.random.default_rng(seed)
     side = rng.integers(max(1, min(grid) // 8), max(1, min(grid) // 2) + 1, (n, BLOCKS))

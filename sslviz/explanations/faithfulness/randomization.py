@@ -1,4 +1,4 @@
-"""Do the maps depend on what was learned?  Layers are re-initialised one after the other, and the maps made again."""
+"""Cascading randomization: layers are re-initialised one after the other, and the maps made again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sslviz.data import Images
-from sslviz.explanations.faithfulness.faithfulness import maps_of
+from sslviz.explanations.faithfulness.map_arrays import map_array
 from sslviz.explanations.faithfulness.rank_correlation import off_diagonal, rank_correlations
 from sslviz.explanations.mean_interval import FEWEST_IMAGES, mean_interval
 from sslviz.runs import Checkpoint
@@ -26,8 +26,12 @@ Explain = Callable[[Checkpoint, Images], Any]
 
 
 @dataclass(frozen=True)
-class Cascaded(Checkpoint):
-    """A checkpoint some of whose layers hold fresh random weights again: `fresh`, by the names of `layers_of`."""
+class PartlyRandomized(Checkpoint):
+    """A checkpoint some of whose layers hold fresh random weights again.
+
+    - fresh: the names of these layers, as `layers_of` calls them
+    - fresh_seed: of their weights
+    """
 
     fresh: tuple[str, ...] = ()
     fresh_seed: int = 0
@@ -37,8 +41,8 @@ class Cascaded(Checkpoint):
         from sslviz.encoders import create_encoder
 
         encoder = super().encoder()
-        state, other = encoder.state_dict(), create_encoder(**self.config, seed=self.fresh_seed).state_dict()
-        encoder.load_state_dict({k: other[k] if _layer_of(k) in self.fresh else v for k, v in state.items()})
+        state, fresh = encoder.state_dict(), create_encoder(**self.config, seed=self.fresh_seed).state_dict()
+        encoder.load_state_dict({k: fresh[k] if _layer_of(k) in self.fresh else v for k, v in state.items()})
         return encoder
 
     @property
@@ -53,7 +57,7 @@ class Cascaded(Checkpoint):
 
 
 def layers_of(checkpoint: Checkpoint) -> list[str]:
-    """Which layers can be re-initialised one after the other?  Their names, in the order in which they are built."""
+    """The names of the layers that can be re-initialised one after the other, in the order in which they are built."""
     return list(dict.fromkeys(_layer_of(name) for name in checkpoint.encoder().state_dict()))
 
 
@@ -65,12 +69,19 @@ def _layer_of(parameter: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Cascade:
-    """Do the maps depend on what was learned?  Correlations with the maps of an encoder re-initialised from the top down.
+    """Correlations of maps with those of an encoder re-initialised from the top down.
 
-    `layers` (k + 1,) says what was re-initialised last, "none" first.  `correlations` (k + 1, n) are Spearman of the
-    sizes of the maps of one image, averaged over `seeds` re-initialisations; `null_low`, `null_mean`, `null_high`
-    (k + 1,) the mean over images, and 95 % of such means, when each image's map is compared with that of another image.
-    `p` (k + 1,) is how often such a mean is as large as that of the same images.
+    - ids: the images' ids (n,)
+    - layers: what was re-initialised last, "none" first, (k + 1,)
+    - correlations: Spearman of the sizes of the maps of one image, mean over re-initialisations, (k + 1, n)
+    - null_low: where 95 % of the means over images begin when each image's map is compared with that of another image,
+      (k + 1,)
+    - null_mean: the mean of these means, (k + 1,)
+    - null_high: where 95 % of them end, (k + 1,)
+    - p: how often such a mean is as large as that of the same images, (k + 1,)
+    - seeds: how many re-initialisations there were of each depth
+    - name: the method that made the maps
+    - seed: of the re-initialisations and the null
     """
 
     ids: np.ndarray
@@ -90,7 +101,7 @@ class Cascade:
 
     @property
     def verdict(self) -> str:
-        """What may be said: whether the maps of the re-initialised encoder are still those of the trained one."""
+        """Whether the maps of the re-initialised encoder are still those of the trained one, in words."""
         now, null = float(self.correlations[-1].mean()), self.null_mean[-1]
         numbers = f"{now:.2f}, other images {null:.2f}"
         if self.p[-1] < 0.05:
@@ -116,11 +127,20 @@ def cascade(
     """Do the maps depend on what was learned?
 
     `explain(checkpoint, images)` makes the maps, or a result with `.maps`: `lambda c, i: attribute(c, i, method=...)`.
-    Layers get fresh random weights one after the other, from the last to the first, each time `seeds` ways; the sizes
-    of the maps are compared with those of the trained encoder by Spearman correlation (arXiv 1810.03292).  Control: not
-    0 but what maps of *different* images read, as smooth maps correlate by chance and all maps share where objects
-    usually are; a mean over images is compared with those of 1,000 reassignments of images.  Costs 1 + layers x seeds
-    times `explain`.  ValueError for fewer than 8 images.
+    Layers get fresh random weights one after the other, from the last to the first, each time `seeds` ways.  The sizes of
+    the maps are compared with those of the trained encoder by Spearman correlation (arXiv 1810.03292).
+
+    Control: not 0 but what maps of *different* images read, as smooth maps correlate by chance and all maps share where
+    objects usually are.  A mean over images is compared with those of 1,000 reassignments of images.  Costs 1 + layers x
+    seeds times `explain`.  ValueError for fewer than 8 images.
+
+    Example:
+        >>> import sslviz
+        >>> checkpoint = sslviz.Checkpoint("example", 0, {"name": "conv_nano", "image_size": 32}, None)
+        >>> edges = lambda checkpoint, images: abs(images.pixels.mean(3) - 128)  # asks no encoder
+        >>> result = sslviz.cascade(edges, checkpoint, sslviz.shapes(n=8), seeds=1, progress=False)
+        >>> result.verdict.partition(" (")[0]
+        "part of the map needs no training: it looks like an untrained encoder's"
 
     Caveat: Maps that change with the weights may still be wrong; maps that do not change cannot be about them.
     """
@@ -129,18 +149,18 @@ def cascade(
             f"A cascade needs at least {FEWEST_IMAGES} images to tell chance from likeness; got {len(images)}."
         )
     layers = layers_of(checkpoint)[::-1]
-    first = explain(checkpoint, images)
-    trained = np.abs(maps_of(first, images))
+    result = explain(checkpoint, images)
+    trained = np.abs(map_array(result, images))
     stages = [rank_correlations(trained, trained)]
     with progress_bar(f"re-initialising {checkpoint.run}", len(layers) * seeds, "encoders", shown=progress) as advance:
         for depth in range(1, len(layers) + 1):
-            every = []
+            correlations = []
             for k in range(seeds):
                 fields = {f.name: getattr(checkpoint, f.name) for f in dataclasses.fields(Checkpoint)}
-                partly = Cascaded(**fields, fresh=tuple(layers[:depth]), fresh_seed=seed + 1 + k)
-                every.append(rank_correlations(trained, np.abs(maps_of(explain(partly, images), images))))
+                partly = PartlyRandomized(**fields, fresh=tuple(layers[:depth]), fresh_seed=seed + 1 + k)
+                correlations.append(rank_correlations(trained, np.abs(map_array(explain(partly, images), images))))
                 advance()
-            stages.append(np.mean(every, axis=0))
+            stages.append(np.mean(correlations, axis=0))
     nulls = np.stack([reassigned(stage, seed=seed) for stage in stages])
     same = np.stack([stage.diagonal() for stage in stages])
     return Cascade(
@@ -152,13 +172,13 @@ def cascade(
         null_high=np.quantile(nulls, 0.975, axis=1),
         p=(1 + (nulls >= same.mean(axis=1)[:, None]).sum(axis=1)) / (1 + nulls.shape[1]),
         seeds=seeds,
-        name=str(getattr(first, "method", "") or ""),
+        name=str(getattr(result, "method", "") or ""),
         seed=seed,
     )
 
 
 def reassigned(correlations: np.ndarray, *, draws: int = PERMUTATIONS, seed: int = 0) -> np.ndarray:
-    """What would the mean over images be if the maps were of others?  (draws,) means over random reassignments."""
+    """The mean over images if the maps were of others: (draws,) means over random reassignments."""
     rng = np.random.default_rng(seed)
     n = len(correlations)
     return np.array([correlations[np.arange(n), rng.permutation(n)].mean() for _ in range(draws)])

@@ -1,4 +1,4 @@
-"""Has a shortcut been learned?  How much more relevance lies on the tag that goes with the shape than on one that does not."""
+"""The tag contrast: how much more relevance lies on the tag that goes with the shape than on one that does not."""
 
 from __future__ import annotations
 
@@ -10,17 +10,22 @@ from typing import Any, Literal
 import numpy as np
 
 from sslviz.data import Images
-from sslviz.explanations.control_maps import control_maps, resized
+from sslviz.explanations.control_maps import model_free_maps, resized
 from sslviz.explanations.mean_interval import mean_interval
 from sslviz.statistics import Score
 
 
 @dataclass(frozen=True, eq=False)
 class TagContrast:
-    """Has a shortcut been learned?  `tag`, `distractor` (n,) hold the relevance on each, `names` whose: "map", controls.
+    """How much more relevance lies on the tag than on the distractor, in each of n images.
 
-    `values` (m, n) is tag minus distractor, one row for each of `names`; `tag` and `distractor` are of the map itself.
-    `per` is "mass" (shares of all positive relevance) or "area" (of the mean relevance of a pixel).
+    - names: "map" and then the controls (m,)
+    - values: tag minus distractor, one row for each of `names`, (m, n)
+    - tag: the relevance on the tag, of the map itself, (n,)
+    - distractor: the relevance on the distractor, of the map itself, (n,)
+    - per: "mass" (shares of all positive relevance) or "area" (multiples of the mean relevance of a pixel)
+    - name: the method that made the maps
+    - seed: of the interval
     """
 
     names: list[str]
@@ -52,18 +57,28 @@ def tag_contrast(
     masks: Mapping[str, np.ndarray],
     *,
     images: Images | None = None,
-    controls: Mapping[str, Any] | None = None,
+    control_maps: Mapping[str, Any] | None = None,
     per: Literal["mass", "area"] = "mass",
     seed: int = 0,
 ) -> TagContrast:
     """Has a shortcut been learned?
 
-    `maps` (n, h, w), or a result with `.maps`, of images of `tagged_shapes`; `masks` theirs, of which "tag" and
-    "distractor" are looked at.  Positive relevance on the tag minus that on the distractor: as shares of all of it
-    (`per` "mass", in [-1, 1]), or for each pixel as multiples of the mean (`per` "area").  Both are small patches of the
-    same area, colours and places; only the tag's colour goes with the shape where there is a bias.  Controls: 0, given
-    `images` the maps that no model made, and those given as {name: maps}.  Interval: bootstrap over images, from 8 on.
-    ValueError for masks without the two names or that do not go with the maps.
+    - maps: (n, h, w), or a result with `.maps`, of images of `tagged_shapes`
+    - masks: theirs; "tag" and "distractor" are used
+    - images: if given, maps that no model made are controls too
+    - control_maps: further controls, {name: maps}
+    - per: "mass" for shares of all positive relevance, in [-1, 1]; "area" for each pixel, as multiples of the mean
+
+    The positive relevance on the tag minus that on the distractor.  Both are small patches of the same area, colours and
+    places; only the tag's colour goes with the shape where there is a bias.  Controls: 0, `images` and `control_maps`.
+    Interval: bootstrap over images, from 8 on.  ValueError for masks without the two names or that do not go with the
+    maps.
+
+    Example:
+        >>> import sslviz
+        >>> images = sslviz.tagged_shapes(n=400).split("test")
+        >>> sslviz.tag_contrast(1.0 * images.masks["tag"], images.masks).scores()["tag_contrast"].value
+        1.0
 
     Caveat: The patches also differ in form, a square and a disc: compare with an encoder trained without the bias, not
     with 0 alone.
@@ -72,10 +87,11 @@ def tag_contrast(
         raise ValueError(f"A tag contrast needs masks 'tag' and 'distractor', as tagged_shapes has; {missing} missing.")
     rows = {"map": np.asarray(getattr(maps, "maps", maps), np.float32)}
     if images is not None:
-        drawn = control_maps(images, seed=seed)
-        del drawn["random"], drawn["centre"]  # their contrast is 0 but for the noise of drawing them
-        rows |= drawn
-    rows |= {name: np.asarray(getattr(value, "maps", value), np.float32) for name, value in (controls or {}).items()}
+        model_free = model_free_maps(images, seed=seed)
+        del model_free["random"], model_free["centre"]  # their contrast is 0 but for the noise of drawing them
+        rows |= model_free
+    for name, control in (control_maps or {}).items():
+        rows[name] = np.asarray(getattr(control, "maps", control), np.float32)
     shares = {
         name: (_share(value, masks["tag"], per), _share(value, masks["distractor"], per))
         for name, value in rows.items()

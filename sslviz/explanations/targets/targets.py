@@ -1,4 +1,4 @@
-"""What is there to explain in an encoder without classes?  One number, s, made of its features; the ways to choose it.
+"""Targets: the one number s, made of an encoder's features, that is explained; an encoder has no classes.
 
 Whatever a target compares an image with is computed beforehand, carries no gradient, and travels beside the image
 (`references`, one row per image), so that a method that repeats images repeats it alike.
@@ -22,12 +22,14 @@ COSINE_TOP = 1.0  # where a cosine can rise no further, its gradient is zero
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """What number is explained?  `value(features (b, d), *references (b, ...))` -> s (b,).
+    """The number that is explained.
 
-    `words` say it in a title.  `references` hold one row per image.  `top` is the most that s can be, if there is
-    such a thing: where an image reaches it, every gradient is zero.  `grows` with the length of the features, so that
-    of two encoders the maps can only be compared as shares of s.  `key` tells it, with its references, from any other
-    target; without one, its maps are made anew each time (see kept.py).
+    - words: the number in a title
+    - value: features (b, d) and references (b, ...) -> s (b,)
+    - references: what images are compared with, one row for each image
+    - top: the most that s can be, if there is such a thing; where an image reaches it, every gradient is zero
+    - grows: whether s grows with the length of the features, so that maps of two encoders are compared as shares of s
+    - key: tells it, with its references, from any other target; without one, its maps are computed anew each time
     """
 
     words: str
@@ -41,7 +43,9 @@ class Target:
 def own(features: Tensor) -> Target:
     """What makes these features what they are?  s(x) = <f(x), f(x0)>, x0 the image itself, held fixed; (n, d).
 
-    Label-free explanation (arXiv:2203.01928).  Caveat: It is not normalised, so that long features get strong maps.
+    Label-free explanation (arXiv:2203.01928).
+
+    Caveat: It is not normalised, so that long features get strong maps.
     """
     return Target("itself (dot product)", lambda f, own: (f * own).sum(1), (features.detach(),), grows=True, key="own")
 
@@ -62,14 +66,16 @@ def similarity(references: Tensor, words: str) -> Target:
     return Target(words, _cosine, (references.detach(),), COSINE_TOP, key=f"similarity {words}")
 
 
-def contrast(directions: Tensor, words: str) -> Target:
+def contrast(difference: Tensor, words: str) -> Target:
     """Why is it near these and not those?  s(x) = mean cosine to these minus mean cosine to those.
 
-    `directions` (n, d): mean of the features of these at length one, minus that of those; after COCOA
-    (arXiv:2210.00107).  Caveat: It answers for these two groups only.
+    `difference` (n, d): mean of the features of these at length one, minus that of those; after COCOA
+    (arXiv:2210.00107).
+
+    Caveat: It answers for these two groups only.
     """
     return Target(
-        words, lambda f, v: (F.normalize(f, dim=1) * v).sum(1), (directions.detach(),), key=f"contrast {words}"
+        words, lambda f, v: (F.normalize(f, dim=1) * v).sum(1), (difference.detach(),), key=f"contrast {words}"
     )
 
 
@@ -96,13 +102,15 @@ def probe(weights: np.ndarray, bias: float = 0.0, *, name: str = "the probe") ->
 def readout(fit: Features, label: str, classes: Sequence[str]) -> Target:
     """What does a linear readout of `label` go by?  s(x) = its logit of one class for each image, those in `classes` (n,).
 
-    The readout is `linear_probe`'s, fitted to `fit`, features of the same encoder.  ValueError for a class it has not met.
+    The readout is `linear_probe`'s, fitted to `fit`, features of the same encoder.  ValueError for a class that it does
+    not know.
+
     Caveat: It explains the readout together with the encoder, and a readout may use what the encoder merely holds.
     """
     from sslviz.diagnostics.probes.linear import linear_weights
 
-    known, weights, bias = linear_weights(fit, label)
-    where = {str(name): row for row, name in enumerate(known)}
+    names, weights, bias = linear_weights(fit, label)
+    where = {str(name): row for row, name in enumerate(names)}
     if missing := sorted(set(map(str, classes)) - set(where)):
         raise ValueError(f"No readout knows {label} {missing[0]!r}: it was fitted to {', '.join(where)}.")
     rows = [where[str(name)] for name in classes]
@@ -129,16 +137,18 @@ def component(features: Features, index: int = 0) -> Target:
     """What does a main direction of this space answer to?  s(x) = <u, f(x) - mean>, u the principal component `index`.
 
     `features` of the same encoder (n, d).  The component's sign is arbitrary; its largest loading is made positive.
-    ValueError where there is no such component.  Caveat: Large directions are not more important, only larger.
+    ValueError where there is no such component.
+
+    Caveat: Large directions are not more important, only larger.
     """
     x = features.x.astype(np.float64)
     mean = x.mean(0)
-    variances, directions = np.linalg.eigh(np.cov(x - mean, rowvar=False).reshape(x.shape[1], x.shape[1]))
+    variances, eigenvectors = np.linalg.eigh(np.cov(x - mean, rowvar=False).reshape(x.shape[1], x.shape[1]))
     if not 0 <= index < min(x.shape[1], len(x) - 1) or variances[-1 - index] <= 1e-12 * max(variances.sum(), 1e-30):
         raise ValueError(
             f"These {len(x)} features of {x.shape[1]} dimensions have no principal component {index}; counted from 0."
         )
-    u = directions[:, -1 - index]
+    u = eigenvectors[:, -1 - index]
     u = u * np.sign(u[np.abs(u).argmax()])
     readout = probe(u, -float(mean @ u))
     share = variances[-1 - index] / variances.sum()
@@ -150,15 +160,16 @@ def agreement(positives: Tensor, temperature: float, head: Callable[[Tensor], Te
 
     `positives` (n, v, k): v views of each image as `head` sees them (the projector, or None for the features), at
     length one; the views of the other images are the negatives (arXiv:1807.03748).  ValueError for fewer than two images.
+
     Caveat: It depends on the views that were drawn and on the other images given.
     """
     if len(positives) < 2:
         raise ValueError("To find an image among others there must be others; give at least 2 images.")
     bank = positives.detach()
 
-    def value(features: Tensor, mine: Tensor, row: Tensor) -> Tensor:
+    def value(features: Tensor, own_views: Tensor, row: Tensor) -> Tensor:
         z = F.normalize(features if head is None else head(features), dim=1)
-        near = torch.einsum("bk,bvk->bv", z, mine) / temperature  # (b, v)
+        near = torch.einsum("bk,bvk->bv", z, own_views) / temperature  # (b, v)
         all_views = torch.einsum("bk,nvk->bnv", z, bank.to(z)) / temperature
         is_own = torch.arange(len(bank), device=z.device) == row[:, None]  # (b, n)
         others = all_views.masked_fill(is_own[:, :, None], -torch.inf).flatten(1).logsumexp(1)  # (b,)

@@ -1,4 +1,4 @@
-"""Where does an encoder with a grid answer, and from how far?  Its maps over the pictures, beside the encoder untrained."""
+"""Maps of encoders with a grid over their pictures, beside the encoder untrained."""
 
 from __future__ import annotations
 
@@ -25,42 +25,43 @@ def activation(
     maps: Mapping[str, np.ndarray],
     images: Images,
     *,
-    controls: Mapping[str, np.ndarray],
+    control_maps: Mapping[str, np.ndarray],
     what: str,
-    notes: Mapping[str, str] | None = None,
+    subtitles: Mapping[str, str] | None = None,
     colors: Mapping[str, str] | None = None,
 ) -> go.Figure:
     """Where do these encoders answer?  One row per image, one column per checkpoint and per control, at one scale.
 
-    `maps` {checkpoint: (n, h, w)} and `controls` {name: (n, h, w)} are of `maps.activation`, of the same images or one
-    map for all of them; `what` says which in a title, `notes` {checkpoint or control: text} stand under the first row.
-    ValueError where maps and images do not go together.
+    `maps` {checkpoint: (n, h, w)} and `control_maps` {name: (n, h, w)} are of `images`; `what` says in a title what they
+    are.  `subtitles` {checkpoint or control: text} stand under the first row.  ValueError where maps and images do not
+    go together.
+
     Caveat: a loud cell need not matter to the features.
     """
-    columns = [(name, one, False) for name, one in maps.items()] + [(name, one, True) for name, one in controls.items()]
-    for name, one, _ in columns:
-        if one.ndim != 3 or len(one) != len(images):
-            raise ValueError(f"The maps of {name} should be one for each of {len(images)} images; got {one.shape}.")
+    columns = [(name, array, False) for name, array in maps.items()]
+    columns += [(name, array, True) for name, array in control_maps.items()]
+    for name, array, _ in columns:
+        if array.ndim != 3 or len(array) != len(images):
+            raise ValueError(f"The maps of {name} should be one for each of {len(images)} images; got {array.shape}.")
     palette, short = theme.colors(maps, colors), theme.short_names([name for name, _, _ in columns], 18)
     panels = []
     for row, (picture, id_) in enumerate(zip(images.pixels, images.ids, strict=True)):
         panels.append(Panel(picture, None, "" if row else "picture", str(id_)))
-        for name, one, control in columns:
+        for name, array, control in columns:
             title = "" if row else escape(short[name]) + " (control)" * control
-            note = "" if row else escape((notes or {}).get(name, ""))
+            subtitle = "" if row else escape((subtitles or {}).get(name, ""))
             color = "" if control else palette[name]
-            panels.append(Panel(picture, _relative(one[row]), title, str(id_), note, control, color))
+            panels.append(Panel(picture, _relative(array[row]), title, str(id_), subtitle, control, color))
     fig = sheet(panels, 1 + len(columns), unit="times its mean", reference="1 = everywhere alike (control)")
     title = f"{what}, beside the encoder untrained"
     fig.update_layout(title={"text": escape(title), "font": {"size": 13}})
-    alt = f"{title}: {len(images)} pictures by {', '.join(maps)}." + "".join(
-        f" {k}: {v}." for k, v in (notes or {}).items()
-    )
+    alt = f"{title}: {len(images)} pictures by {', '.join(maps)}."
+    alt += "".join(f" {name}: {text}." for name, text in (subtitles or {}).items())
     return theme.finish(fig, alt=alt, caption=CAPTION.format(what=what))
 
 
-def _relative(one: np.ndarray) -> np.ndarray:
-    """In multiples of its mean; what is negative counts as nothing, and a map of nothing as everywhere alike."""
-    small = resized(one[None].clip(0), (min(CELLS, one.shape[0]), min(CELLS, one.shape[1])))[0]
+def _relative(cells: np.ndarray) -> np.ndarray:
+    """A map in multiples of its mean; what is negative counts as nothing, and a map of nothing as everywhere alike."""
+    small = resized(cells[None].clip(0), (min(CELLS, cells.shape[0]), min(CELLS, cells.shape[1])))[0]
     mean = float(small.mean())
     return small / mean if mean > 0 else np.ones_like(small)

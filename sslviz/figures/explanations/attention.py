@@ -1,4 +1,4 @@
-"""Where does a transformer look?  Reach of its heads by layer, and maps over pictures, beside looking at everything alike."""
+"""Measures of a transformer's heads by layer, beside attention to all patches alike and the untrained encoder."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from sslviz.figures.explanations.distinct_controls import distinct
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.saliency_sheet import KEY, key_below
 
@@ -19,24 +20,37 @@ if TYPE_CHECKING:
 Measure = Literal["distance", "entropy", "homogeneity", "nmi", "redundancy"]
 
 
-class _Told(NamedTuple):
+class MeasureWords(NamedTuple):
+    """A measure of heads in words.
+
+    - title: of the axis
+    - low: what a low value means
+    - high: what a high value means
+    """
+
     title: str
     low: str
     high: str
 
 
 MEASURES = {
-    "distance": _Told("mean attention distance (share of the diagonal)", "local heads", "far-reaching heads"),
-    "entropy": _Told("entropy of attention (share of log patches)", "heads that look at few patches", "at all alike"),
-    "homogeneity": _Told("likeness of queries (mean cosine)", "each query looks elsewhere", "all queries look alike"),
-    "nmi": _Told("dependence on the query (normalised mutual information)", "all queries look alike", "each its own"),
-    "redundancy": _Told("likeness of heads (mean cosine)", "each head looks elsewhere", "all heads look alike"),
+    "distance": MeasureWords("mean attention distance (share of the diagonal)", "local heads", "far-reaching heads"),
+    "entropy": MeasureWords(
+        "entropy of attention (share of log patches)", "heads that look at few patches", "at all alike"
+    ),
+    "homogeneity": MeasureWords(
+        "likeness of queries (mean cosine)", "each query looks elsewhere", "all queries look alike"
+    ),
+    "nmi": MeasureWords(
+        "dependence on the query (normalised mutual information)", "all queries look alike", "each its own"
+    ),
+    "redundancy": MeasureWords("likeness of heads (mean cosine)", "each head looks elsewhere", "all heads look alike"),
 }
 UNIFORM = "uniform attention (control)"
 CAPTION = (
-    "{one} per head, mean over {n} images. Low: {low}; high: {high}. Controls: attention that falls on all patches alike "
-    "({uniform}), and {control} ({there}). Attention between patches only; it says from where a layer reads, not what "
-    "the features depend on."
+    "{mark} per head, mean over {n} images. Low: {low}; high: {high}. Controls: attention that falls on all patches alike "
+    "({uniform_mark}), and {control} ({control_mark}). Attention between patches only; it says from where a layer reads, "
+    "not what the features depend on."
 )
 
 
@@ -51,9 +65,10 @@ def attention(
     `results` is an Attention or {checkpoint: Attention}; `measure` "distance", "entropy", "homogeneity", "nmi" or
     "redundancy" (of which there is one dot a layer).  Grey: attention that falls on all patches alike, and the
     untrained encoder.
+
     Caveat: heads are no independent samples, so their spread is no uncertainty.
     """
-    named, told = theme.as_dict(results), _told(measure)
+    named, words = theme.as_dict(results), _measure_words(measure)
     palette, short = theme.colors(named, colors), theme.short_names(named)
     fig = go.Figure([*_uniform_lines(named, measure), *_control_lines(named, measure)])
     for i, (name, result) in enumerate(named.items()):
@@ -64,9 +79,10 @@ def attention(
     fig.update_layout(
         height=360 + theme.legend_room(legend),
         xaxis={"title": {"text": "layer"}, "range": [0.4, layers + 0.6], "dtick": 1 if layers <= 16 else 2, "tick0": 1},
-        yaxis={"title": {"text": told.title}, "rangemode": "tozero"},
+        yaxis={"title": {"text": words.title}, "rangemode": "tozero"},
     )
-    caption = _caption(named, told, one="One dot, and a line for their mean,", uniform="dashed", there="grey line")
+    marks = {"mark": "One dot, and a line for their mean,", "uniform_mark": "dashed", "control_mark": "grey line"}
+    caption = _caption(named, words, **marks)
     return theme.finish(fig, alt=_alt(named, measure), caption=caption)
 
 
@@ -76,13 +92,14 @@ def head_table(
     measure: Measure = "distance",
     colors: Mapping[str, str] | None = None,
 ) -> go.Figure:
-    """Which head of which layer looks how far?  A table of colours per checkpoint, and one of the control, at one scale.
+    """Which head of which layer looks how far?  A table of colours for each checkpoint and each control, at one scale.
 
     As `attention`, head by head: rows are layers, columns heads, numbered as the encoder numbers them.  The scale
     has a tick at what attention that falls on all patches alike reads.
+
     Caveat: heads have no order: the same head of two encoders has nothing in common but its number.
     """
-    named, told = theme.as_dict(results), _told(measure)
+    named, words = theme.as_dict(results), _measure_words(measure)
     palette, short = theme.colors(named, colors), theme.short_names(named, 22)
     tables = [(escape(short[name]), name, palette[name], by_head(r, measure)) for name, r in named.items()]
     tables += [
@@ -97,7 +114,7 @@ def head_table(
     )  # fmt: skip
     for i, (_, name, color, table) in enumerate(tables):
         row, col = i // columns + 1, i % columns + 1
-        fig.add_trace(_table(table, name, told.title), row=row, col=col)
+        fig.add_trace(_table(table, name, words.title), row=row, col=col)
         fig.update_xaxes(title_text="head", dtick=1, linecolor=color, linewidth=3, row=row, col=col)
         fig.update_yaxes(title_text="layer" if col == 1 else None, row=row, col=col)
     fig.update_xaxes(showgrid=False, ticks="", mirror=True)
@@ -107,15 +124,16 @@ def head_table(
     fig.update_layout(
         height=rows * (90 + 17 * layers) + 50 + KEY,
         margin={"t": 60, "b": KEY + 10},
-        title={"text": f"{_capital(told.title)}, head by head", "font": {"size": 13}},
+        title={"text": f"{_capital(words.title)}, head by head", "font": {"size": 13}},
         coloraxis=_table_scale([table[3] for table in tables], next(iter(named.values())).uniform[measure]),
     )
-    caption = _caption(named, told, one="One cell", uniform="on the scale", there="framed in grey")
+    marks = {"mark": "One cell", "uniform_mark": "on the scale", "control_mark": "framed in grey"}
+    caption = _caption(named, words, **marks)
     return theme.finish(fig, alt=_alt(named, measure), caption=caption)
 
 
 def by_head(result: Attention, measure: str, prefix: str = "") -> np.ndarray:
-    """What is drawn of a measure: the mean over images (layers, heads), free of units; (layers, 1) where heads are compared."""
+    """What is drawn of a measure: the mean over images, free of units, (layers, heads); (layers, 1) of redundancy."""
     values = getattr(result, prefix + measure).mean(0, dtype=float)
     if measure == "distance":
         values = values / result.diagonal
@@ -124,7 +142,7 @@ def by_head(result: Attention, measure: str, prefix: str = "") -> np.ndarray:
     return values.reshape(len(values), -1)
 
 
-def _told(measure: str) -> _Told:
+def _measure_words(measure: str) -> MeasureWords:
     if measure not in MEASURES:
         raise ValueError(f"There is no measure {measure!r} of attention; there are: {', '.join(MEASURES)}.")
     return MEASURES[measure]
@@ -132,16 +150,16 @@ def _told(measure: str) -> _Told:
 
 def _controls(named: Mapping[str, Attention], measure: str) -> list[tuple[str, np.ndarray]]:
     """Name and table of each control that differs from the others."""
-    kept: list[tuple[str, np.ndarray]] = []
-    for name, result in named.items():
-        table = by_head(result, measure, "control_")
-        if not any(table.shape == other.shape and np.allclose(table, other) for _, other in kept):
-            kept.append((result.control if len(named) == 1 or not kept else f"{result.control}, for {name}", table))
-    return kept
+    tables = distinct({name: by_head(result, measure, "control_") for name, result in named.items()})
+    first = next(iter(tables))
+    return [
+        (named[name].control if name == first else f"{named[name].control}, for {name}", table)
+        for name, table in tables.items()
+    ]
 
 
 def _uniform_lines(named: Mapping[str, Attention], measure: str) -> list[go.Scatter]:
-    """Dashed and grey: once for each value (distances depend a little on the grid)."""
+    """Dashed grey lines, one for each value: distances depend a little on the grid."""
     layers = max(len(result.layers) for result in named.values())
     values = sorted({round(result.uniform[measure], 6) for result in named.values()})
     return [
@@ -212,22 +230,22 @@ def encoder_of(control: str) -> str:
     return "the same encoder untrained" if control == "untrained" else f"the encoder {control}"
 
 
-def _caption(named: Mapping[str, Attention], told: _Told, **words: str) -> str:
+def _caption(named: Mapping[str, Attention], words: MeasureWords, **marks: str) -> str:
     counts = ", ".join(f"{n:,}" for n in sorted({len(r.ids) for r in named.values()}))
     control = encoder_of(next(iter(named.values())).control)
-    return CAPTION.format(n=counts, low=told.low, high=told.high, control=control, **words)
+    return CAPTION.format(n=counts, low=words.low, high=words.high, control=control, **marks)
 
 
 def _alt(named: Mapping[str, Attention], measure: str) -> str:
     first = next(iter(named.values()))
-    parts = [f"{n or 'this checkpoint'} {_mean_said(by_head(r, measure))}" for n, r in named.items()]
+    parts = [f"{n or 'this checkpoint'} {_mean_text(by_head(r, measure))}" for n, r in named.items()]
     return (
-        f"{_capital(_told(measure).title)}, by layer and head. Mean: {'; '.join(parts)}; {first.control} "
-        f"{_mean_said(by_head(first, measure, 'control_'))}; uniform attention {first.uniform[measure]:.2f}."
+        f"{_capital(_measure_words(measure).title)}, by layer and head. Mean: {'; '.join(parts)}; {first.control} "
+        f"{_mean_text(by_head(first, measure, 'control_'))}; uniform attention {first.uniform[measure]:.2f}."
     )
 
 
-def _mean_said(table: np.ndarray) -> str:
+def _mean_text(table: np.ndarray) -> str:
     return f"{table.mean():.2f}" if np.isfinite(table).all() else "not defined"
 
 

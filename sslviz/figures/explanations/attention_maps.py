@@ -1,4 +1,4 @@
-"""What does a transformer look at?  Maps of heads, layers and patches over their pictures, beside the untrained encoder's."""
+"""Attention maps of heads, layers and patches over their pictures, beside the untrained encoder's."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from sslviz.data import Images
 from sslviz.data.sampling import spread_rows
 from sslviz.figures.explanations.attention import encoder_of
+from sslviz.figures.explanations.distinct_controls import distinct
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.saliency_sheet import Panel, frame, patch_points, sheet
 
@@ -32,17 +33,18 @@ def head_maps(result: Attention, images: Images, *, row: int = 0) -> go.Figure:
 
     `images` are those of the result, `row` the number of the one to show.  Beside them the mean of the heads, and
     that of the control's last layer, framed in grey.  ValueError for another set of images.
+
     Caveat: heads that show an object were not asked for it, and an untrained encoder has heads too.
     """
     pixels = _pictures(result, images, [row])[0]
     id_ = str(result.ids[row])
     maps = result.maps[row] * result.patches  # (heads, rows, columns)
     control = result.control_maps[row] * result.control_maps[row].size
-    heads = [Panel(pixels, one, f"head {h}", id_, note=_note(result, row, h)) for h, one in enumerate(maps)]
+    heads = [Panel(pixels, cells, f"head {h}", id_, _head_numbers(result, row, h)) for h, cells in enumerate(maps)]
     panels = [
         Panel(pixels, None, "picture", id_),
         Panel(pixels, maps.mean(0), "mean of the heads", id_),
-        Panel(pixels, control, f"{escape(result.control)}, mean", id_, note="control", control=True),
+        Panel(pixels, control, f"{escape(result.control)}, mean", id_, "control", control=True),
         *heads,
     ]
     fig = sheet(panels, min(6, max(4, -(-len(panels) // 3))), unit=TIMES, reference="1 = uniform (control)")
@@ -58,14 +60,15 @@ def map_grid(
     *,
     kind: Literal["rollout", "maps"] = "rollout",
     rows: Sequence[int] | None = None,
-    notes: Mapping[str, Sequence[str]] | None = None,
+    subtitles: Mapping[str, Sequence[str]] | None = None,
 ) -> go.Figure:
     """Where do these checkpoints look in the same pictures?  One row per image, one column per checkpoint, at one scale.
 
-    `kind` "rollout" (through all layers) or "maps" (the mean head of the result's layer).  `rows` are the numbers of
-    the images to show (default: eight, evenly spread); `notes` {checkpoint: a text for each image of the result}, such
-    as a map's score, are written under the maps.  The last columns are the controls, framed in grey.  ValueError if
-    the results are of other images.
+    `kind` "rollout" (through all layers) or "maps" (the mean head of the result's layer).  `rows` are the numbers of the
+    images to show (default: eight, evenly spread).  `subtitles` {checkpoint: a text for each image of the result}, such
+    as a map's score, stand under the maps.  The last columns are the controls, framed in grey.  ValueError if the results
+    are of other images.
+
     Caveat: rollout counts every head and every residual for the same, so it blurs what single heads see.
     """
     named = theme.as_dict(results)
@@ -83,8 +86,8 @@ def map_grid(
         id_ = str(first.ids[row])
         panels.append(Panel(pixels[i], None, "picture" if i == 0 else "", id_))
         for name, title, maps, control in columns:
-            note = "" if notes is None or control or name not in notes else escape(str(notes[name][row]))
-            panels.append(Panel(pixels[i], maps[row] * maps[row].size, title if i == 0 else "", id_, note, control))
+            subtitle = "" if control or name not in (subtitles or {}) else escape(str((subtitles or {})[name][row]))
+            panels.append(Panel(pixels[i], maps[row] * maps[row].size, title if i == 0 else "", id_, subtitle, control))
     fig = sheet(panels, 1 + len(columns), unit=TIMES, reference="1 = uniform (control)")
     layer = "through all layers (rollout)" if kind == "rollout" else f"in layer {_layer(first)}, mean of the heads"
     what = f"Where the {first.query} looks {layer}"
@@ -98,10 +101,15 @@ def query_view(
 ) -> go.Figure:
     """What does this patch look at?  Mean and single heads for one query patch of one picture, at one scale.
 
-    `maps` (heads, patches, rows, columns) is one image of `maps.attention.query_maps`, `picture` uint8 (h, w, 3) the
-    image, `patch` the query's number, row by row; `control` the same of the encoder untrained, framed in grey.  The
-    picture carries unseen markers whose `customdata` hold (id, patch), for clicking.  ValueError for a patch that is
+    - maps: one image of `query_maps`, (heads, patches, rows, columns)
+    - picture: the image, uint8 (h, w, 3)
+    - patch: the query's number, row by row
+    - control: the same maps of the encoder untrained, framed in grey
+    - id: the image's
+
+    The picture carries unseen markers whose `customdata` hold (id, patch), for clicking.  ValueError for a patch that is
     not there.
+
     Caveat: the token of a patch holds more than the patch, the more so in late layers.
     """
     heads, patches, rows, columns = maps.shape
@@ -115,21 +123,20 @@ def query_view(
         Panel(picture, times.mean(0), "mean of the heads", id),
     ]
     if control is not None:
-        there = control[:, patch * control.shape[1] // patches].mean(0)
-        panels.append(
-            Panel(picture, there / max(there.sum(), 1e-12) * there.size, "untrained, mean", id, "control", True)
-        )
-    panels += [Panel(picture, one, f"head {h}", id) for h, one in enumerate(times)]
+        mean = control[:, patch * control.shape[1] // patches].mean(0)
+        relative = mean / max(mean.sum(), 1e-12) * mean.size
+        panels.append(Panel(picture, relative, "untrained, mean", id, "control", True))
+    panels += [Panel(picture, cells, f"head {h}", id) for h, cells in enumerate(times)]
     across = min(6, max(4, -(-len(panels) // 3)))
     fig = sheet(panels, across, unit=TIMES, reference="1 = uniform (control)")
     top = float(fig.data[0].y0 - fig.data[0].dy / 2)
-    where = {"left": patch % columns / columns, "top": top + patch // columns / rows}
-    fig.add_trace(frame(**where, width=1 / columns, height=1 / rows, color=theme.CHECKPOINT_COLORS[4], name="query"))
+    corner = {"left": patch % columns / columns, "top": top + patch // columns / rows}
+    fig.add_trace(frame(**corner, width=1 / columns, height=1 / rows, color=theme.CHECKPOINT_COLORS[4], name="query"))
     fig.add_trace(patch_points(rows, columns, 0, top, id=id))
-    at = f"row {patch // columns + 1}, column {patch % columns + 1}"
-    beside = "uniform attention" if control is None else "the untrained encoder"
-    _title(fig, f"What the patch in {at} looks at, beside {beside}")
-    what = f"Attention of the patch in {at} to all patches"
+    place = f"row {patch // columns + 1}, column {patch % columns + 1}"
+    control_words = "uniform attention" if control is None else "the untrained encoder"
+    _title(fig, f"What the patch in {place} looks at, beside {control_words}")
+    what = f"Attention of the patch in {place} to all patches"
     grey = "nothing, the tick is the only control" if control is None else "the untrained encoder"
     return theme.finish(
         fig, alt=f"{what} of the picture {id}: {heads} heads and their mean.",
@@ -144,12 +151,9 @@ def _map_columns(named: Mapping[str, Attention], kind: str) -> list[tuple[str, s
         (name, escape(short[name]) or "this checkpoint", r.rollout if kind == "rollout" else r.maps.mean(1), False)
         for name, r in named.items()
     ]
-    kept: list[np.ndarray] = []
-    for result in named.values():
-        maps = result.control_rollout if kind == "rollout" else result.control_maps
-        if not any(maps.shape == other.shape and np.allclose(maps, other) for other in kept):
-            kept.append(maps)
-            columns.append((result.control, f"{escape(result.control)} (control)", maps, True))
+    field = "control_rollout" if kind == "rollout" else "control_maps"
+    for name, maps in distinct({name: getattr(result, field) for name, result in named.items()}).items():
+        columns.append((named[name].control, f"{escape(named[name].control)} (control)", maps, True))
     return columns
 
 
@@ -163,7 +167,7 @@ def _pictures(result: Attention, images: Images, rows: Sequence[int]) -> np.ndar
     return np.stack([images.pixels[where[result.ids[row]]] for row in rows])
 
 
-def _note(result: Attention, row: int, head: int) -> str:
+def _head_numbers(result: Attention, row: int, head: int) -> str:
     layer = result.layers.index(result.layer)
     far = result.distance[row, layer, head] / result.diagonal
     return f"reach {far:.2f}<br>entropy {result.entropy[row, layer, head] / np.log(result.patches):.2f}"

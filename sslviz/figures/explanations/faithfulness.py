@@ -1,4 +1,4 @@
-"""Is the map true?  What happens when pixels go or come in its order, beside random order and maps that no model made."""
+"""Faithfulness of maps: curves of deletion and insertion, and score bars, beside maps that no model made."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sslviz.explanations.faithfulness.faithfulness import Faithfulness
 
 PANELS = {"deletion": "share of the picture taken away", "insertion": "share of the picture shown"}
-LOOKS = {"random": "solid", "untrained": "dot"}  # of the lines of controls; the best map no model made is dashed
+DASHES = {"random": "solid", "untrained": "dot"}  # of the lines of controls; the best map no model made is dashed
 BAND = "rgba(133,133,133,0.25)"
 WIDE, LINE = 92, 16  # characters of a heading's line, and its height in pixels
 ROW, HEADING, BELOW = 190, 50, 120  # pixels of a row, of what stands above it, and of axis and legend below all
@@ -38,6 +38,7 @@ def faithfulness(
 
     `results` is a Faithfulness or {name of a checkpoint or method: Faithfulness}.  What may be said of the map stands
     above its row, also where it is no better than a map that no model made.
+
     Caveat: pictures with pixels removed are unlike any the encoder has seen.
     """
     named = theme.as_dict(results)
@@ -55,15 +56,15 @@ def faithfulness(
         top = fig.get_subplot(row, 1).yaxis.domain[1]
         fig.add_annotation(text=headings[name], x=0, y=top, xref="paper", yref="paper", xanchor="left", yanchor="bottom",
                            yshift=18, showarrow=False, align="left", font={"size": 12})  # fmt: skip
-    _once(fig)
+    _legend_once(fig)
     fig.update_layout(height=total + BELOW, margin={"t": above + 6, "b": BELOW - 30})
     return theme.finish(fig, alt=_alt(named), caption=CAPTION)
 
 
 def _heading(name: str, result: Faithfulness) -> str:
     """The name, and what may be said, in lines that fit a figure 700 px wide."""
-    said = "<br>".join(escape(line) for line in wrap(f"{name} {result.verdict}".strip(), WIDE))
-    return said.replace(escape(name), f"<b>{escape(name)}</b>", 1) if name else said
+    text = "<br>".join(escape(line) for line in wrap(f"{name} {result.verdict}".strip(), WIDE))
+    return text.replace(escape(name), f"<b>{escape(name)}</b>", 1) if name else text
 
 
 def evidence_bars(
@@ -76,17 +77,18 @@ def evidence_bars(
 
     `results` as for `faithfulness`; `measures` which of them (default: all there are).  A tick for each map that no model
     made, a ring for the untrained encoder's.
+
     Caveat: bars of different measures are on different scales, written at their ends.
     """
     named = theme.as_dict(results)
     scores: dict[str, dict[str, Score]] = {
-        name: {k: s for k, s in result.scores().items() if measures is None or k in measures}
+        name: {key: score for key, score in result.scores().items() if measures is None or key in measures}
         for name, result in named.items()
     }
     fig, rows = bars(scores, colors or {}, {}, {"untrained": "circle-open"})
     fig.layout.height += 24  # a second line of the legend
-    said = "; ".join(f"{row.checkpoint} {row.name} {row.score}".strip() for row in rows)
-    alt = f"How true the maps are, beside maps that no model made. {said}."
+    texts = "; ".join(f"{row.checkpoint} {row.name} {row.score}".strip() for row in rows)
+    alt = f"How true the maps are, beside maps that no model made. {texts}."
     return theme.finish(fig, alt=alt, caption=BARS_CAPTION)
 
 
@@ -99,14 +101,14 @@ def _lines(result: Faithfulness, measure: str, name: str, color: str) -> Iterato
             x=np.concatenate([x, x[::-1]]), y=np.concatenate([high, low[::-1]]), fill="toself", fillcolor=BAND, mode="lines",
             line={"width": 0, "color": theme.CONTROL}, name="random order, 95 % (control)", hoverinfo="skip",
         )  # fmt: skip
-    best = result.best(measure, [n for n in result.names[1:] if n not in LOOKS])
+    best = result.best(measure, [n for n in result.names[1:] if n not in DASHES])
     shown = {"random": "random order (control)", best: "best map no model made (control)"}
     if "untrained" in result.names:
         shown["untrained"] = "the untrained encoder's map (control)"
     for control, title in shown.items():
         yield go.Scatter(
             x=x, y=result.curve(measure, control)[0], mode="lines", name=title,
-            line={"color": theme.CONTROL, "width": 2, "dash": LOOKS.get(control, "dash")},
+            line={"color": theme.CONTROL, "width": 2, "dash": DASHES.get(control, "dash")},
             hovertemplate=f"<b>{escape(control)}</b> (control)<br>%{{x:.0%}}: %{{y:.2f}}<extra></extra>",
         )  # fmt: skip
     label = f"<b>{escape(name)}</b><br>" if name else ""
@@ -124,17 +126,17 @@ def _put_axes(fig: go.Figure, row: int, result: Faithfulness, *, last: bool) -> 
             text=f"{measure} {escape(str(score))}", x=0, y=1, xref="x domain", yref="y domain", xanchor="left",
             yanchor="bottom", showarrow=False, font={"size": 11}, row=row, col=col,
         )  # fmt: skip
-    measured = f"{result.target} to the whole picture" if result.target in ("cosine", "dot") else result.target
-    fig.update_yaxes(title_text="<br>".join(map(escape, wrap(measured, 30))), row=row, col=1)
+    title = f"{result.target} to the whole picture" if result.target in ("cosine", "dot") else result.target
+    fig.update_yaxes(title_text="<br>".join(map(escape, wrap(title, 30))), row=row, col=1)
 
 
-def _once(fig: go.Figure) -> None:
+def _legend_once(fig: go.Figure) -> None:
     """Every control once in the legend."""
-    seen: set[str] = set()
+    names: set[str] = set()
     for trace in fig.data:
         if trace.showlegend is not False:
-            trace.update(legendgroup=trace.name, showlegend=trace.name not in seen)
-            seen.add(trace.name)
+            trace.update(legendgroup=trace.name, showlegend=trace.name not in names)
+            names.add(trace.name)
 
 
 def _alt(named: Mapping[str, Faithfulness]) -> str:

@@ -1,4 +1,4 @@
-"""Why are these two alike?  The strongest links between the patches of two pictures, and all of them as a table."""
+"""The strongest links between the patches of two pictures, and all of them as a table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from sslviz.figures.explanations.attribution import AGAINST, FOR, SIGNED
+from sslviz.figures.explanations.attribution_panels import AGAINST, FOR, SIGNED
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.thumbnails import data_uri, pale
 
@@ -36,6 +36,7 @@ def pair_explanation(
 
     `results` is a PairExplanation or {checkpoint: PairExplanation}.  All have one scale.  Above each row: the
     similarity, how much of it the patches make up, and the control.
+
     Caveat: patches that only matter together share what they add, and what the baseline shows is left out.
     """
     named = theme.as_dict(results)
@@ -115,11 +116,11 @@ def _put_axes(fig: go.Figure, row: int, color: str, result: PairExplanation) -> 
 
 
 def _heading(name: str, result: PairExplanation) -> str:
-    said = f"<b>{escape(name)}</b> similarity {result.similarity:.2f}, of which patches make up {result.explained:.2f}"
-    numbers = result.scores()
+    text = f"<b>{escape(name)}</b> similarity {result.similarity:.2f}, of which patches make up {result.explained:.2f}"
+    scores = result.scores()
     return (
-        f"{said.strip()}<br>{escape(result.others)} (control): {numbers['explained'].control:.2f}; "
-        f"two estimates agree {numbers['agreement'].value:.2f}, by chance {numbers['agreement'].control:.2f}"
+        f"{text.strip()}<br>{escape(result.others)} (control): {scores['explained'].control:.2f}; "
+        f"two estimates agree {scores['agreement'].value:.2f}, by chance {scores['agreement'].control:.2f}"
     )
 
 

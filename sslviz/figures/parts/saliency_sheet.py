@@ -1,4 +1,4 @@
-"""How do maps lie over their pictures?  A sheet of small panels on one pair of axes, all at one scale."""
+"""A sheet of small panels on one pair of axes: maps over their pictures, all at one scale."""
 
 from __future__ import annotations
 
@@ -22,26 +22,33 @@ MOST = 120  # panels: more are too small to be seen, and plotly becomes slow
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """One picture, `pixels` uint8 (h, w, 3), a map (rows, columns) over it or None, and what is written above and below.
+    """One picture of a sheet, with or without a map over it.
 
-    `id` is the image's.  A `control` is framed in grey.
+    - pixels: the picture, uint8 (h, w, 3)
+    - map: what lies over it, (rows, columns), or None
+    - title: what stands above, as HTML
+    - id: the image's
+    - subtitle: what stands below, as HTML
+    - control: whether it is framed in grey
+    - color: of the frame otherwise; empty for none
     """
 
     pixels: np.ndarray
     map: np.ndarray | None
     title: str
     id: str
-    note: str = ""
+    subtitle: str = ""
     control: bool = False
     color: str = ""
 
 
 def sheet(panels: Sequence[Panel], columns: int, *, unit: str, reference: str) -> go.Figure:
-    """How do these maps lie over their pictures?  Row by row, `columns` a row, at one scale from 0 on.
+    """The panels row by row, `columns` a row, at one scale from 0 on.
 
-    Maps are in units of attention that falls on all patches alike, so that grids of any size compare; the scale has a
-    tick at 1, called `reference`.  Values are not smoothed; the strongest half per cent is drawn as the end of the
-    scale.  Axes count panels: panel i lies at column i % columns, row i // columns, and what is written between rows.
+    Maps are in units of a map that is everywhere alike, so that grids of any size compare; the scale has a tick at 1,
+    called `reference`.  Values are not smoothed; the strongest half per cent is drawn as the end of the scale.  Axes
+    count panels: panel i lies at column i % columns, row i // columns, and what is written lies between rows.
+    ValueError for too many panels.
     """
     if len(panels) > MOST:
         raise ValueError(f"At most {MOST} maps fit on a sheet, but there are {len(panels)}; choose fewer images.")
@@ -52,11 +59,11 @@ def sheet(panels: Sequence[Panel], columns: int, *, unit: str, reference: str) -
         for i, panel in enumerate(line):
             left = i * (1 + GAP)
             fig.add_traces(list(_traces(panel, left, top)))
-            for text, y, anchor in ((panel.title, top - 0.01, "bottom"), (panel.note, top + 1.01, "top")):
+            for text, y, anchor in ((panel.title, top - 0.01, "bottom"), (panel.subtitle, top + 1.01, "top")):
                 if text:
                     fig.add_annotation(text=text, x=left, y=y, xanchor="left", yanchor=anchor, align="left",
                                        showarrow=False, font={"size": 11}, borderpad=0)  # fmt: skip
-        bottom = top + 1 + LINE * max((panel.note.count("<br>") + 1 for panel in line if panel.note), default=0)
+        bottom = top + 1 + LINE * max((p.subtitle.count("<br>") + 1 for p in line if p.subtitle), default=0)
     width, height = min(columns, len(panels)) * (1 + GAP) - GAP, bottom
     side = min(130, 660 / width)  # pixels of a panel in a figure 700 px wide
     fig.update_xaxes(visible=False, range=[-0.02, 660 / side + 0.02], fixedrange=True)
@@ -88,7 +95,7 @@ def key_below(title: str, ticks: Sequence[float], text: Sequence[str]) -> dict[s
 
 
 def patch_points(rows: int, columns: int, left: float = 0, top: float = 0, *, id: str = "") -> go.Scatter:
-    """Which patch was clicked?  Unseen markers over a panel, which can be selected where a heat map cannot.
+    """Unseen markers over the patches of a panel, which can be clicked where a heat map cannot.
 
     `customdata` holds the image's id and the number of the patch, row by row.
     """
@@ -113,12 +120,12 @@ def frame(left: float, top: float, width: float, height: float, color: str, name
 def _traces(panel: Panel, left: float, top: float) -> Iterator[Any]:
     height, width = panel.pixels.shape[:2]
     shrunk = min(1, PICTURE / max(height, width))
-    sent = [max(1, round(s * shrunk)) for s in (height, width)]  # what data_uri makes of it
+    rows, columns = (max(1, round(s * shrunk)) for s in (height, width))  # what data_uri makes of it
     shown = panel.pixels if panel.map is None else pale(panel.pixels)
-    said = f"{escape(panel.id)}<extra></extra>"
+    hover = f"{escape(panel.id)}<extra></extra>"
     yield go.Image(
-        source=data_uri(shown, PICTURE), x0=left + 0.5 / sent[1], dx=1 / sent[1], y0=top + 0.5 / sent[0], dy=1 / sent[0],
-        name="picture", hovertemplate=said,
+        source=data_uri(shown, PICTURE), x0=left + 0.5 / columns, dx=1 / columns, y0=top + 0.5 / rows, dy=1 / rows,
+        name="picture", hovertemplate=hover,
     )  # fmt: skip
     if panel.map is not None:
         rows, columns = panel.map.shape
@@ -126,12 +133,12 @@ def _traces(panel: Panel, left: float, top: float) -> Iterator[Any]:
             z=[[float(f"{v:.4g}") for v in line] for line in panel.map.tolist()], coloraxis="coloraxis",
             x0=left + 0.5 / columns, dx=1 / columns, y0=top + 0.5 / rows, dy=1 / rows, zsmooth=False,
             name=_plain(panel.title), customdata=np.full((rows, columns), panel.id).tolist(),
-            hovertemplate=f"<b>{panel.title}</b><br>%{{z:.3g}}<br>{said}",
+            hovertemplate=f"<b>{panel.title}</b><br>%{{z:.3g}}<br>{hover}",
         )  # fmt: skip
     if panel.control or panel.color:
         color = theme.CONTROL if panel.control else panel.color
-        said = " (control)" * (panel.control and "(control)" not in panel.title)
-        yield frame(left, top, 1, 1, color, f"{_plain(panel.title)}{said}")
+        mark = " (control)" * (panel.control and "(control)" not in panel.title)
+        yield frame(left, top, 1, 1, color, f"{_plain(panel.title)}{mark}")
 
 
 def _plain(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What do these encoders go by, and is that to be believed?  Maps of each run, their evidence and their controls, kept."""
+"""Explanations of runs: maps of the last checkpoint of each, their evidence and their controls, cached in its folder."""
 
 from __future__ import annotations
 
@@ -27,30 +27,33 @@ PAIRED = "Sentences compare map and control image by image, which shows smaller 
 
 @dataclass(frozen=True, eq=False)
 class Explained:
-    """What does one checkpoint go by?
+    """What one checkpoint goes by.
 
-    `maps` and `untrained` are the method's, of the checkpoint and of the same encoder re-initialised; `looks` where it
-    looks without being asked about any number; `truth` the evidence for the maps, by the name of the method, and for
-    each of the looks, by theirs.  `attention` is there for transformers; `note` says why it is not.
+    - maps: of the checkpoint, by the method
+    - untrained: the same of the encoder re-initialised
+    - untargeted: where it attends or answers, of no number in particular, {method: Look}
+    - faithfulness: the evidence for the maps, by the name of the method, and for each of `untargeted`, by theirs
+    - attention: of transformers, else None
+    - no_attention: why there is none
     """
 
     maps: Attribution
     untrained: Attribution
-    looks: dict[str, Look]
-    truth: dict[str, Faithfulness]
+    untargeted: dict[str, Look]
+    faithfulness: dict[str, Faithfulness]
     attention: Attention | None
-    note: str
+    no_attention: str
 
     def results(self) -> dict[str, Any]:
         """All that has scores, by the name under which it is printed."""
-        found: dict[str, Any] = {self.maps.method: self.maps}
-        found |= {f"faithfulness of {name}": truth for name, truth in self.truth.items()}
-        return found | ({"attention": self.attention} if self.attention else {})
+        results: dict[str, Any] = {self.maps.method: self.maps}
+        results |= {f"faithfulness of {name}": result for name, result in self.faithfulness.items()}
+        return results | ({"attention": self.attention} if self.attention else {})
 
     def sentence(self, name: str) -> str:
-        """What may be said of it in one sentence?"""
+        """What may be said of it in one sentence."""
         method = self.maps.method.replace("_", " ")
-        return f"{name}: {method}, explaining {self.maps.target}: {self.truth[self.maps.method].verdict}."
+        return f"{name}: {method}, explaining {self.maps.target}: {self.faithfulness[self.maps.method].verdict}."
 
 
 def explain(
@@ -65,10 +68,9 @@ def explain(
 ) -> dict[str, Explained]:
     """What do the last checkpoints of these runs go by, on these images, and is it to be believed?
 
-    Returns {run: Explained}.  `target` is "self", "self_cosine", "loss", "unit:N", "component:N", "similarity:ID" (of an
-    image of `everything`, by default `images`) or "COLUMN=VALUE" of its table (near those images and not the others).
-    Every finished map is kept in its run folder and read from there the next time.  ValueError for two runs of one
-    name, and for what `attribute` refuses.
+    Returns {run: Explained}.  `target` is a text as `question_in_text` reads it; the images and columns that it names are
+    those of `everything`, by default `images`.  Every finished result is stored in its run folder and read from there the
+    next time.  ValueError for two runs of one name, and for what `attribute` refuses.
     """
     from sslviz.runtime.progress import progress_bar, watched
 
@@ -76,23 +78,23 @@ def explain(
         raise ValueError(
             f"Runs are told apart by name, but two are called the same: {', '.join(r.name for r in runs)}."
         )
-    found = {}
+    explained = {}
     with progress_bar("explaining", len(runs), "runs", shown=progress) as advance:
         for run in runs:
 
-            def tell(title: str, share: float, name: str = run.name) -> None:
+            def report(title: str, share: float, name: str = run.name) -> None:
                 advance(0, note=f"{name}: {title} {share:.0%}")
 
-            with watched(tell):
-                found[run.name] = _explained(run, images, method, target, everything or images, seed)
+            with watched(report):
+                explained[run.name] = _explained(run, images, method, target, everything or images, seed)
             advance()
-    return found
+    return explained
 
 
 def chosen(images: Images, ids: Sequence[str] = (), *, most: int = MEASURED) -> tuple[Images, list[int] | None]:
-    """Which images are measured, and the numbers of those to show?  (None: any.)
+    """The images that are measured, and the numbers of those to show (None: any).
 
-    `ids` if there are any, and others to make up `most`, so that what is said does not hang on a few; of a table with
+    `ids` if there are any, and others to make up `most`, so that what is said does not hang on a few.  Of a table with
     splits the others are those that are scored.  ValueError for an id that is not there.
     """
     first = [row_of(images, id_) for id_ in dict.fromkeys(ids)]
@@ -103,48 +105,56 @@ def chosen(images: Images, ids: Sequence[str] = (), *, most: int = MEASURED) -> 
     return images.rows(rows), list(range(len(first))) or None
 
 
-def _explained(run: Run, images: Images, method: str, target: str | None, everything: Images, seed: int) -> Explained:
+def _explained(run: Run, images: Images, method: str, text: str | None, everything: Images, seed: int) -> Explained:
     from sslviz.explanations.attribution.attribution import attribute
-    from sslviz.explanations.cache import kept
+    from sslviz.explanations.cache import cached_result
     from sslviz.explanations.faithfulness.faithfulness import faithfulness
     from sslviz.explanations.targets.from_images import target_from_text
 
     checkpoint, blank = run.last, run.last.untrained()
-    asked = target_from_text(target, checkpoint, images, everything)
-    maps = kept(run, attribute, checkpoint, images, method=method, target=asked, seed=seed)
-    asked_blank = target_from_text(target, blank, images, everything)
-    untrained = kept(run, attribute, blank, images, method=method, target=asked_blank, seed=seed)
-    # What is watched while pixels go: the number explained, or how near the features stay to themselves.
-    measured = "cosine" if asked is None or isinstance(asked, str) else asked
+    target = target_from_text(text, checkpoint, images, everything)
+    maps = cached_result(run, attribute, checkpoint, images, method=method, target=target, seed=seed)
+    target_of_blank = target_from_text(text, blank, images, everything)
+    untrained = cached_result(run, attribute, blank, images, method=method, target=target_of_blank, seed=seed)
+    # What is read while pixels go: the number explained, or how near the features stay to themselves.
+    similarity = "cosine" if target is None or isinstance(target, str) else target
 
-    def evidence(one: Any, control: np.ndarray) -> Faithfulness:
-        controls = {"untrained": control}
-        return kept(
-            run, faithfulness, one, checkpoint, images, target=measured, steps=STEPS, controls=controls, seed=seed
+    def measure(maps: Any, control: np.ndarray) -> Faithfulness:
+        return cached_result(
+            run,
+            faithfulness,
+            maps,
+            checkpoint,
+            images,
+            target=similarity,
+            steps=STEPS,
+            control_maps={"untrained": control},
+            seed=seed,
         )
 
-    truth = {method: evidence(maps, untrained.maps)}
-    attention, looks, note = _looks(run, checkpoint, images)
-    truth |= {name: evidence(look, look.untrained) for name, look in looks.items()}
-    return Explained(maps, untrained, looks, truth, attention, note)
+    measured = {method: measure(maps, untrained.maps)}
+    attention, untargeted, no_attention = _untargeted(run, checkpoint, images)
+    measured |= {name: measure(look, look.untrained) for name, look in untargeted.items()}
+    return Explained(maps, untrained, untargeted, measured, attention, no_attention)
 
 
-def _looks(run: Run, checkpoint: Checkpoint, images: Images) -> tuple[Attention | None, dict[str, Look], str]:
+def _untargeted(run: Run, checkpoint: Checkpoint, images: Images) -> tuple[Attention | None, dict[str, Look], str]:
     """Attention of a transformer; of any other encoder with a grid its activations; and why there is no attention."""
     from sslviz.explanations.attention.attention import attention
     from sslviz.explanations.attention.capture import capture_attention
-    from sslviz.explanations.attention.untargeted import ACTIVATIONS, activation, of_attention
-    from sslviz.explanations.cache import kept
+    from sslviz.explanations.attention.untargeted import ACTIVATIONS, activation, untargeted_attention
+    from sslviz.explanations.cache import cached_result
 
     try:
         with capture_attention(checkpoint.encoder()):
             pass
     except ValueError as error:
-        note = str(error)
+        reason = str(error)
     else:
-        found = kept(run, attention, checkpoint, images)
-        return found, of_attention(found), ""
+        result = cached_result(run, attention, checkpoint, images)
+        return result, untargeted_attention(result), ""
     try:
-        return None, {name: kept(run, activation, checkpoint, images, method=name) for name in ACTIVATIONS}, note
+        looks = {name: cached_result(run, activation, checkpoint, images, method=name) for name in ACTIVATIONS}
     except ValueError as error:  # an encoder that ends in no grid still has its attribution
-        return None, {}, f"{note} {error}"
+        return None, {}, f"{reason} {error}"
+    return None, looks, reason

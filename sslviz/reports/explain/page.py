@@ -63,7 +63,7 @@ def evidence_figures(explained: Mapping[str, Explained], colors: Mapping[str, st
 def _summary(explained: Mapping[str, Explained], colors: Mapping[str, str]) -> str:
     runs = []
     for name, run in explained.items():
-        scores = run.truth[run.maps.method].scores()
+        scores = run.faithfulness[run.maps.method].scores()
         bars = {measure: score_bar_svg(scores[measure], colors[name], name=measure) for measure in MEASURES}
         runs.append({"sentence": run.sentence(name), "bars": bars})
     return fragment("explain", "summary", runs)
@@ -73,7 +73,7 @@ def _maps(explained: Mapping[str, Explained], colors: Mapping[str, str], shown: 
     maps: dict[str, Any] = {}
     evidence: dict[str, Any] = {}
     for name, run in explained.items():
-        maps[name], evidence[name] = run.maps, run.truth[run.maps.method]
+        maps[name], evidence[name] = run.maps, run.faithfulness[run.maps.method]
     for label, values in _different({name: run.untrained.maps for name, run in explained.items()}).items():
         maps[label] = next(run.untrained for run in explained.values() if run.untrained.maps is values)
         evidence[label] = CONTROL
@@ -92,7 +92,7 @@ def _different(untrained: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _evidence(explained: Mapping[str, Explained], colors: Mapping[str, str]) -> Section:
-    evidence = {name: run.truth[run.maps.method] for name, run in explained.items()}
+    evidence = {name: run.faithfulness[run.maps.method] for name, run in explained.items()}
     figures = [draw(evidence, colors=colors), evidence_bars(evidence, colors=colors)]
     return Section("Is the map true?", fragment("explain", "caveat", _caveat("faithfulness")), figures)
 
@@ -102,7 +102,7 @@ def _looks(
 ) -> list[Section]:
     """One section for each way of looking that any of the encoders has."""
     rows = shown or spread_rows(len(images), ROWS, nearest=True).tolist()
-    methods = dict.fromkeys(method for run in explained.values() for method in run.looks)
+    methods = dict.fromkeys(method for run in explained.values() for method in run.untargeted)
     return [_look(method, explained, images.rows(np.array(rows)), rows, colors) for method in methods]
 
 
@@ -110,17 +110,18 @@ def _look(
     method: str, explained: Mapping[str, Explained], pictures: Images, rows: Sequence[int], colors: Mapping[str, str]
 ) -> Section:
     """Where the encoders look by this method, on these of the images, and what such maps are worth."""
-    looks = {name: run.looks[method] for name, run in explained.items() if method in run.looks}
-    evidence = {name: explained[name].truth[method] for name in looks}
-    reasons = dict.fromkeys(explained[name].note.partition(";")[0] for name in looks if explained[name].note)
+    looks = {name: run.untargeted[method] for name, run in explained.items() if method in run.untargeted}
+    evidence = {name: explained[name].faithfulness[method] for name in looks}
+    without = [explained[name].no_attention for name in looks]
+    reasons = dict.fromkeys(reason.partition(";")[0] for reason in without if reason)
     verdicts = {name: faithfulness.verdict for name, faithfulness in evidence.items()}
     untrained = _different({name: look.untrained for name, look in looks.items()})
     grid = activation(
         {name: look.maps[rows] for name, look in looks.items()},
         pictures,
-        controls={label: maps[rows] for label, maps in untrained.items()},
+        control_maps={label: maps[rows] for label, maps in untrained.items()},
         what=LOOKS.get(method, f"Where the transformer looks in {method}"),
-        notes={name: _insertion(faithfulness.scores()["insertion"]) for name, faithfulness in evidence.items()},
+        subtitles={name: _insertion(faithfulness.scores()["insertion"]) for name, faithfulness in evidence.items()},
         colors=colors,
     )
     bars = evidence_bars(evidence, colors=colors, measures=MEASURES)

@@ -92,9 +92,9 @@ class TestReceptiveField:
         with seeded(0):
             yield
 
-    def of(self, model, size=33, channels=3, directions=1):
+    def of(self, model, size=33, channels=3, draws=1):
         x = torch.randn(1, channels, size, size, generator=torch.Generator().manual_seed(0))
-        return receptive_field(model, x, directions, torch.Generator().manual_seed(0))[0].numpy()
+        return receptive_field(model, x, draws, torch.Generator().manual_seed(0))[0].numpy()
 
     def stack(self, depth, width, kernel=3):
         layers = [nn.Conv2d(1, 1, kernel, padding=kernel // 2, bias=False) for _ in range(depth)]
@@ -116,7 +116,7 @@ class TestReceptiveField:
         with torch.no_grad():
             conv.weight.copy_(torch.randn(64, 1, 3, 3, generator=torch.Generator().manual_seed(0)))
         expected = conv.weight.detach().square().sum((0, 1)).sqrt().numpy()
-        field = self.of(conv, channels=1, size=9, directions=500)
+        field = self.of(conv, channels=1, size=9, draws=500)
         np.testing.assert_allclose(field[3:6, 3:6], expected, rtol=0.12)  # a mean of 500 squares: sd 6 %, its root 3 %
 
     @pytest.mark.parametrize("depth", [12, 25])
@@ -131,7 +131,7 @@ class TestReceptiveField:
     def test_behind_a_normalisation_it_does_not_vanish(self):
         """The sum over channels and the squared length are constant there: their gradients would be rounding only."""
         model = nn.Sequential(nn.Conv2d(3, 16, 5, padding=2), nn.GroupNorm(1, 16, affine=False))
-        assert self.of(model, size=5, directions=8).max() > 1e-3
+        assert self.of(model, size=5, draws=8).max() > 1e-3
         field = effective_receptive_field(VIT, IMAGES, progress=False)
         assert field.shape == (6, 32, 32) and field.dtype == np.float32 and field.mean() > 1e-4
 

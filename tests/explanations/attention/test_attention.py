@@ -9,9 +9,11 @@ import torch
 
 import sslviz
 from sslviz.encoders import Encoder
-from sslviz.explanations.attention import streaming as looking
-from sslviz.explanations.attention.attention import Attention, attention, attention_maps, normal_outliers, query_maps
+from sslviz.explanations.attention import streaming
+from sslviz.explanations.attention.attention import Attention, attention
 from sslviz.explanations.attention.capture import capture_attention
+from sslviz.explanations.attention.layer_maps import attention_maps, query_maps
+from sslviz.explanations.attention.registers import normal_outliers
 from sslviz.runs import Checkpoint, load_result, save_result
 
 IMAGES = sslviz.shapes(n=12, seed=0)
@@ -23,7 +25,7 @@ def untrained(seed=1, **config) -> Checkpoint:
     return Checkpoint(run="vit", step=0, config=NANO | config, path=None, seed=seed)
 
 
-class Looking(Checkpoint):
+class OnePatch(Checkpoint):
     """A ViT in whose last block every query attends to one patch, and that alone."""
 
     patch = 19
@@ -62,7 +64,7 @@ def result() -> Attention:
 
 @pytest.fixture(scope="module")
 def looks():
-    return attention(Looking("looking", 0, NANO, None, 1), IMAGES, progress=False)
+    return attention(OnePatch("one patch", 0, NANO, None, 1), IMAGES, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +215,7 @@ class TestScores:
         assert first.control == "untrained" and not np.allclose(first.rollout, first.control_rollout, atol=1e-6)
 
     def test_another_checkpoint_may_be_the_control(self):
-        control = Looking("looking", 0, NANO, None, 1)
+        control = OnePatch("one patch", 0, NANO, None, 1)
         found = attention(untrained(), IMAGES, control=control, progress=False)
         assert found.scores()["entropy"].controls["untrained"] < 0.95  # planted: one layer of six with no entropy
 
@@ -235,17 +237,17 @@ class TestMemory:
     def test_is_bounded_by_the_layer(self, monkeypatch):
         """No more than one layer's weights are alive, and no more images pass at a time than were asked for."""
         alive, batches = [], []
-        measured = looking.head_measures
+        measured = streaming.head_measures
 
         def spy(weights, grid, prefix):
             batches.append(len(weights))
-            if len(batches) <= 12:  # looking through all objects takes a while
+            if len(batches) <= 12:  # going through all objects takes a while
                 alive.append(sum(type(o) is torch.Tensor and o.shape == weights.shape for o in gc.get_objects()))
             return measured(weights, grid, prefix)
 
-        monkeypatch.setattr(looking, "head_measures", spy)
+        monkeypatch.setattr(streaming, "head_measures", spy)
         per_image = 4 * 65**2 * 4  # heads, tokens, bytes
-        attention(untrained(), IMAGES, memory=looking.COPIES * per_image * 5, progress=False)
+        attention(untrained(), IMAGES, memory=streaming.COPIES * per_image * 5, progress=False)
         assert set(alive) == {1}
         assert batches == [5] * 12 + [2] * 6 + [5] * 12 + [2] * 6  # six layers a batch, then the control
 

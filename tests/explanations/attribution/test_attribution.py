@@ -11,7 +11,7 @@ from sslviz.explanations.attribution import question as question_file
 from sslviz.explanations.attribution.attribution import Attribution, attribute
 from sslviz.explanations.attribution.methods import ATTRIBUTION_METHODS
 from sslviz.explanations.attribution.question import at_once
-from sslviz.explanations.control_maps import control_maps
+from sslviz.explanations.control_maps import model_free_maps
 from sslviz.explanations.targets import targets
 from sslviz.runs import Checkpoint, load_result, save_result
 
@@ -422,6 +422,6 @@ def test_maps_agree_with_themselves_and_share_what_all_images_share():
     images = noise_images(20, 16)
     result, maps = run(linear(16)[0], images), np.random.default_rng(0).random((20, 16, 16))
     assert agreement(result, maps, maps**3).value == pytest.approx(1)
-    blob = control_maps(images)["centre"]
+    blob = model_free_maps(images)["centre"]
     same = agreement(result, blob + 0.01 * maps, blob)
     assert same.value == pytest.approx(same.controls["other images"], abs=0.01)  # nothing of its own

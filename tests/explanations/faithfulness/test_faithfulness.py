@@ -11,9 +11,10 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from sslviz.data import Images
-from sslviz.explanations.control_maps import control_maps, resized
+from sslviz.explanations.control_maps import model_free_maps, resized
 from sslviz.explanations.faithfulness import localization, perturbation
-from sslviz.explanations.faithfulness.faithfulness import Faithfulness, area, faithfulness
+from sslviz.explanations.faithfulness.encoder_measures import area
+from sslviz.explanations.faithfulness.faithfulness import Faithfulness, faithfulness
 from sslviz.explanations.faithfulness.localization import (
     localization_auc,
     pointing_game,
@@ -21,7 +22,7 @@ from sslviz.explanations.faithfulness.localization import (
     relevance_rank,
 )
 from sslviz.explanations.faithfulness.perturbation import counts, infidelity, order, removal_curves
-from sslviz.explanations.faithfulness.randomization import Cascaded, cascade, layers_of, reassigned
+from sslviz.explanations.faithfulness.randomization import PartlyRandomized, cascade, layers_of, reassigned
 from sslviz.explanations.faithfulness.rank_correlation import rank_correlations
 from sslviz.explanations.faithfulness.tag_contrast import tag_contrast
 from sslviz.explanations.targets import targets
@@ -190,7 +191,7 @@ def test_enlarging_repeats_and_shrinking_averages():
 def test_control_maps_are_what_they_are_called():
     pixels = np.full((1, 32, 32, 3), 100, np.uint8)
     pixels[0, :, 16:] = (200, 100, 50)
-    drawn = control_maps(Images(pixels, np.array(["a"]), pd.DataFrame(index=[0])))
+    drawn = model_free_maps(Images(pixels, np.array(["a"]), pd.DataFrame(index=[0])))
     assert set(drawn) == {"random", "centre", "edge", "luminance", "saturation"}
     assert all(m.shape == (1, 32, 32) and m.dtype == np.float32 and (m >= 0).all() for m in drawn.values())
     np.testing.assert_allclose(drawn["saturation"][0, 0], [0] * 16 + [150 / 255] * 16, rtol=1e-6)
@@ -203,8 +204,8 @@ def test_control_maps_are_what_they_are_called():
         16 * 32 + 15,
         16 * 33,
     }
-    again = control_maps(some_images(), seed=3)["random"]
-    assert np.array_equal(again, control_maps(some_images(), seed=3)["random"])
+    again = model_free_maps(some_images(), seed=3)["random"]
+    assert np.array_equal(again, model_free_maps(some_images(), seed=3)["random"])
 
 
 # --- deletion and insertion -------------------------------------------------------------------------------------------
@@ -352,7 +353,7 @@ def test_the_truth_beats_every_control_and_a_blob_does_not():
     assert true.verdict.startswith("beats its best control (insertion ")
     assert true.scores()["infidelity"].value == pytest.approx(0, abs=1e-4)
     assert true.scores()["insertion"].beats_control and true.scores()["deletion"].beats_control
-    blob = faithfulness(control_maps(images)["centre"], linear_checkpoint(), images, target=first, progress=False)
+    blob = faithfulness(model_free_maps(images)["centre"], linear_checkpoint(), images, target=first, progress=False)
     assert blob.beats("insertion") is False and blob.verdict.startswith("no better than ")
     assert all(len(s.controls) == 5 for s in blob.scores().values())
     score = blob.scores()["insertion"]
@@ -376,7 +377,9 @@ def test_a_unit_and_a_probe_are_measured_as_the_numbers_that_they_are():
 def test_controls_can_be_given_and_the_best_one_counts():
     images = some_images(24)
     maps = true_maps(images)
-    result = faithfulness(maps, linear_checkpoint(), images, controls={"untrained": maps}, target=first, progress=False)
+    result = faithfulness(
+        maps, linear_checkpoint(), images, control_maps={"untrained": maps}, target=first, progress=False
+    )
     assert result.names[-1] == "untrained" and not result.beats("insertion")
     assert "no better than the untrained encoder's map" in result.verdict
     score = result.scores()["insertion"]
@@ -518,7 +521,7 @@ def test_edges_survive_every_re_initialisation_and_learned_maps_do_not():
         fresh, seed = stages_of(checkpoint)
         return smooth_maps((fresh, seed if fresh else 0), len(some))
 
-    kept = cascade(lambda c, i: control_maps(i)["edge"], NANO, images, seeds=1, progress=False)
+    kept = cascade(lambda c, i: model_free_maps(i)["edge"], NANO, images, seeds=1, progress=False)
     assert kept.layers == ["none", *layers[::-1]]
     assert (kept.correlations > 0.999).all() and kept.p[-1] < 0.01
     assert "needs no training" in kept.verdict and kept.scores()["cascade"].low > kept.scores()["cascade"].control
@@ -531,7 +534,7 @@ def test_edges_survive_every_re_initialisation_and_learned_maps_do_not():
 def test_what_all_maps_share_is_in_the_null():
     """A centre blob in every map lifts the correlation with untrained maps, and the null with it."""
     images = some_images(12, size=32)
-    blob = control_maps(images)["centre"]
+    blob = model_free_maps(images)["centre"]
 
     def centred(checkpoint, some):
         fresh, seed = stages_of(checkpoint)
@@ -545,7 +548,7 @@ def test_layers_are_re_initialised_from_the_top_and_nothing_else_changes():
     layers = layers_of(NANO)
     assert layers == ["stem", "stages.0", "stages.1", "stages.2"]
     own, other = NANO.encoder().state_dict(), Checkpoint("", 0, NANO.config, None, 5).encoder().state_dict()
-    partly = Cascaded(NANO.run, NANO.step, NANO.config, None, fresh=("stages.2",), fresh_seed=5)
+    partly = PartlyRandomized(NANO.run, NANO.step, NANO.config, None, fresh=("stages.2",), fresh_seed=5)
     for name, value in partly.encoder().state_dict().items():
         expected = other if name.startswith("model.stages.2.") else own
         assert torch.equal(value, expected[name]), name
@@ -556,7 +559,7 @@ def test_layers_are_re_initialised_from_the_top_and_nothing_else_changes():
 
 def test_a_cascade_of_few_images_is_refused():
     with pytest.raises(ValueError, match="at least 8 images"):
-        cascade(lambda c, i: control_maps(i)["edge"], NANO, some_images(3, size=32))
+        cascade(lambda c, i: model_free_maps(i)["edge"], NANO, some_images(3, size=32))
 
 
 # --- the contrast between tags ----------------------------------------------------------------------------------------

@@ -133,11 +133,11 @@ def test_a_prototype_is_what_a_gradient_step_moves_towards():
         noise_images(2, 16),
         noise_images(1, 16, 7),
     )
-    from sslviz.explanations.attribution.baselines import as_expected
+    from sslviz.explanations.pictures import as_inputs
 
     reference = torch.from_numpy(embed_pixels(encoder, others.pixels)).expand(2, -1)
     target = targets.similarity(reference, "test")
-    x = as_expected(images.pixels, encoder).requires_grad_()
+    x = as_inputs(images.pixels, encoder).requires_grad_()
     (gradient,) = torch.autograd.grad(target.value(encoder(x), reference).sum(), x)
     with torch.no_grad():
         step = 1e-2 * gradient / gradient.abs().amax((1, 2, 3), keepdim=True)

@@ -22,7 +22,7 @@ def maps(seed):
 
 def drawn(**options):
     given = {name: 5 * maps(i) - 1 for i, name in enumerate(NAMES)}
-    return given, activation(given, IMAGES, controls={"untrained": maps(9)}, what="How strongly", **options)
+    return given, activation(given, IMAGES, control_maps={"untrained": maps(9)}, what="How strongly", **options)
 
 
 def test_maps_are_multiples_of_their_mean_without_what_is_negative():
@@ -44,7 +44,7 @@ def test_the_control_is_grey_and_checkpoints_have_their_colours():
 
 
 def test_names_are_text_and_notes_are_said():
-    _, fig = drawn(notes={"theirs": "radius 3.2 px"})
+    _, fig = drawn(subtitles={"theirs": "radius 3.2 px"})
     assert (
         "radius 3.2 px" in json.dumps(fig.to_plotly_json()["layout"]["annotations"])
         and "radius 3.2" in fig.layout.meta["alt"]
@@ -54,11 +54,11 @@ def test_names_are_text_and_notes_are_said():
 
 
 def test_a_map_of_nothing_is_everywhere_alike_and_large_ones_are_shrunk():
-    fig = activation({"a": np.zeros((N, 4, 4))}, IMAGES, controls={"u": np.ones((N, 200, 200))}, what="x")
+    fig = activation({"a": np.zeros((N, 4, 4))}, IMAGES, control_maps={"u": np.ones((N, 200, 200))}, what="x")
     first, control = [np.array(t.z) for t in fig.data if t.type == "heatmap"][:2]
     assert (first == 1).all() and control.shape == (48, 48) and np.allclose(control, 1)
 
 
 def test_maps_of_other_images_are_refused():
     with pytest.raises(ValueError, match="one for each of 3 images"):
-        activation({"a": maps(0)[:2]}, IMAGES, controls={}, what="x")
+        activation({"a": maps(0)[:2]}, IMAGES, control_maps={}, what="x")

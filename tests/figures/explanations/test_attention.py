@@ -202,9 +202,9 @@ class TestMaps:
             assert (one.x0 - one.dx / 2, one.y0 - one.dy / 2) == pytest.approx((left, top))
             assert one.dx * 5 == pytest.approx(picture.dx * 40) == pytest.approx(1)
 
-    def test_notes_stand_below(self):
-        notes = {NAMES[0]: [f"AUC {i}" for i in range(N)]}
-        texts = [a.text for a in map_grid(first_two(), IMAGES, rows=[3, 4], notes=notes).layout.annotations]
+    def test_subtitles_stand_below(self):
+        subtitles = {NAMES[0]: [f"AUC {i}" for i in range(N)]}
+        texts = [a.text for a in map_grid(first_two(), IMAGES, rows=[3, 4], subtitles=subtitles).layout.annotations]
         assert texts.count("AUC 3") == texts.count("AUC 4") == 1
 
     def test_by_default_eight_images_evenly_spread(self):

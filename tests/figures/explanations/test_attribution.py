@@ -14,7 +14,8 @@ from PIL import Image
 
 from sslviz.explanations.attribution.attribution import Attribution
 from sslviz.explanations.attribution.pairs import PairExplanation
-from sslviz.figures.explanations.attribution import EDGES, MOST, attribution
+from sslviz.figures.explanations.attribution import EDGES, attribution
+from sslviz.figures.explanations.attribution_panels import MOST
 from sslviz.figures.explanations.pair_explanation import pair_explanation
 from sslviz.figures.parts import theme
 
@@ -74,7 +75,7 @@ def test_one_scale_for_all_checkpoints_and_another_for_another_method():
 
 def test_maps_no_model_made_are_drawn_in_grey_and_said_to_be_controls():
     one, free = result(), np.random.default_rng(5).random((4, 8, 8))
-    fig = attribution({"a": one}, controls={"saturation <b>": free}, rows=[2, 0])
+    fig = attribution({"a": one}, control_maps={"saturation <b>": free}, rows=[2, 0])
     (name,) = {t.name for t in fig.data if (t.name or "").startswith("saturation")}
     assert name == "saturation &lt;b&gt;, no encoder asked (control)" and name in text(fig)
     cells = heatmaps(fig, name)

@@ -71,14 +71,14 @@ def test_the_number_that_a_text_means():
 
 def test_every_map_has_evidence_beside_the_untrained_encoder(explained):
     found, images, _ = explained
-    assert [list(one.looks) for one in found.values()] == [["activation_energy", "eigen_cam"]] * 2 + [
+    assert [list(one.untargeted) for one in found.values()] == [["activation_energy", "eigen_cam"]] * 2 + [
         ["rollout", "last layer"]
     ]
     for one in found.values():
-        assert set(one.truth) == {"saliency", *one.looks}
-        for truth in one.truth.values():
+        assert set(one.faithfulness) == {"saliency", *one.untargeted}
+        for truth in one.faithfulness.values():
             assert "untrained" in truth.names and all(s.control is not None for s in truth.scores().values())
-        assert np.array_equal(one.maps.ids, images.ids) and (one.attention is None) == bool(one.note)
+        assert np.array_equal(one.maps.ids, images.ids) and (one.attention is None) == bool(one.no_attention)
     assert found["conv <1>"].sentence("x").startswith("x: saliency, explaining itself (dot product): ")
 
 
@@ -90,9 +90,9 @@ def test_the_page_stands_alone_and_says_everything(explained):
     assert not re.search(r"(?:src|href)=", outside) and "@import" not in outside and "url(" not in outside
     assert "conv &lt;1&gt;" in outside and "<1>" not in outside and "&lt;here&gt;" in outside
     for one in found.values():
-        assert one.truth["saliency"].verdict in outside.replace("&#39;", "'")
-        for look in one.looks:
-            assert one.truth[look].verdict in outside.replace("&#39;", "'")
+        assert one.faithfulness["saliency"].verdict in outside.replace("&#39;", "'")
+        for look in one.untargeted:
+            assert one.faithfulness[look].verdict in outside.replace("&#39;", "'")
     for question in (
         "Which pixels does it go by?",
         "Is the map true?",
