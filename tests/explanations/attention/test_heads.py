@@ -158,7 +158,7 @@ class TestOutliers:
         np.testing.assert_array_equal(stand_out(norms), which.reshape(norms.shape))
 
     def test_normal_norms_stand_out_as_rarely_as_the_closed_form_says(self):
-        from sslviz.explanations.attention.attention import normal_outliers
+        from sslviz.explanations.attention.registers import normal_outliers
 
         share = np.mean([stand_out(np.random.default_rng(s).normal(20, 2, 100_000)).mean() for s in range(40)])
         assert normal_outliers() == pytest.approx(2.59e-5, rel=0.01)
