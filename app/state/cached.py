@@ -20,7 +20,8 @@ from sslviz.catalog import Of, entry
 from sslviz.data import Images, load_images
 from sslviz.data.sampling import sample_rows
 from sslviz.diagnostics.neighbors.neighbors import neighbors
-from sslviz.diagnostics.projection.projection import Projection, aligned_projections, projection, projection_strip
+from sslviz.diagnostics.projection.projection import Projection, aligned_projections, projection
+from sslviz.diagnostics.projection.projection_strip import projection_strip
 from sslviz.diagnostics.similarity.similarity import Similarity, similarity
 from sslviz.evaluation.diagnose import compute
 from sslviz.features import Features
