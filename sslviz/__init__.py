@@ -6,8 +6,8 @@ beside the control that says whether to believe it."""
 from importlib import import_module
 from typing import Any
 
-# Where each public name lives.  Loaded on first use (PEP 562), so that `import sslviz` costs nothing.  The diagnostics
-# are not listed: those of the catalog are public by being there.
+# Where each public name lives.  Loaded on first use (PEP 562), so that `import sslviz` costs nothing.  What the catalog
+# lists is public by being there.
 _HOME = {
     "Images": "data", "digits": "data", "folder": "data", "named": "data", "load_images": "data",
     "shapes": "data", "tagged_shapes": "data", "textured": "data", "randbit": "data", "counterfactual": "data",
@@ -21,9 +21,7 @@ _HOME = {
     "neighbors": "diagnostics.neighbors.neighbors", "compare": "diagnostics.similarity.compare",
     "aligned_projections": "diagnostics.projection.projection",
     "displacement": "diagnostics.projection.displacement",
-    "attention": "explanations.attention.attention", "capture_attention": "explanations.attention.capture",
-    "attribute": "explanations.attribution.attribution", "faithfulness": "explanations.faithfulness.faithfulness",
-    "explain_pair": "explanations.attribution.pairs", "cascade": "explanations.faithfulness.randomization",
+    "capture_attention": "explanations.attention.capture", "cascade": "explanations.faithfulness.randomization",
     "tag_contrast": "explanations.faithfulness.tag_contrast",
     "color_encoder": "explanations.attribution.color_encoder",
     "CATALOG": "catalog", "draw": "catalog", "diagnose": "evaluation.diagnose", "demo": "evaluation.demo",
@@ -33,24 +31,25 @@ _HOME = {
 __version__ = "0.1.0"
 
 
-def _diagnostics() -> dict[str, Any]:
-    from sslviz.catalog import CATALOG
-
-    return {one.name: one.compute for one in CATALOG}
-
-
 def __getattr__(name: str) -> Any:
     if name == "__all__":
-        value: Any = sorted([*_HOME, *_diagnostics()])
+        value: Any = sorted([*_HOME, *_entries()])
     elif name in _HOME:
         value = getattr(import_module(f"sslviz.{_HOME[name]}"), name)
-    elif name.startswith("_") or name not in _diagnostics():
-        raise AttributeError(f"module 'sslviz' has no attribute {name!r}")
+    elif not name.startswith("_") and name in _entries():
+        value = _entries()[name].compute
     else:
-        value = _diagnostics()[name]
+        raise AttributeError(f"module 'sslviz' has no attribute {name!r}")
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
     return __getattr__("__all__")
+
+
+def _entries() -> dict[str, Any]:
+    """{name: entry} of the catalog, whose functions are public."""
+    from sslviz.catalog import CATALOG
+
+    return {entry.name: entry for entry in CATALOG}

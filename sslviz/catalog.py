@@ -1,7 +1,12 @@
-"""What can sslviz answer?  One literal tuple that feeds the app, the command line, the README and the contract tests."""
+"""The catalog: what can be asked, who answers, how it looks, and where it is shown.
+
+One literal tuple of `Entry`.  The app's pages, the report's sections, the README's table, the command line and the
+contract tests are made from it; no other table lists diagnostics.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -9,314 +14,316 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-from sslviz.diagnostics.bias.association import Association, association
-from sslviz.diagnostics.bias.cooccurrence import Cooccurrence, cooccurrence
-from sslviz.diagnostics.bias.counterfactual_effect import Counterfactual, counterfactual_effect
-from sslviz.diagnostics.bias.groups import Groups, groups
-from sslviz.diagnostics.bias.mitigation import Mitigation, mitigation
-from sslviz.diagnostics.bias.reliance import Reliance, reliance
-from sslviz.diagnostics.bias.retrieval import Retrieval, retrieval
-from sslviz.diagnostics.bias.slices import Slices, slices
-from sslviz.diagnostics.geometry.alignment import Alignment, alignment
-from sslviz.diagnostics.geometry.collapse import Collapse, collapse
-from sslviz.diagnostics.geometry.hubness import Hubness, hubness
-from sslviz.diagnostics.geometry.intrinsic_dimension import IntrinsicDimension, intrinsic_dimension
-from sslviz.diagnostics.geometry.lidar import Lidar, lidar
-from sslviz.diagnostics.geometry.neural_collapse import NeuralCollapse, neural_collapse
-from sslviz.diagnostics.geometry.spectrum import Spectrum, spectrum
-from sslviz.diagnostics.geometry.uniformity import Uniformity, uniformity
-from sslviz.diagnostics.probes.description_length import DescriptionLength, description_length
-from sslviz.diagnostics.probes.knn import knn_probe
-from sslviz.diagnostics.probes.linear import linear_probe
-from sslviz.diagnostics.probes.mlp import mlp_probe
-from sslviz.diagnostics.probes.probe import Probe
-from sslviz.diagnostics.probes.selectivity import Selectivity, selectivity
-from sslviz.diagnostics.projection.projection import Projection, projection
-from sslviz.diagnostics.robustness.drift import Drift, drift
-from sslviz.diagnostics.robustness.invariance import Invariance, invariance
-from sslviz.diagnostics.similarity.changed import Changed, changed
-from sslviz.diagnostics.similarity.compare import Comparison
-from sslviz.diagnostics.similarity.similarity import Similarity, similarity
-from sslviz.figures.bias.association import association as draw_association
-from sslviz.figures.bias.cooccurrence import cooccurrence as draw_cooccurrence
-from sslviz.figures.bias.counterfactual_effect import counterfactual as draw_counterfactual
-from sslviz.figures.bias.groups import groups as draw_groups
-from sslviz.figures.bias.mitigation import mitigation as draw_mitigation
-from sslviz.figures.bias.reliance import reliance as draw_reliance
-from sslviz.figures.bias.retrieval import retrieval as draw_retrieval
-from sslviz.figures.bias.slices import slices as draw_slices
-from sslviz.figures.explanations.attention import attention as draw_attention
-from sslviz.figures.explanations.attribution import attribution as draw_attribution
-from sslviz.figures.explanations.faithfulness import faithfulness as draw_faithfulness
-from sslviz.figures.explanations.pairs import explained_pair as draw_explained_pair
-from sslviz.figures.geometry.alignment import alignment as draw_alignment
-from sslviz.figures.geometry.collapse import collapse as draw_collapse
-from sslviz.figures.geometry.hubness import hubness as draw_hubness
-from sslviz.figures.geometry.intrinsic_dimension import intrinsic_dimension as draw_intrinsic_dimension
-from sslviz.figures.geometry.lidar import lidar as draw_lidar
-from sslviz.figures.geometry.neural_collapse import neural_collapse as draw_neural_collapse
-from sslviz.figures.geometry.spectrum import spectrum as draw_spectrum
-from sslviz.figures.geometry.uniformity import uniformity as draw_uniformity
-from sslviz.figures.probes.description_length import description_length as draw_description_length
-from sslviz.figures.probes.probes import probe as draw_probe
-from sslviz.figures.probes.selectivity import selectivity as draw_selectivity
-from sslviz.figures.projection.projection import projection as draw_projection
-from sslviz.figures.robustness.drift import drift as draw_drift
-from sslviz.figures.robustness.invariance import invariance as draw_invariance
-from sslviz.figures.similarity.changed import changed as draw_changed
-from sslviz.figures.similarity.comparison import comparison as draw_compare
-from sslviz.figures.similarity.similarity import similarity as draw_similarity
-
-Of = str | tuple[str, str] | None  # what a diagnostic is asked of: a column, a label and an attribute, or nothing
 MAP_POINTS = 10_000  # a UMAP of more takes minutes on two cores
+SECTIONS = (  # of the report, in the order of a model card (arXiv 1810.03993)
+    "Health",
+    "Geometry",
+    "Decodability: what is in the features",
+    "Reliance: what is used",
+    "Groups: who is served worse",
+    "Association",
+    "Data: what the images hold themselves",
+    "Invariance: what it is blind to",
+    "Failures nobody named",
+    "Mitigation preview",
+    "Attention and attribution",
+)
+HEALTH, GEOMETRY, DECODABILITY, RELIANCE, GROUPS, ASSOCIATION, DATA, INVARIANCE, FAILURES, REMEDIES, PIXELS = SECTIONS
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One diagnostic: the question it answers, how it is computed, the result it gives and the figure that shows it.
+    """One question, who answers it, and where the answer is shown.
 
-    It is asked once `per` checkpoint, or once for each label of the table, or once for each pair of checkpoints; and
-    only where an attribute is named, for there are as many pairs of columns as columns squared: once for each such
-    attribute, or once for each label beside it ("columns").  `inputs` names what of the `Evidence` it is given, in
-    order (then the label, the attribute or both, as it is asked), and `options` what it is given by name.  `control`
-    says in a word or two what its numbers stand beside.  `page` is the page of the app that shows it.  Of more than
-    `most` images a sample is taken, the same for every checkpoint.
-    """
-
-    name: str
-    question: str
-    compute: Callable[..., Any]
-    kind: type
-    figure: Callable[..., go.Figure]
-    control: str
-    page: str
-    per: Literal["checkpoint", "label", "pair", "attribute", "columns"] = "checkpoint"
-    inputs: tuple[str, ...] = ("features",)
-    options: tuple[str, ...] = ()
-    most: int | None = None
-
-    @property
-    def by_default(self) -> bool:
-        """Whether it is asked of a checkpoint alone, no other checkpoint, no attribute and not itself being named."""
-        return self.per in ("checkpoint", "label") and not self.by_name
-
-    @property
-    def by_name(self) -> bool:
-        """Whether it is asked only where it is named: corrupted pictures take a package of their own, and a minute."""
-        return "corrupted" in self.inputs
-
-    @property
-    def caveat(self) -> str:
-        """The sentence shown under every figure: the last paragraph of the diagnostic's docstring."""
-        return _caveat(self.compute)
-
-
-@dataclass(frozen=True)
-class MapEntry:
-    """One question put to a checkpoint and its pictures, not to features: what answers it, the result, the figure.
-
-    `home` is the module in which `compute` and the class called `kind` live: maps need torch, which is not loaded
-    before one is asked for.  `control` and `page` as for a diagnostic.
+    - name: of the public function that answers
+    - question: as the app asks it
+    - home: the module of that function, below sslviz; result type, caveat and figure are found from there
+    - control: what its numbers stand beside, in words
+    - page: of the app that shows it
+    - scope: asked once for each checkpoint, label, attribute, pair of columns (label, attribute) or pair of checkpoints;
+      "pictures": asked of a checkpoint and pictures that somebody chose, not of features
+    - inputs: what it looks at, in order, as `Evidence.given` names it; the columns come after
+    - options: what it is given by keyword, likewise
+    - group: under which question the page shows it, where it shows several
+    - section: of the report, one of `SECTIONS`; empty: not reported
+    - gravity: place of its hypothesis test among the findings of a report, 1 the gravest; 0: it tests nothing there
+    - overview: heading of its first score in the overview; empty: it is not in there
+    - max_images: of more images a sample is taken, the same for every checkpoint; None: all are looked at
+    - page_stimuli: stimuli that its page shows beside it
+    - opt_in: whether it is asked only where it is named, because it takes a package of its own and a minute
+    - on_demand: whether the app waits for somebody to ask, because it takes minutes
+    - over_training: whether its page follows it through the steps of a training
+    - about_images: whether it says something of the images alone, whatever the checkpoint
+    - rates_encoder: whether more or less of its scores speaks for or against the encoder
+    - figure_has_scores: whether its figure shows all its scores already
     """
 
     name: str
     question: str
     home: str
-    kind: str
-    figure: Callable[..., go.Figure]
     control: str
     page: str
+    scope: Literal["checkpoint", "label", "attribute", "columns", "pair", "pictures"] = "checkpoint"
+    inputs: tuple[str, ...] = ("features",)
+    options: tuple[str, ...] = ()
+    group: str = ""
+    section: str = ""
+    gravity: int = 0
+    overview: str = ""
+    max_images: int | None = None
+    page_stimuli: tuple[str, ...] = ()
+    opt_in: bool = False
+    on_demand: bool = False
+    over_training: bool = False
+    about_images: bool = False
+    rates_encoder: bool = True
+    figure_has_scores: bool = False
+
+    @property
+    def by_default(self) -> bool:
+        """Whether it is asked of a checkpoint alone, no other checkpoint, no attribute and not itself being named."""
+        return self.scope in ("checkpoint", "label") and not self.opt_in
 
     @property
     def compute(self) -> Callable[..., Any]:
-        """The function of this name."""
-        return getattr(import_module(self.home), self.name)
+        """The function of this name; its module is loaded when it is asked for."""
+        return getattr(import_module(f"sslviz.{self.home}"), self.name)
+
+    @property
+    def result_type(self) -> type:
+        """The class of what it returns, by its annotation."""
+        kind = self.compute.__annotations__["return"]
+        return getattr(import_module(self.compute.__module__), kind) if isinstance(kind, str) else kind
+
+    @property
+    def figure(self) -> Callable[..., go.Figure]:
+        """The figure of its results."""
+        return _figure_of(self.result_type)
 
     @property
     def caveat(self) -> str:
-        """As that of a diagnostic."""
-        return _caveat(self.compute)
-
-    def made(self, result: Any) -> bool:
-        """Whether this is what it returns."""
-        return any((c.__module__, c.__name__) == (self.home, self.kind) for c in type(result).__mro__)
-
-
-def _caveat(compute: Callable[..., Any]) -> str:
-    return " ".join((compute.__doc__ or "").partition("Caveat:")[2].split())
+        """The sentence shown under every figure: the last paragraph of the function's docstring."""
+        return " ".join((self.compute.__doc__ or "").partition("Caveat:")[2].split())
 
 
 CATALOG: tuple[Entry, ...] = (
+    # --- collapse
     Entry(
-        "collapse", "Has it collapsed, and how?",
-        collapse, Collapse, draw_collapse, "noise of the same n and d", "collapse", options=("projector",),
+        name="collapse", question="Has it collapsed, and how?", home="diagnostics.geometry.collapse",
+        control="noise of the same n and d", page="collapse", section=HEALTH, options=("projector",),
+        overview="spread", over_training=True,
     ),
     Entry(
-        "spectrum", "How many directions does it use?",
-        spectrum, Spectrum, draw_spectrum, "Gaussian noise of the same n and d", "collapse",
+        name="spectrum", question="How many directions does it use?", home="diagnostics.geometry.spectrum",
+        control="Gaussian noise of the same n and d", page="collapse", section=HEALTH, overview="RankMe", over_training=True,
+    ),
+    # --- geometry
+    Entry(
+        name="alignment", question="How near do two views of one image lie?", home="diagnostics.geometry.alignment",
+        control="views of different images", page="geometry", inputs=("view", "other_view"),
     ),
     Entry(
-        "alignment", "How near do two views of one image lie?",
-        alignment, Alignment, draw_alignment, "views of different images", "geometry", inputs=("view", "other_view"),
+        name="uniformity", question="How evenly do the features fill the sphere?", home="diagnostics.geometry.uniformity",
+        control="points spread evenly over the sphere", page="geometry", section=GEOMETRY,
     ),
     Entry(
-        "uniformity", "How evenly do the features fill the sphere?",
-        uniformity, Uniformity, draw_uniformity, "points spread evenly over the sphere", "geometry",
+        name="lidar", question="How many directions tell objects apart?", home="diagnostics.geometry.lidar",
+        control="the same views with objects shuffled", page="geometry", inputs=("views",),
     ),
     Entry(
-        "lidar", "How many directions tell objects apart?",
-        lidar, Lidar, draw_lidar, "the same views with objects shuffled", "geometry", inputs=("views",),
+        name="intrinsic_dimension", question="How many dimensions do the images really fill?",
+        home="diagnostics.geometry.intrinsic_dimension", control="Gaussian noise of the same n and d", page="geometry",
+        section=GEOMETRY,
     ),
     Entry(
-        "intrinsic_dimension", "How many dimensions do the images really fill?",
-        intrinsic_dimension, IntrinsicDimension, draw_intrinsic_dimension, "Gaussian noise of the same n and d", "geometry",
+        name="hubness", question="Do a few images crowd into everyone's neighbourhood?", home="diagnostics.geometry.hubness",
+        control="Gaussian noise of the same n and d, neighbours by chance", page="geometry", section=GEOMETRY,
     ),
     Entry(
-        "hubness", "Do a few images crowd into everyone's neighbourhood?",
-        hubness, Hubness, draw_hubness, "Gaussian noise of the same n and d, neighbours by chance", "geometry",
+        name="neural_collapse", question="How tight are the classes?", home="diagnostics.geometry.neural_collapse",
+        control="the labels shuffled", page="geometry", scope="label",
     ),
     Entry(
-        "neural_collapse", "How tight are the classes?",
-        neural_collapse, NeuralCollapse, draw_neural_collapse, "the labels shuffled", "geometry", per="label",
+        name="invariance", question="What is it blind to, and why?", home="diagnostics.robustness.invariance",
+        control="another picture, the encoder untrained", page="geometry", section=INVARIANCE, inputs=("altered",),
+        options=("changed", "altered_controls", "changed_controls"),
+    ),
+    # --- map
+    Entry(
+        name="projection", question="What is near what?", home="diagnostics.projection.projection",
+        control="PCA, chance, and the map of noise with the same covariance", page="map", overview="map",
+        max_images=MAP_POINTS, on_demand=True, rates_encoder=False,
+    ),
+    # --- similarity
+    Entry(
+        name="similarity", question="How alike are two spaces?", home="diagnostics.similarity.similarity",
+        control="unrelated images (the rows of one space shuffled)", page="similarity", scope="pair",
+        page_stimuli=("layers",), figure_has_scores=True,
     ),
     Entry(
-        "knn_probe", "Are an image's neighbours of its own kind?",
-        knn_probe, Probe, draw_probe, "chance, raw pixels, the encoder untrained", "probes",
-        per="label", options=("fit", "controls"),
+        name="changed", question="Which images changed?", home="diagnostics.similarity.changed",
+        control="what unrelated spaces share", page="similarity", scope="pair", figure_has_scores=True,
+    ),
+    # --- probes
+    Entry(
+        name="linear_probe", question="What can a linear readout decode?", home="diagnostics.probes.linear",
+        control="chance, raw pixels, the encoder untrained", page="probes", scope="label",
+        options=("fit", "control_features"), group="Linear", section=DECODABILITY, gravity=6, overview="linear",
     ),
     Entry(
-        "linear_probe", "What can a linear readout decode?",
-        linear_probe, Probe, draw_probe, "chance, raw pixels, the encoder untrained", "probes",
-        per="label", options=("fit", "controls"),
+        name="knn_probe", question="Are an image's neighbours of its own kind?", home="diagnostics.probes.knn",
+        control="chance, raw pixels, the encoder untrained", page="probes", scope="label",
+        options=("fit", "control_features"), group="Neighbours", section=DECODABILITY, overview="kNN",
+    ),
+    # --- bias
+    Entry(
+        name="reliance", question="Is an attribute used?", home="diagnostics.bias.reliance",
+        control="oracles of label and attribute, raw pixels, colours alone, three encoders untrained", page="bias",
+        scope="columns", options=("fit", "control_features", "expected_pairs"), group="Is it used?", section=RELIANCE,
+        gravity=2,
     ),
     Entry(
-        "mlp_probe", "What can a small network decode?",
-        mlp_probe, Probe, draw_probe, "chance, raw pixels, colours alone, three encoders untrained", "bias",
-        per="attribute", options=("fit", "controls"),
+        name="counterfactual_effect", question="What moves a picture's features?",
+        home="diagnostics.bias.counterfactual_effect",
+        control="the other factors changed alone, raw pixels, the encoder untrained", page="bias", scope="attribute",
+        inputs=("changed",), options=("changed_controls",), group="Is it used?", section=RELIANCE, gravity=3,
     ),
     Entry(
-        "selectivity", "Is it in the features, or learnt by heart?",
-        selectivity, Selectivity, draw_selectivity, "labels that mean nothing; the same for pixels, colours, untrained", "bias",
-        per="attribute", options=("fit", "controls"),
+        name="groups", question="Who is served worse?", home="diagnostics.bias.groups",
+        control="the attribute shuffled, raw pixels, colours alone, three encoders untrained", page="bias", scope="columns",
+        options=("fit", "control_features"), group="Who is served worse?", section=GROUPS, gravity=1,
     ),
     Entry(
-        "description_length", "How many bits does it take to say an attribute?",
-        description_length, DescriptionLength, draw_description_length,
-        "the labels shuffled, raw pixels, colours alone, three encoders untrained", "bias",
-        per="attribute", options=("controls",),
+        name="mlp_probe", question="What can a small network decode?", home="diagnostics.probes.mlp",
+        control="chance, raw pixels, colours alone, three encoders untrained", page="bias", scope="attribute",
+        options=("fit", "control_features"), group="Is it there?", section=DECODABILITY, gravity=7,
     ),
     Entry(
-        "counterfactual_effect", "What moves a picture's features?",
-        counterfactual_effect, Counterfactual, draw_counterfactual,
-        "the other factors changed alone, raw pixels, the encoder untrained", "bias",
-        per="attribute", inputs=("changed",), options=("changed_controls",),
+        name="selectivity", question="Is it in the features, or learnt by heart?", home="diagnostics.probes.selectivity",
+        control="labels that mean nothing; the same for pixels, colours, untrained", page="bias", scope="attribute",
+        options=("fit", "control_features"), group="Is it there?", section=DECODABILITY,
     ),
     Entry(
-        "reliance", "Is an attribute used?",
-        reliance, Reliance, draw_reliance,
-        "oracles of label and attribute, raw pixels, colours alone, three encoders untrained", "bias",
-        per="columns", options=("fit", "controls", "partner"),
+        name="description_length", question="How many bits does it take to say an attribute?",
+        home="diagnostics.probes.description_length",
+        control="the labels shuffled, raw pixels, colours alone, three encoders untrained", page="bias", scope="attribute",
+        options=("control_features",), group="Is it there?", section=DECODABILITY,
     ),
     Entry(
-        "groups", "Who is served worse?",
-        groups, Groups, draw_groups, "the attribute shuffled, raw pixels, colours alone, three encoders untrained", "bias",
-        per="columns", options=("fit", "controls"),
+        name="cooccurrence", question="Is it the data?", home="diagnostics.bias.cooccurrence", control="one column shuffled",
+        page="bias", scope="columns", group="What goes with it?", section=DATA, gravity=8, about_images=True,
     ),
     Entry(
-        "projection", "What is near what?",
-        projection, Projection, draw_projection,
-        "PCA, chance, and the map of noise with the same covariance", "map", most=MAP_POINTS,
+        name="association", question="What does it associate?", home="diagnostics.bias.association",
+        control="the labels shuffled, the attribute shuffled", page="bias", scope="columns", options=("fit",),
+        group="What goes with it?", section=ASSOCIATION, gravity=4, max_images=MAP_POINTS,
     ),
     Entry(
-        "similarity", "How alike are two spaces?",
-        similarity, Similarity, draw_similarity, "unrelated images (the rows of one space shuffled)", "similarity", per="pair",
+        name="retrieval", question="Do neighbours share an attribute?", home="diagnostics.bias.retrieval",
+        control="the attribute shuffled within classes", page="bias", scope="columns", group="What goes with it?",
+        section=ASSOCIATION, gravity=5, max_images=MAP_POINTS,
     ),
     Entry(
-        "changed", "Which images changed?",
-        changed, Changed, draw_changed, "what unrelated spaces share", "similarity", per="pair",
+        name="slices", question="Where does it fail without being told?", home="diagnostics.bias.slices",
+        control="random slices with the same predictions", page="bias", scope="label", options=("fit",),
+        group="Where does it fail?", section=FAILURES,
     ),
     Entry(
-        "invariance", "What is it blind to, and why?",
-        invariance, Invariance, draw_invariance, "another picture, the encoder untrained", "geometry",
-        inputs=("altered",), options=("changed", "altered_controls", "changed_controls"),
+        name="drift", question="How does it bear corruption?", home="diagnostics.robustness.drift",
+        control="no corruption, another picture, the encoder untrained", page="bias", scope="label",
+        inputs=("features", "corrupted"), options=("fit", "control_features", "corrupted_controls"),
+        group="Where does it fail?", section=INVARIANCE, opt_in=True,
     ),
     Entry(
-        "drift", "How does it bear corruption?",
-        drift, Drift, draw_drift, "no corruption, another picture, the encoder untrained", "bias", per="label",
-        inputs=("features", "corrupted"), options=("fit", "controls", "corrupted_controls"),
+        name="mitigation", question="Would a remedy help?", home="diagnostics.bias.mitigation", control="no remedy, chance",
+        page="bias", scope="columns", options=("fit",), group="Would a remedy help?", section=REMEDIES,
+    ),
+    # --- attention and attribution
+    Entry(
+        name="attention", question="Where does a transformer look?", home="explanations.attention.attention",
+        control="attention that falls on all patches alike, the encoder untrained", page="attention", scope="pictures",
+        section=PIXELS,
     ),
     Entry(
-        "slices", "Where does it fail without being told?",
-        slices, Slices, draw_slices, "random slices with the same predictions", "bias", per="label", options=("fit",),
+        name="attribute", question="Which pixels does it go by?", home="explanations.attribution.attribution",
+        control="maps of other images, the picture mirrored", page="attribution", scope="pictures", section=PIXELS,
     ),
     Entry(
-        "cooccurrence", "Is it the data?",
-        cooccurrence, Cooccurrence, draw_cooccurrence, "one column shuffled", "bias", per="columns",
+        name="faithfulness", question="Is the map true?", home="explanations.faithfulness.faithfulness",
+        control="maps that no model made: random, centre, edges, luminance, saturation; the encoder untrained",
+        page="attribution", scope="pictures", section=PIXELS,
     ),
     Entry(
-        "association", "What does it associate?",
-        association, Association, draw_association, "the labels shuffled, the attribute shuffled", "bias",
-        per="columns", options=("fit",), most=MAP_POINTS,
-    ),
-    Entry(
-        "retrieval", "Do neighbours share an attribute?",
-        retrieval, Retrieval, draw_retrieval, "the attribute shuffled within classes", "bias",
-        per="columns", most=MAP_POINTS,
-    ),
-    Entry(
-        "mitigation", "Would a remedy help?",
-        mitigation, Mitigation, draw_mitigation, "no remedy, chance", "bias", per="columns", options=("fit",),
+        name="explain_pair", question="Why are these two alike?", home="explanations.attribution.pairs",
+        control="images that have nothing to do with either, patches in another order", page="attribution", scope="pictures",
     ),
 )  # fmt: skip
 
-MAPS: tuple[MapEntry, ...] = (
-    MapEntry(
-        "attention", "Where does a transformer look?", "sslviz.explanations.attention.attention", "Attention", draw_attention,
-        "attention that falls on all patches alike, the encoder untrained", "attention",
-    ),
-    MapEntry(
-        "attribute", "Which pixels does it go by?", "sslviz.explanations.attribution.attribution", "Attribution",
-        draw_attribution,
-        "maps of other images, the picture mirrored", "attribution",
-    ),
-    MapEntry(
-        "faithfulness", "Is the map true?", "sslviz.explanations.faithfulness.faithfulness", "Faithfulness", draw_faithfulness,
-        "maps that no model made: random, centre, edges, luminance, saturation; the encoder untrained", "attribution",
-    ),
-    MapEntry(
-        "explain_pair", "Why are these two alike?", "sslviz.explanations.attribution.pairs", "PairExplanation",
-        draw_explained_pair, "images that have nothing to do with either, patches in another order", "attribution",
-    ),
-)  # fmt: skip
+
+def diagnostics() -> tuple[Entry, ...]:
+    """The entries that are asked of features."""
+    return tuple(entry for entry in CATALOG if entry.scope != "pictures")
 
 
-def entry(name: str) -> Entry:
-    """The catalog's entry of this name; ValueError, with the names there are, for another."""
-    for one in CATALOG:
-        if one.name == name:
-            return one
-    raise ValueError(f"There is no diagnostic {name!r}; there are: {', '.join(e.name for e in CATALOG)}.")
+def explanations() -> tuple[Entry, ...]:
+    """The entries that are asked of a checkpoint and of pictures that somebody chose."""
+    return tuple(entry for entry in CATALOG if entry.scope == "pictures")
+
+
+def entries_on(page: str) -> tuple[Entry, ...]:
+    """The entries that a page of the app shows, in its order."""
+    return tuple(entry for entry in CATALOG if entry.page == page)
+
+
+def entries_in(section: str) -> tuple[Entry, ...]:
+    """The entries that a section of the report shows."""
+    return tuple(entry for entry in CATALOG if entry.section == section)
+
+
+def find_entry(name: str) -> Entry:
+    """The entry of this name; ValueError, with the names there are, for another."""
+    for entry in CATALOG:
+        if entry.name == name:
+            return entry
+    raise ValueError(f"There is no diagnostic {name!r}; there are: {', '.join(entry.name for entry in CATALOG)}.")
 
 
 def readme_table() -> str:
-    """The README's table of what can be answered; `python tests/test_docs.py` writes it there."""
-    every: tuple[Entry | MapEntry, ...] = (*CATALOG, *MAPS)
-    rows = [f"| {one.question} | `{one.name}` | {one.control} |" for one in every]
-    return "\n".join(["| question | name | control beside it |", "|---|---|---|", *rows])
+    """The README's table of what can be answered, page by page; `python tests/test_docs.py` writes it there."""
+    lines = ["| page | question | name | control beside it |", "|---|---|---|---|"]
+    pages = dict.fromkeys(entry.page for entry in CATALOG)
+    for page in pages:
+        for i, entry in enumerate(entries_on(page)):
+            title = page.capitalize() if i == 0 else ""
+            lines.append(f"| {title} | {entry.question} | `{entry.name}` | {entry.control} |")
+    return "\n".join(lines)
 
 
 def draw(results: Any, **options: Any) -> go.Figure:
     """How does this result look?  Takes one result or {checkpoint name: result} and returns its plotly figure.
 
     `options` are the figure's own keywords.  ValueError for something no figure is made for.
+
+    Example:
+        >>> import numpy, sslviz
+        >>> features = sslviz.Features.from_array(numpy.random.default_rng(0).normal(size=(100, 8)))
+        >>> figure = sslviz.draw({"noise": sslviz.spectrum(features)})
     """
     first = next(iter(results.values()), None) if isinstance(results, Mapping) else results
-    if isinstance(first, Comparison):
-        return draw_compare(results, **options)
-    for one in CATALOG:
-        if isinstance(first, one.kind):
-            return one.figure(results, **options)
-    for of_maps in MAPS:
-        if of_maps.made(first):
-            return of_maps.figure(results, **options)
-    raise ValueError(f"There is no figure for a {type(first).__name__}; pass a result, or a dict of results by name.")
+    return _figure_of(type(first))(results, **options)
+
+
+def _figure_of(kind: type) -> Callable[..., go.Figure]:
+    """The figure of results of this class: `SomeResult` of diagnostics/room is drawn by figures/room/some_result.py."""
+    for cls in kind.__mro__:
+        package, _, rest = cls.__module__.removeprefix("sslviz.").partition(".")
+        if not cls.__module__.startswith("sslviz.") or package not in ("diagnostics", "explanations", "transfer"):
+            continue
+        room = rest.partition(".")[0] if package == "diagnostics" else package
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+        try:
+            return getattr(import_module(f"sslviz.figures.{room}.{name}"), name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not error.name.startswith("sslviz.figures"):
+                raise
+    raise ValueError(f"There is no figure for a {kind.__name__}; pass a result, or a dict of results by name.")

@@ -76,20 +76,15 @@ def planted_evidence():
             )
             for of in (features, noise)
         )
-        controls = {"untrained": (noise, None)}
         return Evidence(
-            features,
-            None,
-            controls,
-            projector,
-            seen,
-            {},
-            moved,
-            {"untrained": noisy},
-            altered,
-            {"untrained": blurred},
-            spoilt,
-            {"untrained": worse},
+            {
+                "images": {"trained": features, "untrained": noise},
+                "projector": {"trained": projector},
+                "views": {"trained": seen},
+                "altered": {"trained": altered, "untrained": blurred},
+                "changed": {"trained": moved, "untrained": noisy},
+                "corrupted": {"trained": spoilt, "untrained": worse},
+            }
         )
 
     return make
@@ -97,7 +92,7 @@ def planted_evidence():
 
 @pytest.fixture(scope="session")
 def asked_maps():
-    """`asked_maps(name, seed=0)`: what an untrained encoder answers to one of the catalog's `MAPS`, on eight pictures."""
+    """`asked_maps(name, seed=0)`: what an untrained encoder answers to one of the catalog's explanations, on eight pictures."""
     import torch
 
     import sslviz

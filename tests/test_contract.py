@@ -1,25 +1,35 @@
 """What every diagnostic of the catalog must keep: its control, its purity, its caveat, its figure, its stored form."""
 
 import dataclasses
-from dataclasses import replace
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 
 import sslviz
-from sslviz.catalog import CATALOG, MAPS, Entry, draw, entry
-from sslviz.evaluation.diagnose import _asked_of, _check_columns, ask, called, is_stored, result_key
+from sslviz.catalog import CATALOG, SECTIONS, Entry, diagnostics, draw, explanations, find_entry
+from sslviz.diagnostics.result import CheckpointKey, PerImage, Replicated, Result, ResultKey
+from sslviz.evaluation.diagnose import (
+    Questions,
+    check_columns,
+    compute_entry,
+    is_stored,
+    requirements,
+    storage_key,
+)
 from sslviz.features.evidence import stored_evidence
 from sslviz.runs import load_result, save_result
 
 ROOT = Path(__file__).parents[1]
-OF = {"label": "label", "attribute": "coin", "columns": ("label", "coin")}
+COLUMNS = {"label": ("label",), "attribute": ("coin",), "columns": ("label", "coin")}
 
 
-def compute(one, evidence, other=None):
-    return ask(one, evidence, OF.get(one.per), other=other if one.per == "pair" else None)
+def compute(entry, evidence, other=None):
+    columns = COLUMNS.get(entry.scope, ())
+    return compute_entry(entry, evidence, columns, other=other if entry.scope == "pair" else None)
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +41,10 @@ def others(planted_evidence):
 @pytest.fixture(scope="module")
 def results(planted_evidence, others):
     evidence = planted_evidence()
-    return {one.name: compute(one, evidence, others) for one in CATALOG}
+    return {entry.name: compute(entry, evidence, others) for entry in diagnostics()}
 
 
-@pytest.mark.parametrize("one", CATALOG, ids=lambda e: e.name)
+@pytest.mark.parametrize("one", diagnostics(), ids=lambda e: e.name)
 class TestEveryDiagnostic:
     def test_has_a_question_a_caveat_and_a_docstring_that_asks(self, one):
         assert one.question.endswith("?") and one.caveat.endswith(".") and 20 < len(one.caveat) < 300
@@ -63,9 +73,9 @@ class TestEveryDiagnostic:
 
     def test_is_stored_and_read_back_whole(self, one, results, tmp_path):
         save_result(tmp_path / "r.npz", results[one.name])
-        back = load_result(tmp_path / "r.npz", one.kind)
+        back = load_result(tmp_path / "r.npz", one.result_type)
         assert back.scores() == results[one.name].scores()
-        assert {f.name for f in dataclasses.fields(back)} == {f.name for f in dataclasses.fields(one.kind)}
+        assert {f.name for f in dataclasses.fields(back)} == {f.name for f in dataclasses.fields(one.result_type)}
 
     def test_has_a_figure_of_one_and_of_several(self, one, results):
         for given in (results[one.name], {"a": results[one.name], "b": results[one.name]}):
@@ -74,18 +84,27 @@ class TestEveryDiagnostic:
             assert fig.layout.meta["alt"] and fig.layout.meta["caption"]
 
     def test_is_found_by_name(self, one):
-        assert entry(one.name) is one
-        assert called(one, "label") == one.name and called(one, "color") == f"{one.name}:color"
-        assert called(one, ("shape", "color")) == f"{one.name}:shape~color"
+        assert find_entry(one.name) is one
+
+    def test_keeps_the_protocols_that_it_seems_to_keep(self, one, results):
+        """A method by one of these names with other contents would be paired wrongly, or silently not at all."""
+        result = results[one.name]
+        assert isinstance(result, Result) and isinstance(result, one.result_type)
+        scores = result.scores()
+        if isinstance(result, PerImage):
+            assert all(len(values) == len(result.ids) for values in result.per_image().values())
+        if isinstance(result, Replicated):
+            for name, values in result.paired_replicates().items():
+                assert name in scores and np.ndim(values) == 1 and len(values) >= 2
 
 
 @pytest.fixture(scope="module")
 def maps(asked_maps):
-    return {one.name: asked_maps(one.name) for one in MAPS}
+    return {entry.name: asked_maps(entry.name) for entry in explanations()}
 
 
-@pytest.mark.parametrize("one", MAPS, ids=lambda e: e.name)
-class TestEveryMap:
+@pytest.mark.parametrize("one", explanations(), ids=lambda e: e.name)
+class TestEveryExplanation:
     def test_has_a_question_a_caveat_and_a_docstring_that_asks(self, one):
         assert one.question.endswith("?") and one.caveat.endswith(".") and 20 < len(one.caveat) < 300 and one.control
         assert "?" in (one.compute.__doc__ or "").strip().partition("\n")[0]
@@ -102,7 +121,7 @@ class TestEveryMap:
         assert asked_maps(one.name).scores() == result.scores()
         save_result(tmp_path / "r.npz", result)
         back = load_result(tmp_path / "r.npz", type(result))
-        assert back.scores() == result.scores() and one.made(back)
+        assert back.scores() == result.scores() and isinstance(back, one.result_type)
 
     def test_has_a_figure_of_one_and_of_several(self, one, maps):
         for given in (maps[one.name], {"a": maps[one.name], "b": maps[one.name]}):
@@ -112,8 +131,14 @@ class TestEveryMap:
 
 
 def test_names_and_public_names_agree():
-    assert len({one.name for one in (*CATALOG, *MAPS)}) == len(CATALOG) + len(MAPS)
-    assert all(getattr(sslviz, one.name) is one.compute for one in (*CATALOG, *MAPS))
+    assert len({entry.name for entry in CATALOG}) == len(CATALOG)
+    assert all(getattr(sslviz, entry.name) is entry.compute for entry in CATALOG)
+
+
+def test_sections_and_gravity_are_told_apart():
+    assert {entry.section for entry in CATALOG} - {""} == set(SECTIONS)
+    ranks = sorted(entry.gravity for entry in CATALOG if entry.gravity)
+    assert ranks == list(range(1, len(ranks) + 1))
 
 
 def test_drawing_something_else_is_one_sentence():
@@ -157,23 +182,35 @@ def test_features_of_weights_that_were_replaced_are_embedded_again(tmp_path):
 class TestColumns:
     """What is asked about an attribute is asked where one is named, and never by itself."""
 
-    PAIRED = Entry("paired", "?", lambda x, *columns, **_: columns, tuple, draw, "none", "probes", per="columns")
-    ALONE = replace(PAIRED, name="alone", per="attribute")
+    @pytest.fixture
+    def paired(self, monkeypatch):
+        """An entry whose function returns the columns that it is given."""
+        module = ModuleType("sslviz.diagnostics.paired")
+        module.paired = lambda features, *columns, **_: columns
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        return self.entry("columns")
 
-    def test_of_a_label_and_an_attribute_both_are_given_in_order(self, planted_evidence):
+    @staticmethod
+    def entry(scope):
+        return Entry(name="paired", question="?", home="diagnostics.paired", control="none", page="probes", scope=scope)
+
+    def test_of_a_label_and_an_attribute_both_are_given_in_order(self, planted_evidence, paired):
         evidence = planted_evidence()
-        assert ask(self.PAIRED, evidence, ("label", "coin")) == ("label", "coin")
-        assert ask(self.ALONE, evidence, "coin") == ("coin",)
-        keys = [result_key(self.PAIRED, evidence, of) for of in (("label", "coin"), ("coin", "label"), None)]
+        assert compute_entry(paired, evidence, ("label", "coin")) == ("label", "coin")
+        keys = [storage_key(paired, evidence, columns) for columns in (("label", "coin"), ("coin", "label"), ())]
         assert keys[0] != keys[1] != keys[2]
 
     def test_pairs_are_asked_for_each_label_and_each_attribute_named(self):
-        labels, attributes = ["shape", "color"], ["color", "texture"]
-        asked = [("shape", "color"), ("shape", "texture"), ("color", "texture")]
-        assert _asked_of(self.PAIRED, labels, attributes) == asked
-        assert _asked_of(self.ALONE, labels, attributes) == attributes
-        assert _asked_of(self.PAIRED, labels, []) == _asked_of(self.ALONE, labels, []) == []
-        assert not self.PAIRED.by_default and not self.ALONE.by_default
+        columns = [("shape", "color"), ("shape", "texture"), ("color", "texture")]
+
+        def asked(scope, attributes=("color", "texture"), pairs=columns):
+            questions = Questions([self.entry(scope)], ["shape", "color"], attributes, pairs)
+            return [columns for _, columns in questions.of_checkpoints]
+
+        assert asked("columns") == columns and asked("attribute") == [("color",), ("texture",)]
+        assert asked("checkpoint") == [()] and asked("label") == [("shape",), ("color",)]
+        assert asked("columns", (), []) == asked("attribute", (), []) == []
+        assert not self.entry("columns").by_default and not self.entry("attribute").by_default
 
     def test_columns_that_cannot_be_asked_about_are_one_sentence(self):
         images = sslviz.shapes(n=20)
@@ -187,7 +224,9 @@ class TestColumns:
             with pytest.raises(ValueError, match=message):
                 sslviz.diagnose([], images, **given)
         with pytest.raises(ValueError, match="paired asks about an attribute; name a column"):
-            _check_columns(images, [self.PAIRED], None, [])
+            check_columns(images, [self.entry("columns")], None, [])
+        with pytest.raises(ValueError, match="attention asks about pictures"):
+            sslviz.diagnose([], images, only=["attention"])
 
     def test_from_a_training_to_the_answers_beside_all_controls(self, tmp_path):
         images = sslviz.shapes(n=2000, size=16, seed=0)
@@ -198,25 +237,73 @@ class TestColumns:
         given = {"fit": images.split("probe"), "only": asked, "label": "shape", "progress": False}
         results = sslviz.diagnose(run, images.split("test"), attribute="color", **given)["r"]
         assert list(results) == [
-            "linear_probe:shape", "description_length:color", "counterfactual_effect:color", "reliance:shape~color",
+            "linear_probe:shape",
+            "description_length:color",
+            "counterfactual_effect:color",
+            "reliance:shape~color",
             "groups:shape~color",
-        ]  # fmt: skip
+        ]
         untrained = {"untrained", "untrained (seed 1)", "untrained (seed 2)"}
-        for name in ("reliance:shape~color", "groups:shape~color", "description_length:color"):
-            assert untrained | {"pixels", "color histogram"} <= set(results[name].controls)
-        assert set(results["linear_probe:shape"].controls) == {"untrained", "pixels"}
+        for controls in (
+            results["reliance:shape~color"].control_answers,
+            results["groups:shape~color"].control_correct,
+            results["description_length:color"].control_bits,
+        ):
+            assert untrained | {"pixels", "color histogram"} <= set(controls)
+        assert set(results["linear_probe:shape"].control_correct) == {"untrained", "pixels"}
         assert results["description_length:color"].scores()["compression"].controls["color histogram"] > 10
-        assert set(results["counterfactual_effect:color"].controls) == {"untrained", "pixels"}
+        assert set(results["counterfactual_effect:color"].control_moved) == {"untrained", "pixels"}
         again = stored_evidence(run, run.last, images.split("test").digest)
-        assert set(again.all_controls) == untrained | {"pixels", "color histogram"} and again.changed is not None
-        assert is_stored(run, entry("reliance"), again, ("shape", "color"))
+        assert set(again.control_features(further=True)) == untrained | {"pixels", "color histogram"}
+        assert again.of("changed") is not None
+        assert is_stored(run, find_entry("reliance"), again, ("shape", "color"))
         shapes, colors = (sorted(images.table[column].unique()) for column in ("shape", "color"))
         pairs = dict(zip(shapes, colors, strict=True))
         given |= {"only": ["reliance"], "attribute": "color", "partners": {"color": pairs}}
         named = sslviz.diagnose(run, images.split("test"), **given)["r"]["reliance:shape~color"]
         found = results["reliance:shape~color"]
-        assert not found.paired and named.paired and [*named.values[named.partner]] == colors
+        assert not found.pairs_known and named.pairs_known and [*named.values[named.expected_pairs]] == colors
         sslviz.diagnose(run, images.split("test"), **given | {"partners": None})  # what was named stays known
         again = stored_evidence(run, run.last, images.split("test").digest)
-        assert again.partners == {"shape~color": pairs}
-        assert np.array_equal(ask(entry("reliance"), again, ("shape", "color")).partner, named.partner)
+        assert again.expected_pairs == {"shape~color": pairs}
+        answer = compute_entry(find_entry("reliance"), again, ("shape", "color"))
+        assert np.array_equal(answer.expected_pairs, named.expected_pairs)
+
+
+class TestKeys:
+    """What results and checkpoints are called, in JSON, on the command line and in the app."""
+
+    @pytest.mark.parametrize(
+        ("key", "text"),
+        [
+            (ResultKey("spectrum"), "spectrum"),
+            (ResultKey("linear_probe", ("color",)), "linear_probe:color"),
+            (ResultKey("reliance", ("shape", "color")), "reliance:shape~color"),
+            (ResultKey("similarity", ("a run",)), "similarity:a run"),
+            (ResultKey("groups", ("a:b", "c~d")), r"groups:a:b~c\~d"),
+        ],
+    )
+    def test_a_key_is_read_back_from_its_text(self, key, text):
+        assert str(key) == text and ResultKey.parse(text) == key
+
+    def test_the_column_called_label_is_left_out(self):
+        assert str(ResultKey("linear_probe", ("label",))) == "linear_probe"
+        assert str(ResultKey("reliance", ("label", "color"))) == "reliance:label~color"
+
+    @pytest.mark.parametrize(
+        ("key", "text"),
+        [
+            (CheckpointKey("simclr"), "simclr"),
+            (CheckpointKey("simclr", 400), "simclr @ 400"),
+            (CheckpointKey("mine @ home"), "mine @ home"),
+        ],
+    )
+    def test_a_checkpoint_is_read_back_from_its_text(self, key, text):
+        assert str(key) == text and CheckpointKey.parse(text) == key
+
+
+def test_what_is_required_is_named_by_the_stimuli_it_belongs_to():
+    needs = {entry.name: requirements([entry]) for entry in diagnostics()}
+    assert needs["alignment"] == needs["lidar"] == {"views"} and needs["spectrum"] == {"images"}
+    assert needs["similarity"] == {"images", "layers"} and needs["invariance"] == {"altered", "changed"}
+    assert needs["reliance"] == {"images", "fit"} and needs["drift"] == {"images", "fit", "corrupted"}

@@ -1,20 +1,44 @@
-"""The README is held to the code: it names every command, method, diagnostic and public name, and its story runs."""
+"""The README and the stub are held to the code: they name every command, method and public name, and the story runs."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import sslviz
-from sslviz.catalog import readme_table
+from sslviz.catalog import CATALOG, readme_table
+from sslviz.cli.main import COMMANDS
 from sslviz.methods import METHODS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-TABLE = re.compile(r"^\| question \|.*?\n(?=\n)", re.M | re.S)
+STUB = ROOT / "sslviz" / "__init__.pyi"
+TABLE = re.compile(r"^\| page \|.*?\n(?=\n)", re.M | re.S)
 
 
-@pytest.mark.parametrize("command", ["demo", "pretrain", "import", "embed", "diagnose", "explain", "app", "list"])
+def stub():
+    """The public names and where they live, for editors and type checkers."""
+    homes = {name: f"sslviz.{home}" for name, home in sslviz._HOME.items()}
+    homes |= {entry.name: f"sslviz.{entry.home}" for entry in CATALOG}
+    lines = ['"""The public names, for editors and type checkers; `python tests/test_docs.py` writes this file."""', ""]
+    for home in sorted(set(homes.values())):
+        names = sorted(name for name, where in homes.items() if where == home)
+        lines.append(f"from {home} import {', '.join(names)}")
+    listed = ", ".join(f'"{name}"' for name in sorted(homes))
+    lines += ["", "__version__: str", f"__all__ = [{listed}]", ""]
+    options = ["--stdin-filename", str(STUB), "-"]
+    ruff = [sys.executable, "-m", "ruff"]
+    text = subprocess.run(
+        [*ruff, "format", *options], input="\n".join(lines), text=True, capture_output=True, check=True
+    )
+    check = [*ruff, "check", "--select", "I", "--fix", "-q", *options]
+    text = subprocess.run(check, input=text.stdout, text=True, capture_output=True, check=True)
+    return text.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_the_readme_names_every_command(command):
     assert f"sslviz {command}" in README
 
@@ -28,6 +52,14 @@ def test_the_readmes_table_is_the_catalog():
     assert TABLE.search(README)[0].strip() == readme_table(), "the catalog changed: run `python tests/test_docs.py`"
 
 
+def test_editors_find_the_public_names():
+    assert STUB.read_text() == stub(), "public names changed: run `python tests/test_docs.py`"
+
+
+def test_the_readme_is_short():
+    assert len(README.replace("|", " ").split()) <= 1300
+
+
 def test_the_readmes_story_runs(tmp_path, monkeypatch):
     """The six lines, word for word, on fewer images."""
     story = re.search(r"```python\n(.*?)```", README, re.S).group(1)
@@ -37,10 +69,17 @@ def test_the_readmes_story_runs(tmp_path, monkeypatch):
     assert names["result"].scores()["rankme"].control is not None
 
 
-def test_every_file_the_readme_links_to_exists():
-    for link in re.findall(r"\]\((?!http)([^)#]+)\)|src=\"([^\"]+)\"", README):
-        assert (ROOT / (link[0] or link[1])).exists(), link
+@pytest.mark.parametrize("page", ["README.md", "notebooks/README.md", "tests/benchmarks/README.md"])
+def test_every_file_that_is_linked_to_exists(page):
+    for link in re.findall(r"\]\((?!http)([^)#]+)\)|src=\"([^\"]+)\"", (ROOT / page).read_text()):
+        assert ((ROOT / page).parent / (link[0] or link[1])).exists(), link
+
+
+def test_every_lesson_and_every_benchmark_has_a_line():
+    lessons = (ROOT / "notebooks" / "README.md").read_text()
+    assert all(path.name in lessons for path in (ROOT / "notebooks").glob("*.ipynb"))
 
 
 if __name__ == "__main__":
     (ROOT / "README.md").write_text(TABLE.sub(lambda _: readme_table() + "\n", README))
+    STUB.write_text(stub())

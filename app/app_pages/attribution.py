@@ -1,10 +1,11 @@
 import streamlit as st
 from components.image_picker import images_of, pick
 from components.progress import readable
-from components.target_picker import details, kinds
-from sections.attribution import METHODS, beside_evidence, jobs, maps_of, pair, quickest
-from state.explanation_target import KINDS
+from components.target_picker import kind_words, possible_kinds, question_in_box
+from sections.attribution import jobs, maps_of, maps_with_evidence, method_title, pair, quickest
 from state.selection import chosen
+
+from sslviz.explanations.attribution.methods import ATTRIBUTION_METHODS
 
 choice = chosen()
 top = st.container(horizontal=True, vertical_alignment="bottom")
@@ -12,22 +13,18 @@ box = st.expander("Compared with what, and how many pictures", icon=":material/t
 count = box.slider("Pictures that are explained", 2, 32, 8, key="attribution_count", bind="query-params")
 with top:
     subjects = pick(choice, count)
-    kind = st.selectbox(
-        "Explained", kinds(choice, subjects), format_func=KINDS.__getitem__, key="explained", bind="query-params",
-        width=270,
-    )  # fmt: skip
+    kinds = possible_kinds(choice, subjects)
+    kind = st.selectbox("Explained", kinds, format_func=kind_words, key="explained", bind="query-params", width=270)
     place = st.empty()
 checkpoints = readable(choice)
-names = list(METHODS)
-method = place.selectbox(
-    "By", names, names.index(quickest(checkpoints, count)), format_func=lambda name: METHODS[name][0], key="method",
-    bind="query-params", width=200,
-)  # fmt: skip
+names = list(ATTRIBUTION_METHODS)
+first = names.index(quickest(checkpoints, count))
+method = place.selectbox("By", names, first, format_func=method_title, key="method", bind="query-params", width=200)
 with box:
-    asked, subjects = details(choice, subjects, kind)
+    question, subjects = question_in_box(choice, subjects, kind)
 images = images_of(choice, subjects.rows)
 outline = box.selectbox("Outline", ["none", *images.masks], key="outline", bind="query-params")
-wanted = list(jobs(choice, checkpoints, asked, subjects))
-maps = maps_of(choice, wanted, images, method)
-beside_evidence(choice, wanted, maps, images, None if outline == "none" else outline)
+explained = list(jobs(choice, checkpoints, question, subjects))
+maps = maps_of(choice, explained, images, method)
+maps_with_evidence(choice, explained, maps, images, None if outline == "none" else outline)
 pair(choice, checkpoints, subjects)

@@ -1,18 +1,13 @@
 import streamlit as st
-from components.charts import section
-from sections.bias import errors, pairs, partners, prepare
-from state.selection import chosen, labels, results
+from sections.bias import prepare, under
+from sections.questions import question
+from state.selection import chosen, labels
 
-from sslviz.catalog import entry
+from sslviz.catalog import Entry, entries_on
 
-QUESTIONS = {
-    "Is it used?": ("reliance", "counterfactual_effect"),
-    "Who is served worse?": ("groups",),
-    "Is it there?": ("mlp_probe", "selectivity", "description_length"),
-    "What goes with it?": ("cooccurrence", "association", "retrieval"),
-    "Where does it fail?": ("slices", "drift"),
-    "Would a remedy help?": ("mitigation",),
-}
+groups: dict[str, list[Entry]] = {}  # the questions of this page, under the heading of each group
+for entry in entries_on("bias"):
+    groups.setdefault(entry.group or "More", []).append(entry)
 
 choice = chosen()
 columns = labels(choice)
@@ -30,16 +25,9 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     attribute = st.segmented_control(
         "Attribute", others, default=others[0], required=True, key="attribute", bind="query-params"
     )
-    asked = st.pills("Question", list(QUESTIONS), default="Is it used?", required=True, key="bias", bind="query-params")
+    group = st.pills(
+        "Question", list(groups), default=next(iter(groups)), required=True, key="bias", bind="query-params"
+    )
 prepare(choice)
-under = {
-    "reliance": lambda choice, found: partners(choice, found, label, attribute),
-    "groups": errors,
-    "counterfactual_effect": pairs,
-}
-for one in map(entry, QUESTIONS[asked]):
-    st.subheader(one.question, anchor=False)
-    found = results(choice, one.name, {"columns": (label, attribute), "label": label}.get(one.per, attribute))
-    section(choice, one.name, found)
-    if one.name in under:
-        under[one.name](choice, found)
+for entry in groups[group]:
+    question(choice, entry, label, attribute, extra=under(entry, label, attribute))

@@ -1,7 +1,8 @@
 import streamlit as st
-from components.charts import chart, section
+from components.charts import chart
 from components.diagnose_button import every_step
 from components.html import literal
+from sections.questions import questions
 from state.cached import result, steps
 from state.selection import chosen, results
 
@@ -9,12 +10,10 @@ from sslviz.figures.geometry import over_training
 
 choice = chosen()
 verdicts = results(choice, "collapse")
-for name, one in verdicts.items():
-    mark = ":green[:material/check_circle:]" if one.verdict == "healthy" else ":red[:material/error:]"
-    st.markdown(f"{mark} **{literal(name)}**: {one.verdict}. {' '.join(one.reasons)}")
-
-section(choice, "collapse", verdicts)
-section(choice, "spectrum", results(choice, "spectrum"))
+for name, verdict in verdicts.items():
+    mark = ":green[:material/check_circle:]" if verdict.verdict == "healthy" else ":red[:material/error:]"
+    st.markdown(f"{mark} **{literal(name)}**: {verdict.verdict}. {' '.join(verdict.reasons)}")
+questions(choice, "collapse")
 
 st.subheader("When did it happen?", anchor=False)
 every_step(choice)

@@ -3,10 +3,11 @@ from components.charts import chart
 from components.html import literal
 from sections.map import aligned_maps, explore, map_of, missing_umaps
 from sections.map_over_training import settings, through_training
+from sections.questions import questions
 from state.cached import result
 from state.selection import chosen, labels
 
-from sslviz.catalog import entry
+from sslviz.catalog import find_entry
 from sslviz.figures import score_bars
 from sslviz.figures.projection.point_colors import RELIABILITY
 
@@ -49,10 +50,11 @@ if found:
     explore(choice, names, found, color, null)
     st.subheader("How far can the maps be believed?", anchor=False)
     scores = {name: map_of(choice, name, layout).scores() for name in found}
-    chart(score_bars(scores, colors=choice.colors), choice, "map_scores", caveat=entry("projection").caveat)
+    chart(score_bars(scores, colors=choice.colors), choice, "map_scores", caveat=find_entry("projection").caveat)
     by = None if color == RELIABILITY else color
     through_training(choice, names, by)
     settings(choice, list(found), by)
+questions(choice, "map", drawn=["projection"])
 
 if wanted:  # last of all, so that the PCA is there meanwhile
     with box.status("Loading UMAP") as status:

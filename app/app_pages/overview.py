@@ -6,27 +6,19 @@ from components.html import dot, literal
 from components.score_table import score_table
 from state.selection import chosen, everything
 
+from sslviz.catalog import find_entry
 from sslviz.evaluation.summary import statements
 
-PAGES = {
-    "collapse": "app_pages/collapse.py",
-    "spectrum": "app_pages/collapse.py",
-    "linear_probe": "app_pages/probes.py",
-}
-COLORS = {
-    "collapse": ("red", "green"),
-    "spectrum": ("gray", "gray"),
-    "linear_probe": ("gray", "blue"),
-}  # of bad news and of good
+TONES = {"good": "green", "bad": "red", "neutral": "gray"}
 
 choice = chosen()
 found = everything(choice)
 for name, results in found.items():
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
         st.html(f"{dot(choice.colors[name])}<b>{escape(name)}</b>", width="content")
-        for diagnostic, text, good in statements(results):
-            kind = diagnostic.partition(":")[0]
-            st.page_link(PAGES[kind], label=f":{COLORS[kind][good]}[{literal(text)}]")
+        for statement in statements(results):
+            page = f"app_pages/{find_entry(statement.key.name).page}.py"
+            st.page_link(page, label=f":{TONES[statement.tone]}[{literal(statement.text)}]")
 
 histories = {name: choice.runs[name].history for name in found}
 losses = {name: h["loss"].dropna().iloc[-1] for name, h in histories.items() if h["loss"].notna().any()}

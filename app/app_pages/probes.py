@@ -2,10 +2,11 @@ import streamlit as st
 from components.charts import chart
 from components.html import literal
 from components.thumbnails import pictures
-from state.selection import chosen, labels, results
+from state.selection import chosen, columns_of, labels, results
 
-from sslviz.catalog import entry
-from sslviz.figures.probes.probes import confusion
+from sslviz.catalog import entries_on
+from sslviz.diagnostics.probes.probe import Probe
+from sslviz.figures.probes.probe import confusion
 
 choice = chosen()
 columns = labels(choice)
@@ -19,13 +20,16 @@ if not columns:
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     column = st.segmented_control("Label", columns, default=columns[0], required=True, key="label", bind="query-params")
-    names = {"linear_probe": "Linear", "knn_probe": "Neighbours"}
+    readouts = {entry.name: entry for entry in entries_on("probes")}
     readout = st.segmented_control(
-        "Read by", list(names), default="linear_probe", required=True, key="readout", bind="query-params",
-        format_func=names.__getitem__,
+        "Read by", list(readouts), default=next(iter(readouts)), required=True, key="readout", bind="query-params",
+        format_func=lambda name: readouts[name].group or readouts[name].question,
     )  # fmt: skip
-probes = results(choice, readout, column)
-chart(entry(readout).figure(probes, colors=choice.colors), choice, "probe", caveat=entry(readout).caveat)
+entry = readouts[readout]
+probes = results(choice, readout, columns_of(entry, column))
+chart(entry.figure(probes, colors=choice.colors), choice, "probe", caveat=entry.caveat)
+if entry.result_type is not Probe:
+    st.stop()
 
 st.subheader("Which are taken for which?", anchor=False)
 with st.grid(3, min_column_width=340):

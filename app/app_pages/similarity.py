@@ -2,12 +2,14 @@ from itertools import combinations
 
 import streamlit as st
 from components.charts import chart, section
-from components.diagnose_button import every_step, left_out
+from components.diagnose_button import every_step, offer_stimulus
 from components.html import literal
 from sections.comparison import better, most_changed
+from sections.questions import questions
 from state import cached
 from state.selection import chosen, everything
 
+from sslviz.catalog import entries_on
 from sslviz.figures.similarity.similarity import heatmap
 
 SCORES = {"cka": "CKA", "procrustes": "Procrustes distance", "mutual_knn": "shared neighbours", "rsa": "RSA"}
@@ -37,6 +39,10 @@ if len(names) > 1:
     most_changed(choice, changed, a, b)
     st.subheader(f"Which is better, {literal(a)} or {literal(b)}?", anchor=False)
     better(choice, everything(choice), a, b)
+    for entry in entries_on("similarity"):
+        if entry.scope == "pair" and entry.name not in ("similarity", "changed"):
+            st.subheader(entry.question, anchor=False)
+            section(choice, entry.name, {title: cached.pair(choice.runs[b], entry.name, after, before)})
 else:
     st.info("Choose a second run in the sidebar to see what differs between two.", icon=":material/compare_arrows:")
 
@@ -49,7 +55,7 @@ if all(layers):
     chart(heatmap(cached.layer_pairs(choice.runs[down], *layers), score=score), choice, "layers", caveat=None)
 else:
     without = [name for name, kept in zip((down, across), layers, strict=True) if not kept]
-    left_out(choice, without, "The layers")
+    offer_stimulus(choice, without, "layers")
 
 st.subheader("When did it become what it is?", anchor=False)
 every_step(choice)
@@ -61,3 +67,4 @@ if len(steps) > 1:
         for i, j in combinations(steps, 2)
     }
     chart(heatmap(pairs, score=score), choice, "steps")
+questions(choice, "similarity")

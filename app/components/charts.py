@@ -1,4 +1,4 @@
-"""What looks the same on every page?  A chart with its caption under it, thumbnails, and what to do with runs not ready yet."""
+"""Charts with their caption, caveat and scores, the same on every page."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import plotly.graph_objects as go
 import streamlit as st
 from state.selection import Choice
 
-from sslviz.catalog import entry
+from sslviz.catalog import find_entry
 from sslviz.figures import score_bars
 from sslviz.figures.parts import theme
 
-BARS = {"similarity", "changed"}  # diagnostics whose figure shows all scores already
 FEW_BUTTONS = {"modeBarButtonsToRemove": ["zoom2d", "zoomIn2d", "zoomOut2d", "autoScale2d"], "displaylogo": False}
 
 
@@ -34,9 +33,9 @@ def section(choice: Choice, name: str, results: Mapping[str, Any]) -> None:
     """One diagnostic of the catalog: its figure with the caveat and, folded away, all its scores beside their controls."""
     if not results:
         return
-    one = entry(name)
-    chart(one.figure(results, colors=choice.colors), choice, f"figure {name}", caveat=one.caveat)
-    if name not in BARS:
+    entry = find_entry(name)
+    chart(entry.figure(results, colors=choice.colors), choice, f"figure {name}", caveat=entry.caveat)
+    if not entry.figure_has_scores:
         with st.expander("All its scores beside their controls", icon=":material/align_horizontal_left:"):
             scores = {run: result.scores() for run, result in results.items()}
             chart(score_bars(scores, colors=choice.colors), choice, f"scores {name}")

@@ -10,9 +10,10 @@ from components.html import literal
 from state.cached import steps
 from state.selection import Choice
 
-from sslviz.catalog import CATALOG, entry
+from sslviz.catalog import Entry, diagnostics, entries_on
 from sslviz.data import load_images
-from sslviz.evaluation.diagnose import diagnose, scored_and_fit
+from sslviz.evaluation.diagnose import diagnose, requirements, scored_and_fit
+from sslviz.features.evidence import STIMULI
 from sslviz.runs import Run
 
 
@@ -53,10 +54,25 @@ def every_step(choice: Choice) -> None:
     _offer(choice, left, said, button, ":material/timeline:", every=True)
 
 
-def left_out(choice: Choice, names: Sequence[str], what: str) -> None:
-    """A button that embeds `what` only some diagnostics look at, where these runs were diagnosed with others alone."""
-    runs, said = {name: choice.runs[name] for name in names}, f"{what} of {{}} were not embedded."
-    _offer(choice, runs, said, f"Embed {what[0].lower()}{what[1:]}", ":material/stethoscope:")
+def left_out(choice: Choice, page: str) -> None:
+    """A button that embeds what a page's diagnostics look at, where some run was diagnosed with others alone."""
+    needed = requirements(entry for entry in entries_on(page) if not entry.opt_in)
+    stimuli = [stimulus for stimulus in STIMULI if stimulus.shown == "on request" and stimulus.name in needed]
+    lacking = [
+        name
+        for name, evidence in choice.evidence.items()
+        if any(evidence.of(stimulus.name) is None for stimulus in stimuli)
+    ]
+    offer_stimulus(choice, lacking, " and ".join(stimulus.words for stimulus in stimuli))
+
+
+def offer_stimulus(choice: Choice, names: Sequence[str], words: str) -> None:
+    """A button that embeds what these words mean, where it was not embedded for some runs."""
+    runs, text = (
+        {name: choice.runs[name] for name in names},
+        f"{words[:1].upper()}{words[1:]} of {{}} were not embedded.",
+    )
+    _offer(choice, runs, text, f"Embed {words}", ":material/stethoscope:")
 
 
 def _offer(choice: Choice, runs: dict[str, Run], said: str, button: str, icon: str, *, every: bool = False) -> None:
@@ -92,16 +108,22 @@ def _diagnose(runs: list[Run], spec: str, fit_spec: str | None, *, every: bool =
         bar = st.progress(0.0)
         try:
             images, fit = (load_images(spec), load_images(fit_spec)) if fit_spec else scored_and_fit(load_images(spec))
-            # Maps take the longest; their page offers them, and shows the PCA until then.  Of earlier steps only
-            # what their page shows; of pairs only what is embedded for them, they are told on theirs.
-            wanted = [one for one in CATALOG if one.by_default and one.page != "map"] + [entry("similarity")]
-            wanted = [one for one in wanted if not every or one.page == "collapse"]
-            asked = [(run, one) for run in runs for one in wanted]
-            for done, (run, one) in enumerate(asked):
-                bar.progress(done / len(asked), f"{run.name}: {one.question}")
+            questions = [(run, entry) for run in runs for entry in _entries(every)]
+            for done, (run, entry) in enumerate(questions):
+                bar.progress(done / len(questions), f"{run.name}: {entry.question}")
                 status.update(label=f"Diagnosing {run.name} on {len(images):,} images")
-                diagnose(run, images, fit=fit, only=[one.name], every=every, progress=False)
+                diagnose(run, images, fit=fit, only=[entry.name], every=every, progress=False)
         except (ValueError, OSError) as error:
             status.update(label=str(error), state="error")
             return
     st.rerun()
+
+
+def _entries(every: bool) -> list[Entry]:
+    """What is asked at once: not what takes minutes, which its page offers; of every step only what is followed over training.
+
+    Of pairs nothing is computed here, but what their page shows beside them is embedded.
+    """
+    if every:
+        return [entry for entry in diagnostics() if entry.over_training]
+    return [entry for entry in diagnostics() if (entry.by_default and not entry.on_demand) or entry.page_stimuli]

@@ -13,6 +13,7 @@ from state import cached
 from state.selection import Choice, labels
 
 from sslviz.data import Images
+from sslviz.data.sampling import spread_rows
 from sslviz.features.columns import place_in_class
 
 LASSO, KEPT, BOTH = "drawn around on the Map", "kept from the Map", "both groups from the Map"
@@ -59,7 +60,7 @@ def pick(choice: Choice, count: int, *, seed: int = 0) -> Subjects:
         rest = np.setdiff1d(np.arange(len(table)), groups[said])
         return _some({said: groups[said]} | ({OTHERS: rest} if len(rest) else {}), [said], "group", count, seed)
     if not columns:
-        rows = np.unique(np.linspace(0, len(table) - 1, count).astype(int))
+        rows = spread_rows(len(table), count)
         return Subjects(rows, np.full(len(rows), ""), {"": np.arange(len(table))}, "group")
     column = columns[spread.index(said)]
     pools = {name: rows for name, rows in groups.items() if name.startswith(f"{column}: ")}

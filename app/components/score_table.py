@@ -1,4 +1,4 @@
-"""How do the runs stand beside each other?  One row a run: what its training did, and the first score of each diagnostic."""
+"""The table of the overview: a row for each run, with its training and the first score of each diagnostic."""
 
 from __future__ import annotations
 
@@ -9,24 +9,13 @@ from typing import Any
 import pandas as pd
 from components.html import dot
 
-from sslviz.catalog import entry
+from sslviz.catalog import find_entry
+from sslviz.diagnostics.result import ResultKey
 from sslviz.figures import score_bar_svg, sparkline_svg, svg_uri
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.score_bars import scale
 from sslviz.statistics import Score
 
-SHOWN = {
-    "collapse",
-    "map",
-    "probes",
-}  # the pages whose diagnostics have a place in the table; the others are a click away
-CAPTIONS = {
-    "collapse": "spread",
-    "spectrum": "RankMe",
-    "projection": "map",
-    "linear_probe": "linear",
-    "knn_probe": "kNN",
-}
 # A table where there is room for one; else each run becomes a card in which every cell carries its heading.
 STYLE = """<style>
 .runs{container-type:inline-size;font-size:13px;line-height:1.4}
@@ -62,8 +51,9 @@ def score_table(
     bars = _first_scores(results)
     groups: dict[str, list[str]] = {}
     for diagnostic in bars:
-        kind, _, column = diagnostic.partition(":")
-        groups.setdefault(column or ("label" if kind.endswith("_probe") else "geometry"), []).append(diagnostic)
+        key = ResultKey.parse(diagnostic)
+        heading = "label" if find_entry(key.name).scope == "label" else "geometry"
+        groups.setdefault(" ".join(key.columns) or heading, []).append(diagnostic)
     rows, short = [], theme.short_names(results)
     for run, of_run in results.items():
         color = colors[run]
@@ -87,7 +77,7 @@ def _first_scores(results: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[s
     found: dict[str, tuple[str, dict[str, Score]]] = {}
     for run, of_run in results.items():
         for diagnostic, result in of_run.items():
-            if entry(diagnostic.partition(":")[0]).page not in SHOWN:
+            if not find_entry(ResultKey.parse(diagnostic).name).overview:
                 continue
             name, score = next(iter(result.scores().items()))
             found.setdefault(diagnostic, (name, {}))[1][run] = score
@@ -101,7 +91,7 @@ def _bar(diagnostic: str, bars: tuple[str, dict[str, Score]], run: str, color: s
         return ""
     score = scores[run]
     title = escape(f"{diagnostic}, {name}: {score}")
-    caption = CAPTIONS.get(diagnostic.partition(":")[0], name)
+    caption = find_entry(ResultKey.parse(diagnostic).name).overview
     image = svg_uri(score_bar_svg(score, color, dark, name=name, ends=scale(name, scores.values())))
     lost = ' class="lost"' if score.beats_control is False else ""
     return f'<small>{caption}</small><img src="{image}" alt="{title}" title="{title}"><span{lost}>{score.value_text}</span>'

@@ -16,6 +16,7 @@ from state import cached
 from state.selection import Choice
 
 from sslviz.data import Images
+from sslviz.data.sampling import spread_rows
 from sslviz.figures.explanations.activation import activation
 from sslviz.figures.explanations.attention import MEASURES, attention, head_table
 from sslviz.figures.explanations.attention_maps import head_maps, map_grid, query_view
@@ -75,7 +76,7 @@ def in_layer(found: dict[str, Any], checkpoints: dict[str, Checkpoint], images: 
 def grid_of_maps(choice: Choice, found: dict[str, Any], images: Images, layer: str) -> None:
     """Pictures by checkpoints, at one scale."""
     kind = "rollout" if layer == ROLLOUT else "maps"
-    rows = _spread(len(images), min(ROWS, MOST // (2 + 2 * len(found))))
+    rows = spread_rows(len(images), max(1, min(ROWS, MOST // (2 + 2 * len(found)))), nearest=True)
     chart(map_grid(found, images, kind=kind, rows=rows), choice, "attention_grid", caveat=CAVEAT)
 
 
@@ -121,7 +122,7 @@ def grids(choice: Choice, checkpoints: dict[str, Checkpoint], images: Images) ->
     st.subheader("Where does its grid answer?", anchor=False)
     kind = st.segmented_control("Read as", list(GRIDS), format_func=GRIDS.__getitem__, default="activation_energy",
                                 required=True, key="grid", bind="query-params")  # fmt: skip
-    rows = _spread(len(images), min(ROWS, MOST // (2 + 2 * len(checkpoints))))
+    rows = spread_rows(len(images), max(1, min(ROWS, MOST // (2 + 2 * len(checkpoints)))), nearest=True)
     shown = images.rows(rows)
     maps, controls = _with_controls(checkpoints, shown, kind)
     if maps:
@@ -163,7 +164,3 @@ def _fields(choice: Choice, checkpoints: dict[str, Checkpoint], images: Images) 
     what = f"From where the middle of the last grid draws, mean of {len(images)} pictures"
     fig = activation(means[0], mean, controls=means[1], what=what, notes=notes, colors=choice.colors)
     chart(fig, choice, "fields", caveat="The radius is that of the round Gaussian that fits best.")
-
-
-def _spread(n: int, count: int) -> np.ndarray:
-    return np.unique(np.linspace(0, n - 1, max(1, min(n, count))).round().astype(int))

@@ -19,22 +19,13 @@ from sslviz.data import Images
 from sslviz.features.columns import partners_of
 from sslviz.reports.audit.audit import audit
 from sslviz.reports.audit.page import audit_page, findings_html, not_found_html, summary_html
-from sslviz.reports.audit.plan import Plan
+from sslviz.reports.audit.plan import AuditPlan
+from sslviz.reports.html_page import embedded
 
 KEPT = 4  # reports that a session holds, each some megabytes
-STYLE = """<style>
-.audit{font-size:15px;line-height:1.5} .audit ul,.audit ol{padding-left:22px;margin:0}
-.audit>p{margin:8px 0} .audit .findings>li{margin:0 0 20px} .audit p.small{font-size:13px;opacity:.7;margin:4px 0 8px}
-.audit .evidence{display:flex;gap:8px;align-items:center;font-size:13px;flex-wrap:wrap}
-.audit .examples{display:flex;flex-wrap:wrap;gap:4px;margin:6px 0}
-.audit .examples img{width:48px;height:48px;image-rendering:pixelated}
-.audit .wide{overflow-x:auto} .audit table{border-collapse:collapse;width:100%;font-size:13px}
-.audit th,.audit td{text-align:left;vertical-align:top;padding:4px 12px 4px 0;border:0;border-bottom:1px solid #8884}
-.audit th{opacity:.7;font-weight:600}
-</style>"""
 
 
-def report_of(choice: Choice, plan: Plan) -> dict[str, Any] | None:
+def report_of(choice: Choice, plan: AuditPlan) -> dict[str, Any] | None:
     """The report on the chosen checkpoints, images and plan; until it is made, a button that makes it, and None."""
     reports = st.session_state.setdefault("audits", {})
     checkpoints = tuple((name, choice.runs[name].last.digest) for name in choice.evidence)
@@ -117,12 +108,8 @@ def read(choice: Choice, report: dict[str, Any]) -> None:
     if whole:
         st.iframe(audit_page(report), height=900, alt="The whole report")
         return
-    _html(summary_html(report))
+    st.html(embedded(summary_html(report)))
     st.subheader("What was found?", anchor=False)
-    _html(findings_html(report, choice.colors, choice.dark))
+    st.html(embedded(findings_html(report, choice.colors, choice.dark)))
     st.subheader("What was not?", anchor=False)
-    _html(not_found_html(report))
-
-
-def _html(text: str) -> None:
-    st.html(f'{STYLE}<div class="audit">{text}</div>')
+    st.html(embedded(not_found_html(report)))

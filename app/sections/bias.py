@@ -1,9 +1,10 @@
-"""What stands beside the figures of the Bias page?  Further controls, the worst group's errors, pictures changed."""
+"""What stands under the figures of the Bias page: the worst group's errors, pictures changed, pairs that are named."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,19 +15,19 @@ from components.image_picker import images_of
 from components.thumbnails import pictures
 from state.selection import Choice
 
-from sslviz.catalog import entry
+from sslviz.catalog import Entry, find_entry
 from sslviz.data import load_images
 from sslviz.diagnostics.bias.counterfactual_effect import Counterfactual
 from sslviz.diagnostics.bias.groups import Groups
 from sslviz.diagnostics.bias.reliance import Reliance
-from sslviz.evaluation.diagnose import ask, scored_and_fit
-from sslviz.features.evidence import changed_images, gather, name_partners
+from sslviz.evaluation.diagnose import compute_entry, scored_and_fit
+from sslviz.features.evidence import changed_images, record_expected_pairs
 from sslviz.figures.parts.thumbnails import gallery_html
 
 
 def prepare(choice: Choice) -> None:
     """A button that embeds the further controls and the pictures with one factor changed, where some run lacks them."""
-    waiting = [name for name, evidence in choice.evidence.items() if not evidence.more]
+    waiting = [name for name, evidence in choice.evidence.items() if not evidence.further]
     if not waiting:
         return
     made = known(choice)
@@ -45,6 +46,8 @@ def prepare(choice: Choice) -> None:
 
 
 def _embed(choice: Choice, names: list[str], spec: str, fit_spec: str | None) -> None:
+    from sslviz.features.stored import gather
+
     with st.status(f"Loading {spec}") as status:
         try:
             images, fit = (load_images(spec), load_images(fit_spec)) if fit_spec else scored_and_fit(load_images(spec))
@@ -55,6 +58,16 @@ def _embed(choice: Choice, names: list[str], spec: str, fit_spec: str | None) ->
             status.update(label=str(error), state="error")
             return
     st.rerun()
+
+
+def under(entry: Entry, label: str, attribute: str) -> Callable[[Choice, Mapping[str, Any]], None] | None:
+    """What stands under the figure of this entry; None for nothing."""
+    extras: dict[type, Callable[[Choice, Mapping[str, Any]], None]] = {
+        Reliance: lambda choice, found: partners(choice, found, label, attribute),
+        Groups: errors,
+        Counterfactual: pairs,
+    }
+    return extras.get(entry.result_type)
 
 
 def errors(choice: Choice, tables: Mapping[str, Groups]) -> None:
@@ -84,7 +97,9 @@ def partners(choice: Choice, found: Mapping[str, Reliance], label: str, attribut
     with st.expander(f"Which {literal(attribute)} goes with which {literal(label)}?", icon=":material/link:"):
         table = next(iter(choice.evidence.values())).features.table.astype(str)
         classes, values = (sorted(table[column].unique()) for column in (label, attribute))
-        asked = next((dict(zip(one.classes, one.values[one.partner], strict=True)) for one in found.values()), {})
+        asked = next(
+            (dict(zip(one.classes, one.values[one.expected_pairs], strict=True)) for one in found.values()), {}
+        )
         now = [str((named or asked).get(c, values[i % len(values)])) for i, c in enumerate(classes)]
         edited = st.data_editor(
             pd.DataFrame({label: classes, attribute: now}), hide_index=True, disabled=[label], width="content",
@@ -104,25 +119,25 @@ def partners(choice: Choice, found: Mapping[str, Reliance], label: str, attribut
             st.error(problem, icon=":material/error:")
         elif ask_so or forget:
             for name in choice.evidence:
-                name_partners(choice.runs[name], digest, of, pairs if ask_so else None)
+                record_expected_pairs(choice.runs[name], digest, of, pairs if ask_so else None)
             st.rerun()
 
 
 def common_partners(choice: Choice, of: str) -> Mapping[str, str] | None:
     """The pairs that were named, if the same ones in every run that is shown."""
-    first, *others = (evidence.partners.get(of) for evidence in choice.evidence.values())
+    first, *others = (evidence.expected_pairs.get(of) for evidence in choice.evidence.values())
     return first if all(other == first for other in others) else None
 
 
 def _any_named(choice: Choice, of: str) -> bool:
-    return any(of in evidence.partners for evidence in choice.evidence.values())
+    return any(of in evidence.expected_pairs for evidence in choice.evidence.values())
 
 
 def _cannot_be_asked(choice: Choice, columns: tuple[str, str], pairs: Mapping[str, str]) -> str:
     """Why these images cannot tell what an encoder does with such pairs; empty where they can."""
-    evidence = replace(next(iter(choice.evidence.values())), partners={"~".join(columns): pairs})
+    evidence = replace(next(iter(choice.evidence.values())), expected_pairs={"~".join(columns): pairs})
     try:
-        ask(entry("reliance"), evidence, columns)
+        compute_entry(find_entry("reliance"), evidence, columns)
     except ValueError as error:
         return str(error)
     return ""

@@ -13,14 +13,15 @@ from components.html import dot, literal
 from components.thumbnails import thumbnails
 from state.selection import Choice
 
+from sslviz.catalog import find_entry
+from sslviz.diagnostics.result import ResultKey
 from sslviz.diagnostics.similarity.changed import Changed
 from sslviz.diagnostics.similarity.compare import compare
 from sslviz.figures.parts.thumbnails import data_uri
-from sslviz.figures.similarity.comparison import comparison as draw_compare
+from sslviz.figures.similarity.comparison import comparison as draw_comparison
 
 SHOWN = 20  # images whose neighbourhoods are shown
 NEIGHBORS = 7
-WITHOUT_A_WINNER = {"projection"}  # how well a map can be drawn says nothing against the space
 SIZE = 36  # pixels of a thumbnail
 STYLE = """<style>
 .changed{display:grid;gap:10px 22px;grid-template-columns:repeat(auto-fill,minmax(min(100%,405px),1fr));font-size:12px}
@@ -84,7 +85,7 @@ def better(choice: Choice, results: dict[str, dict[str, Any]], a: str, b: str) -
         return
     told = [
         (name, one.winner[score], one.sentence(score, a, b))
-        for name, one in found.items() if name not in WITHOUT_A_WINNER
+        for name, one in found.items() if find_entry(ResultKey.parse(name).name).rates_encoder
         for score in one.scores()
     ]  # fmt: skip
     for winner in (a, b):
@@ -97,6 +98,6 @@ def better(choice: Choice, results: dict[str, dict[str, Any]], a: str, b: str) -
     with st.expander(
         "All differences", icon=":material/compare_arrows:", expanded=not any(sign for _, sign, _ in told)
     ):
-        chart(draw_compare(found), choice, "better")
+        chart(draw_comparison(found), choice, "better")
     for reason in reasons:
         st.caption(f":material/block: {reason}")

@@ -19,7 +19,7 @@ from components.thumbnails import pictures
 from state import cached
 from state.selection import Choice
 
-from sslviz.catalog import entry
+from sslviz.catalog import find_entry
 from sslviz.diagnostics.projection.projection import Projection
 from sslviz.diagnostics.projection.quality import align
 from sslviz.evaluation.diagnose import is_stored
@@ -34,7 +34,7 @@ SHOWN = 84  # images in the gallery, and to choose one from: six rows of fourtee
 
 def missing_umaps(choice: Choice, names: list[str]) -> list[str]:
     """Which of these runs have no UMAP in their folder yet?"""
-    return [n for n in names if not is_stored(choice.runs[n], entry("projection"), choice.evidence[n])]
+    return [n for n in names if not is_stored(choice.runs[n], find_entry("projection"), choice.evidence[n])]
 
 
 def map_of(choice: Choice, name: str, layout: str) -> Projection:

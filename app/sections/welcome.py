@@ -9,12 +9,13 @@ from pathlib import Path
 import streamlit as st
 from state import cached
 
-from sslviz.catalog import CATALOG
+from sslviz.catalog import diagnostics
 from sslviz.evaluation.demo import EPOCHS, RUNS
 from sslviz.runs import Run
 
 TRAINING = 0.8  # share of the demo's time that is training; the rest is diagnosing
-RESULTS = sum({"label": 3, "checkpoint": 1}.get(one.per, 0) for one in CATALOG)  # of each run; it has three labels
+LABELS = 3  # of the demo's images
+RESULTS = sum(LABELS if entry.scope == "label" else 1 for entry in diagnostics() if entry.by_default)  # of each run
 COMMANDS = """sslviz demo --runs {folder}
 
 sslviz pretrain --images folder:PATH --method simclr --out {folder}/mine

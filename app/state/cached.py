@@ -1,4 +1,4 @@
-"""What need not be computed or read twice?  The only file with Streamlit's caches; every key is a path, a time or a digest.
+"""Caches: what need not be computed or read twice.  The only file with Streamlit's; every key is a path, a time or a digest.
 
 Results, features and runs are frozen and only read, so they are cached as they are rather than copied out at every use.
 """
@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
-from state.explanation_target import Asked, target_of
 
-from sslviz.catalog import Of, entry
+from sslviz.catalog import find_entry
 from sslviz.data import Images, load_images
 from sslviz.data.sampling import sample_rows
 from sslviz.diagnostics.neighbors.neighbors import neighbors
 from sslviz.diagnostics.projection.projection import Projection, aligned_projections, projection
 from sslviz.diagnostics.projection.projection_strip import projection_strip
 from sslviz.diagnostics.similarity.similarity import Similarity, similarity
-from sslviz.evaluation.diagnose import compute
+from sslviz.evaluation.diagnose import Columns, stored_result
+from sslviz.explanations.targets.question import TargetQuestion, target_of
 from sslviz.features import Features
 from sslviz.features.evidence import Evidence, diagnosed_steps, layers_of, stored_evidence
 from sslviz.runs import Checkpoint, Run, open_runs
@@ -31,15 +31,11 @@ from sslviz.runs import Checkpoint, Run, open_runs
 KEYS: dict[Any, Any] = {
     Run: lambda run: str(run.path.resolve()),
     Features: lambda features: features.digest,
-    Evidence: lambda evidence: (
-        [
-            part.digest if part else None
-            for part in (evidence.features, evidence.fit, evidence.projector, evidence.views, evidence.changed)
-        ]
-        + sorted(evidence.more)
-        + [json.dumps(evidence.partners, sort_keys=True)]
-    ),
-    Asked: repr,
+    Evidence: lambda evidence: [
+        *((stimulus, name, x.digest) for stimulus, seen in evidence.shown.items() for name, x in seen.items()),
+        json.dumps(evidence.expected_pairs, sort_keys=True),
+    ],
+    TargetQuestion: repr,
     Images: lambda images: (images.digest, sorted(images.masks)),
     Checkpoint: lambda one: (
         one.run,
@@ -92,15 +88,15 @@ def steps(run: Run, digest: str) -> dict[int, Evidence]:
 
 
 @st.cache_resource(max_entries=500, show_spinner="Computing what is not stored yet …", hash_funcs=KEYS)
-def result(run: Run, name: str, evidence: Evidence, column: Of = None) -> Any:
+def result(run: Run, name: str, evidence: Evidence, columns: Columns = ()) -> Any:
     """A catalog diagnostic of a checkpoint, read from the run folder, or else computed and stored there."""
-    return compute(run, entry(name), evidence, column)
+    return stored_result(run, find_entry(name), evidence, columns)
 
 
 @st.cache_resource(max_entries=500, show_spinner="Comparing …", hash_funcs=KEYS)
 def pair(run: Run, name: str, evidence: Evidence, other: Evidence) -> Any:
     """A catalog diagnostic of a pair: what became of `other` in `evidence`, which is the run's."""
-    return compute(run, entry(name), evidence, other=other)
+    return stored_result(run, find_entry(name), evidence, other=other)
 
 
 @st.cache_resource(max_entries=50, show_spinner="Comparing layers …", hash_funcs=KEYS)
@@ -154,7 +150,7 @@ def strip(run: Run, evidence: Evidence) -> dict[tuple[int, float], Projection]:
 
 def _shown(evidence: Evidence) -> Features:
     """Those of the images that a map shows."""
-    return evidence.features.rows(sample_rows(len(evidence.features), entry("projection").most))
+    return evidence.features.rows(sample_rows(len(evidence.features), find_entry("projection").max_images))
 
 
 @st.cache_data(max_entries=500, show_spinner=False, hash_funcs=KEYS)
@@ -185,9 +181,9 @@ def kept(run: Run, name: str, _compute: Callable[..., Any], given: Any, paramete
 
 
 @st.cache_resource(max_entries=100, show_spinner="Reading the features …", hash_funcs=KEYS)
-def target(asked: Asked, rows: np.ndarray, features: Features, fit: Features | None) -> Any:
+def target(question: TargetQuestion, rows: np.ndarray, features: Features, fit: Features | None) -> Any:
     """The number that is explained of one encoder at the images in these rows."""
-    return target_of(asked, rows, features, fit)
+    return target_of(question, rows, features, fit)
 
 
 @st.cache_data(max_entries=100, show_spinner="Loading the encoders …", hash_funcs=KEYS)

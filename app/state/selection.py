@@ -14,8 +14,9 @@ from typing import Any
 import streamlit as st
 from state import cached
 
-from sslviz.catalog import CATALOG, Of
-from sslviz.evaluation.diagnose import called, is_stored
+from sslviz.catalog import Entry, diagnostics
+from sslviz.diagnostics.result import ResultKey
+from sslviz.evaluation.diagnose import Columns, is_stored
 from sslviz.features.columns import probe_labels
 from sslviz.features.evidence import Evidence
 from sslviz.figures.parts import theme
@@ -63,29 +64,35 @@ def chosen() -> Choice:
     return Choice({run.name: run for run in runs}, evidence, unready, colors, digest, dark)
 
 
-def results(choice: Choice, name: str, column: Of = None) -> dict[str, Any]:
+def results(choice: Choice, name: str, columns: Columns = ()) -> dict[str, Any]:
     """{run: Result} of one of the catalog's diagnostics, for a column of the table, or two, where it is asked of them.
 
     A line on the page says of which runs it cannot be had, and why."""
     found = {}
     for run, evidence in choice.evidence.items():
         try:
-            found[run] = cached.result(choice.runs[run], name, evidence, column)
+            found[run] = cached.result(choice.runs[run], name, evidence, columns)
         except ValueError as error:
             st.caption(f":material/block: {escape(run)}: {error}")
     return found
 
 
 def everything(choice: Choice) -> dict[str, dict[str, Any]]:
-    """{run: {diagnostic: Result}} of all that the catalog holds, named as in `diagnose`; maps only where they are stored."""
+    """{run: {diagnostic: Result}} of all that the catalog asks by default; what takes minutes only where it is stored."""
     found: dict[str, dict[str, Any]] = {run: {} for run in choice.evidence}
-    for one in (one for one in CATALOG if one.by_default):
-        for column in labels(choice) if one.per == "label" else [None]:
+    for entry in (entry for entry in diagnostics() if entry.by_default):
+        for columns in [(label,) for label in labels(choice)] if entry.scope == "label" else [()]:
             for run, evidence in choice.evidence.items():
-                if one.name != "projection" or is_stored(choice.runs[run], one, evidence):
+                if not entry.on_demand or is_stored(choice.runs[run], entry, evidence):
                     with suppress(ValueError):  # what cannot be asked of these images is told where it is asked
-                        found[run][called(one, column)] = cached.result(choice.runs[run], one.name, evidence, column)
+                        key = str(ResultKey(entry.name, columns))
+                        found[run][key] = cached.result(choice.runs[run], entry.name, evidence, columns)
     return found
+
+
+def columns_of(entry: Entry, label: str, attribute: str = "") -> Columns:
+    """The columns that an entry is asked of, where these are the label and the attribute that were chosen."""
+    return {"label": (label,), "attribute": (attribute,), "columns": (label, attribute)}.get(entry.scope, ())
 
 
 def labels(choice: Choice) -> list[str]:

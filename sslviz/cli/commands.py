@@ -7,14 +7,23 @@ import json
 import os
 import shlex
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from tyro.conf import Positional, UseAppendAction, arg
 
+from sslviz.cli.options import options_of
+
 Spec = Annotated[
     str, arg(metavar="SPEC", help="shapes | shapes:n=8000,bias=0.95 | digits | folder:PATH | any timm dataset name")
+]
+Settings = Annotated[
+    UseAppendAction[list[str]],
+    arg(
+        metavar="NAME=VALUE",
+        help="A setting of the method or of its views, e.g. temperature=0.2; may be repeated.",
+    ),
 ]
 
 
@@ -22,53 +31,28 @@ Spec = Annotated[
 class Pretrain:
     """Pretrain an encoder on images, without labels."""
 
-    images: Spec
-    out: Path
-    """The run folder to make, e.g. runs/simclr."""
-    method: str = "simclr"
-    """See `sslviz list methods`."""
-    encoder: str = "conv_nano"
-    """See `sslviz list encoders`; any timm model."""
-    epochs: int = 20
-    batch_size: int = 256
-    learning_rate: float = 1e-3
-    """For a batch of 256; scaled by sqrt(batch-size / 256)."""
-    seed: int = 0
-    resume: bool = False
-    """Continue a run that was interrupted."""
-    devices: str = "1"
-    """How many GPUs, or auto."""
-    strategy: str = "auto"
-    num_nodes: int = 1
-    precision: str = "auto"
-    """Lightning Fabric's, e.g. bf16-mixed; auto is that where the hardware is faster at it, 32-true elsewhere."""
-    set: Annotated[UseAppendAction[list[str]], arg(metavar="NAME=VALUE")] = field(default_factory=list)
-    """A setting of the method or of its views, e.g. temperature=0.2; may be repeated."""
+    @classmethod
+    def with_options(cls) -> type[Pretrain]:
+        """The command with its options, those of `pretrain`; only this loads torch."""
+        from sslviz.training.pretrain import pretrain
+
+        own: list[Any] = [("images", Spec), *options_of(pretrain), ("set", Settings, field(default_factory=list))]
+        return make_dataclass("Pretrain", own, bases=(cls,), namespace={"__doc__": cls.__doc__}, kw_only=True)
 
     def __call__(self) -> None:
         from sslviz.data import load_images
         from sslviz.training.pretrain import pretrain
 
-        images = load_images(self.images)
+        options = dict(vars(self))
+        images, settings = load_images(options.pop("images")), parse_settings(options.pop("set"))
         splits = set(images.table["split"]) if "split" in images.table else set()
         held_out = next((s for s in ("probe", "val", "validation", "test") if s in splits), None)
         use_splits = "train" in splits and len(splits) > 1
         run = pretrain(
             images.split("train") if use_splits else images,
-            self.method,
-            out=self.out,
-            encoder=self.encoder,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            seed=self.seed,
-            settings=_settings(self.set),
+            settings=settings,
             held_out=images.split(held_out) if use_splits and held_out else None,
-            resume=self.resume,
-            devices=int(self.devices) if self.devices.isdigit() else self.devices,
-            strategy=self.strategy,
-            num_nodes=self.num_nodes,
-            precision=self.precision,
+            **options,
         )
         if os.environ.get("LOCAL_RANK", "0") == "0":  # one of several processes speaks
             print(f"{run.path}: {len(run.checkpoints)} checkpoints, the last at step {run.last.step}.")
@@ -216,9 +200,9 @@ class Explain:
         found = explain(runs, images, method=self.method, target=self.target, everything=everything, seed=self.seed)
         said = [one.sentence(name) for name, one in found.items()]
         print_scores({name: one.results() for name, one in found.items()}, [*said, PAIRED])
-        asked = shlex.join(["sslviz", *sys.argv[1:]])
+        command = shlex.join(["sslviz", *sys.argv[1:]])
         with atomic_write(self.out) as file:
-            file.write(explain_page(found, images, shown=shown, asked=asked).encode())
+            file.write(explain_page(found, images, shown=shown, command=command).encode())
         print(f"{self.out}: {len(images)} images, {', '.join(found)}.")
 
 
@@ -282,7 +266,7 @@ class Audit:
         return report
 
 
-def _settings(pairs: list[str]) -> dict[str, Any]:
+def parse_settings(pairs: list[str]) -> dict[str, Any]:
     """["temperature=0.2"] -> {"temperature": 0.2}; values are Python literals, or else words."""
     settings = {}
     for pair in pairs:

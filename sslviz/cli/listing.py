@@ -19,12 +19,12 @@ def listing(what: str) -> list[tuple[str, str]]:
 
         return list(SOURCES.items())
     if what == "maps":
-        from sslviz.explanations.attribution.attribution import METHODS as MAPS
+        from sslviz.explanations.attribution.methods import ATTRIBUTION_METHODS
 
-        return [(name, _first_line(method.compute)) for name, method in MAPS.items()]
-    from sslviz.catalog import CATALOG
+        return [(name, _first_line(method.compute)) for name, method in ATTRIBUTION_METHODS.items()]
+    from sslviz.catalog import diagnostics
 
-    return [(one.name, one.question) for one in CATALOG]
+    return [(entry.name, entry.question) for entry in diagnostics()]
 
 
 def _first_line(thing: object) -> str:

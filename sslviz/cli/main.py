@@ -8,8 +8,10 @@ import subprocess
 import sys
 import warnings
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional, subcommand
@@ -70,24 +72,35 @@ class List:
             print(f"{name:<22} {text}".rstrip())
 
 
-Command = (
-    Annotated[Demo, subcommand("demo")]
-    | Annotated[Pretrain, subcommand("pretrain")]
-    | Annotated[Import, subcommand("import")]
-    | Annotated[Embed, subcommand("embed")]
-    | Annotated[Diagnose, subcommand("diagnose")]
-    | Annotated[Explain, subcommand("explain")]
-    | Annotated[Audit, subcommand("audit")]
-    | Annotated[App, subcommand("app")]
-    | Annotated[List, subcommand("list")]
-)
+COMMANDS: dict[str, type] = {
+    "demo": Demo,
+    "pretrain": Pretrain,
+    "import": Import,
+    "embed": Embed,
+    "diagnose": Diagnose,
+    "explain": Explain,
+    "audit": Audit,
+    "app": App,
+    "list": List,
+}
+
+
+def _parser(words: list[str]) -> Any:
+    """The type that tyro parses these words into: one of the commands."""
+    commands = dict(COMMANDS)
+    if words[:1] == ["pretrain"] or any(
+        word.startswith("--tyro-") for word in words
+    ):  # these print a shell's completion
+        commands["pretrain"] = Pretrain.with_options()
+    return reduce(or_, (Annotated[command, subcommand(name)] for name, command in commands.items()))
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command; bad input ends with one sentence on standard error and exit code 2."""
+    words = sys.argv[1:] if arguments is None else arguments
     command = tyro.cli(
-        Command,  # type: ignore[arg-type]  # tyro takes unions, for which Python has no type
-        args=arguments,
+        _parser(words),
+        args=words,
         prog="sslviz",
         description="Look inside self-supervised vision encoders; no picture without its control.",
     )

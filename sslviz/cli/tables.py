@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sslviz.diagnostics.result import CheckpointKey
 from sslviz.evaluation.summary import sentence
 
 
@@ -36,9 +37,11 @@ def print_scores(results: dict[str, dict[str, Any]], sentences: list[str] | None
 def print_through_training(results: dict[str, dict[str, Any]]) -> None:
     """A table for each run: a score in each row, a checkpoint in each column."""
     console = Console()
-    for name in (name for name in results if " @ " not in name):
-        steps = {key.rpartition(" @ ")[2]: r for key, r in results.items() if key.startswith(f"{name} @ ")}
-        steps["last"] = results[name]
+    runs: dict[str, dict[str, dict[str, Any]]] = {}
+    for text, of_checkpoint in results.items():
+        key = CheckpointKey.parse(text)
+        runs.setdefault(key.run, {})["last" if key.step is None else str(key.step)] = of_checkpoint
+    for name, steps in runs.items():
         title = f"{escape(name)} through training, by step"
         table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
         table.add_column("score", no_wrap=True)

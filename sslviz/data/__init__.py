@@ -1,4 +1,4 @@
-"""Pictures, their ids and their table: worlds that are drawn, folders and datasets that are read."""
+"""Images: worlds that are drawn, folders and datasets that are read."""
 
 from sslviz.data.images import Images
 from sslviz.data.sources.digits import digits

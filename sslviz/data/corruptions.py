@@ -1,4 +1,4 @@
-"""What becomes of pictures in bad weather, noise and poor cameras?  Fifteen corruptions, each in five severities."""
+"""Pictures in bad weather, noise and poor cameras: fifteen corruptions, each in five severities."""
 
 from __future__ import annotations
 
@@ -27,11 +27,21 @@ def corrupted(
 ) -> Images:
     """What would an encoder see in bad weather, noise and poor cameras?  The pictures, and each again for every corruption.
 
-    `names` are some of the 15 common corruptions of ImageNet-C (arXiv 1903.12261; default: all), as the package
-    imagecorruptions-imaug draws them: `pip install "sslviz[audit]"`.  Returns Images with the columns `object` (the
-    picture's id), `changed` ("fog 3", "" for the picture itself), `corruption` and `severity` (0 for the picture itself).
-    About 5 ms a picture and severity at 32 px.  ValueError for unknown names and severities, for pictures with fewer than
-    32 px a side, and without the package.
+    `names` are some of the 15 common corruptions of ImageNet-C (arXiv 1903.12261; default: all).  The package
+    imagecorruptions-imaug draws them: `pip install "sslviz[audit]"`.  About 5 ms a picture and severity at 32 px.
+
+    Returns Images with the columns
+    - object: the picture's id
+    - changed: "fog 3"; "" for the picture itself
+    - corruption, severity: "fog" and 3; "" and 0 for the picture itself
+
+    ValueError for unknown names and severities, for pictures with fewer than 32 px a side, and without the package.
+
+    Example:
+        >>> import sslviz
+        >>> images = sslviz.corrupted(sslviz.shapes(n=2), names=["contrast"], severities=[3], progress=False)
+        >>> images.ids.tolist()
+        ['0', '1', '0 contrast 3', '1 contrast 3']
 
     Caveat: Severities were made for photographs of 224 px: in smaller ones a blur of the same pixels is a stronger one.
     """
@@ -52,9 +62,9 @@ def corrupted(
         for i, (name, severity) in enumerate(kinds[1:], 1):
             pixels[i] = list(_drawn(library, images.pixels, name, severity, [seed, known.index(name), severity]))
             advance(1)
-    said = [f"{name} {severity}" if name else "" for name, severity in kinds]
+    changes = [f"{name} {severity}" if name else "" for name, severity in kinds]
     n = len(images)
-    table = pd.DataFrame({"object": np.tile(images.ids, len(kinds)), "changed": np.repeat(said, n)})
+    table = pd.DataFrame({"object": np.tile(images.ids, len(kinds)), "changed": np.repeat(changes, n)})
     table["corruption"], table["severity"] = (np.repeat([kind[at] for kind in kinds], n) for at in (0, 1))
     ids = [f"{name} {change}".strip() for name, change in zip(table["object"], table["changed"], strict=True)]
     return Images(pixels.reshape(-1, *images.pixels.shape[1:]), np.array(ids), table)

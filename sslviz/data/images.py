@@ -1,4 +1,4 @@
-"""What is being looked at?  `Images`: pixels, ids and a table that describes them; and where to get some."""
+"""Images: pixels, ids and a table that describes them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,20 @@ import pandas as pd
 class Images:
     """What is being looked at?
 
-    `pixels` uint8 (n, h, w, 3), may be a memory map; `ids` (n,) strings, unique; `table` n rows, `label` and one
-    column per attribute; `masks` {name: bool (n, h, w)}, optional; `spec` is the text that makes the same images
-    again ("shapes:n=8000,bias=0.95"), empty where there is none.  A slice, a split and an augmented view of Images
-    are Images.
+    - pixels: uint8 (n, h, w, 3), may be a memory map
+    - ids: strings (n,), unique
+    - table: n rows, `label` and one column per attribute
+    - masks: {name: bool (n, h, w)}, optional
+    - spec: the text that makes the same images again ("shapes:n=8000,bias=0.95"), empty where there is none
+
+    A slice, a split and an augmented view of Images are Images.  ValueError for pixels of another kind, for lengths that
+    disagree, and for repeated ids.
+
+    Example:
+        >>> import numpy as np, pandas as pd, sslviz
+        >>> images = sslviz.Images(np.zeros((3, 8, 8, 3), np.uint8), ["a", "b", "c"], pd.DataFrame({"label": [1, 0, 1]}))
+        >>> images.rows(images.table["label"] == 1).ids.tolist()
+        ['a', 'c']
     """
 
     pixels: np.ndarray
@@ -61,7 +71,11 @@ class Images:
         return state.hexdigest()
 
     def rows(self, keep: np.ndarray, spec: str = "") -> Images:
-        """Some of the images: `keep` is a boolean mask or row numbers.  Consecutive rows share memory with these."""
+        """Some of the images; consecutive rows share memory with these.
+
+        - keep: a boolean mask, or row numbers
+        - spec: the text that makes them again
+        """
         rows = np.flatnonzero(keep) if np.asarray(keep).dtype == bool else np.asarray(keep)
         where = _as_slice(rows, len(self))  # the split of a large folder stays a memory map
         masks = {name: mask[where] for name, mask in self.masks.items()}
@@ -72,8 +86,7 @@ class Images:
     def split(self, name: str) -> Images:
         """The images of one split: by the table's `split` column, or else by the hash of the id.
 
-        The hash gives 60/20/20 % train/probe/test and makes an image's split its own: it stays where it is when
-        images are added or removed.
+        The hash gives 60/20/20 % train/probe/test.  An image stays in its split when others are added or removed.
         ValueError for a split that holds no image.
         """
         known = "split" in self.table

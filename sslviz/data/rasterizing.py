@@ -1,6 +1,6 @@
-"""How is a picture drawn whose every pixel follows from a few numbers?  Outlines, gratings, noise by address.
+"""Pictures whose every pixel follows from a few numbers: outlines, gratings, and noise by address.
 
-All pictures of a batch are drawn at once; n numbers per argument, lengths in fractions of the side, angles in degrees.
+All pictures of a batch are drawn at once.  Each argument has n numbers; lengths are fractions of the side, angles degrees.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ Key = int | str | np.ndarray
 
 
 def hash_bits(*keys: Key) -> np.ndarray:
-    """Which 64 random bits belong to this address?  One uint64 for each combination of keys (arrays broadcast).
+    """The 64 random bits of an address: one uint64 for each combination of keys (arrays broadcast).
 
-    A chain of splitmix64 steps (Steele et al. 2014).  Being counter-based it finds any image's numbers without drawing
+    A chain of splitmix64 steps (Steele et al. 2014).  It is counter-based: any image's numbers are found without drawing
     those of the images before it, and all images' at once.
     """
     state = np.zeros(1, np.uint64)
@@ -30,26 +30,26 @@ def hash_bits(*keys: Key) -> np.ndarray:
 
 
 def uniform(*keys: Key) -> np.ndarray:
-    """Which number in [0, 1) belongs to this address?  float64, one for each combination of keys."""
+    """The random number in [0, 1) of an address: float64, one for each combination of keys."""
     return (hash_bits(*keys) >> np.uint64(11)) * 2.0**-53
 
 
 def noise(seeds: np.ndarray, size: int) -> np.ndarray:
-    """Which noise belongs to these seeds (n,)?  float32 (n, size, size, 3), uniform in -1 to 1."""
+    """The noise that belongs to these seeds (n,): float32 (n, size, size, 3), uniform in -1 to 1."""
     bits = hash_bits(seeds[:, None], np.arange(size * size))  # 64 bits a pixel are enough for its three channels
     channels = bits.astype("<u8").view("<u2").reshape(len(seeds), size, size, 4)[..., :3]
     return channels * np.float32(2 / 65535) - np.float32(1)
 
 
 def grating(vertical: np.ndarray, phase: np.ndarray, cycles: float, size: int) -> np.ndarray:
-    """What does a sine grating of vertical or horizontal stripes look like?  float32 (n, size, size), -1 to 1."""
+    """A sine grating of vertical or horizontal stripes: float32 (n, size, size), -1 to 1."""
     ramp = (np.arange(size, dtype=np.float32) + 0.5) / size
     along = np.where(_planes(vertical) > 0, ramp, ramp[:, None])  # (n, size, size)
     return np.sin(2 * np.pi * (cycles * along + _planes(phase) / 360))
 
 
 def slanted_grating(slant: np.ndarray, phase: np.ndarray, cycles: float, size: int) -> np.ndarray:
-    """What does a sine grating look like whose stripes are turned by `slant` degrees from the horizontal?  As `grating`."""
+    """A sine grating whose stripes are turned by `slant` degrees from the horizontal; otherwise as `grating`."""
     at = (np.arange(size, dtype=np.float32) + 0.5) / size
     turn = np.deg2rad(_planes(slant))
     along = np.cos(turn) * at[:, None] - np.sin(turn) * at  # across the stripes; y points down
@@ -64,9 +64,9 @@ def paint(canvas: np.ndarray, cover: np.ndarray, rgb: np.ndarray) -> None:
 def coverage(
     outline: np.ndarray, x: np.ndarray, y: np.ndarray, radius: np.ndarray, angle: np.ndarray, size: int
 ) -> np.ndarray:
-    """How much of each pixel does the object cover?  float32 (n, size, size), 0 to 1.
+    """How much of each pixel the object covers: float32 (n, size, size), 0 to 1.
 
-    `outline` is one of `OUTLINES`, all of which have the area pi radius^2; (x, y) is the centre of mass, y points down.
+    `outline` is one of `OUTLINES`, all of which have the area pi radius^2.  (x, y) is the centre of mass; y points down.
     """
     at = np.arange(size, dtype=np.float32) + 0.5
     dx, dy = at - size * _planes(x), at[:, None] - size * _planes(y)
@@ -86,9 +86,9 @@ def _planes(values: np.ndarray) -> np.ndarray:
 
 
 # Coverage is analytic: a straight edge at distance d from the pixel's centre covers `_edge(d)` of it, and convex
-# outlines are products of edges.  Summed over the plane such a product is the polygon's area, plus cot(angle) / 12 for
-# each corner; that is nothing at right angles, and the disc's curvature adds pi / 12.  Disc and triangle take it back,
-# so that all outlines of one radius r (in pixels) have the same area pi r^2.
+# outlines are products of edges.  Summed over the plane, such a product is the polygon's area plus cot(angle) / 12 for
+# each corner.  That is nothing at right angles; the disc's curvature adds pi / 12.  Disc and triangle take it back, so
+# that all outlines of one radius r (in pixels) have the same area pi r^2.
 
 
 def _edge(d: np.ndarray) -> np.ndarray:
@@ -118,5 +118,8 @@ def _cross(u: np.ndarray, v: np.ndarray, r: np.ndarray) -> np.ndarray:
 
 
 OUTLINES: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
-    "disc": _disc, "square": _square, "triangle": _triangle, "cross": _cross,
-}  # fmt: skip
+    "disc": _disc,
+    "square": _square,
+    "triangle": _triangle,
+    "cross": _cross,
+}

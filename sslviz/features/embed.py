@@ -35,6 +35,11 @@ def embed(checkpoint: Checkpoint, images: Images, *, layer: str = "pooled", prog
     return Features(x, images.ids, images.table, feature_source(checkpoint, images, layer))
 
 
+def embed_projector(checkpoint: Checkpoint, images: Images, *, progress: bool = True) -> Features:
+    """Features (n, d) of the head between the encoder and the loss; ValueError for an encoder that was not trained here."""
+    return embed(checkpoint, images, layer="projector", progress=progress)
+
+
 @torch.inference_mode()
 def embed_layers(checkpoint: Checkpoint, images: Images, *, progress: bool = True) -> dict[str, Features]:
     """What is known where?  {layer: Features}, from the first block or stage to "pooled", all in one pass.

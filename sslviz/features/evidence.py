@@ -1,10 +1,15 @@
-"""What do the diagnostics of a checkpoint look at?  Its features, those to fit probes on, and those of its controls."""
+"""What encoders are shown, and what is known of a checkpoint from it.
+
+`STIMULI` is the one table of what an encoder is shown: the images, several views of some, single alterations, pictures
+with one factor changed, corruptions, layers.  `stored.gather` shows them to a checkpoint and its controls and keeps
+the features in the run folder; `Evidence` is what was kept, in the order of the table.  A new stimulus is a new row.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,122 +19,135 @@ from sslviz.data.sampling import sample_rows
 from sslviz.features.features import Features
 from sslviz.runs import Checkpoint, Run
 
+TRAINED = "trained"
 UNTRAINED = "untrained"
 PIXELS = "pixels"
 HISTOGRAM = "color histogram"
-SEEDS = (1, 2)  # of re-initialised encoders beside the one with seed 0, where an attribute is asked about
-CHANGED_IMAGES = 200  # of the images, each is drawn again with one factor changed, for every factor
-LAYER_IMAGES = 2000  # of the images, the layers of an encoder are compared on: enough for a similarity, little to keep
+SEEDS = {f"{UNTRAINED} (seed {seed})": seed for seed in (1, 2)}  # of re-initialised encoders beside the one with seed 0
+PLAIN = (TRAINED, PIXELS, UNTRAINED)
+FURTHER = (HISTOGRAM, *SEEDS)  # colours alone and more re-initialised encoders, where an attribute is asked about
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """One thing that encoders are shown.
+
+    - name: under which `Evidence` holds it and the catalog asks for it
+    - shown: always, only where a diagnostic asks for it, or only where an attribute is asked about
+    - encoders: who sees it; names of this file
+    - embed: the function (checkpoint, images) -> Features, as "module:function" below sslviz; pixels and histograms
+      have functions of their own
+    - pictures: the function images -> Images that draws what is shown; empty: the images themselves, or a sample
+    - further: encoders that see it too where an attribute is asked about
+    - max_images: of how many images, the same ones for every encoder; None: of all
+    - layer: under which name the features lie in the run folder
+    - words: what it is called in a sentence
+    - missing: what a diagnostic says that asks for it where it is not there
+    """
+
+    name: str
+    shown: Literal["always", "on request", "with an attribute"]
+    encoders: tuple[str, ...]
+    embed: str = "features.embed:embed"
+    pictures: str = ""
+    further: tuple[str, ...] = ()
+    max_images: int | None = None
+    layer: str = "pooled"
+    words: str = ""
+    missing: str = ""
+
+
+AGAIN = "diagnose it again, with all diagnostics or with this one."
+STIMULI = (
+    Stimulus("images", "always", PLAIN, further=FURTHER),
+    Stimulus("fit", "always", PLAIN, further=FURTHER),  # the images that probes are fitted on
+    Stimulus("projector", "always", (TRAINED,), "features.embed:embed_projector", layer="projector"),
+    Stimulus(
+        "views", "on request", (TRAINED,), "features.embed_views:embed_views", max_images=200, layer="views",
+        words="views", missing=f"Its views were not embedded; {AGAIN}",
+    ),
+    Stimulus(
+        "altered", "on request", (TRAINED, UNTRAINED), "features.embed_views:embed_altered", max_images=100,
+        layer="altered", words="altered pictures", missing=f"Its altered pictures were not embedded; {AGAIN}",
+    ),
+    Stimulus(
+        "changed", "with an attribute", (), pictures="features.evidence:changed_images", further=PLAIN, max_images=200,
+        missing="One factor alone can only be changed in images that a world here drew, diagnosed with an attribute named.",
+    ),
+    Stimulus(
+        "corrupted", "on request", (TRAINED, UNTRAINED), pictures="features.evidence:corrupted_images", max_images=100,
+        layer="corrupted", words="corrupted pictures",
+        missing="No corrupted pictures were embedded; diagnose it again, naming drift.",
+    ),
+    # Enough images for a similarity of layers, few enough to keep all layers of.
+    Stimulus(
+        "layers", "on request", (TRAINED,), "features.embed:embed_layers", max_images=2000, layer="layers", words="layers",
+    ),
+)  # fmt: skip
+
+
+def find_stimulus(name: str) -> Stimulus:
+    """The row of this name; the two views of `alignment` and the controls of a stimulus belong to its row."""
+    name = {"features": "images", "control_features": "images", "view": "views", "other_view": "views"}.get(name, name)
+    return next(stimulus for stimulus in STIMULI if stimulus.name == name.removesuffix("_controls"))
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
     """What do the diagnostics of a checkpoint look at?
 
-    `fit` is None where a stratified half of `features` is fitted on.  `controls` are {name: (features, fit)}, `more` those
-    that only stand beside what is asked about an attribute.  `projector` is what the head that training throws away makes
-    of the same images, `views` the features of several views of some of them (columns `object` and `view`), `changed`
-    those of some with one factor changed at a time (columns `object` and `changed`, "" for none), beside
-    `changed_controls` {name: features}, `altered` those of some with one step of a view taken at a time (and `amount`),
-    beside `altered_controls`, and `corrupted` those of some under corruptions, beside `corrupted_controls`; each is None
-    where there are none.  `partners` {"label~attribute": {class: value}} are what the classes were said to go
-    with elsewhere.
+    - shown: {stimulus: {encoder: Features}}; what was not embedded is not in it.  "fit" is missing where probes are
+      fitted on a stratified half of the images.
+    - expected_pairs: {"label~attribute": {class: value}}, what the classes were said to go with elsewhere
     """
 
-    features: Features
-    fit: Features | None
-    controls: dict[str, tuple[Features, Features | None]]
-    projector: Features | None = None
-    views: Features | None = None
-    more: dict[str, tuple[Features, Features | None]] = field(default_factory=dict)
-    changed: Features | None = None
-    changed_controls: dict[str, Features] = field(default_factory=dict)
-    altered: Features | None = None
-    altered_controls: dict[str, Features] = field(default_factory=dict)
-    corrupted: Features | None = None
-    corrupted_controls: dict[str, Features] = field(default_factory=dict)
-    partners: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    shown: Mapping[str, Mapping[str, Features]]
+    expected_pairs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def of(self, stimulus: str, encoder: str = TRAINED) -> Features | None:
+        """What this encoder makes of this stimulus; None where it was not embedded."""
+        return self.shown.get(stimulus, {}).get(encoder)
 
     @property
-    def all_controls(self) -> dict[str, tuple[Features, Features | None]]:
-        """What stands beside an answer about an attribute: colours alone and three re-initialised encoders too."""
-        return {**self.controls, **self.more}
+    def features(self) -> Features:
+        """Those of the images, by the checkpoint itself."""
+        return self.shown["images"][TRAINED]
 
     @property
-    def view(self) -> Features | None:
-        """The first view of each object, called by the object's id."""
-        return self._view(0)
+    def fit(self) -> Features | None:
+        """Those that probes are fitted on."""
+        return self.of("fit")
 
     @property
-    def other_view(self) -> Features | None:
-        """The second view of each object."""
-        return self._view(1)
+    def further(self) -> list[str]:
+        """The further controls that were embedded, which stand beside answers about an attribute."""
+        return [name for name in FURTHER if name in self.shown["images"]]
+
+    def control_features(self, *, further: bool = False) -> dict[str, tuple[Features, Features | None]]:
+        """{control: (features, those to fit on)} of raw pixels and of the encoder untrained, or of all controls."""
+        names = [PIXELS, UNTRAINED, *(self.further if further else [])]
+        return {
+            name: (self.shown["images"][name], self.of("fit", name)) for name in names if name in self.shown["images"]
+        }
+
+    def given(self, name: str, *, further: bool = False) -> Any:
+        """What a diagnostic is given that asks for this: a stimulus, one of two views, or what controls make of it."""
+        if name == "control_features":
+            return self.control_features(further=further)
+        if name in ("view", "other_view"):
+            return self._view(0 if name == "view" else 1)
+        stimulus = find_stimulus(name).name
+        if name.endswith("_controls"):
+            return {encoder: x for encoder, x in self.shown.get(stimulus, {}).items() if encoder != TRAINED}
+        return self.of(stimulus)
 
     def _view(self, number: int) -> Features | None:
-        if self.views is None:
+        """The first or second view of each object, called by the object's id."""
+        views = self.of("views")
+        if views is None:
             return None
-        rows = self.views.rows(self.views.column("view") == number)
+        rows = views.rows(views.column("view") == number)
         return Features(rows.x, rows.column("object"), rows.table.drop(columns=["object", "view"]), rows.source)
-
-
-def gather(
-    run: Run,
-    checkpoint: Checkpoint,
-    images: Images,
-    fit: Images | None,
-    *,
-    wanted: Collection[str] = (),
-    attributes: bool = False,
-    partners: Mapping[str, Mapping[str, str]] | None = None,
-) -> Evidence:
-    """Embeds, or reads, what is to be known of a checkpoint, and keeps in the run folder what the app needs of it.
-
-    Always its features and those of its projector and controls.  Views, altered and corrupted pictures and layers take
-    an encoder longer: each where `wanted` names it.  With `attributes`, also what stands beside answers about those.
-    """
-    from sslviz.features.pixel_controls import raw_pixels
-    from sslviz.features.stored import stored_altered, stored_corrupted, stored_embed, stored_layers, stored_views
-
-    for part in [images, fit] if fit else [images]:
-        stem = run.features_stem(PIXELS, part.digest)
-        if not stem.with_name(stem.name + ".json").exists():
-            raw_pixels(part).save(stem)
-        stored_embed(run, checkpoint, part, progress=False)
-        stored_embed(run, checkpoint.untrained(), part, progress=False)
-    run.save_thumbnails(images)
-    if checkpoint.head:
-        stored_embed(run, checkpoint, images, layer="projector", progress=False)
-    both = [checkpoint, checkpoint.untrained()]
-    if "views" in wanted:
-        stored_views(run, checkpoint, images)
-    if "altered" in wanted:
-        for encoder in both:
-            stored_altered(run, encoder, images)
-    if "corrupted" in wanted:
-        stored_corrupted(run, both, images)
-    if "layers" in wanted:
-        stored_layers(run, checkpoint, images.rows(sample_rows(len(images), LAYER_IMAGES)))
-    changed = _gather_more(run, checkpoint, images, fit) if attributes else None
-    return _read(run, checkpoint, images.digest, fit.digest if fit else None, changed, partners or {})
-
-
-def _gather_more(run: Run, checkpoint: Checkpoint, images: Images, fit: Images | None) -> str | None:
-    """The further controls; and images with one factor changed, where a world drew them: the digest of these."""
-    from sslviz.features.pixel_controls import color_histogram, raw_pixels
-    from sslviz.features.stored import stored_embed
-
-    for part in [images, fit] if fit else [images]:
-        color_histogram(part).save(run.features_stem(HISTOGRAM, part.digest))
-        for seed in SEEDS:
-            stored_embed(run, checkpoint.untrained(seed), part, progress=False)
-    changed = changed_images(images)
-    if changed is not None:
-        raw_pixels(changed).save(run.features_stem(PIXELS, changed.digest))
-        for encoder in (checkpoint, checkpoint.untrained()):
-            stored_embed(run, encoder, changed, progress=False)
-    digest = changed.digest if changed is not None else None
-    run.update(changed={**run.info.get("changed", {}), images.digest: digest})  # the app reads again what was updated
-    return digest
 
 
 def changed_images(images: Images) -> Images | None:
@@ -137,7 +155,7 @@ def changed_images(images: Images) -> Images | None:
     from sslviz.data import counterfactual
     from sslviz.data.worlds import factors_of
 
-    some = images.rows(sample_rows(len(images), CHANGED_IMAGES))
+    some = images.rows(sample_rows(len(images), find_stimulus("changed").max_images))
     try:
         parts = {"": some} | {factor: counterfactual(some, factor) for factor in factors_of(some)}
     except ValueError:
@@ -147,32 +165,41 @@ def changed_images(images: Images) -> Images | None:
     return Images(np.concatenate([part.pixels for part in parts.values()]), ids, table)
 
 
-def note(run: Run, images: Images, fit: Images | None, partners: Mapping[str, Mapping[str, str]] | None = None) -> None:
+def corrupted_images(images: Images) -> Images:
+    """The images under every corruption and severity; ValueError without the package that draws them."""
+    from sslviz.data.corruptions import corrupted
+
+    return corrupted(images, progress=False)
+
+
+def record_diagnosis(
+    run: Run, images: Images, fit: Images | None, expected_pairs: Mapping[str, Mapping[str, str]] | None = None
+) -> None:
     """Writes down in the run folder that it was diagnosed on these images, so that the app finds what was kept.
 
-    Partners that were named once stay known.
+    Expected pairs that were named once stay known.
     """
-    sample = images.rows(sample_rows(len(images), LAYER_IMAGES))
+    sample = images.rows(sample_rows(len(images), find_stimulus("layers").max_images))
     before = run.info.get("diagnosed", {}).get(images.digest, {})
-    said = {
+    diagnosis = {
         "spec": images.spec, "fit": fit.digest if fit else None, "fit_spec": fit.spec if fit else None,
-        "sample": sample.digest, "partners": {**before.get("partners", {}), **(partners or {})},
+        "sample": sample.digest, "partners": {**before.get("partners", {}), **(expected_pairs or {})},
     }  # fmt: skip
-    known = {**run.info.get("diagnosed", {}), images.digest: said}
+    known = {**run.info.get("diagnosed", {}), images.digest: diagnosis}
     if known != run.info.get("diagnosed"):
         run.update(diagnosed=known)
 
 
-def name_partners(run: Run, digest: str, of: str, pairs: Mapping[str, str] | None) -> None:
-    """Writes down what the classes were met with elsewhere, `of` a "label~attribute" of the images with this digest.
+def record_expected_pairs(run: Run, digest: str, columns: str, pairs: Mapping[str, str] | None) -> None:
+    """Writes down what the classes were met with elsewhere, `columns` a "label~attribute" of the images with this digest.
 
     None: what was written down is forgotten.
     """
-    noted = run.info["diagnosed"]
-    partners = {key: known for key, known in noted[digest].get("partners", {}).items() if key != of}
+    diagnosed = run.info["diagnosed"]
+    known = {key: given for key, given in diagnosed[digest].get("partners", {}).items() if key != columns}
     if pairs is not None:
-        partners[of] = dict(pairs)
-    run.update(diagnosed={**noted, digest: {**noted[digest], "partners": partners}})
+        known[columns] = dict(pairs)
+    run.update(diagnosed={**diagnosed, digest: {**diagnosed[digest], "partners": known}})
 
 
 def stored_evidence(run: Run, checkpoint: Checkpoint, digest: str) -> Evidence:
@@ -181,23 +208,24 @@ def stored_evidence(run: Run, checkpoint: Checkpoint, digest: str) -> Evidence:
         raise ValueError(
             f"{run.name} was not diagnosed on these images; run `sslviz diagnose {run.path} --images ...`."
         )
-    changed, noted = run.info.get("changed", {}).get(digest), run.info["diagnosed"][digest]
-    return _read(run, checkpoint, digest, noted["fit"], changed, noted.get("partners", {}))
+    diagnosis = run.info["diagnosed"][digest]
+    recorded = {"fit": diagnosis["fit"], "expected_pairs": diagnosis.get("partners", {}), "attributes": True}
+    return read_evidence(run, checkpoint, digest, recorded)
 
 
 def diagnosed_steps(run: Run, digest: str) -> list[Checkpoint]:
-    """Which checkpoints of a run were embedded on the images with this digest?  First step first."""
-    return [c for c in run.checkpoints if _exists(run, c.key, digest)]
+    """The checkpoints of a run that were embedded on the images with this digest, first step first."""
+    return [checkpoint for checkpoint in run.checkpoints if _exists(run, checkpoint.key, digest)]
 
 
 def layers_of(run: Run, checkpoint: Checkpoint, digest: str) -> dict[str, Features]:
     """{layer: its features of a sample of the images with this digest}, from the first layer to the last; may be empty."""
+    import json
+
     sample = run.info.get("diagnosed", {}).get(digest, {}).get("sample", "")
     index = run.features_stem(checkpoint.key, sample, "layers").with_suffix(".json")
     if not index.exists():
         return {}
-    import json
-
     kept = json.loads(index.read_text())
     weights = Features.load(run.features_stem(checkpoint.key, digest)).source.get("weights", kept["weights"])
     if kept["weights"] != weights:  # of a checkpoint that lay there before
@@ -205,45 +233,46 @@ def layers_of(run: Run, checkpoint: Checkpoint, digest: str) -> dict[str, Featur
     return {name: Features.load(run.features_stem(checkpoint.key, sample, name)) for name in kept["layers"]}
 
 
-def _read(
-    run: Run,
-    checkpoint: Checkpoint,
-    digest: str,
-    fit_digest: str | None,
-    changed_digest: str | None,
-    partners: Mapping[str, Mapping[str, str]],
-) -> Evidence:
-    def both(key: str) -> tuple[Features, Features | None]:
-        fit = Features.load(run.features_stem(key, fit_digest)) if fit_digest else None
-        return Features.load(run.features_stem(key, digest)), fit
-
-    def extra(layer: str, key: str = checkpoint.key, of: str | None = digest) -> Features | None:
-        """None where there is none, or only one of weights that lay there before."""
-        if of is None or not _exists(run, key, of, layer):
-            return None
-        found = Features.load(run.features_stem(key, of, layer))
-        return found if found.source.get("weights") == pooled[key].source.get("weights") else None
-
-    features, fit = both(checkpoint.key)
-    controls = {PIXELS: both(PIXELS), UNTRAINED: both(checkpoint.untrained().key)}
-    pooled = {checkpoint.key: features, PIXELS: controls[PIXELS][0], checkpoint.untrained().key: controls[UNTRAINED][0]}
-    further = {HISTOGRAM: HISTOGRAM} | {f"{UNTRAINED} (seed {s})": checkpoint.untrained(s).key for s in SEEDS}
-    wanted = [part for part in (digest, fit_digest) if part]
-    more = {name: both(key) for name, key in further.items() if all(_exists(run, key, part) for part in wanted)}
-    plain = {PIXELS: PIXELS, UNTRAINED: checkpoint.untrained().key}
-    beside = {name: extra("pooled", key, changed_digest) for name, key in plain.items()}
-    return Evidence(
-        features, fit, controls, extra("projector"), extra("views"), more,
-        extra("pooled", checkpoint.key, changed_digest), _there(beside),
-        extra("altered"), _there({UNTRAINED: extra("altered", checkpoint.untrained().key)}),
-        extra("corrupted"), _there({UNTRAINED: extra("corrupted", checkpoint.untrained().key)}), partners,
-    )  # fmt: skip
+def encoder_key(checkpoint: Checkpoint, encoder: str) -> str:
+    """Under which key the features by an encoder of this file lie beside those of a checkpoint."""
+    if encoder in (PIXELS, HISTOGRAM):
+        return encoder
+    return checkpoint.key if encoder == TRAINED else checkpoint.untrained(SEEDS.get(encoder, 0)).key
 
 
-def _there(features: dict[str, Features | None]) -> dict[str, Features]:
-    return {name: found for name, found in features.items() if found is not None}
+def read_evidence(run: Run, checkpoint: Checkpoint, digest: str, recorded: Mapping[str, Any]) -> Evidence:
+    """The evidence on the images with this digest, stimulus by stimulus."""
+    shown: dict[str, dict[str, Features]] = {}
+    for stimulus, stem_digest in _digests(run, digest, recorded):
+        found = shown.setdefault(stimulus.name, {})
+        required = stimulus.encoders if stimulus.name in ("images", "fit") else ()
+        for encoder in (*stimulus.encoders, *stimulus.further):
+            key = encoder_key(checkpoint, encoder)
+            if encoder not in required and not _exists(run, key, stem_digest, stimulus.layer):
+                continue
+            features = Features.load(run.features_stem(key, stem_digest, stimulus.layer))
+            pooled = shown["images"].get(encoder, features)
+            if encoder in required or features.source.get("weights") == pooled.source.get("weights"):
+                found[encoder] = features  # not one of weights that lay there before
+    if recorded["fit"]:  # a control stands beside probes only where it can be fitted too
+        shown["images"] = {name: x for name, x in shown["images"].items() if name in shown["fit"]}
+    return Evidence({name: found for name, found in shown.items() if found}, recorded["expected_pairs"])
 
 
-def _exists(run: Run, key: str, digest: str, *layer: Any) -> bool:
-    stem = run.features_stem(key, digest, *layer)
+def _digests(run: Run, digest: str, recorded: Mapping[str, Any]) -> Iterator[tuple[Stimulus, str]]:
+    """(stimulus, digest of the pictures under which its features lie) of all that may be there; layers are read apart."""
+    for stimulus in STIMULI:
+        if stimulus.name == "fit":
+            if recorded["fit"]:
+                yield stimulus, recorded["fit"]
+        elif stimulus.shown == "with an attribute":
+            drawn = run.info.get(stimulus.name, {}).get(digest)
+            if drawn and recorded["attributes"]:
+                yield stimulus, drawn
+        elif stimulus.name != "layers":
+            yield stimulus, digest
+
+
+def _exists(run: Run, key: str, digest: str, layer: str = "pooled") -> bool:
+    stem = run.features_stem(key, digest, layer)
     return stem.with_name(stem.name + ".json").exists()

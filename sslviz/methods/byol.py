@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslviz.encoders import Encoder
+from sslviz.methods.method import Batch
 from sslviz.methods.parts.heads import mlp
 from sslviz.methods.parts.precision import in_float32
 from sslviz.runtime.random_state import seeded
@@ -47,9 +48,9 @@ class BYOL(nn.Module):
         self.target_encoder = copy.deepcopy(self.encoder).requires_grad_(False)
         self.target_projector = copy.deepcopy(self.projector).requires_grad_(False)
 
-    def loss(self, views: list[Tensor]) -> Tensor:
-        """2 - 2 cosine of prediction and target, both ways; two `views[0]` (2, b, 3, s, s) -> scalar in [0, 4]."""
-        x = views[0].flatten(0, 1)  # (2b, 3, s, s)
+    def loss(self, batch: Batch) -> Tensor:
+        """2 - 2 cosine of prediction and target, both ways, for two views; a scalar in [0, 4]."""
+        x = batch.views[0].flatten(0, 1)  # (2b, 3, s, s)
         p = self.predictor(self.projector(self.encoder(x)))  # (2b, out)
         with torch.no_grad():
             z = self.target_projector(self.target_encoder(x))  # (2b, out)

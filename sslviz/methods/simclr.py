@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslviz.encoders import Encoder
+from sslviz.methods.method import Batch
 from sslviz.methods.parts.distributed import gather
 from sslviz.methods.parts.heads import mlp
 from sslviz.methods.parts.precision import in_float32
@@ -32,9 +33,9 @@ class SimCLR(nn.Module):
         with seeded(seed):
             self.projector = mlp(encoder.dim, hidden, out)
 
-    def loss(self, views: list[Tensor]) -> Tensor:
-        """NT-Xent of two views, `views[0]` (2, b, 3, s, s); a scalar, log(2B - 1) when nothing is told apart."""
-        z = self.projector(self.encoder(views[0].flatten(0, 1)))  # (2b, out)
+    def loss(self, batch: Batch) -> Tensor:
+        """NT-Xent of two views; a scalar, log(2B - 1) when nothing is told apart."""
+        z = self.projector(self.encoder(batch.views[0].flatten(0, 1)))  # (2b, out)
         return nt_xent(gather(z.unflatten(0, (2, -1))), self.temperature)
 
 

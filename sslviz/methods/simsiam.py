@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslviz.encoders import Encoder
+from sslviz.methods.method import Batch
 from sslviz.methods.parts.heads import mlp
 from sslviz.methods.parts.precision import in_float32
 from sslviz.runtime.random_state import seeded
@@ -31,9 +32,9 @@ class SimSiam(nn.Module):
             self.projector = mlp(encoder.dim, hidden, out, last_norm=True)
             self.predictor = mlp(out, out // 4, out)
 
-    def loss(self, views: list[Tensor]) -> Tensor:
-        """Negative cosine of prediction and target, both ways, for two views `views[0]` (2, b, 3, s, s); in [-1, 1]."""
-        z = self.projector(self.encoder(views[0].flatten(0, 1)))  # (2b, out)
+    def loss(self, batch: Batch) -> Tensor:
+        """Negative cosine of prediction and target, both ways, for two views; a scalar in [-1, 1]."""
+        z = self.projector(self.encoder(batch.views[0].flatten(0, 1)))  # (2b, out)
         p = self.predictor(z)  # (2b, out)
         z = z.detach() if self.stop_gradient else z
         return simsiam_loss(p.unflatten(0, (2, -1)), z.unflatten(0, (2, -1)))

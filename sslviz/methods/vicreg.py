@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslviz.encoders import Encoder
+from sslviz.methods.method import Batch
 from sslviz.methods.parts.distributed import gather
 from sslviz.methods.parts.heads import mlp
 from sslviz.methods.parts.precision import in_float32
@@ -35,16 +36,16 @@ class VICReg(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.weights = invariance, variance, covariance
+        self.weights = {"invariance": invariance, "variance": variance, "covariance": covariance}
         self.encoder = encoder
         with seeded(seed):
             self.projector = mlp(encoder.dim, hidden, hidden, out)
 
-    def loss(self, views: list[Tensor]) -> Tensor:
-        """The weighted sum of the three terms, for two views `views[0]` (2, b, 3, s, s); a scalar."""
-        z = self.projector(self.encoder(views[0].flatten(0, 1)))  # (2b, out)
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """The three terms of two views, each times its weight."""
+        z = self.projector(self.encoder(batch.views[0].flatten(0, 1)))  # (2b, out)
         terms = vicreg_terms(gather(z.unflatten(0, (2, -1))))
-        return sum((w * term for w, term in zip(self.weights, terms, strict=True)), start=z.new_zeros(()))
+        return {name: weight * term for (name, weight), term in zip(self.weights.items(), terms, strict=True)}
 
 
 @in_float32

@@ -15,11 +15,31 @@ from sslviz.runtime.files import atomic_write
 
 T = TypeVar("T")
 
-# What fields were called in results that an older sslviz stored: {class: {former name: name}}.
-FORMER_FIELDS = {
+# Fields that had another name when a result was stored: {class of the result: {former name: name}}.
+FORMER_FIELDS: dict[str, dict[str, str]] = {
     "Alignment": {"control": "unrelated_mean"},
+    "Association": {
+        "as_is": "effect_uncentered",
+        "caps": "effect_max",
+        "p_papers": "p_labels",
+        "settled": "confounded",
+    },
     "Collapse": {"controls": "control_values", "projector_controls": "projector_control_values"},
+    "Counterfactual": {"controls": "control_moved"},
+    "DescriptionLength": {"controls": "control_bits"},
+    "Drift": {"controls": "control_values"},
+    "Groups": {"controls": "control_correct"},
+    "Invariance": {"controls": "control_values"},
+    "Probe": {"controls": "control_correct"},
     "Projection": {"controls": "control_values"},
+    "Reliance": {"partner": "expected_pairs", "paired": "pairs_known", "controls": "control_answers"},
+    "Selectivity": {
+        "control_correct": "control_task_correct",
+        "beside": "control_values",
+        "cells": "n_kinds",
+        "by": "kind_columns",
+    },
+    "Slices": {"n_found": "n_discovery"},
 }
 
 

@@ -15,8 +15,10 @@ from sslviz.statistics.significance import (
     MIN_PER_CLASS,
     POWER_80,
     POWER_80_PAST_THRESHOLD,
+    WIDTH_95,
     benjamini_hochberg,
     holm,
+    p_beyond,
     permutation_p,
 )
 
@@ -25,6 +27,7 @@ __all__ = [
     "MIN_PER_CLASS",
     "POWER_80",
     "POWER_80_PAST_THRESHOLD",
+    "WIDTH_95",
     "Score",
     "balanced_mean",
     "benjamini_hochberg",
@@ -33,6 +36,7 @@ __all__ = [
     "delete_groups",
     "holm",
     "jackknife_interval",
+    "p_beyond",
     "percentile_interval",
     "permutation_p",
     "wilson",

@@ -1,14 +1,19 @@
-"""Permutation p-values, corrections for many tests (Holm, Benjamini and Hochberg), and power."""
+"""Permutation p-values, p-values of intervals, corrections for many tests (Holm, Benjamini and Hochberg), and power."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+
+from sslviz.statistics.score import Score
 
 MIN_PER_CLASS = (
     10  # images in the smallest class or group, for an interval: fewer show too little of what chance can do
 )
 POWER_80 = 2.8  # standard errors from nothing, 1.96 + 0.84: what is found in 80 of 100 samples at the 5 % level
 POWER_80_PAST_THRESHOLD = 0.84  # standard errors beyond a threshold at which it is passed in 80 of 100 samples
+WIDTH_95 = 3.92  # standard errors from end to end of a 95 % interval, by the normal distribution
 
 
 def permutation_p(value: float, null: np.ndarray) -> float:
@@ -19,6 +24,20 @@ def permutation_p(value: float, null: np.ndarray) -> float:
     """
     slack = 1e-9 * max(1.0, abs(value))
     return float((1 + np.count_nonzero(null >= value - slack)) / (1 + len(null)))
+
+
+def p_beyond(score: Score, null: float = 0.0) -> float:
+    """How surprising is this score, if the truth were `null`?  Two-sided, as if 95 % interval and error were normal's.
+
+    It is 1 without an interval, and where the interval is a point at `null`.
+    """
+    if score.low is None or score.high is None:
+        return 1.0
+    error = (score.high - score.low) / WIDTH_95
+    distance = abs(score.value - null)
+    if error == 0:
+        return 0.0 if distance else 1.0
+    return math.erfc(distance / error / math.sqrt(2))
 
 
 def holm(p: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from lightning_fabric import Fabric
 
 from sslviz.data import Images
@@ -48,6 +49,12 @@ def evaluate(fabric: Fabric, model: Any, held_out: Images, seed: int) -> dict[st
             row["knn"] = knn_probe(features.rows(~bank), fit=features.rows(bank), k=min(20, int(bank.sum()))).accuracy
     fabric.barrier()
     return row
+
+
+def training_features(model: Any, images: Images) -> torch.Tensor:
+    """The encoder's features of all training images, float32 (n, d), where the encoder is."""
+    x = torch.from_numpy(embed_pixels(model.encoder, images.pixels))
+    return x.to(next(model.encoder.parameters()).device)
 
 
 def progress_note(row: Mapping[str, float]) -> str:

@@ -4,10 +4,12 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
-sys.path[:0] = [str(Path(__file__).parent), str(MAIN.parent)]  # as Streamlit does, so that tests find the app's rooms
+sys.path.insert(0, str(Path(__file__).parents[2] / "app"))  # as Streamlit does, so that tests find the app's rooms
+sys.path.insert(0, str(Path(__file__).parent))
 
 from planted import plant_three
+
+MAIN = Path(__file__).parents[2] / "app" / "main.py"
 
 
 @pytest.fixture(autouse=True)

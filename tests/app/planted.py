@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sslviz.catalog import entry
+from sslviz.catalog import find_entry
 from sslviz.data import Images, shapes
 from sslviz.diagnostics.probes.probe import Probe
 from sslviz.diagnostics.projection.projection import Projection
-from sslviz.evaluation.diagnose import result_key, scored_and_fit
+from sslviz.evaluation.diagnose import scored_and_fit, storage_key
 from sslviz.features import Features
 from sslviz.features.columns import probe_labels
-from sslviz.features.evidence import note, stored_evidence
+from sslviz.features.evidence import record_diagnosis, stored_evidence
 from sslviz.features.pixel_controls import raw_pixels
 from sslviz.runs import Run, save_result
 
@@ -77,7 +77,7 @@ def plant(
     if extras:
         plant_extras(run, scored, fit, factor, noise=noise, seed=seed)
     run.save_thumbnails(scored)
-    note(run, scored, fit)
+    record_diagnosis(run, scored, fit)
     return run
 
 
@@ -143,7 +143,7 @@ def plant_foreign(folder: Path, n: int = 240) -> list[Run]:
                 stored_embed(run, checkpoint, part, progress=False)
             raw_pixels(part).save(run.features_stem("pixels", part.digest))
         run.save_thumbnails(scored)
-        note(run, scored, fit)
+        record_diagnosis(run, scored, fit)
         runs.append(run)
     return runs
 
@@ -156,12 +156,12 @@ def plant_results(run: Run) -> None:
         classes, truth = np.unique(features.column(column).astype(str), return_inverse=True)
         guessed = rng.integers(len(classes), size=len(truth))
         predicted = np.where(rng.random(len(truth)) < 0.6, truth, guessed)
-        controls = {name: guessed == truth for name in evidence.controls}
+        controls = {name: guessed == truth for name in evidence.control_features()}
         for name in ("knn_probe", "linear_probe"):
             probe = Probe(
                 name[:-6], column, classes, truth, predicted, features.ids, len(evidence.fit), {}, controls, 0
             )
-            save_result(run.result_path(result_key(entry(name), evidence, column)), probe)
+            save_result(run.result_path(storage_key(find_entry(name), evidence, (column,))), probe)
     half = np.full(len(features), 0.5)
     null = rng.standard_normal((len(features), 2)).astype(np.float32)
     controls = {
@@ -183,4 +183,4 @@ def plant_results(run: Run) -> None:
         null,
         controls,
     )
-    save_result(run.result_path(result_key(entry("projection"), evidence, None)), umap)
+    save_result(run.result_path(storage_key(find_entry("projection"), evidence)), umap)

@@ -34,6 +34,12 @@ QUESTIONS = {
     "attribution": "Why are these near each other?",
     "audit": "May it be relied on?",
 }
+WITHOUT_CHARTS = {
+    "overview",
+    "attention",
+    "attribution",
+    "audit",
+}  # a table; and what wants weights, or a button, first
 NAMES = ["collapsed", "keeps-color", "keeps-shape"]
 
 
@@ -69,6 +75,7 @@ def test_every_page_asks_its_question_and_draws_its_control(open_app, planted, p
     app = open_app(planted, page)
     assert app.title[0].value == QUESTIONS[page]
     assert not app.error
+    assert bool(charts(app)) == (page not in WITHOUT_CHARTS)
     for alt, spec in charts(app).items():
         drawn = json.dumps([trace.get("name") for trace in spec["data"]]) + json.dumps(
             spec["layout"].get("annotations")
@@ -92,6 +99,7 @@ def test_the_page_is_dark_where_the_theme_is(planted, page, monkeypatch, open_ap
     app.context = {"theme": "dark"}
     app.run()
     app.switch_page(f"app_pages/{page}.py").run()
+    assert charts(app).keys() == plain.keys()
     for alt, spec in charts(app).items():
         paper = [s["layout"]["template"]["layout"]["paper_bgcolor"] for s in (plain[alt], spec)]
         assert paper == [theme.ink(False)["paper"], theme.ink(True)["paper"]]
@@ -114,7 +122,9 @@ def test_overview_table_holds_the_scores_of_the_library(open_app, planted):
     evidence = evidence_of(planted, "keeps-shape")
     expected = spectrum(evidence.features).scores()["rankme"]
     assert table.loc[("keeps-shape", "spectrum", "rankme"), "value"] == pytest.approx(expected.value)
-    probe = linear_probe(evidence.features, "shape", fit=evidence.fit, controls=evidence.controls).scores()["accuracy"]
+    probe = linear_probe(
+        evidence.features, "shape", fit=evidence.fit, control_features=evidence.control_features()
+    ).scores()["accuracy"]
     row = table.loc[("keeps-shape", "linear_probe:shape", "accuracy")]
     assert (row["value"], row["control"]) == pytest.approx((probe.value, probe.control))
 
@@ -129,7 +139,7 @@ def test_collapse_gives_the_reasons_of_each_verdict(open_app, planted):
     said = [m.value for m in open_app(planted, "collapse").markdown]
     for name in NAMES:
         evidence = evidence_of(planted, name)
-        result = collapse(evidence.features, evidence.projector)
+        result = collapse(evidence.features, evidence.of("projector"))
         assert any(name in text and result.verdict in text and result.reasons[0] in text for text in said)
 
 

@@ -10,10 +10,11 @@ import pytest
 from planted import plant
 
 from sslviz import diagnose, pretrain
-from sslviz.catalog import entry
+from sslviz.catalog import find_entry
 from sslviz.data import shapes
-from sslviz.evaluation.diagnose import ask, scored_and_fit
-from sslviz.features.evidence import gather, name_partners, stored_evidence
+from sslviz.evaluation.diagnose import compute_entry, scored_and_fit
+from sslviz.features.evidence import record_expected_pairs, stored_evidence
+from sslviz.features.stored import gather
 from sslviz.runs import Run
 
 IS_USED, SERVED, THERE = "Is it used?", "Who is served worse?", "Is it there?"
@@ -64,14 +65,14 @@ def test_pairs_that_are_named_are_kept_and_asked_with(open_app, tmp_path):
     app = open_app(tmp_path, "bias", label="shape", attribute="color")
     run = Run(tmp_path / "keeps-color")
     evidence = stored_evidence(run, run.last, next(iter(run.info["diagnosed"])))
-    asked = ask(entry("reliance"), evidence, ("shape", "color"))
+    asked = compute_entry(find_entry("reliance"), evidence, ("shape", "color"))
     (button,) = (b for b in app.button if b.label == "Ask with these pairs")
     button.click().run()
     said = " ".join(caption.value for caption in app.caption)
     assert not app.exception and "which agree is arbitrary" not in said and "would have been seen" in said
     (noted,) = Run(tmp_path / "keeps-color").info["diagnosed"].values()
     pairs = noted["partners"]["shape~color"]
-    assert pairs == dict(zip(asked.classes, asked.values[asked.partner], strict=True))  # what was shown first
+    assert pairs == dict(zip(asked.classes, asked.values[asked.expected_pairs], strict=True))  # what was shown first
     app = open_app(tmp_path, "audit", audit_label="shape")
     (told,) = (c.value for c in app.caption if "as named on the Bias page" in c.value)
     assert all(f"{value} with {c}" in told for c, value in pairs.items()) and not app.error
@@ -94,7 +95,7 @@ def test_pairs_that_cannot_be_asked_with_are_refused_and_named_anew(open_app, tm
     run = Run(tmp_path / "one")
     (digest,) = run.info["diagnosed"]
     assert not run.info["diagnosed"][digest]["partners"]
-    name_partners(run, digest, "shape~color", {"disc": "pink"})  # as a command for other images might have
+    record_expected_pairs(run, digest, "shape~color", {"disc": "pink"})  # as a command for other images might have
     app = open_app(tmp_path, "audit", audit_label="shape")
     assert not app.exception and any("Partners name for each shape" in c.value for c in app.caption)
     app = open_app(tmp_path, "bias", label="shape", attribute="color")
@@ -124,7 +125,7 @@ def test_a_button_embeds_the_other_controls_and_then_a_slider_moves_pictures(ope
     button.click().run(timeout=120)
     assert not app.exception and not any(b.label == "Embed the other controls" for b in app.button)
     assert "color histogram" in json.dumps(charts(app))
-    assert set(gather(run, run.last, scored, fit, attributes=True).more) == {
+    assert set(gather(run, run.last, scored, fit, attributes=True).further) == {
         "color histogram", "untrained (seed 1)", "untrained (seed 2)"
     }  # fmt: skip
     app = open_app(tmp_path, "bias", label="shape", attribute="color", bias=IS_USED)

@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 from planted import plant, plant_foreign
 
+from sslviz import attribute, create_encoder
+from sslviz.cli.main import List
 from sslviz.data import shapes
+from sslviz.explanations.attribution.methods import ATTRIBUTION_METHODS, AttributionMethod
+from sslviz.explanations.attribution.question import Answer
+from sslviz.explanations.targets.question import TARGET_KINDS, TargetQuestion, target_of
 from sslviz.features.evidence import stored_evidence
 from sslviz.runs import Run
 
@@ -104,6 +109,24 @@ def test_attribution_shows_maps_at_once_and_their_evidence_when_measured(open_ap
     assert charts(app).keys() == shown.keys() and kept == sorted(path.name for path in folder.glob("*/results/*"))
 
 
+def test_an_attribution_method_costs_three_files(open_app, foreign, tmp_path, monkeypatch, capsys):
+    """Its file, a line in the table and its test: with the line it can be called, is listed, and is offered here."""
+
+    def made_up(question):
+        """How red is each pixel?"""
+        return Answer(question.x[None, :, 0])
+
+    monkeypatch.setitem(ATTRIBUTION_METHODS, "made_up", AttributionMethod(made_up, "Made up", passes=1))
+    encoder, images = create_encoder("conv_nano"), shapes(n=2, seed=0)
+    maps = attribute(encoder, images, method="made_up", check=False, progress=False).maps
+    np.testing.assert_allclose(maps, images.pixels[..., 0] / 127.5 - 1, atol=1e-5)
+    List("maps")()
+    assert "made_up" in (listed := capsys.readouterr().out) and "How red is each pixel?" in listed
+    app = open_app(shutil.copytree(foreign, tmp_path / "runs"), "attribution", runs="their-resnet", method="Made up")
+    assert app.selectbox(key="method").options == [method.title for method in ATTRIBUTION_METHODS.values()]
+    assert any("their-resnet: made_up of near its own shape" in alt for alt in charts(app))
+
+
 def test_maps_that_take_long_wait_for_a_button(open_app, foreign, monkeypatch):
     monkeypatch.setattr("components.progress.PATIENCE", 0.0)
     app = open_app(foreign, "attribution", method="RELAX", runs="their-vit")
@@ -111,22 +134,19 @@ def test_maps_that_take_long_wait_for_a_button(open_app, foreign, monkeypatch):
     assert not [alt for alt in charts(app) if alt.startswith("Attribution maps")]
 
 
-@pytest.mark.parametrize("kind", ["group", "image", "decision", "itself", "component", "unit"])
+@pytest.mark.parametrize("kind", [name for name, kind in TARGET_KINDS.items() if kind.app_words and name != "contrast"])
 def test_every_question_can_be_asked(open_app, foreign, kind):
-    open_app(foreign, "overview")
-    from state.explanation_target import KINDS
-
     app = open_app(
         foreign,
         "attribution",
         runs="their-resnet",
-        explained=KINDS[kind],
+        explained=TARGET_KINDS[kind].app_words,
         attribution_count="2",
         method="Input x gradient",
         outline="object",
     )
     said = {
-        "group": "mean of its own shape", "image": "near ", "decision": "the logit of its own shape",
+        "similarity": "mean of its own shape", "image": "near ", "readout": "the logit of its own shape",
         "unit": "unit 0", "itself": "itself (dot product)", "component": "principal component 0",
     }[kind]  # fmt: skip
     (maps,) = ((alt, spec) for alt, spec in charts(app).items() if alt.startswith("Attribution maps"))
@@ -165,20 +185,12 @@ def test_a_pair_is_explained_when_it_is_asked_for(open_app, foreign, monkeypatch
 # --- the number that is explained --------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def asked(open_app, foreign):
-    open_app(foreign)  # puts the app's modules in reach
-    from state import explanation_target as asked
-
-    return asked
-
-
-def test_a_contrast_is_the_mean_cosine_to_these_minus_that_to_those(asked, foreign):
+def test_a_contrast_is_the_mean_cosine_to_these_minus_that_to_those(foreign):
     import torch
 
     features = evidence_of(foreign, "their-resnet").features
-    question = asked.Asked("contrast", near=((0, 1, 2), (3, 4)), far=((3, 4), (0, 1, 2)))
-    target = asked.target_of(question, np.array([0, 9]), features, None)
+    question = TargetQuestion("contrast", near=((0, 1, 2), (3, 4)), far=((3, 4), (0, 1, 2)))
+    target = target_of(question, np.array([0, 9]), features, None)
     s = target.value(torch.from_numpy(features.x[[0, 9]].copy()), *target.references).numpy()
     x = features.x / np.linalg.norm(features.x, axis=1, keepdims=True)
     by_hand = [
@@ -188,7 +200,7 @@ def test_a_contrast_is_the_mean_cosine_to_these_minus_that_to_those(asked, forei
     np.testing.assert_allclose(s, by_hand, atol=1e-5)
 
 
-def test_a_decision_is_the_logit_of_each_images_own_class(asked, foreign):
+def test_a_decision_is_the_logit_of_each_images_own_class(foreign):
     import torch
 
     from sslviz.diagnostics.probes.linear import linear_weights
@@ -196,18 +208,17 @@ def test_a_decision_is_the_logit_of_each_images_own_class(asked, foreign):
     evidence = evidence_of(foreign, "their-resnet")
     classes, w, b = linear_weights(evidence.fit, "shape")
     rows, own = np.array([0, 5]), tuple(evidence.features.table["shape"].iloc[[0, 5]])
-    target = asked.target_of(
-        asked.Asked("decision", column="shape", classes=own), rows, evidence.features, evidence.fit
-    )
+    question = TargetQuestion("readout", column="shape", classes=own)
+    target = target_of(question, rows, evidence.features, evidence.fit)
     s = target.value(torch.from_numpy(evidence.features.x[rows].copy()), *target.references).numpy()
     logits = evidence.features.x[rows] @ w.T + b
     np.testing.assert_allclose(s, [logits[i, list(classes).index(c)] for i, c in enumerate(own)], rtol=1e-4, atol=1e-4)
 
 
-def test_a_group_of_the_image_alone_is_refused(asked, foreign):
+def test_a_group_of_the_image_alone_is_refused(foreign):
     features = evidence_of(foreign, "their-resnet").features
     with pytest.raises(ValueError, match="more than the image itself"):
-        asked.target_of(asked.Asked("group", near=((4,),)), np.array([4]), features, None)
+        target_of(TargetQuestion("similarity", near=((4,),)), np.array([4]), features)
 
 
 def test_the_images_are_as_many_of_each_class_and_always_the_same(open_app, foreign):

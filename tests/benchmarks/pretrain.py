@@ -13,13 +13,13 @@ from hardware import header, verdict
 from loops import DEVICE, in_turns, report
 
 import sslviz
-from sslviz.training.pretrain import _precision
+from sslviz.training.devices import choose_precision
 
 WORKERS = 2
 
 
 def chosen_precision(asked):
-    return _precision(None) if asked == "auto" else asked
+    return choose_precision() if asked == "auto" else asked
 
 
 def main():

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from sslviz.cli.commands import _settings
+from sslviz.cli.commands import parse_settings
 from sslviz.encoders import create_encoder
 from sslviz.runs import Run
 
@@ -66,8 +66,8 @@ def runs(photos, cache, tmp_path_factory):
 def test_pretraining_on_a_folder_of_images_and_all_that_follows(runs, photos, cache, tmp_path):
     run = Run(runs / "mine")
     assert run.info["arguments"]["settings"] == {"temperature": 0.3, "hue": 0.0}
-    stored = sslviz("embed", runs / "mine", "--images", f"folder:{photos}", "--layer", "stem", **cache, check=False)
-    assert stored.returncode in (0, 2)
+    unknown = sslviz("embed", runs / "mine", "--images", f"folder:{photos}", "--layer", "attic", **cache, check=False)
+    assert unknown.returncode == 2 and "no layer 'attic'; it has: " in unknown.stderr
     answer = sslviz(
         "diagnose", runs / "mine", "--images", f"folder:{photos}", "--json", tmp_path / "scores.json",
         "--only", "spectrum,knn_probe,linear_probe", **cache,
@@ -227,7 +227,7 @@ def test_the_lists_name_everything():
 
 
 def test_settings_are_literals_or_words():
-    assert _settings(["a=0.2", "b=false", "c=(0.1, 1.0)", "d=cosine"]) == {
+    assert parse_settings(["a=0.2", "b=false", "c=(0.1, 1.0)", "d=cosine"]) == {
         "a": 0.2,
         "b": False,
         "c": (0.1, 1.0),

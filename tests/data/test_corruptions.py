@@ -8,7 +8,7 @@ import pytest
 import sslviz
 from sslviz.data import digits, shapes
 from sslviz.data.corruptions import corrupted
-from sslviz.evaluation.diagnose import MISSING
+from sslviz.features.evidence import find_stimulus
 
 ALL = (
     *(
@@ -98,7 +98,9 @@ def test_drift_is_asked_by_name_and_draws_its_pictures_once(tmp_path, monkeypatc
         results = sslviz.diagnose(run, test, fit=images.split("probe"), only=["drift"], label="shape", progress=False)
     result = results["r"]["drift:shape"]
     assert (
-        len(drawn) == 1 and result.corruptions == ["contrast", "brightness"] and set(result.controls) == {"untrained"}
+        len(drawn) == 1
+        and result.corruptions == ["contrast", "brightness"]
+        and set(result.control_values) == {"untrained"}
     )
     assert len(result.ids) == min(100, len(test)) and result.accuracy.shape == (2, 2)
-    assert "naming drift" in MISSING["corrupted"]
+    assert "naming drift" in find_stimulus("corrupted").missing

@@ -16,8 +16,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from sslviz.data import counterfactual, randbit, rasterizing, shapes, tagged_shapes, textured, worlds
-from sslviz.data.worlds import COLORS, PLACES, RANGES, SHAPES, SPLITS, TAGGED_RANGES, TEXTURES
+from sslviz.data import counterfactual, randbit, rasterizing, shapes, tagged_shapes, textured
+from sslviz.data.worlds import BALANCED, COLORS, RANGES, SHAPES, SPLITS, TEXTURES
+from sslviz.data.worlds.bit_strip import BITS, RANDBIT_RANGES, bit_strip
+from sslviz.data.worlds.colored_shape import COLORED_SHAPE
+from sslviz.data.worlds.shape_and_tag import PLACES, SHAPE_AND_TAG, TAG, TAGGED_RANGES, paint_shape_and_tag
+from sslviz.data.worlds.shape_on_texture import SHAPE_ON_TEXTURE
+from sslviz.data.worlds.world import BACKGROUND, NOISE, draw_factors, object_coverage, render
 from sslviz.explanations.control_maps import control_maps
 from sslviz.explanations.faithfulness.localization import pointing_game
 
@@ -60,15 +65,15 @@ def test_bias_changes_only_colour():
 
 @pytest.mark.parametrize("bias", [1 / K, 0.7, 0.9, 0.95, 1.0])
 def test_colour_agrees_with_shape_as_often_as_asked(bias):
-    table = worlds._draw_factors(np.arange(20_000), bias, 0)
+    table = draw_factors(COLORED_SHAPE, np.arange(20_000), bias, 0)
     for split, rows in table.groupby("split"):
-        p = 1 / K if split in worlds.BALANCED else bias
+        p = 1 / K if split in BALANCED else bias
         assert within(agreement(rows).mean(), p, len(rows)), split
 
 
 @pytest.mark.parametrize("p", [1 / K, 0.7, 0.9, 0.95, 1.0])
 def test_shape_and_colour_share_the_bits_of_the_closed_form(p):
-    table = worlds._draw_factors(np.arange(20_000), p, 1)
+    table = draw_factors(COLORED_SHAPE, np.arange(20_000), p, 1)
     table = table[table["split"] == "train"]
     joint = pd.crosstab(table["shape"], table["color"]).to_numpy() / len(table)
     outer = joint.sum(1, keepdims=True) * joint.sum(0)
@@ -81,7 +86,7 @@ def test_shape_and_colour_share_the_bits_of_the_closed_form(p):
 
 
 def test_wrong_colours_and_all_other_factors_are_uniform():
-    table = worlds._draw_factors(np.arange(20_000), 0.5, 2)
+    table = draw_factors(COLORED_SHAPE, np.arange(20_000), 0.5, 2)
     wrong = table[~agreement(table)]
     step = (pd.Categorical(wrong["color"], tuple(COLORS)).codes - pd.Categorical(wrong["shape"], SHAPES).codes) % K
     assert stats.chisquare(np.bincount(step, minlength=K)[1:]).pvalue > 1e-3
@@ -92,14 +97,14 @@ def test_wrong_colours_and_all_other_factors_are_uniform():
 
 
 def test_balanced_splits_are_balanced_in_every_pair_of_factors():
-    table = worlds._draw_factors(np.arange(40_000), 0.95, 0)
-    table = table[table["split"].isin(worlds.BALANCED)]
+    table = draw_factors(COLORED_SHAPE, np.arange(40_000), 0.95, 0)
+    table = table[table["split"].isin(BALANCED)]
     for a, b in (("shape", "color"), ("shape", "texture"), ("color", "texture")):
         assert stats.chisquare(pd.crosstab(table[a], table[b]).to_numpy().ravel()).pvalue > 1e-3
 
 
 def test_numbers_are_independent_of_each_other_and_of_shape():
-    table = worlds._draw_factors(np.arange(20_000), 0.95, 0)
+    table = draw_factors(COLORED_SHAPE, np.arange(20_000), 0.95, 0)
     numbers = table[list(RANGES)].to_numpy()
     correlation = np.corrcoef(numbers.T)[np.triu_indices(len(RANGES), 1)]
     assert np.abs(correlation).max() < 4.5 / np.sqrt(len(table))
@@ -174,7 +179,7 @@ def test_coverage_is_that_of_the_outline_drawn_large_and_shrunk(world):
         large = Image.new("L", (size * zoom, size * zoom))
         ImageDraw.Draw(large).polygon([tuple(p) for p in points], fill=255)
         expected = np.asarray(large).reshape(size, zoom, size, zoom).mean((1, 3)) / 255
-        drawn = worlds._coverage({name: np.array([value]) for name, value in row.items()}, size)[0]
+        drawn = object_coverage({name: np.array([value]) for name, value in row.items()}, size)[0]
         assert np.abs(drawn - expected).mean() < 0.004  # of 1.0; a tip is rounded, the large drawing is a pixel wider
         assert np.abs(drawn - expected).max() < 0.3
 
@@ -182,7 +187,7 @@ def test_coverage_is_that_of_the_outline_drawn_large_and_shrunk(world):
 def test_area_is_the_same_for_all_shapes(world):
     expected = np.pi * (32 * world.table["radius"]) ** 2
     for area, tolerance in (
-        (worlds._coverage(world.table, 32).sum((1, 2)), 1e-3),
+        (object_coverage(world.table, 32).sum((1, 2)), 1e-3),
         (world.masks["object"].sum((1, 2)), 1e-2),
     ):
         ratio = (area / expected).groupby(world.table["shape"]).mean()
@@ -210,7 +215,7 @@ def test_colours_have_one_luminance_in_numbers_and_in_pictures(world):
 def test_objects_lie_within_the_picture_even_at_the_ends_of_all_ranges():
     ends = pd.MultiIndex.from_product([SHAPES, *(RANGES[f] for f in ("x", "y", "radius", "angle"))])
     table = ends.to_frame(index=False, name=["shape", "x", "y", "radius", "angle"])
-    cover = worlds._coverage(table, 32)
+    cover = object_coverage(table, 32)
     assert cover[:, [0, -1], :].max() == cover[:, :, [0, -1]].max() == 0
     share = np.pi * np.array(RANGES["radius"]) ** 2
     assert 0.1 < share[0] < share[1] < 0.2  # of the picture
@@ -251,7 +256,7 @@ def test_other_sizes_show_the_same_scene(world):
     pd.testing.assert_frame_equal(large.table.drop(columns=drop), world.table[:20].drop(columns=drop))
     shrunk = large.pixels.reshape(20, 32, 2, 32, 2, 3).mean((2, 4))
     # What is left is noise: two independent uniform ones, the large picture's averaged over four pixels.
-    sd = 255 * worlds.NOISE / np.sqrt(3) * np.sqrt(1 + 1 / 4)
+    sd = 255 * NOISE / np.sqrt(3) * np.sqrt(1 + 1 / 4)
     assert np.abs(shrunk - world.pixels[:20]).mean() < sd
 
 
@@ -383,8 +388,8 @@ def test_every_world_draws_an_image_whatever_n_is(other):
 @pytest.mark.parametrize("bias", [1 / K, 0.7, 0.95, 1.0])
 def test_every_world_plants_as_much_as_asked(other, bias):
     name, make, images, factor = other
-    world = {"tagged_shapes": worlds._TAGGED, "textured": worlds._TEXTURED, "randbit": worlds._randbit_world(4)}[name]
-    table = worlds._draw_factors(np.arange(20_000), bias, 0, world)
+    world = {"tagged_shapes": SHAPE_AND_TAG, "textured": SHAPE_ON_TEXTURE, "randbit": bit_strip(4)}[name]
+    table = draw_factors(world, np.arange(20_000), bias, 0)
     if bias == 0.95:
         pd.testing.assert_frame_equal(table[:3000], images.table)
     codes = pd.Categorical(table["shape"], SHAPES).codes == pd.Categorical(table[factor], tuple(COLORS)).codes
@@ -419,7 +424,7 @@ def test_splits_of_every_world_are_those_of_shapes(other):
 
 
 def factors_of(name):
-    world = {"tagged_shapes": worlds._TAGGED, "textured": worlds._TEXTURED, "randbit": worlds._randbit_world(4)}[name]
+    world = {"tagged_shapes": SHAPE_AND_TAG, "textured": SHAPE_ON_TEXTURE, "randbit": bit_strip(4)}[name]
     return world.factors
 
 
@@ -462,18 +467,18 @@ def test_masks_of_tagged_shapes_are_disjoint_and_cover_everything_even_at_the_en
     turned = turned.assign(places=PLACES[0], tag_x=0.13, tag_y=0.13, distractor_x=0.13, distractor_y=0.13)
     for size in (16, 32, 33):
         for rows in (table, turned):
-            _, masks = worlds._render(rows, size, worlds._TAGGED)
+            _, masks = render(SHAPE_AND_TAG, rows, size)
             assert list(masks) == ["shape", "tag", "distractor", "background"]
             np.testing.assert_array_equal(np.sum([m.astype(int) for m in masks.values()], axis=0), 1)
             assert all(mask.any((1, 2)).all() for mask in masks.values())
-    covers = worlds._paint_tagged({name: column.to_numpy() for name, column in turned.items()}, 32)[1]
+    covers = paint_shape_and_tag({name: column.to_numpy() for name, column in turned.items()}, 32)[1]
     assert np.sum(list(covers.values()), axis=0).max() <= 1 + 1e-5  # not even their anti-aliased edges meet
 
 
 def test_tag_and_distractor_have_one_area_whatever_the_shape(tagged):
-    covers = worlds._paint_tagged({name: column.to_numpy() for name, column in tagged.table.items()}, 32)[1]
+    covers = paint_shape_and_tag({name: column.to_numpy() for name, column in tagged.table.items()}, 32)[1]
     areas = {name: covers[name].sum((1, 2)) for name in ("tag", "distractor")}
-    expected = np.pi * (32 * worlds.TAG) ** 2
+    expected = np.pi * (32 * TAG) ** 2
     for name, area in areas.items():
         assert np.abs(area / expected - 1).max() < 2e-2, name
         assert tagged.masks[name].sum((1, 2)).mean() == pytest.approx(expected, rel=0.03)
@@ -526,7 +531,7 @@ def test_backgrounds_have_one_luminance_and_are_not_clipped():
     behind = np.array([~m for m in grown(images.masks["object"])])
     mean = pd.Series((grey * behind).sum((1, 2)) / behind.sum((1, 2)))
     groups = [group for _, group in mean.groupby(images.table["background"])]
-    assert stats.f_oneway(*groups).pvalue > 1e-4 and mean.mean() == pytest.approx(255 * worlds.BACKGROUND, abs=0.5)
+    assert stats.f_oneway(*groups).pvalue > 1e-4 and mean.mean() == pytest.approx(255 * BACKGROUND, abs=0.5)
     assert images.pixels.min() > 0
     np.testing.assert_array_equal(images.masks["background"], ~images.masks["object"])
 
@@ -568,7 +573,7 @@ def test_bits_are_where_and_what_they_are_said_to_be(bits):
     assert images.masks["bits"].any() == (bits > 0) and not (images.masks["bits"] & images.masks["object"]).any()
     for i in range(bits):
         cell = strip[:, :, np.arange(32) * bits // 32 == i]
-        expected = np.where(images.table[f"bit{i}"] == "1", *worlds.BITS[::-1])
+        expected = np.where(images.table[f"bit{i}"] == "1", *BITS[::-1])
         assert np.abs(cell - expected[:, None, None]).max() < 0.08
         assert within((images.table[f"bit{i}"] == "1").mean(), 0.5, 300)
     if bits:
@@ -591,7 +596,7 @@ def test_an_impossible_number_of_bits_is_refused(bits):
 
 
 def test_objects_stay_above_the_strip_at_the_ends_of_all_ranges():
-    ends = [worlds.RANDBIT_RANGES[f] for f in ("x", "y", "radius")]
+    ends = [RANDBIT_RANGES[f] for f in ("x", "y", "radius")]
     table = pd.MultiIndex.from_product([SHAPES, *ends, np.linspace(-45, 45, 91)]).to_frame(index=False)
     table.columns = ["shape", "x", "y", "radius", "angle"]
-    assert worlds._coverage(table, 32)[:, 30:].max() == 0
+    assert object_coverage(table, 32)[:, 30:].max() == 0

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 import sslviz
-from sslviz.catalog import CATALOG, entry
-from sslviz.evaluation.diagnose import ask, wanted
+from sslviz.catalog import CATALOG, find_entry
+from sslviz.evaluation.diagnose import compute_entry, requirements
 from sslviz.features.embed import embed, embed_layers, preprocess
 from sslviz.features.embed_views import embed_views
-from sslviz.features.evidence import diagnosed_steps, gather, layers_of, note, stored_evidence
+from sslviz.features.evidence import diagnosed_steps, layers_of, record_diagnosis, stored_evidence
 from sslviz.features.pixel_controls import color_histogram
-from sslviz.features.stored import stored_layers
+from sslviz.features.stored import gather
 from sslviz.methods import build_method
 from sslviz.runs import Run
 from sslviz.views import ViewPolicy
@@ -60,8 +60,8 @@ def test_an_imported_encoder_has_no_projector(tmp_path, images):
     )
     with pytest.raises(ValueError, match="not pretrained here.*projector is not known"):
         embed(run.last, images, layer="projector", progress=False)
-    evidence = gather(run, run.last, images.split("test"), None, wanted=["views"])
-    assert evidence.projector is None and evidence.views is not None
+    evidence = gather(run, run.last, images.split("test"), None, requested=["views"])
+    assert evidence.of("projector") is None and evidence.of("views") is not None
 
 
 def test_all_layers_at_once_are_each_layer_alone(run, images):
@@ -88,15 +88,15 @@ def test_views_are_the_policys_and_the_same_for_every_checkpoint(run, images):
 
 def test_evidence_is_found_again_and_noted_only_when_asked(run, images):
     test, probe = images.split("test"), images.split("probe")
-    made = gather(run, run.last, test, probe, wanted=["views", "layers"])
+    made = gather(run, run.last, test, probe, requested=["views", "layers"])
     with pytest.raises(ValueError, match="was not diagnosed on these images"):
         stored_evidence(run, run.last, test.digest)
-    note(run, test, probe)
+    record_diagnosis(run, test, probe)
     found = stored_evidence(run, run.last, test.digest)
     assert found.features.digest == made.features.digest and found.fit.digest == made.fit.digest
-    assert found.projector.x.shape == (len(test), 16)
-    np.testing.assert_array_equal(found.view.ids, found.other_view.ids)
-    assert set(found.view.ids) <= set(test.ids) and "label" not in found.view.table
+    assert found.of("projector").x.shape == (len(test), 16)
+    np.testing.assert_array_equal(found.given("view").ids, found.given("other_view").ids)
+    assert set(found.given("view").ids) <= set(test.ids) and "label" not in found.given("view").table
     assert [c.step for c in diagnosed_steps(run, test.digest)] == [run.last.step]
     layers = layers_of(run, run.last, test.digest)
     assert list(layers)[-1] == "pooled"
@@ -106,26 +106,28 @@ def test_evidence_is_found_again_and_noted_only_when_asked(run, images):
 
 def test_only_what_is_asked_with_is_embedded(run):
     test = sslviz.shapes(n=40, seed=9)
-    plain = gather(run, run.last, test, None, wanted=wanted([entry("spectrum"), entry("linear_probe")]))
-    assert plain.views is None and plain.altered is None and layers_of(run, run.last, test.digest) == {}
-    assert plain.projector is not None  # collapse, which every page speaks of, asks for it
-    viewed = gather(run, run.last, test, None, wanted=wanted([entry("lidar")]))
-    assert viewed.views is not None and viewed.altered is None
+    plain = gather(
+        run, run.last, test, None, requested=requirements([find_entry("spectrum"), find_entry("linear_probe")])
+    )
+    assert plain.of("views") is None and plain.of("altered") is None and layers_of(run, run.last, test.digest) == {}
+    assert plain.of("projector") is not None  # collapse, which every page speaks of, asks for it
+    viewed = gather(run, run.last, test, None, requested=requirements([find_entry("lidar")]))
+    assert viewed.of("views") is not None and viewed.of("altered") is None
     with pytest.raises(ValueError, match="altered pictures were not embedded; diagnose it again, with all diagnostics"):
-        ask(entry("invariance"), viewed)
-    asked = wanted(e for e in CATALOG if not e.by_name)
+        compute_entry(find_entry("invariance"), viewed)
+    asked = requirements(e for e in CATALOG if not e.opt_in)
     assert {"views", "altered", "layers"} <= asked and "corrupted" not in asked
 
 
 def test_layers_of_other_weights_are_embedded_again(run, images):
     test = images.split("test")
-    gather(run, run.last, test, None, wanted=["layers"])
+    gather(run, run.last, test, None, requested=["layers"])
     index = run.features_stem(run.last.key, test.digest, "layers").with_suffix(".json")
     before = index.stat().st_mtime_ns
-    stored_layers(run, run.last, test)
+    gather(run, run.last, test, None, requested=["layers"])
     assert index.stat().st_mtime_ns == before
     index.write_text(json.dumps({"layers": [], "weights": "others"}))
-    stored_layers(run, run.last, test)
+    gather(run, run.last, test, None, requested=["layers"])
     assert json.loads(index.read_text())["layers"][-1] == "pooled"
 
 
@@ -142,13 +144,13 @@ def test_a_color_histogram_counts_pixels_and_forgets_where_they_are():
 def test_views_and_layers_of_weights_that_lay_there_before_are_not_taken_for_these(run, tmp_path):
     copy = Run(shutil.copytree(run.path, tmp_path / "copy"))
     test = sslviz.shapes(n=40, seed=8)
-    assert gather(copy, copy.last, test, None, wanted=["views", "altered", "layers"]).views is not None
-    note(copy, test, None)
+    assert gather(copy, copy.last, test, None, requested=["views", "altered", "layers"]).of("views") is not None
+    record_diagnosis(copy, test, None)
     assert layers_of(copy, copy.last, test.digest)
     shutil.copy(copy.checkpoints[0].path, copy.last.path)
     other = Run(copy.path)
     after = gather(other, other.last, test, None)
-    assert after.views is None and after.altered is None
-    assert after.altered_controls  # the untrained encoder is still the same
+    assert after.of("views") is None and after.of("altered") is None
+    assert after.given("altered_controls")  # the untrained encoder is still the same
     assert layers_of(other, other.last, test.digest) == {}
-    assert gather(other, other.last, test, None, wanted=["views"]).views is not None
+    assert gather(other, other.last, test, None, requested=["views"]).of("views") is not None

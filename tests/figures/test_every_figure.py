@@ -8,10 +8,10 @@ import plotly.graph_objects as go
 import pytest
 
 from sslviz import figures
-from sslviz.catalog import CATALOG
+from sslviz.catalog import diagnostics
 from sslviz.diagnostics.probes.knn import knn_probe
 from sslviz.diagnostics.projection.projection import projection
-from sslviz.evaluation.diagnose import ask
+from sslviz.evaluation.diagnose import compute_entry
 from sslviz.figures.explanations.faithfulness import evidence_bars, faithfulness
 from sslviz.figures.parts import theme
 
@@ -25,18 +25,20 @@ def history(evidence, i):
 
 
 def scores(evidence, i):
-    return knn_probe(evidence.features, k=5, controls=evidence.controls).scores()
+    return knn_probe(evidence.features, k=5, control_features=evidence.control_features()).scores()
 
 
-def asked(one):
-    if one.name == "projection":  # of ten UMAPs one would see no more
+def answer(entry):
+    if entry.name == "projection":  # of ten UMAPs one would see no more
         return lambda evidence, i: projection(evidence.features, "pca")
-    of = {"label": "label", "attribute": "coin", "columns": ("label", "coin")}.get(one.per)
-    return lambda evidence, i: ask(one, evidence, of, other=evidence if one.per == "pair" else None)
+    columns = {"label": ("label",), "attribute": ("coin",), "columns": ("label", "coin")}.get(entry.scope, ())
+    return lambda evidence, i: compute_entry(
+        entry, evidence, columns, other=evidence if entry.scope == "pair" else None
+    )
 
 
 MAKE = {"score_bars": (figures.score_bars, scores), "training": (figures.training, history)}
-MAKE |= {one.name: (one.figure, asked(one)) for one in CATALOG}
+MAKE |= {entry.name: (entry.figure, answer(entry)) for entry in diagnostics()}
 TRUE = {"faithfulness": faithfulness, "evidence_bars": evidence_bars}
 
 

@@ -10,7 +10,7 @@ import torch.multiprocessing as mp
 from torch import nn
 
 from sslviz.encoders import create_encoder
-from sslviz.methods import BYOL, METHODS, SimCLR, SimSiam
+from sslviz.methods import BYOL, METHODS, Batch, SimCLR, SimSiam
 from sslviz.methods.byol import byol_loss
 from sslviz.methods.parts.distributed import gather
 from sslviz.methods.parts.momentum import update_ema
@@ -29,7 +29,18 @@ def normal(*shape, seed=0):
 
 def seen(policy, n=8):
     generator = torch.Generator().manual_seed(0)
-    return policy(torch.randint(0, 256, (n, 32, 32, 3), dtype=torch.uint8, generator=generator), generator)
+    pixels = torch.randint(0, 256, (n, 32, 32, 3), dtype=torch.uint8, generator=generator)
+    return Batch(policy(pixels, generator), pixels, torch.arange(n), torch.arange(n) % 3 - 1, progress=0.5)
+
+
+def of_views(*views):
+    """A batch of which only the views matter."""
+    b = views[0].shape[1]
+    return Batch(list(views), torch.zeros(b, 1, 1, 3, dtype=torch.uint8), torch.arange(b), torch.full((b,), -1), 0.0)
+
+
+def total(loss):
+    return sum(loss.values()) if isinstance(loss, dict) else loss
 
 
 # --- what every method keeps to ---------------------------------------------------------------------------------------
@@ -43,14 +54,14 @@ def test_contract(name):
     assert len(Path(inspect.getfile(cls)).read_text().splitlines()) <= 90
     assert "https://arxiv.org/abs/" in inspect.getmodule(cls).__doc__
 
-    method, views = cls(create_encoder("conv_nano")), seen(cls.views)
+    method, batch = cls(create_encoder("conv_nano")), seen(cls.views)
     for target, online in getattr(method, "ema", {}).items():
         assert getattr(method, target).state_dict().keys() == getattr(method, online).state_dict().keys()
 
     optimizer = torch.optim.AdamW([p for p in method.parameters() if p.requires_grad], lr=1e-3)
     losses = []
     for _ in range(30):
-        losses.append(method.loss(views))
+        losses.append(total(method.loss(batch)))
         optimizer.zero_grad()
         losses[-1].backward()
         optimizer.step()
@@ -148,7 +159,7 @@ class Constant(nn.Module):
 
 def encoder_gets_gradient(method, width):
     method.predictor = Constant(width)
-    method.loss(seen(method.views)).backward()
+    total(method.loss(seen(method.views))).backward()
     gradients = [p.grad for p in method.encoder.parameters()]
     return any(g is not None and g.abs().max() > 0 for g in gradients)
 
@@ -185,7 +196,7 @@ def trained_on_noise(method):
     generator = torch.Generator().manual_seed(0)
     optimizer = torch.optim.SGD([p for p in method.parameters() if p.requires_grad], lr=0.1, momentum=0.9)
     for _ in range(150):
-        loss = method.loss([torch.randn(2, 64, 3, 4, 4, generator=generator)])
+        loss = method.loss(of_views(torch.randn(2, 64, 3, 4, 4, generator=generator)))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -248,6 +259,6 @@ def test_two_processes_see_the_loss_and_gradient_of_one(tmp_path):
 @pytest.mark.parametrize("temperature", [0.1, 0.5])
 def test_keywords_reach_the_loss(temperature):
     method = SimCLR(create_encoder("conv_nano"), temperature=temperature).eval()
-    views = seen(method.views)
-    z = method.projector(method.encoder(views[0].flatten(0, 1))).unflatten(0, (2, -1))
-    torch.testing.assert_close(method.loss(views), nt_xent(z, temperature))
+    batch = seen(method.views)
+    z = method.projector(method.encoder(batch.views[0].flatten(0, 1))).unflatten(0, (2, -1))
+    torch.testing.assert_close(method.loss(batch), nt_xent(z, temperature))

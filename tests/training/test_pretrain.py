@@ -188,6 +188,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing_behind(run, images, tmp_pa
         "no encoder 'resnet19'; did you mean": {"encoder": "resnet19"},
         "epochs must be at least 1; got 0": {"epochs": 0},
         "batch_size must be at least 2; got 1": {"batch_size": 1},
+        "checkpoint_every must be at least 1; got -1": {"checkpoint_every": -1},
         "learning_rate must be above 0": {"learning_rate": -1.0},
         "cannot be set up as asked": {"devices": "abc"},
         "Precision 'foo' is invalid": {"precision": "foo"},
@@ -265,7 +266,9 @@ def test_an_epoch_shows_every_image_once_and_the_order_depends_on_seed_and_epoch
 
     def seen(**changes):
         options = {"seed": 0, "epochs": range(2), **changes}
-        return [sorted(b[:, 0, 0, 0].tolist()) for b in batches_on(torch.device("cpu"), pixels, 5, **options)]
+        batches = list(batches_on(torch.device("cpu"), pixels, 5, **options))
+        assert all(torch.equal(b[:, 0, 0, 0], rows.to(torch.uint8)) for b, rows in batches)
+        return [sorted(rows.tolist()) for _, rows in batches]
 
     whole = seen()
     assert sorted(sum(whole[:2], [])) == sorted(sum(whole[2:], [])) == list(range(10))

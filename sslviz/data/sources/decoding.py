@@ -1,11 +1,10 @@
-"""How do pictures of every kind become one array?  Upright 8-bit RGB squares in a memory map, decoded once and kept."""
+"""Pictures of every kind as one array: upright 8-bit RGB squares in a memory map, decoded once and cached."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,10 +15,8 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from sslviz.data.images import Images
 from sslviz.runtime.files import atomic_write
 from sslviz.runtime.progress import progress_bar
 
@@ -34,10 +31,12 @@ Job = Callable[[], tuple[Image.Image, str | None]]
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """Which pictures could be read, and what is in them?
+    """The pictures that could be read, and why others could not.
 
-    `pixels` uint8 (m, size, size, 3), a read-only memory map of the m readable ones; `readable` (m,) their
-    positions among the jobs; `labels` what the jobs said of them; `unreadable` {position: reason}.
+    - pixels: uint8 (m, size, size, 3), a read-only memory map of the m readable ones
+    - readable: their positions among the jobs, (m,)
+    - labels: what the jobs gave as their labels
+    - unreadable: {position: reason}
     """
 
     pixels: np.ndarray
@@ -47,23 +46,23 @@ class Decoded:
 
     @property
     def total(self) -> int:
-        """How many pictures there were, readable or not."""
+        """The number of pictures, readable or not."""
         return len(self.readable) + len(self.unreadable)
 
 
 def cache_stem(cache: str | Path | None, *key: object) -> Path:
-    """Where are the pictures with this key kept?  In `cache`, else $SSLVIZ_CACHE, else ~/.cache/sslviz."""
+    """Where the pictures with this key are cached: below `cache`, else $SSLVIZ_CACHE, else ~/.cache/sslviz."""
     home = Path(cache or os.environ.get("SSLVIZ_CACHE") or Path.home() / ".cache" / "sslviz")
     return home / "images" / hashlib.blake2b(repr((VERSION, *key)).encode(), digest_size=12).hexdigest()
 
 
 def default_size(sides: Sequence[int]) -> int:
-    """To which size are pictures brought?  The median shorter side, as a multiple of 32 from 32 to 224."""
+    """The size to which pictures are brought: the median shorter side, as a multiple of 32 from 32 to 224."""
     return int(np.clip(round(float(np.median(sides)) / 32) * 32, 32, LARGEST)) if len(sides) else 32
 
 
 def shorter_side(path: Path) -> int | None:
-    """How many pixels has the shorter side, going by the file's header?  None if that cannot be read."""
+    """The pixels of the shorter side, going by the file's header; None if that cannot be read."""
     try:
         with Image.open(path) as image:
             return min(image.size)
@@ -79,7 +78,7 @@ def read(path: Path) -> tuple[Image.Image, None]:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """How does this picture look on a white page?  8-bit RGB, upright by its EXIF; of an animation the first frame."""
+    """The picture as on a white page: 8-bit RGB, upright by its EXIF; of an animation the first frame."""
     image = ImageOps.exif_transpose(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         image = _to_eight_bits(image)
@@ -111,7 +110,7 @@ def square(image: Image.Image, size: int) -> np.ndarray:
 
 
 def decode(jobs: Iterable[Job], total: int, size: int, stem: Path, title: str) -> Decoded:
-    """What do these pictures look like, each as (size, size, 3)?  Decoded in threads, or found where they were kept.
+    """The pictures, each as (size, size, 3): decoded in threads, or read from the cache.
 
     STEM.u8 holds the pixels and STEM.json, written last, the rest; both appear whole or not at all.  Processes that
     decode the same pictures at once write the same bytes, so whoever comes last changes nothing.
@@ -138,7 +137,7 @@ def decode(jobs: Iterable[Job], total: int, size: int, stem: Path, title: str) -
 
 
 def _open(stem: Path) -> Decoded:
-    """What `decode` kept; OSError or ValueError if it is not there whole."""
+    """What `decode` cached; OSError or ValueError if it is not there whole."""
     meta = json.loads(stem.with_suffix(".json").read_text())
     unreadable = {int(position): reason for position, reason in meta["unreadable"].items()}
     shape = (len(meta["labels"]), meta["size"], meta["size"], 3)
@@ -167,39 +166,3 @@ def _attempt(job: Job, size: int) -> tuple[np.ndarray | None, str | None]:
         return None, "not a picture"
     except Exception as error:  # PIL's readers raise nearly everything on broken files; the reason is passed on
         return None, str(error) or type(error).__name__
-
-
-def check_size(size: int | None, on_error: str) -> int | None:
-    """The size as it was asked for; ValueError for one below 8 pixels, and for an `on_error` that nobody knows."""
-    if on_error not in ("raise", "skip"):
-        raise ValueError(f"on_error is 'raise' or 'skip'; got {on_error!r}.")
-    if size is not None and size < 8:
-        raise ValueError(f"Pictures need a size of at least 8 pixels; got {size}.")
-    return size
-
-
-def gather_images(
-    decoded: Decoded, names: np.ndarray, table: pd.DataFrame, spec: str, on_error: str, stem: Path
-) -> Images:
-    """The readable pictures as Images; the others are named by a ValueError, or a warning if they may be skipped.
-
-    Hashing a large folder takes a while, so its digest is kept beside its pixels: the same key determines both.
-    """
-    if not len(names):
-        raise ValueError(f"{spec} holds no pictures.")
-    if decoded.unreadable:
-        bad = [f"{names[position]} ({reason})" for position, reason in decoded.unreadable.items()]
-        what = f"{len(bad)} of {len(names)} pictures in {spec} cannot be read: {', '.join(bad[:10])}"
-        what += ", ..." * (len(bad) > 10)
-        if on_error == "raise" or not len(decoded.readable):
-            raise ValueError(f"{what}. Repair or remove them, or leave them out with on_error='skip'.")
-        warnings.warn(f"{what}. They are left out.", stacklevel=3)
-        spec += ",on_error=skip"
-    images = Images(decoded.pixels, names[decoded.readable], table, spec=spec)
-    kept = stem.with_suffix(".digest")
-    if kept.exists():
-        images.__dict__["digest"] = kept.read_text()
-    else:
-        with atomic_write(kept) as file:
-            file.write(images.digest.encode())
-    return images

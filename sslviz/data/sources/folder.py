@@ -1,4 +1,4 @@
-"""Which pictures does a folder hold, and what does it say of them?  Class folders, split folders or a metadata.csv."""
+"""A folder of pictures: class folders, split folders or a metadata.csv."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pandas as pd
 
 from sslviz.data.images import Images
 from sslviz.data.sampling import spread_rows
-from sslviz.data.sources.decoding import cache_stem, check_size, decode, default_size, gather_images, read, shorter_side
+from sslviz.data.sources.decoding import cache_stem, decode, default_size, read, shorter_side
+from sslviz.data.sources.gathering import check_size, gather_images
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"})
 SAME_SPLIT = {"training": "train", "valid": "val", "validation": "val", "dev": "val", "testing": "test"}
@@ -19,15 +20,15 @@ SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "p
 
 
 def list_pictures(root: Path) -> pd.DataFrame:
-    """Which pictures does `root` hold, and what does it say of them?
+    """The pictures below `root`, one row each: `file_name` (relative, with forward slashes), `label`, `split`, attributes.
 
-    One row per picture: `file_name` (relative, with forward slashes), then `label`, `split`, attributes if known:
-    - a `metadata.csv` in it names the pictures in its column `file_name`; its other columns are taken as they are;
-    - else, if all its folders are called train, val, test or the like, each is a `split`, itself read by these rules;
-    - else its folders are the labels, and what lies deeper in one has its label;
-    - else, if the pictures lie in `root` itself, they have no label.
-    Hidden files are passed over, links to folders followed.  ValueError for anything else, and where there is no
-    picture.
+    The first rule that fits is taken:
+    - a `metadata.csv` in it names the pictures in its column `file_name`; its other columns are taken as they are
+    - if all its folders are called train, val, test or the like, each is a `split`, itself read by these rules
+    - its folders are the labels, and what lies deeper in one has its label
+    - if the pictures lie in `root` itself, they have no label
+
+    Hidden files are passed over, links to folders followed.  ValueError for anything else, and where there is no picture.
     """
     if not root.is_dir():
         raise ValueError(f"{root} is a file, not a folder." if root.exists() else f"There is no folder {root}.")
@@ -93,12 +94,23 @@ def folder(
 ) -> Images:
     """How do I look at my own pictures?  A folder of them, with class folders, split folders or a `metadata.csv`.
 
-    What is taken as label, split and attribute is said in `folders.list_pictures`; ids are the relative paths.  The
-    shorter side becomes `size` (default: the median shorter side of 100 pictures, as a multiple of 32 from 32 to
-    224), the middle is kept.  Every picture is decoded once, in parallel, into a memory map below `cache` (default:
-    $SSLVIZ_CACHE or ~/.cache/sslviz) and decoded again when a name, a size or a time of change differs.  Upright by
-    EXIF, on white where transparent, the first frame where animated, deep grey scaled.  ValueError for an empty
-    folder and for unreadable pictures, by name; `on_error="skip"` leaves those out, with a warning.
+    - path: the folder; `list_pictures` says what is taken as label, split and attribute, and ids are the relative paths
+    - size: pixels of the shorter side, of which the middle is taken (default: the median of 100 pictures, as a multiple of
+      32 from 32 to 224)
+    - on_error: "skip" leaves unreadable pictures out, with a warning
+    - cache: where decoded pictures are kept (default: $SSLVIZ_CACHE or ~/.cache/sslviz)
+
+    Pictures are decoded once, in parallel, into a memory map, and again when a name, a size or a time of change differs.
+    They come upright by EXIF, on white where transparent, the first frame where animated, deep grey scaled.  ValueError
+    for an empty folder and for unreadable pictures, by name.
+
+    Example:
+        >>> import tempfile, PIL.Image, sslviz
+        >>> with tempfile.TemporaryDirectory() as root:
+        ...     PIL.Image.new("RGB", (48, 40)).save(f"{root}/one.png")
+        ...     images = sslviz.folder(root, cache=root)
+        >>> images.ids.tolist(), images.size
+        (['one.png'], (32, 32))
     """
     root = Path(path).expanduser().resolve()
     table = list_pictures(root)

@@ -1,4 +1,4 @@
-"""Which images does a short text mean?  `load_images("shapes:n=8000,bias=0.95")`, as runs write it."""
+"""Images by a short text, as runs write it down: `load_images("shapes:n=8000,bias=0.95")`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ from sslviz.data.worlds import randbit, shapes, tagged_shapes, textured
 
 # Sources without a place of their own; what may be set, and of which type, is read from their signatures.
 DRAWN: dict[str, Callable[..., Images]] = {
-    "shapes": shapes, "tagged_shapes": tagged_shapes, "textured": textured, "randbit": randbit, "digits": digits,
-}  # fmt: skip
+    "shapes": shapes,
+    "tagged_shapes": tagged_shapes,
+    "textured": textured,
+    "randbit": randbit,
+    "digits": digits,
+}
 FOLDER_SETTINGS = {"size": int, "on_error": str}
 NAMED_SETTINGS = {"root": str, "size": int, "limit": int, "on_error": str}
 
@@ -39,9 +43,14 @@ SOURCES = {
 def load_images(spec: str) -> Images:
     """Which images does this text mean?  `SOURCES` lists what there is; the result's `spec` means the same again.
 
-    A spec is SOURCE or SOURCE:KEY=VALUE,...; `split=NAME` goes with every source (of a timm dataset the first is
-    the dataset's own), and may follow another.  ValueError for unknown sources, keys and splits and for values of a
-    wrong type.
+    A spec is SOURCE or SOURCE:KEY=VALUE,...  `split=NAME` goes with every source, and may follow another; of a timm dataset
+    the first is the dataset's own.  ValueError for unknown sources, keys and splits and for values of a wrong type.
+
+    Example:
+        >>> import sslviz
+        >>> images = sslviz.load_images("shapes:n=40,bias=0.9,split=test")
+        >>> len(images), images.spec
+        (6, 'shapes:n=40,size=32,bias=0.9,seed=0,split=test')
     """
     source, _, rest = spec.strip().partition(":")
     if source == "folder":
@@ -72,7 +81,7 @@ def _pairs(text: str) -> list[tuple[str, str]]:
 
 
 def _path_and_pairs(text: str) -> tuple[str, list[tuple[str, str]]]:
-    """Settings are taken from the end, as long as what is left is no folder: a path may hold commas and colons."""
+    """The path and its settings; these are taken from the end, for a path may hold commas and colons itself."""
     pairs: list[tuple[str, str]] = []
     while not Path(text).expanduser().is_dir():
         path, comma, last = text.rpartition(",")

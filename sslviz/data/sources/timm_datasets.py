@@ -1,4 +1,4 @@
-"""How are the datasets that timm knows read, picture by picture?  torchvision, Hugging Face, TFDS and WebDataset."""
+"""The datasets that timm knows, read picture by picture: torchvision, Hugging Face, TFDS and WebDataset."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from PIL import Image
 
 from sslviz.data.images import Images
 from sslviz.data.sampling import spread_rows
-from sslviz.data.sources.decoding import Job, cache_stem, check_size, decode, default_size, gather_images
+from sslviz.data.sources.decoding import Job, cache_stem, decode, default_size
+from sslviz.data.sources.gathering import check_size, gather_images
 
 # What a name may start with, and the package that reads it.
 PACKAGES = {
@@ -30,7 +31,7 @@ PACKAGES = {
 
 
 def open_dataset(name: str, root: str | Path | None, split: str, download: bool) -> tuple[Any, str | None]:
-    """What does timm make of this name?  The dataset, not yet decoded, and its root as an absolute path or URL.
+    """timm's dataset of this name, not yet decoded, and its root as an absolute path or URL.
 
     ValueError for an unknown kind, a missing package, and whatever timm or the package finds wrong.
     """
@@ -45,18 +46,18 @@ def open_dataset(name: str, root: str | Path | None, split: str, download: bool)
         root = "data"
     if root is not None and "://" not in str(root):
         root = Path(root).expanduser().resolve()
-    where = None if root is None else str(root)
+    place = None if root is None else str(root)
     try:
-        dataset = create_dataset(name, root=where, split=split, download=download, input_img_mode="RGB")
+        dataset = create_dataset(name, root=place, split=split, download=download, input_img_mode="RGB")
     except Exception as error:  # timm asserts, torchvision raises RuntimeError, the others kinds of their own
-        raise ValueError(f"{name} (root {where}, split {split}) could not be opened: {error}.") from error
+        raise ValueError(f"{name} (root {place}, split {split}) could not be opened: {error}.") from error
     if hasattr(dataset, "load_bytes"):
         dataset.load_bytes = True  # so that we decode: timm replaces what it cannot read by the next picture
-    return dataset, where
+    return dataset, place
 
 
 def is_stream(dataset: Any) -> bool:
-    """Can it only be read from its beginning?"""
+    """Whether it can only be read from its beginning."""
     from torch.utils.data import IterableDataset
 
     return isinstance(dataset, IterableDataset)
@@ -71,7 +72,7 @@ def pictures(dataset: Any, rows: np.ndarray) -> Iterator[Job]:
 
 
 def fingerprint(jobs: Iterator[Job]) -> tuple[str, list[int]]:
-    """What tells these pictures from others, and how large are they?  A hash, and the shorter sides."""
+    """A hash that tells these pictures from others, and their shorter sides."""
     state, sides = hashlib.blake2b(digest_size=8), []
     for job in jobs:
         try:
@@ -117,23 +118,28 @@ def named(
 ) -> Images:
     """How do I look at a public dataset?  Anything `timm.data.create_dataset` reads, by its timm name.
 
-    `name`: torch/cifar10, torch/mnist, torch/image_folder ... (torchvision); hfds/NAME, tfds/NAME, wds/NAME with
-    the package each needs installed.  `root` is where it lies (torchvision: default ./data); nothing is fetched by
-    torchvision unless `download`.  `limit` takes that many, evenly spread (a stream: the first ones).  Decoded once
-    and kept, as in `folder`; what was kept is known by its number of pictures and 16 of them.  `label` is the class
-    name where the dataset has one; ids count.  ValueError for unknown names, a missing package, data that is not
-    there and unreadable pictures, unless `on_error="skip"`.
+    - name: torch/cifar10, torch/mnist, torch/image_folder ... (torchvision); hfds/NAME, tfds/NAME, wds/NAME with the
+      package each needs installed
+    - root: where it lies (torchvision: default ./data)
+    - split: of the dataset's own
+    - size, on_error, cache: as for `folder`
+    - limit: that many pictures, evenly spread (of a stream: the first ones)
+    - download: torchvision may fetch what is not there
+
+    Pictures are decoded once, as in `folder`; the cache knows them by their number and by 16 of them.  `label` is the class
+    name where the dataset has one; ids are numbers.  ValueError for unknown names, a missing package, data that is not
+    there, and unreadable pictures unless `on_error="skip"`.
     """
-    dataset, where = open_dataset(name, root, split, download)
+    dataset, place = open_dataset(name, root, split, download)
     stream = is_stream(dataset)
     taken = np.arange(limit or 0) if stream else spread_rows(len(dataset), limit or len(dataset))
     sample = np.arange(16) if stream else taken[spread_rows(len(taken), 16)]
     mark, sides = fingerprint(pictures(dataset, sample))
     size = check_size(size, on_error) or default_size(sides)
-    stem = cache_stem(cache, name, where, split, size, len(taken), taken[-1:].tolist(), mark)
+    stem = cache_stem(cache, name, place, split, size, len(taken), taken[-1:].tolist(), mark)
     decoded = decode(pictures(dataset, taken), len(taken), size, stem, name)
     ids = (np.arange(decoded.total) if stream else taken).astype(str)
     labels = {"label": decoded.labels} if any(label is not None for label in decoded.labels) else {}
     table = pd.DataFrame(labels, index=range(len(decoded.readable)))
-    at = (f"root={where}," if where else "") + f"split={split},size={size}" + (f",limit={limit}" if limit else "")
-    return gather_images(decoded, ids, table, f"{name}:{at}", on_error, stem)
+    settings = (f"root={place}," if place else "") + f"split={split},size={size}" + (f",limit={limit}" if limit else "")
+    return gather_images(decoded, ids, table, f"{name}:{settings}", on_error, stem)

@@ -1,4 +1,4 @@
-"""Is it the data?  Which values of two columns go together, before any encoder has looked."""
+"""Co-occurrence of two columns of the table: Cramér's V and mutual information."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.features import Features
 from sslviz.features.columns import coded
 from sslviz.statistics import Score, percentile_interval, permutation_p
@@ -19,10 +20,13 @@ PERMUTATIONS = 10_000  # tables of shuffled columns, for p
 
 @dataclass(frozen=True, eq=False)
 class Cooccurrence:
-    """Which values of two columns go together?
+    """Result of `cooccurrence`.
 
-    `table` (c, v) counts the images of each of `classes` (c,) of `label` and `values` (v,) of `attribute`; `seed` draws
-    tables of other images and of shuffled columns.
+    - label, attribute: the two columns
+    - classes: names of the label's classes, (c,)
+    - values: names of the attribute's values, (v,)
+    - table: images of each class and value, (c, v)
+    - seed: of the tables drawn of other images and of shuffled columns
     """
 
     label: str
@@ -53,7 +57,7 @@ class Cooccurrence:
 
     @property
     def p(self) -> float:
-        """How often does a shuffled column reach this mutual information?  At least 1 / 10,001."""
+        """The share of shuffled columns that reach this mutual information; at least 1 / 10,001."""
         return permutation_p(float(mutual_information(self.table)), self._null[1])
 
     @property
@@ -70,8 +74,16 @@ class Cooccurrence:
         c, v = self.table.shape
         freedom = (c - 1) * (v - 1)
         threshold = chi2.isf(0.05, freedom)
-        away = brentq(lambda a: ncx2.sf(threshold, freedom, a) - 0.8, 1e-6, 1e4)  # n phi^2
-        return float(np.sqrt(away / self.table.sum() / (min(c, v) - 1)))
+        noncentrality = brentq(lambda a: ncx2.sf(threshold, freedom, a) - 0.8, 1e-6, 1e4)  # n phi^2
+        return float(np.sqrt(noncentrality / self.table.sum() / (min(c, v) - 1)))
+
+    def hypothesis(self) -> Hypothesis:
+        """That the two columns go together in the images themselves."""
+        statement = (
+            f"In the images themselves {self.label} and {self.attribute} go together (Cramér's V "
+            f"{self.scores()['cramers_v'].value:.2f}, of 1 where one settles the other)."
+        )
+        return Hypothesis(statement, "cramers_v", self.p, self.detectable, int(self.table.sum()))
 
     def scores(self) -> dict[str, Score]:
         """`cramers_v` in [0, 1] and `mutual_information` in bits, beside a shuffled column; 0 is independent."""
@@ -81,10 +93,10 @@ class Cooccurrence:
     def _scores(self) -> dict[str, Score]:
         n = int(self.table.sum())
         rng = np.random.default_rng(self.seed)
-        others = rng.multinomial(n, (self.table / n).ravel(), size=DRAWS).reshape(DRAWS, *self.table.shape)
+        resamples = rng.multinomial(n, (self.table / n).ravel(), size=DRAWS).reshape(DRAWS, *self.table.shape)
         scores = {}
         for (name, measure), null in zip(MEASURES.items(), self._null, strict=True):
-            low, high = percentile_interval(measure(others.astype(float)))
+            low, high = percentile_interval(measure(resamples.astype(float)))
             scores[name] = Score(
                 float(measure(self.table)), low, high, {SHUFFLED: float(np.quantile(null, 0.95))}, None
             )
@@ -96,27 +108,34 @@ def cooccurrence(
 ) -> Cooccurrence:
     """Is it the data: do two columns of the table go together before any encoder has looked?
 
-    Of the table of `features` (or a table alone) it counts how many images have each pair of values (as REVISE does, arXiv
-    2004.07999).  Scores, 0 where the columns are independent: `cramers_v` in [0, 1], 1 where one column settles the other,
-    with Bergsma's correction for the small tables in which chance alone makes it large; `mutual_information` in bits,
-    less Miller and Madow's correction for the same.  Control: one column shuffled, the same counts of each value; p from
-    10,000 of those.  Interval: bootstrap over images.  ValueError for missing or incomplete columns.
+    It counts the images that have each pair of values, as REVISE does (arXiv 2004.07999).  `features` may be a table alone.
+
+    Scores, 0 where the columns are independent: `cramers_v` in [0, 1], 1 where one column settles the other, and
+    `mutual_information` in bits.  Chance alone makes both large in small tables.  Bergsma's correction and that of
+    Miller and Madow take this away.  Control: one column shuffled, with the same counts of each value; p from 10,000 of
+    those.  Interval: bootstrap over images.  ValueError for missing or incomplete columns.
+
+    Example:
+        >>> import pandas as pd, sslviz
+        >>> table = pd.DataFrame({"shape": ["disc", "cross"] * 40, "color": ["red", "blue"] * 40})
+        >>> sslviz.cooccurrence(table, "shape", "color").scores()["cramers_v"].text
+        '1.00 [1.00, 1.00]'
 
     Caveat: It audits the images, not the encoder: an encoder need not have learnt what the table holds, and may have
     learnt what no column says.
     """
     if isinstance(features, pd.DataFrame):
         features = Features.from_array(np.zeros((len(features), 1)), table=features)
-    (classes, codes), (values, other) = coded(features, label), coded(features, attribute)
-    table = np.bincount(codes * len(values) + other, minlength=len(classes) * len(values))
+    (classes, class_codes), (values, value_codes) = coded(features, label), coded(features, attribute)
+    table = np.bincount(class_codes * len(values) + value_codes, minlength=len(classes) * len(values))
     return Cooccurrence(label, attribute, classes, values, table.reshape(len(classes), len(values)), seed)
 
 
 def cramers_v(tables: np.ndarray) -> np.ndarray:
-    """How strongly do rows and columns go together, 0 to 1?  `tables` (..., c, v) of counts -> (...).
+    """Bergsma's bias-corrected Cramér's V (2013) in [0, 1], of `tables` (..., c, v) of counts -> (...).
 
-    Bergsma's bias-corrected V (2013): chi^2 / n less what independence gives, (c - 1)(v - 1) / (n - 1), over what is left
-    of the smaller dimension after the same correction.  Rows and columns without a count do not count.
+    It is chi^2 / n less what independence gives, (c - 1)(v - 1) / (n - 1), over what is left of the smaller dimension
+    after the same correction.  Empty rows and columns are left out.
     """
     tables = np.asarray(tables, dtype=float)
     n = tables.sum(axis=(-2, -1))
@@ -129,17 +148,17 @@ def cramers_v(tables: np.ndarray) -> np.ndarray:
 
 
 def mutual_information(tables: np.ndarray) -> np.ndarray:
-    """How many bits does one column say about the other?  `tables` (..., c, v) of counts -> (...), at least 0.
+    """Mutual information in bits, at least 0, of `tables` (..., c, v) of counts -> (...).
 
-    The plug-in estimate less Miller and Madow's correction, (cells - rows - columns + 1) / (2 n ln 2), where only those
-    with a count count.
+    The plug-in estimate less Miller and Madow's correction, (cells - rows - columns + 1) / (2 n ln 2), with empty cells,
+    rows and columns left out.
     """
     tables = np.asarray(tables, dtype=float)
     n = tables.sum(axis=(-2, -1))
     rows, columns = tables.sum(axis=-1), tables.sum(axis=-2)
-    seen = [(x > 0).sum(axis=a) for x, a in ((tables, (-2, -1)), (rows, -1), (columns, -1))]
+    filled = (tables > 0).sum(axis=(-2, -1)) - (rows > 0).sum(axis=-1) - (columns > 0).sum(axis=-1)
     plug_in = _entropy(rows, n, -1) + _entropy(columns, n, -1) - _entropy(tables, n, (-2, -1))
-    return np.maximum(plug_in - (seen[0] - seen[1] - seen[2] + 1) / (2 * n * np.log(2)), 0)
+    return np.maximum(plug_in - (filled + 1) / (2 * n * np.log(2)), 0)
 
 
 def _entropy(counts: np.ndarray, n: np.ndarray, axis: int | tuple[int, int]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What moves a picture's features?  The same picture with one factor changed, beside every other factor changed."""
+"""Interventional effects of factors: how far changing one factor alone moves the features of a picture."""
 
 from __future__ import annotations
 
@@ -8,20 +8,25 @@ from functools import cached_property
 
 import numpy as np
 
+from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.features import Features
-from sslviz.statistics import Score, percentile_interval
+from sslviz.statistics import POWER_80, Score, p_beyond, percentile_interval
 
 OTHERS = "other factors, mean"
-POWER = 2.8  # standard errors: what is found in 80 of 100 samples at the 5 % level
+MIN_PICTURES = 10  # for a bootstrap over pictures
 
 
 @dataclass(frozen=True, eq=False)
 class Counterfactual:
-    """What moves a picture's features?
+    """Result of `counterfactual_effect`, of n pictures and f factors.
 
-    For the pictures `ids` and each of `factors` (f,): `moved` (f, n), the squared distance by which changing that factor
-    alone moves each, and `spread` (n,) the squared distance of each from the mean of all, doubled: on average that
-    of two pictures.  `controls` {name: (f, n) moved, over the mean spread there}.  `attribute` is the factor asked about.
+    - attribute: the factor asked about
+    - factors: names of all factors, (f,)
+    - ids: the pictures, (n,)
+    - moved: squared distance by which changing a factor alone moves a picture, (f, n)
+    - spread: twice the squared distance of a picture from the mean of all, on average that of two pictures, (n,)
+    - control_moved: of each control, `moved` over the mean spread there, {name: (f, n)}
+    - seed: of the bootstrap
     """
 
     attribute: str
@@ -29,7 +34,7 @@ class Counterfactual:
     ids: np.ndarray
     moved: np.ndarray
     spread: np.ndarray
-    controls: dict[str, np.ndarray]
+    control_moved: dict[str, np.ndarray]
     seed: int
 
     @property
@@ -40,7 +45,7 @@ class Counterfactual:
     @property
     def share(self) -> float:
         """The attribute's part of what all factors move together, 0 to 1."""
-        return float(self.effects[self._at] / self.effects.sum())
+        return float(self.effects[self._index] / self.effects.sum())
 
     @property
     def found(self) -> bool:
@@ -51,14 +56,26 @@ class Counterfactual:
     @property
     def detectable(self) -> float:
         """The least difference from the other factors that would be found in 80 of 100 samples such as this."""
-        return float(POWER * (self._draws[:, self._at] - self._mean_of_others(self._draws)).std())
+        return float(POWER_80 * (self._draws[:, self._index] - self._mean_of_others(self._draws)).std())
 
     @property
-    def _at(self) -> int:
+    def _index(self) -> int:
         return self.factors.index(self.attribute)
 
     def _mean_of_others(self, effects: np.ndarray) -> np.ndarray:
-        return np.delete(effects, self._at, axis=-1).mean(axis=-1)
+        return np.delete(effects, self._index, axis=-1).mean(axis=-1)
+
+    def hypothesis(self) -> Hypothesis:
+        """That the attribute moves a picture more than the other factors do on average."""
+        score = self.scores()["against_others"]
+        own = self.scores()[self.attribute].value
+        more = "more" if score.value >= 0 else "less"
+        statement = (
+            f"Changing {self.attribute} alone moves a picture {own:.2f} of the way to another picture, which is "
+            f"{abs(score.value):.2f} {more} than the other factors do on average."
+        )
+        p = p_beyond(score) if score.value > 0 else 1.0  # moved less than by others is what one would wish
+        return Hypothesis(statement, "against_others", p, self.detectable, len(self.ids))
 
     def scores(self) -> dict[str, Score]:
         """`against_others`, how much more the attribute moves a picture than other factors do; then the effect of each.
@@ -69,15 +86,15 @@ class Counterfactual:
 
     @cached_property
     def _scores(self) -> dict[str, Score]:
-        beside = {name: moved.mean(axis=1) for name, moved in self.controls.items()}
-        more = self._draws[:, self._at] - self._mean_of_others(self._draws)
-        value = float(self.effects[self._at] - self._mean_of_others(self.effects))
-        controls = {name: float(e[self._at] - self._mean_of_others(e)) for name, e in beside.items()}
-        scores = {"against_others": Score(value, *percentile_interval(more), {"as much": 0.0} | controls, None)}
+        control_effects = {name: moved.mean(axis=1) for name, moved in self.control_moved.items()}
+        draws = self._draws[:, self._index] - self._mean_of_others(self._draws)
+        value = float(self.effects[self._index] - self._mean_of_others(self.effects))
+        controls = {name: float(e[self._index] - self._mean_of_others(e)) for name, e in control_effects.items()}
+        scores = {"against_others": Score(value, *percentile_interval(draws), {"as much": 0.0} | controls, None)}
         for i, factor in enumerate(self.factors):
             low, high = percentile_interval(self._draws[:, i])
             others = float(np.delete(self.effects, i).mean())
-            controls = {OTHERS: others} | {name: float(e[i]) for name, e in beside.items()}
+            controls = {OTHERS: others} | {name: float(e[i]) for name, e in control_effects.items()}
             scores[factor] = Score(float(self.effects[i]), low, high, controls, None)
         return scores
 
@@ -88,14 +105,13 @@ class Counterfactual:
         times = np.random.default_rng(self.seed).multinomial(n, np.full(n, 1 / n), size=1000)
         return (times @ self.moved.T) / (times @ self.spread)[:, None]
 
-    @property
-    def replicates(self) -> dict[str, np.ndarray]:
+    def paired_replicates(self) -> dict[str, np.ndarray]:
         """{score: (10,)}: each without one tenth of the pictures at a time, for paired differences."""
         tenth = np.arange(len(self.ids)) % 10
         kept = (tenth != np.arange(10)[:, None]).astype(float)
         parts = (kept @ self.moved.T) / (kept @ self.spread)[:, None]
-        found = {"against_others": parts[:, self._at] - self._mean_of_others(parts)}
-        return found | dict(zip(self.factors, parts.T, strict=True))
+        against_others = parts[:, self._index] - self._mean_of_others(parts)
+        return {"against_others": against_others} | dict(zip(self.factors, parts.T, strict=True))
 
 
 def counterfactual_effect(
@@ -107,14 +123,23 @@ def counterfactual_effect(
 ) -> Counterfactual:
     """What moves a picture's features?
 
-    `changed` holds some pictures, and each of them again with one factor changed at a time and everything else as it was
-    (`counterfactual` draws these): columns `object`, the picture, and `changed`, the factor or "" for the picture itself.
-    The effect of a factor is the mean squared distance by which it moves a picture, over that of two pictures: 0 where
-    the features do not see it, about 1 where changing it gives as good as another picture.  It is interventional:
-    nothing else changed, whatever goes with what in the images.  Scores: `against_others`, the effect of `attribute`
-    less the mean effect of the other factors, and the effect of each factor.  Controls: the other factors, and the
-    same pairs in each of `changed_controls` {name: Features}.  ValueError for columns that are not there, fewer than
-    ten pictures, a factor unknown or the only one, and features that are all the same.
+    `changed` holds some pictures, and each of them again with one factor changed at a time (`counterfactual` draws these).
+    Its columns are `object`, the picture, and `changed`, the factor, or "" for the picture itself.  The effect of a factor
+    is the mean squared distance by which it moves a picture, over that of two pictures.  It is 0 where the features do
+    not see the factor, and about 1 where changing it gives as good as another picture.  The effect is interventional:
+    nothing else changed, whatever goes with what in the images.
+
+    Scores: `against_others`, the effect of `attribute` less the mean effect of the other factors, then the effect of each
+    factor.  Controls: the other factors, and the same pairs in each of `changed_controls` {name: Features}.  ValueError
+    for missing columns, fewer than ten pictures, a factor unknown or the only one, and features that are all the same.
+
+    Example:
+        >>> import numpy as np, sslviz
+        >>> table = {"object": np.tile(np.arange(20), 3), "changed": np.repeat(["", "color", "tilt"], 20)}
+        >>> x = np.random.default_rng(0).normal(size=(20, 4))
+        >>> changed = sslviz.Features.from_array(np.concatenate([x, x + 1, x]), table=table)
+        >>> sslviz.counterfactual_effect(changed, "color").found
+        True
 
     Caveat: A factor changed as drawn here may be a larger step than it is in other images: compare encoders on one set
     of pairs.
@@ -125,23 +150,24 @@ def counterfactual_effect(
         raise ValueError(
             "These features are the same for every picture, so that nothing can move them; did it collapse?"
         )
-    beside = {}
+    control_moved = {}
     for name, control in (changed_controls or {}).items():
-        steps, there = _moved(control.select(list(changed.ids)), ids, factors)
-        beside[name] = steps / max(there.mean(), np.finfo(float).tiny)
-    return Counterfactual(attribute, factors, ids, moved, spread, beside, seed)
+        distances, control_spread = _moved(control.select(list(changed.ids)), ids, factors)
+        control_moved[name] = distances / max(control_spread.mean(), np.finfo(float).tiny)
+    return Counterfactual(attribute, factors, ids, moved, spread, control_moved, seed)
 
 
 def _pairs(changed: Features, attribute: str) -> tuple[np.ndarray, list[str]]:
-    said, objects = changed.column("changed").astype(str), changed.column("object").astype(str)
-    factors = list(dict.fromkeys(str(factor) for factor in said if factor))
-    ids = objects[said == ""]
+    """The pictures (n,) and the factors changed; ValueError where a picture, a factor or a row is wanting."""
+    changes, objects = changed.column("changed").astype(str), changed.column("object").astype(str)
+    factors = list(dict.fromkeys(str(factor) for factor in changes if factor))
+    ids = objects[changes == ""]
     if attribute not in factors or len(factors) < 2:
         raise ValueError(
             f"A factor is compared with others that were changed: {', '.join(factors) or 'none'}; {attribute!r} and one "
             "more have to be among them."
         )
-    if len(ids) < 10 or len(changed) != len(ids) * (1 + len(factors)):
+    if len(ids) < MIN_PICTURES or len(changed) != len(ids) * (1 + len(factors)):
         raise ValueError(
             f"Ten pictures at least are needed, and each again for every factor; got {len(ids)} pictures, "
             f"{len(factors)} factors and {len(changed)} rows."
@@ -150,11 +176,11 @@ def _pairs(changed: Features, attribute: str) -> tuple[np.ndarray, list[str]]:
 
 
 def _moved(changed: Features, ids: np.ndarray, factors: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Squared distances: by which each factor moves each picture (f, n), and twice that from the mean of all (n,)."""
-    said, objects = changed.column("changed").astype(str), changed.column("object").astype(str)
-    where = {(o, f): i for i, (o, f) in enumerate(zip(objects, said, strict=True))}
+    """Squared distances by which each factor moves each picture (f, n), and twice those from the mean of all (n,)."""
+    changes, objects = changed.column("changed").astype(str), changed.column("object").astype(str)
+    rows = {pair: i for i, pair in enumerate(zip(objects, changes, strict=True))}
     x = changed.x.astype(np.float64)
-    plain = x[[where[o, ""] for o in ids]]
-    steps = [((x[[where[o, factor] for o in ids]] - plain) ** 2).sum(axis=1) for factor in factors]
-    around = ((plain - plain.mean(axis=0)) ** 2).sum(axis=1)
-    return np.array(steps), 2 * around * len(ids) / (len(ids) - 1)
+    plain = x[[rows[id_, ""] for id_ in ids]]
+    distances = [((x[[rows[id_, factor] for id_ in ids]] - plain) ** 2).sum(axis=1) for factor in factors]
+    from_mean = ((plain - plain.mean(axis=0)) ** 2).sum(axis=1)
+    return np.array(distances), 2 * from_mean * len(ids) / (len(ids) - 1)

@@ -1,4 +1,4 @@
-"""How is an attribute hidden from every linear readout?  LEACE, the least change that does so."""
+"""LEACE: the least change of features that hides an attribute from every linear readout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ RCOND = 1e-10  # of the largest variance: below it a direction is rounding, as i
 
 @dataclass(frozen=True, eq=False)
 class Erasure:
-    """Which part of the features is taken away?  That of (x - `mean`) along `right` (d, r), put back along `left` (d, r)."""
+    """A fitted erasure of rank r, called on rows of features.
+
+    - mean: of the features it was fitted on, (d,)
+    - left: directions along which the erased part is taken away, (d, r)
+    - right: directions along which it is measured, (d, r)
+    """
 
     mean: np.ndarray
     left: np.ndarray
@@ -23,12 +28,12 @@ class Erasure:
 
 
 def leace(x: np.ndarray, codes: np.ndarray) -> Erasure:
-    """How is an attribute hidden from every linear readout with the least change?  LEACE (arXiv 2306.03819).
+    """LEACE, least-squares concept erasure in closed form (arXiv 2306.03819).
 
-    `x` (n, d) and the attribute's `codes` (n,) are what it is fitted on: there, after erasure, all values have exactly
-    the same mean, so that no linear readout with a convex loss can beat one that does not look.  In closed form, with W the
-    whitening of x: r(x) = x - W^+ P W (x - mean), where P projects on the columns of W Cov(x, one-hot codes); rank at most
-    one less than the number of values.
+    It is fitted on `x` (n, d) and the attribute's `codes` (n,).  After erasure all values have exactly the same mean there.
+    So no linear readout with a convex loss can beat one that does not look.  With W the whitening of x, it is
+    r(x) = x - W^+ P W (x - mean), where P projects on the columns of W Cov(x, one-hot codes).  Its rank is at most one less
+    than the number of values.
 
     Caveat: Linearly guarded is not removed: what is coded in any other way stays.
     """

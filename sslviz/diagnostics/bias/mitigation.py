@@ -1,4 +1,4 @@
-"""Would a remedy help?  Accuracy and worst group with three remedies, and what a readout still finds afterwards."""
+"""Previews of three remedies (re-weighting, DFR, LEACE): accuracy, worst group, and the attribute after erasure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ import numpy as np
 from sslviz.diagnostics.bias.leace import leace
 from sslviz.diagnostics.probes.knn import knn_probe
 from sslviz.diagnostics.probes.linear import PENALTIES, linear_probe
-from sslviz.diagnostics.probes.probe import FEWEST_IN_CLASS
 from sslviz.features import Features
 from sslviz.features.columns import coded, halves, place_in_class
 from sslviz.runtime.threads import one_thread
-from sslviz.statistics import Score, balanced_mean, bootstrap_group_means, percentile_interval
+from sslviz.statistics import MIN_PER_CLASS, Score, balanced_mean, bootstrap_group_means, percentile_interval
 
 AS_IS = "no remedy"
 REMEDIES = {"reweighted": "re-weighted", "dfr": "DFR", "leace": "LEACE"}
@@ -29,12 +28,18 @@ SUMMARIES: dict[str, Callable[[np.ndarray], Any]] = {  # of group accuracies (..
 
 @dataclass(frozen=True, eq=False)
 class Mitigation:
-    """Would a remedy help?
+    """Result of `mitigation`, of n scored images in g groups.
 
-    `groups` (n,) index `group_names` (g,), the pairs of `label` and `attribute` among the scored images `ids`;
-    `fit_counts` (g,) say how many images of each were fitted on.  `correct` {"no remedy" or a remedy: (n,) bool}: whose
-    label was read rightly.  `attribute_correct` {readout: (2, n) bool}: whose attribute was, before and after erasure;
-    `attribute_groups` (n,) is the attribute's value, `chance` its share of a reader who never looks.
+    - label, attribute: the two columns
+    - ids: the scored images, (n,)
+    - group_names: pairs of label and attribute, (g,)
+    - groups: index into `group_names`, (n,)
+    - fit_counts: images of each group that were fitted on, (g,)
+    - correct: whether the label was read rightly, {"no remedy" or a remedy: (n,) bool}
+    - attribute_correct: whether the attribute was, before and after erasure, {readout: (2, n) bool}
+    - attribute_groups: the attribute's value, (n,)
+    - chance: share of the attribute that a reader who never looks gets
+    - seed: of splits and resamples
     """
 
     label: str
@@ -63,17 +68,17 @@ class Mitigation:
 
         Every group counts the same in the accuracy.  No interval where a group has fewer than ten scored images.
         """
-        before, found = self.group_accuracy(AS_IS), {}
+        before, levels = self.group_accuracy(AS_IS), {}
         for i, remedy in enumerate(self.correct):
             now, draws = self.group_accuracy(remedy), self._draws[:, i]
-            found[remedy] = {
+            levels[remedy] = {
                 name: self._score(float(summary(now)), summary(draws), {AS_IS: float(summary(before))})
                 for name, summary in SUMMARIES.items()
             }
-        return found
+        return levels
 
     def _score(self, value: float, draws: np.ndarray, controls: dict[str, float]) -> Score:
-        if np.bincount(self.groups).min() < FEWEST_IN_CLASS:
+        if np.bincount(self.groups).min() < MIN_PER_CLASS:
             return Score(value, controls=controls)
         low, high = percentile_interval(draws)
         return Score(value, low, high, controls)
@@ -112,15 +117,29 @@ def mitigation(
 ) -> Mitigation:
     """Would a remedy help?  Three previews of what could be done about an attribute, without touching the encoder.
 
-    All read `label` by logistic regression from standardised features, fitted on `fit` (without it, on a stratified half
-    of `features`), and are scored on the same images.  "reweighted": every group (pair of label and attribute) weighs the
-    same.  "dfr" (arXiv 2204.02937): the mean of ten readouts, each fitted on as many images of every group as the
-    smallest has (with an L2 penalty, where the paper has L1).  "leace" (arXiv 2306.03819): as without a remedy, on
-    features whose attribute was linearly guarded by an erasure fitted on `fit`.  The penalty is the best of three on a
-    fifth of each group.  Scores: what is gained in `accuracy`, every group counting the same, and in the `worst_group`,
-    paired over the same images, beside no remedy; the least of many groups reads low, with a remedy and without.  After
-    erasure the attribute itself is read linearly and by 20 neighbours, beside chance.  Interval: bootstrap over images
-    within groups.  ValueError as for `linear_probe`.
+    All read `label` by logistic regression from standardised features, fitted on `fit` and scored on the same images.
+    Without `fit` they are fitted on a stratified half of `features`.  The penalty is the best of three on a fifth of each
+    group.  A group is a pair of label and attribute.
+
+    - reweighted: every group weighs the same.
+    - dfr (arXiv 2204.02937): the mean of ten readouts, each fitted on as many images of every group as the smallest has;
+      with an L2 penalty, where the paper has L1.
+    - leace (arXiv 2306.03819): as without a remedy, on features whose attribute was linearly guarded by an erasure fitted
+      on `fit`.
+
+    Scores: what is gained in `accuracy`, every group counting the same, and in the `worst_group`.  Gains are paired over
+    the same images, beside no remedy.  The least of many groups reads low, with a remedy and without.  After erasure the
+    attribute itself is read linearly and by 20 neighbours, beside chance.  Interval: bootstrap over images within groups.
+    ValueError as for `linear_probe`.
+
+    Example:
+        >>> import numpy as np, sslviz
+        >>> table = {"shape": ["disc", "cross"] * 80, "color": ["red", "red", "blue", "blue"] * 40}
+        >>> x = np.stack([np.array(table[c]) == v for c, v in (("shape", "disc"), ("color", "red"))], axis=1)
+        >>> features = sslviz.Features.from_array(x + 0.1 * np.random.default_rng(0).normal(size=x.shape), table=table)
+        >>> levels = sslviz.mitigation(features, "shape", "color").levels()
+        >>> levels["dfr"]["worst_group"].value
+        1.0
 
     Caveat: Linearly guarded is not removed: what kNN still reads is still there; and where label and attribute go together
     in `fit`, guarding the one takes the other along.  These are previews on frozen features, not retrained encoders.
@@ -128,12 +147,12 @@ def mitigation(
     scored, fitted = halves(features, label, attribute, seed) if fit is None else (features, fit)
     probe = linear_probe(scored, label, fit=fitted, seed=seed)
     names, groups = np.unique(_pairs(scored, label, attribute), return_inverse=True)
-    known = _pairs(fitted, label, attribute)
+    fit_groups = _pairs(fitted, label, attribute)
     center, scale = fitted.x.mean(axis=0), fitted.x.std(axis=0)
     scale[scale == 0] = 1
     x, z = (fitted.x - center) / scale, (scored.x - center) / scale
     codes = coded(fitted, label)[1]
-    reweighted, dfr = _balanced(x, codes, np.unique(known, return_inverse=True)[1], z, seed)
+    reweighted, dfr = _balanced(x, codes, np.unique(fit_groups, return_inverse=True)[1], z, seed)
     hide = leace(fitted.x, coded(fitted, attribute)[1])
     erased, erased_fit = (Features(hide(f.x).astype(np.float32), f.ids, f.table, f.source) for f in (scored, fitted))
     correct = {
@@ -151,7 +170,7 @@ def mitigation(
         ids=scored.ids,
         group_names=names,
         groups=groups,
-        fit_counts=(known[:, None] == names).sum(axis=0),
+        fit_counts=(fit_groups[:, None] == names).sum(axis=0),
         correct=correct,
         attribute_correct={"linear": np.stack([p.correct for p in linear]), "knn": np.stack([p.correct for p in near])},
         attribute_groups=linear[0].truth,
@@ -161,15 +180,15 @@ def mitigation(
 
 
 def _pairs(features: Features, label: str, attribute: str) -> np.ndarray:
-    """What each image's group is called: "disc, blue"."""
-    (classes, codes), (values, other) = coded(features, label), coded(features, attribute)
-    return np.char.add(np.char.add(classes.astype(str)[codes], ", "), values.astype(str)[other])
+    """The name of each image's group: "disc, blue"."""
+    (classes, class_codes), (values, value_codes) = coded(features, label), coded(features, attribute)
+    return np.char.add(np.char.add(classes.astype(str)[class_codes], ", "), values.astype(str)[value_codes])
 
 
 def _balanced(
     x: np.ndarray, codes: np.ndarray, groups: np.ndarray, z: np.ndarray, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What a re-weighted readout and the mean of group-balanced ones make of `z` (n, d): two (n,) of codes."""
+    """The codes that a re-weighted readout and the mean of group-balanced ones read from `z` (n, d), two (n,)."""
     from sklearn.linear_model import LogisticRegression
 
     counts = np.bincount(groups)
@@ -187,7 +206,7 @@ def _balanced(
 
 
 def _best_penalty(x: np.ndarray, codes: np.ndarray, groups: np.ndarray, weight: np.ndarray, seed: int) -> float:
-    """Which of PENALTIES reads a fifth of each group best after a fit on the rest?  Groups without five are only fitted on."""
+    """The one of PENALTIES that reads a fifth of each group best; groups of fewer than five are only fitted on."""
     from sklearn.linear_model import LogisticRegression
 
     inner = place_in_class(groups, seed) % 5 != 4

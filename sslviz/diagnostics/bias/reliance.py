@@ -1,4 +1,4 @@
-"""Is an attribute used?  How a readout of the label answers where the attribute contradicts it, the more it was misled."""
+"""Reliance on an attribute: answers of a readout where the attribute contradicts the label, the more it was misled."""
 
 from __future__ import annotations
 
@@ -8,101 +8,124 @@ from functools import cached_property
 
 import numpy as np
 
+from sslviz.diagnostics.bias.fit_draws import check_groups, dependent, draw_at_biases, likely_pairs
+from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.probes.linear import PENALTIES
-from sslviz.diagnostics.probes.probe import Controls
+from sslviz.diagnostics.probes.probe import ControlFeatures
 from sslviz.features import Features
 from sslviz.features.columns import coded, halves, partners_of
 from sslviz.runtime.threads import one_thread
-from sslviz.statistics import Score, delete_groups
+from sslviz.statistics import POWER_80, Score, delete_groups, p_beyond
 
 BIASES = (0.7, 0.9, 0.95, 1.0)  # of the images fitted on; before them 1 / values, where the attribute says nothing
 HEADLINE = 0.95
-DRAWS = 4  # of the images fitted on, at each bias
-FEWEST = 16  # images to fit on
 CORE, SHORTCUT = "core oracle", "shortcut oracle"
-POWER = 2.8  # standard errors: what is found in 80 of 100 samples at the 5 % level
 MEASURES = ("aligned", "conflict", "cue_conflict", "lost_at_random")
 
 
 @dataclass(frozen=True, eq=False)
 class Reliance:
-    """Is an attribute used?
+    """Result of `reliance`, of n scored images at b biases.
 
-    `truth` (n,) indexes `classes` (k,), `cue` (n,) `values` (m,) of the attribute; `partner` (k,) is the value that goes
-    with each class.  `biases` (b,) are the shares of partners among the images fitted on, `answers` (b, draws, n) the
-    classes read.  `controls` {name: (b, draws, n)}, the two oracles among them.  `n_fit` images were fitted on each time.
-    `paired`: whether the partners were given, or classes and values go together among the images to fit on by more than
-    luck; else which images agree is arbitrary, and nothing is said of a bias that the encoder met elsewhere.
+    - label, attribute: the two columns
+    - classes: names of the classes of the label, (k,)
+    - values: names of the values of the attribute, (m,)
+    - expected_pairs: the value that goes with each class, index into `values`, (k,)
+    - ids: the scored images, (n,)
+    - truth: index into `classes`, (n,)
+    - cue: index into `values`, (n,)
+    - biases: shares of the images fitted on that show the pair, (b,)
+    - n_fit: images fitted on each time
+    - pairs_known: whether pairs were given, or are found in the images to fit on by more than luck; else they are arbitrary
+    - answers: the classes read, (b, draws, n)
+    - control_answers: those of controls and of both oracles, {name: (b, draws, n)}
+    - seed: of draws and resamples
     """
 
     label: str
     attribute: str
     classes: np.ndarray
     values: np.ndarray
-    partner: np.ndarray
+    expected_pairs: np.ndarray
     ids: np.ndarray
     truth: np.ndarray
     cue: np.ndarray
     biases: np.ndarray
     n_fit: int
-    paired: bool
+    pairs_known: bool
     answers: np.ndarray
-    controls: dict[str, np.ndarray]
+    control_answers: dict[str, np.ndarray]
     seed: int
 
     def curve(self, measure: str, name: str = "") -> np.ndarray:
-        """One of "aligned", "conflict", "cue_conflict", "lost_at_random" and "gap" at each bias, (b,), of a control by name."""
-        answers = self.controls[name] if name else self.answers
+        """A measure at each bias, (b,): one of MEASURES or "gap"; of the control `name`, if given."""
+        answers = self.control_answers[name] if name else self.answers
         return np.nanmean(self._measured(answers, np.ones((1, len(self.truth))))[measure], axis=1)[:, 0]
 
     def band(self, measure: str) -> tuple[np.ndarray, np.ndarray]:
-        """The ends of its 95 % interval at each bias, (b,) each."""
+        """The ends of a measure's 95 % interval at each bias, (b,) each."""
         low, high = np.nanquantile(self._draws[measure], [0.025, 0.975], axis=1)
         return low, high
 
     @property
     def detectable(self) -> float:
         """The least gap under even fitting that would be found in 80 of 100 samples such as this."""
-        return float(POWER * self._draws["gap"][0].std())
+        return float(POWER_80 * self._draws["gap"][0].std())
 
     @property
     def found(self) -> bool:
         """Whether the label is read worse where attribute and label disagree although the readout was fitted evenly."""
         return bool(self.band("gap")[0][0] > 0)
 
+    def hypothesis(self) -> Hypothesis:
+        """That an evenly fitted readout goes by the attribute; the examples are images it misled."""
+        score = self.scores()["even_gap"]
+        more = "more" if score.value >= 0 else "less"
+        statement = (
+            f"A readout of {self.label} that was fitted on even images is right {abs(score.value):.2f} {more} often where "
+            f"{self.attribute} agrees with it than where it does not."
+        )
+        conflict = self.expected_pairs[self.truth] != self.cue
+        misled = conflict & (self.answers[0] != self.truth).any(axis=0)
+        detectable = self.detectable if self.pairs_known else None  # between arbitrary pairs no gap says nothing
+        return Hypothesis(statement, "even_gap", p_beyond(score), detectable, len(self.ids), self.ids[misled])
+
     def scores(self) -> dict[str, Score]:
-        """`even_gap`, and at a bias of 0.95 `aligned`, `conflict`, `cue_conflict` and `lost_at_random`, beside the controls.
+        """`even_gap`, and at a bias of 0.95 `aligned`, `conflict`, `cue_conflict` and `lost_at_random`.
 
         Intervals: bootstrap over images within groups, each time with one of the draws of images to fit on.
         """
-        at = int(np.argmin(np.abs(self.biases - HEADLINE)))
-        others = [name for name in self.controls if name != CORE]
-        found = {"even_gap": self._score("gap", 0, {"no use of it": 0.0}, [n for n in others if n != SHORTCUT], None)}
+        others = [name for name in self.control_answers if name != CORE]
+        untaught = [name for name in others if name != SHORTCUT]
+        scores = {"even_gap": self._score("gap", 0, {"no use of it": 0.0}, untaught, None)}
         chance = {"chance": 1 / len(self.classes)}
         for measure in MEASURES:
             more_is_better = measure in ("aligned", "conflict")
             floor = chance if more_is_better else {}
-            found[measure] = self._score(measure, at, floor, others, more_is_better)
-        return {name: score for name, score in found.items() if np.isfinite(score.value)}
+            scores[measure] = self._score(measure, self._headline, floor, others, more_is_better)
+        return {name: score for name, score in scores.items() if np.isfinite(score.value)}
 
-    def _score(self, measure: str, at: int, floor: dict[str, float], names: list[str], better: bool | None) -> Score:
-        low, high = (float(ends[at]) for ends in self.band(measure))
-        value = float(self.curve(measure)[at])
-        controls = floor | {name: float(self.curve(measure, name)[at]) for name in names}
+    @property
+    def _headline(self) -> int:
+        """Where among `biases` the scores are read."""
+        return int(np.argmin(np.abs(self.biases - HEADLINE)))
+
+    def _score(self, measure: str, bias: int, floor: dict[str, float], names: list[str], better: bool | None) -> Score:
+        low, high = (float(ends[bias]) for ends in self.band(measure))
+        value = float(self.curve(measure)[bias])
+        controls = floor | {name: float(self.curve(measure, name)[bias]) for name in names}
         return Score(value, min(low, value), max(high, value), controls, better)
 
-    @cached_property
-    def replicates(self) -> dict[str, np.ndarray]:
+    def paired_replicates(self) -> dict[str, np.ndarray]:
         """{score: (10,)}: each without one tenth of the images at a time, for paired differences."""
         group = delete_groups(len(self.truth))
         kept = (group != np.arange(group.max() + 1)[:, None]).astype(float)
-        at = int(np.argmin(np.abs(self.biases - HEADLINE)))
         parts = {name: np.nanmean(values, axis=1) for name, values in self._measured(self.answers, kept).items()}
-        return {"even_gap": parts["gap"][0]} | {name: parts[name][at] for name in MEASURES}
+        return {"even_gap": parts["gap"][0]} | {name: parts[name][self._headline] for name in MEASURES}
 
     @cached_property
     def _draws(self) -> dict[str, np.ndarray]:
-        """{measure: (b, resamples)}: on other images, and with other images to fit on."""
+        """{measure: (b, resamples)} on resampled images, with one of the draws to fit on each."""
         rng = np.random.default_rng(self.seed)
         groups = self.truth * len(self.values) + self.cue
         times = np.zeros((1000, len(groups)))
@@ -114,10 +137,10 @@ class Reliance:
         return {name: values[:, which, np.arange(len(times))] for name, values in measured.items()}
 
     def _measured(self, answers: np.ndarray, times: np.ndarray) -> dict[str, np.ndarray]:
-        """Each measure of answers (b, draws, n) if each image counted so many `times` (r, n): {measure: (b, draws, r)}."""
+        """Each measure of answers (b, draws, n) with images counted `times` (r, n): {measure: (b, draws, r)}."""
         groups = self.truth * len(self.values) + self.cue
-        aligned = self.partner[self.truth] == self.cue
-        misled = ~aligned & (self.partner[answers] == self.cue)
+        aligned = self.expected_pairs[self.truth] == self.cue
+        misled = ~aligned & (self.expected_pairs[answers] == self.cue)
         right = answers == self.truth
         by_group: dict[bool, list[np.ndarray]] = {True: [], False: []}
         for group in np.unique(groups):
@@ -125,16 +148,19 @@ class Reliance:
             with np.errstate(invalid="ignore"):
                 share = right[..., rows].astype(float) @ times[:, rows].T / times[:, rows].sum(axis=1)
             by_group[bool(aligned[rows][0])].append(share)
-        with_it, against = (np.nanmean(by_group[side], axis=0) for side in (True, False))
+        agreeing, conflicting = (np.nanmean(by_group[side], axis=0) for side in (True, False))
         everywhere = np.nanmean([*by_group[True], *by_group[False]], axis=0)
         conflict = times[:, ~aligned].T
-        fooled, kept = misled[..., ~aligned].astype(float) @ conflict, right[..., ~aligned].astype(float) @ conflict
+        by_cue, by_label = (answer[..., ~aligned].astype(float) @ conflict for answer in (misled, right))
         with np.errstate(invalid="ignore"):
-            cue_conflict = fooled / (fooled + kept)
+            cue_conflict = by_cue / (by_cue + by_label)
         return {
-            "aligned": with_it, "conflict": against, "gap": with_it - against, "lost_at_random": with_it - everywhere,
+            "aligned": agreeing,
+            "conflict": conflicting,
+            "gap": agreeing - conflicting,
+            "lost_at_random": agreeing - everywhere,
             "cue_conflict": cue_conflict,
-        }  # fmt: skip
+        }
 
 
 @one_thread
@@ -144,23 +170,38 @@ def reliance(
     attribute: str = "attribute",
     *,
     fit: Features | None = None,
-    partner: Mapping[str, str] | None = None,
-    controls: Controls | None = None,
+    expected_pairs: Mapping[str, str] | None = None,
+    control_features: ControlFeatures | None = None,
     seed: int = 0,
 ) -> Reliance:
     """Is an attribute used?
 
-    Each class has a `partner` among the values of the attribute: as given {class: value}, or the one it goes with most in
-    the fit images.  A logistic regression of the label is fitted on always as many images, of which a share of 1 / values,
-    0.7, 0.9, 0.95, 1 shows the partner (four draws of each, classes even), and answers images of which every group counts
-    the same.  Scores, fitted evenly: `even_gap`, the accuracy where attribute and label agree less that where they do not.
-    This judges the encoder.  Scores at a share of 0.95, which judge what a careless user gets: `aligned` and `conflict`
-    accuracy; `cue_conflict`, of the conflicting images that are answered with the label or with the class whose partner
-    they show, the share of the latter (0 to 1; arXiv 1811.12231); `lost_at_random`, aligned accuracy less that with the
-    attribute at random, which for a background is the BG-gap of arXiv 2006.09994.  Controls: chance, the `controls`
-    {name: Features, or (Features, fit Features)}, and two oracles, of which the shortcut oracle sees the attribute alone,
-    the core oracle the label alone.  `detectable` is the least gap that would have been found.  ValueError as for
-    `linear_probe`, and where fewer than 16 images can be drawn at every bias or a group is not among those scored.
+    Each class is expected with one value of the attribute: as `expected_pairs` {class: value} say, or with the one it goes
+    with most in the fit images.  A logistic regression of the label is fitted on always as many images, classes even.  Of
+    these a share of 1 / values, 0.7, 0.9, 0.95, 1 shows the pair, in four draws of each.  It answers images of which every
+    group counts the same.
+
+    Score of the encoder, fitted evenly: `even_gap`, the accuracy where attribute and label agree less that where they do
+    not.  Scores at a share of 0.95, which judge what a careless user gets:
+
+    - aligned, conflict: accuracy where label and attribute agree, and where they do not
+    - cue_conflict: of conflicting images answered with the label or with the class whose value they show, the share of
+      the latter (0 to 1; arXiv 1811.12231)
+    - lost_at_random: aligned accuracy less that with the attribute at random; for a background, the BG-gap of arXiv
+      2006.09994
+
+    Controls: chance, the `control_features` {name: Features, or (Features, fit Features)}, and two oracles.  The shortcut
+    oracle sees the attribute alone, the core oracle the label alone.  `detectable` is the least gap that would have been
+    found.  ValueError as for `linear_probe`, and where fewer than 16 images can be drawn at every bias or a group is not
+    among those scored.
+
+    Example:
+        >>> import numpy as np, sslviz
+        >>> shape, color = np.arange(320) % 2, np.arange(320) // 2 % 2
+        >>> features = sslviz.Features.from_array(color[:, None], table={"shape": shape, "color": color})
+        >>> result = sslviz.reliance(features, "shape", "color", expected_pairs={"0": "0", "1": "1"})
+        >>> result.scores()["cue_conflict"].value  # these features hold the colour alone
+        1.0
 
     Caveat: A readout misled on purpose may lean on what an even one would leave alone; only the even gap speaks of the
     encoder, and of nothing smaller than what could be found.
@@ -168,111 +209,52 @@ def reliance(
     scored, fitted = halves(features, label, attribute, seed) if fit is None else (features, fit)
     classes, codes, truth = _common(fitted, scored, label)
     values, cues, cue = _common(fitted, scored, attribute)
-    partners = (
-        _together(codes, cues, len(classes), len(values))
-        if partner is None
-        else partners_of(fitted.table, label, attribute, partner)
+    pairs = (
+        likely_pairs(codes, cues, len(classes), len(values))
+        if expected_pairs is None
+        else partners_of(fitted.table, label, attribute, expected_pairs)
     )
-    _check_groups(truth, cue, partners, classes, values)
+    check_groups(truth, cue, pairs, classes, values)
     biases = np.array([1 / len(values), *(b for b in BIASES if b > 1 / len(values))])
-    drawn = _draw(codes, cues, partners, len(values), biases, seed)
+    draws = draw_at_biases(codes, cues, pairs, len(values), biases, seed)
 
     def answers(x: np.ndarray, z: np.ndarray) -> np.ndarray:
-        return np.array([[_read(x[rows], codes[rows], z) for rows in of_bias] for of_bias in drawn])
+        return np.array([[_read(x[rows], codes[rows], z) for rows in of_bias] for of_bias in draws])
 
     oracles = {SHORTCUT: (cues, cue, len(values)), CORE: (codes, truth, len(classes))}
-    beside = {name: answers(np.eye(k)[known], np.eye(k)[shown]) for name, (known, shown, k) in oracles.items()}
-    for name, control in (controls or {}).items():
+    control_answers = {name: answers(np.eye(k)[fit_], np.eye(k)[shown]) for name, (fit_, shown, k) in oracles.items()}
+    for name, control in (control_features or {}).items():
         whole, bank = control if isinstance(control, tuple) else (control, None)
         bank = (whole if bank is None else bank).select(list(fitted.ids))
-        beside[name] = answers(bank.x, whole.select(list(scored.ids)).x)
+        control_answers[name] = answers(bank.x, whole.select(list(scored.ids)).x)
     return Reliance(
-        label=label, attribute=attribute, classes=classes, values=values, partner=partners, ids=scored.ids, truth=truth,
-        cue=cue, biases=biases, n_fit=len(drawn[0][0]),
-        paired=partner is not None or _go_together(codes, cues), answers=answers(fitted.x, scored.x), controls=beside,
+        label=label,
+        attribute=attribute,
+        classes=classes,
+        values=values,
+        expected_pairs=pairs,
+        ids=scored.ids,
+        truth=truth,
+        cue=cue,
+        biases=biases,
+        n_fit=len(draws[0][0]),
+        pairs_known=expected_pairs is not None or dependent(codes, cues),
+        answers=answers(fitted.x, scored.x),
+        control_answers=control_answers,
         seed=seed,
-    )  # fmt: skip
+    )
 
 
 def _common(fitted: Features, scored: Features, column: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The names of a column's classes, and of which class each image fitted on and each scored is."""
-    (names, codes), (shown, known) = coded(fitted, column), coded(scored, column)
-    where = {str(name): i for i, name in enumerate(names)}
-    if unseen := [str(name) for name in shown if str(name) not in where]:
+    """The names of a column's classes, and the class of each image fitted on and of each scored."""
+    (names, codes), (scored_names, scored_codes) = coded(fitted, column), coded(scored, column)
+    index = {str(name): i for i, name in enumerate(names)}
+    if unseen := [str(name) for name in scored_names if str(name) not in index]:
         raise ValueError(
             f"Images of {', '.join(map(repr, unseen[:5]))} are to be scored, but the images fitted on show no such "
             f"{column!r}; fit on images of every class."
         )
-    return names, codes, np.array([where[str(name)] for name in shown])[known]
-
-
-def _together(codes: np.ndarray, cues: np.ndarray, classes: int, values: int) -> np.ndarray:
-    """Which value goes with each class as often as possible, (classes,); no value has two before each has one."""
-    from scipy.optimize import linear_sum_assignment
-
-    together = np.zeros((classes, values))
-    np.add.at(together, (codes, cues), 1)
-    lift = together / together.sum(axis=1, keepdims=True) / together.sum(axis=0)
-    again = -(-classes // values)  # with fewer values than classes, some go with several
-    return linear_sum_assignment(-np.tile(lift, again))[1] % values
-
-
-def _go_together(codes: np.ndarray, cues: np.ndarray) -> bool:
-    """Whether classes and values of the images fitted on go together by more than luck, at 5 %: chi-squared."""
-    from scipy.stats import chi2_contingency
-    from scipy.stats.contingency import crosstab
-
-    return bool(chi2_contingency(crosstab(codes, cues).count, correction=False).pvalue < 0.05)
-
-
-def _check_groups(
-    truth: np.ndarray, cue: np.ndarray, partner: np.ndarray, classes: np.ndarray, values: np.ndarray
-) -> None:
-    aligned = partner[truth] == cue
-    for c in range(len(classes)):
-        for side, what in ((aligned, "that show"), (~aligned, "that do not show")):
-            if not (side & (truth == c)).any():
-                raise ValueError(
-                    f"There are no images of {str(classes[c])!r} {what} {str(values[partner[c]])!r} among those scored, so "
-                    "that label and attribute cannot be told apart; score images of every combination."
-                )
-
-
-def _draw(
-    codes: np.ndarray, cues: np.ndarray, partner: np.ndarray, m: int, biases: np.ndarray, seed: int
-) -> list[list[np.ndarray]]:
-    """Which images are fitted on: DRAWS times for each bias, always as many, of each class as many."""
-    k = len(partner)
-    aligned = partner[codes] == cues
-    have = np.array([[(aligned & (codes == c)).sum(), (~aligned & (codes == c)).sum()] for c in range(k)])
-    each = int(have[:, 0].min() / biases.max())
-    for bias in biases[biases < 1]:
-        each = min(each, int(have[:, 1].min() / (1 - bias)))
-    each -= each % m  # so that fitting evenly is exactly even
-    if each * k < FEWEST:
-        raise ValueError(
-            f"Only {each * k} images can be drawn to fit on at every bias, but {FEWEST} are needed: of some class there are "
-            f"{have[:, 0].min()} that show the attribute it goes with, or {have[:, 1].min()} that do not."
-        )
-    rng = np.random.default_rng(seed)
-    return [[_one_draw(codes, cues, aligned, k, each, bias, rng) for _ in range(DRAWS)] for bias in biases]
-
-
-def _one_draw(
-    codes: np.ndarray, cues: np.ndarray, aligned: np.ndarray, k: int, each: int, bias: float, rng: np.random.Generator
-) -> np.ndarray:
-    """`each` images of every class, a share `bias` of them aligned, the others of every other value about as many."""
-    rows = []
-    for c in range(k):
-        with_it = rng.permutation(np.flatnonzero(aligned & (codes == c)))
-        against = rng.permutation(np.flatnonzero(~aligned & (codes == c)))
-        turn = np.zeros(len(against), int)  # the how manieth of its value
-        for value in np.unique(cues[against]):
-            mine = cues[against] == value
-            turn[mine] = np.arange(mine.sum())
-        many = int(round(bias * each))
-        rows += [with_it[:many], against[np.argsort(turn, kind="stable")][: each - many]]
-    return np.concatenate(rows)
+    return names, codes, np.array([index[str(name)] for name in scored_names])[scored_codes]
 
 
 def _read(x: np.ndarray, codes: np.ndarray, z: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Do neighbours share an attribute, beyond what their classes explain?"""
+"""Retrieval of an attribute: how often neighbours share it beyond what their classes explain."""
 
 from __future__ import annotations
 
@@ -7,24 +7,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.neighbors.neighbors import first_true, with_spare
 from sslviz.features import Features
 from sslviz.features.columns import coded
-from sslviz.statistics import Score, delete_groups, jackknife_interval, permutation_p
+from sslviz.statistics import POWER_80_PAST_THRESHOLD, Score, delete_groups, jackknife_interval, permutation_p
 
 SHUFFLED = "attribute shuffled, 95 of 100"
-DRAWS = 1000
-POWER = 0.84  # standard errors beyond the threshold: what is found in 80 of 100 samples
+T_95 = 2.26  # standard errors from value to end of the jackknife's interval, by t of ten groups
+DRAWS = 1000  # of the attribute shuffled within classes
 
 
 @dataclass(frozen=True, eq=False)
 class Retrieval:
-    """Do neighbours share an attribute, beyond what their classes explain?
+    """Result of `retrieval`.
 
-    `values` (v,) of `attribute`, and for the `counts` (v,) images of each: `precision`, the share of their `k` neighbours
-    with the same value, and `expected`, that share if only the neighbours' classes of `label` mattered.  `excess` is
-    over all images, in units of what is left to gain.  `replicates` (g,) are without one tenth of the images at a time,
-    `null` (b,) with the attribute shuffled within classes.
+    - label, attribute: the two columns
+    - k: neighbours of each image
+    - values: names of the attribute's values, (v,)
+    - counts: images of each value, (v,)
+    - precision: share of their neighbours with the same value, (v,)
+    - expected: that share if only the neighbours' classes mattered, (v,)
+    - excess: precision beyond the expected one over all images, in units of what is left to gain
+    - replicates: excess without one tenth of the images at a time, (g,)
+    - null: excess with the attribute shuffled within classes, (draws,)
     """
 
     label: str
@@ -40,7 +46,7 @@ class Retrieval:
 
     @property
     def p(self) -> float:
-        """How often does chance reach this excess?"""
+        """The share of shufflings that reach this excess."""
         return permutation_p(self.excess, self.null)
 
     @property
@@ -51,9 +57,17 @@ class Retrieval:
     @property
     def detectable(self) -> float:
         """The least excess that would be found in 80 of 100 samples such as this."""
-        score, of_luck = self.scores()["retrieval"], float(self.null.std())
-        error = of_luck if score.low is None else max(of_luck, (self.excess - score.low) / 2.26)  # t of ten groups
-        return float(np.quantile(self.null, 0.95)) + POWER * error
+        score, null_error = self.scores()["retrieval"], float(self.null.std())
+        error = null_error if score.low is None else max(null_error, (self.excess - score.low) / T_95)
+        return float(np.quantile(self.null, 0.95)) + POWER_80_PAST_THRESHOLD * error
+
+    def hypothesis(self) -> Hypothesis:
+        """That neighbours share the attribute beyond what their classes explain."""
+        statement = (
+            f"Neighbours share {self.attribute} beyond what their {self.label} explains, by {self.excess:.2f} of what "
+            "there was to gain."
+        )
+        return Hypothesis(statement, "retrieval", self.p, self.detectable, int(self.counts.sum()))
 
     def scores(self) -> dict[str, Score]:
         """`retrieval`, 0 where the attribute plays no part and 1 where all neighbours share it; neither is good in itself."""
@@ -67,18 +81,27 @@ def retrieval(
 ) -> Retrieval:
     """Do neighbours share an attribute, beyond what their classes explain?
 
-    Of an image's `k` nearest by cosine, the share with its own value of `attribute`, less the share expected: a neighbour
-    of class c has the value as often as class c has it.  In units of what is left to gain, so that 0 is nothing and 1
-    is all neighbours; where classes and attributes go together, an encoder that knows only classes reads 0.  Interval:
-    delete-group jackknife over ten groups of images.  Null: the attribute shuffled within classes, 1,000 times.
+    Of an image's `k` nearest by cosine, it takes the share with its own value of `attribute`, less the share expected.  A
+    neighbour is expected to have the value as often as its class has it.  The unit is what is left to gain: 0 is nothing,
+    and 1 is all neighbours.  Where classes and attributes go together, an encoder that knows only classes reads 0.
+
+    Interval: delete-group jackknife over ten groups of images.  Null: the attribute shuffled within classes, 1,000 times.
     ValueError for missing or incomplete columns, more neighbours than there are, and where each class has one value only.
+
+    Example:
+        >>> import numpy as np, sslviz
+        >>> table = {"shape": ["disc", "cross"] * 30, "color": ["red", "red", "blue", "blue"] * 15}
+        >>> x = np.random.default_rng(0).normal(size=(60, 4)) + 9 * (np.array(table["color"]) == "red")[:, None]
+        >>> result = sslviz.retrieval(sslviz.Features.from_array(x, table=table), "shape", "color", k=5)
+        >>> result.found, result.counts
+        (True, array([30, 30]))
 
     Caveat: Rare values weigh as much as they have images; the precision of each value says who shares least.
     """
     codes, (names, values) = coded(features, label)[1], coded(features, attribute)
     graph, groups = with_spare(features, k), delete_groups(len(features), seed=seed)
-    whole = _Measured(graph.indices, k, codes, values, np.ones(len(codes), bool))
-    kept = [groups != g for g in range(groups.max() + 1)] if groups.any() else []
+    whole = _NeighborShares(graph.indices, k, codes, values, np.ones(len(codes), bool))
+    subsets = [groups != g for g in range(groups.max() + 1)] if groups.any() else []
     counts = np.bincount(values)
     if (1 - whole.expected(values)).mean() < 1e-9:
         raise ValueError(
@@ -94,27 +117,30 @@ def retrieval(
         precision=np.bincount(values, whole.share(values)) / counts,
         expected=np.bincount(values, whole.expected(values)) / counts,
         excess=whole.excess(values),
-        replicates=np.array([_Measured(graph.indices, k, codes, values, rows).excess(values) for rows in kept]),
+        replicates=np.array(
+            [_NeighborShares(graph.indices, k, codes, values, rows).excess(values) for rows in subsets]
+        ),
         null=np.array([whole.excess(drawn) for drawn in _shuffled(codes, values, seed)]),
     )
 
 
-class _Measured:
-    """The `k` nearest among the images to `keep`, and what they would share if only classes mattered."""
+class _NeighborShares:
+    """What the `k` nearest among the images to `keep` share, and what they would share if only classes mattered."""
 
     def __init__(self, near: np.ndarray, k: int, codes: np.ndarray, values: np.ndarray, keep: np.ndarray) -> None:
         c, v = codes.max() + 1, values.max() + 1
         self.near, self.keep = near[keep], keep
-        held = first_true(keep[self.near], k)
-        self.weight = held / np.maximum(held.sum(axis=1), 1)[:, None]
+        counted = first_true(keep[self.near], k)
+        self.weight = counted / np.maximum(counted.sum(axis=1), 1)[:, None]
         table = np.bincount(codes[keep] * v + values[keep], minlength=c * v).reshape(c, v).astype(float)
         sizes = table.sum(axis=1)
-        often = table / np.maximum(sizes, 1)[:, None]  # (c, v): how often a class has a value
-        own = (table - 1) / np.maximum(sizes - 1, 1)[:, None]  # and an image's own class, without the image itself
-        at = np.arange(len(self.near))[:, None] * c + codes[self.near]
-        classes = np.bincount(at.ravel(), self.weight.ravel(), minlength=len(self.near) * c).reshape(-1, c)
-        mine = codes[keep]
-        self.by_value = classes @ often + classes[np.arange(len(mine)), mine][:, None] * (own - often)[mine]  # (n, v)
+        frequency = table / np.maximum(sizes, 1)[:, None]  # of each value in each class, (c, v)
+        without_itself = (table - 1) / np.maximum(sizes - 1, 1)[:, None]  # in an image's own class, the image left out
+        cell = np.arange(len(self.near))[:, None] * c + codes[self.near]
+        classes = np.bincount(cell.ravel(), self.weight.ravel(), minlength=len(self.near) * c).reshape(-1, c)
+        own = codes[keep]
+        correction = classes[np.arange(len(own)), own][:, None] * (without_itself - frequency)[own]
+        self.by_value = classes @ frequency + correction  # (n, v)
 
     def share(self, values: np.ndarray) -> np.ndarray:
         """The share of its neighbours that has each image's value, (n,)."""

@@ -85,6 +85,11 @@ class Collapse:
             return None
         return judge(self.projector_d, self.projector_numbers, self.projector_control_values)
 
+    def paired_replicates(self) -> dict[str, np.ndarray]:
+        """{score: (groups,)}: the scores without each tenth of the images, of the encoder and of its projector."""
+        projector = self.projector_replicates or {}
+        return self.replicates | {f"projector_{name}": values for name, values in projector.items()}
+
     def scores(self) -> dict[str, Score]:
         """The numbers behind the verdict, beside what noise reads; the projector's scores begin with `projector_`."""
         scores = _scores("", self.numbers, self.control_values, self.replicates)

@@ -54,6 +54,10 @@ class Hubness:
     duplicates: int
     replicates: dict[str, np.ndarray]
 
+    def paired_replicates(self) -> dict[str, np.ndarray]:
+        """{score: (groups,)}: the scores without each tenth of the images."""
+        return self.replicates
+
     def scores(self) -> dict[str, Score]:
         """`robin_hood`, `skewness`, `antihubs`, beside noise of the same n and d and beside neighbours drawn by lot."""
         return self._scores

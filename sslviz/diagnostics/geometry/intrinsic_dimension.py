@@ -81,6 +81,10 @@ class IntrinsicDimension:
     duplicates: int
     replicates: dict[str, np.ndarray]
 
+    def paired_replicates(self) -> dict[str, np.ndarray]:
+        """{score: (groups,)}: the scores without each tenth of the images."""
+        return self.replicates
+
     def scores(self) -> dict[str, Score]:
         """`two_nn` and `lid`, beside noise of the same n and d: a ceiling, which structured features do not reach."""
         values = {"two_nn": two_nn(self.ratios, discard=self.discard), "lid": _average(self.lid)}

@@ -36,6 +36,10 @@ class Lidar:
     shuffled_eigenvalues: np.ndarray
     replicates: dict[str, np.ndarray]
 
+    def paired_replicates(self) -> dict[str, np.ndarray]:
+        """{score: (groups,)}: the scores without each tenth of the images."""
+        return self.replicates
+
     def scores(self) -> dict[str, Score]:
         """`lidar` beside what it reads where the views of an object have nothing in common, a ceiling."""
         value = effective_rank(self.eigenvalues, eps=self.eps)

@@ -40,6 +40,10 @@ class NeuralCollapse:
     shuffled_by_class: np.ndarray
     replicates: dict[str, np.ndarray]
 
+    def paired_replicates(self) -> dict[str, np.ndarray]:
+        """{score: (groups,)}: the scores without each tenth of the images."""
+        return self.replicates
+
     def scores(self) -> dict[str, Score]:
         """`nc1` and `cdnv` beside what they read with the labels shuffled: lower means tighter than by chance."""
         scores = {}

@@ -99,6 +99,10 @@ class Spectrum:
     alpha_fit: dict[str, float]
     replicates: dict[str, np.ndarray]
 
+    def paired_replicates(self) -> dict[str, np.ndarray]:
+        """{score: (groups,)}: the scores without each tenth of the images."""
+        return self.replicates
+
     def scores(self) -> dict[str, Score]:
         """All numbers beside what noise reads; a ceiling, which a structured space is not expected to pass."""
         values = _numbers(self.singular_values, self.eigenvalues, self.std)

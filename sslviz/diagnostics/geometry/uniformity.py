@@ -43,6 +43,10 @@ class Uniformity:
     sphere_shares: np.ndarray
     replicates: dict[str, np.ndarray]
 
+    def paired_replicates(self) -> dict[str, np.ndarray]:
+        """{score: (groups,)}: the scores without each tenth of the images."""
+        return self.replicates
+
     def scores(self) -> dict[str, Score]:
         """`uniformity` beside that of the sphere, a ceiling which structured spaces are not expected to reach."""
         low, high = jackknife_interval(self.value, self.replicates["uniformity"])

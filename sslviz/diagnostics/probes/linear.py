@@ -1,4 +1,4 @@
-"""What can a linear readout decode?"""
+"""The linear probe: a penalised logistic regression on standardised features, and its weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sslviz.diagnostics.probes.probe import Controls, Probe, _classes, read_out
+from sslviz.diagnostics.probes.probe import ControlFeatures, Probe, class_codes, run_probe
 from sslviz.features import Features
 from sslviz.features.columns import place_in_class
 from sslviz.runtime.threads import one_thread
@@ -22,32 +22,41 @@ def linear_probe(
     label: str = "label",
     *,
     fit: Features | None = None,
-    controls: Controls | None = None,
+    control_features: ControlFeatures | None = None,
     seed: int = 0,
 ) -> Probe:
     """What can a linear readout decode?
 
-    Multinomial logistic regression with class weights (scikit-learn's, L-BFGS) on features standardised by the fit
-    images; C is the best of 0.001, 0.01, 0.1 on a stratified fifth of them, for the features and for each control
-    alike.  Without `fit`, it is fitted on a stratified half of `features` (by `seed`) and scored on the other.
-    Arguments, score and errors as for `knn_probe`.
+    Multinomial logistic regression with class weights (scikit-learn's, L-BFGS) on features standardised by the fit images.
+    C is the best of 0.001, 0.01, 0.1 on a stratified fifth of them, for the features and for each control alike.  Without
+    `fit`, it is fitted on a stratified half of `features` (by `seed`) and scored on the other.  Arguments, score and errors
+    as for `knn_probe`.
+
+    Example:
+        >>> import numpy as np, sslviz
+        >>> label = np.arange(120) % 3
+        >>> x = 9 * np.eye(3)[label] + np.random.default_rng(0).normal(size=(120, 3))
+        >>> features = sslviz.Features.from_array(x, table={"label": label})
+        >>> print(sslviz.linear_probe(features).scores()["accuracy"])
+        1.00 [0.85, 1.00]  vs 0.33 chance
 
     Caveat: What can be decoded need not be used by anything, and raw pixels already let a linear readout decode a
     lot: look at the distance to the controls.
     """
-    return read_out("linear", features, label, fit, controls, seed, {}, partial(regress, seed=seed), None)
+    return run_probe(
+        "linear", features, label, fit, control_features, seed, {}, partial(linear_readout, seed=seed), None
+    )
 
 
 @one_thread
 def linear_weights(fit: Features, label: str, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What does the linear readout go by?  Its `classes` (c,), and for each of them weights (c, d) and a bias (c,).
+    """The weights of the readout of `linear_probe` fitted to `fit`: classes (c,), weights (c, d) and biases (c,).
 
-    The readout of `linear_probe`, fitted to `fit`: the class of features f is the one with the largest w . f + bias.
-    ValueError as there.
+    The class of features f is the one with the largest w . f + bias.  ValueError as for `linear_probe`.
 
     Caveat: A readout may go by what the encoder merely holds, and two directions that go together share their weights.
     """
-    classes, codes, _ = _classes(fit, fit, label)
+    classes, codes, _ = class_codes(fit, fit, label)
     model, center, scale = _fitted(fit, codes, seed)
     weights, bias = model.coef_, model.intercept_
     if len(classes) == 2:  # scikit-learn keeps the second one's only
@@ -56,14 +65,16 @@ def linear_weights(fit: Features, label: str, *, seed: int = 0) -> tuple[np.ndar
     return classes, weights.astype(np.float32), (bias - weights @ center).astype(np.float32)
 
 
-def regress(fitted: Features, codes: np.ndarray, scored: Features, *, seed: int) -> tuple[np.ndarray, dict[str, float]]:
-    """The classes that the linear readout sees in `scored` (n,), fitted to `fitted` with their `codes`; and its C."""
+def linear_readout(
+    fitted: Features, codes: np.ndarray, scored: Features, *, seed: int
+) -> tuple[np.ndarray, dict[str, float]]:
+    """The classes of `scored` (n,) by a linear readout fitted to `fitted` with their `codes`; and its C."""
     model, center, scale = _fitted(fitted, codes, seed)
     return model.predict((scored.x - center) / scale), {"C": model.C}
 
 
 def _fitted(fitted: Features, codes: np.ndarray, seed: int) -> tuple[Any, np.ndarray, np.ndarray]:
-    """The regression on standardised features, and what they were standardised by."""
+    """The regression on standardised features, and the center and scale (d,) of these."""
     from sklearn.linear_model import LogisticRegression
 
     center, scale = fitted.x.mean(axis=0), fitted.x.std(axis=0)
@@ -74,7 +85,7 @@ def _fitted(fitted: Features, codes: np.ndarray, seed: int) -> tuple[Any, np.nda
 
 
 def _best_penalty(x: np.ndarray, codes: np.ndarray, seed: int) -> float:
-    """Which of PENALTIES reads a fifth of each class best after a fit on the rest?  The strongest of equals."""
+    """The one of PENALTIES that reads a fifth of each class best after a fit on the rest; the strongest of equals."""
     from sklearn.linear_model import LogisticRegression
 
     inner = place_in_class(codes, seed) % 5 != 4

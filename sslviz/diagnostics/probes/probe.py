@@ -1,4 +1,4 @@
-"""What can be read out of the features?  Two readouts: the nearest neighbours' vote, and a linear one."""
+"""Probe: the result of reading a label out of features and controls, and the steps that all readouts share."""
 
 from __future__ import annotations
 
@@ -9,24 +9,43 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.neighbors.neighbors import Neighbors
 from sslviz.features import Features
 from sslviz.features.columns import stratified_half
-from sslviz.statistics import Score, balanced_mean, bootstrap_balanced_mean, percentile_interval
+from sslviz.statistics import (
+    MIN_PER_CLASS,
+    POWER_80,
+    WIDTH_95,
+    Score,
+    balanced_mean,
+    bootstrap_balanced_mean,
+    p_beyond,
+    percentile_interval,
+)
 
-FEWEST_IN_CLASS = 10  # scored images in the smallest class, for an interval
+# How the readout of each method is worded in a claim; neighbours are a matter of geometry, and claim nothing.
+CLAIMED_READOUTS = {"linear": "linearly", "mlp": "by a small network"}
 
-Controls = Mapping[str, Features | tuple[Features, Features | None]]
-# (fit features, their classes as codes, features to read) -> predicted codes, and what was chosen on the way
+# {name: Features of the same images, or these and others to fit on}
+ControlFeatures = Mapping[str, Features | tuple[Features, Features | None]]
+# (features to fit on, their classes as codes, features to read, ...) -> predicted codes, and the parameters chosen
+Readout = Callable[..., tuple[np.ndarray, dict[str, float]]]
 
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """Can this label be read out of the features, and out of its controls?
+    """Result of `knn_probe`, `linear_probe` and `mlp_probe`, of n scored images.
 
-    `truth` and `predicted` (n,) index `classes` (c,); `ids` (n,) name the scored images.  `controls` {name: (n,)
-    bool} say which of the same images each control got right, so that differences can be paired.  `method` is "knn",
-    "linear" or "mlp", `params` what it was run with, `n_fit` how many images it was fitted on.
+    - method: "knn", "linear" or "mlp"
+    - label: the column that was read
+    - classes: names of its classes, (c,)
+    - truth, predicted: indices into `classes`, (n,)
+    - ids: the scored images, (n,)
+    - n_fit: images fitted on
+    - params: parameters of the readout
+    - control_correct: whether each control reads an image rightly, {name: (n,) bool}; differences can be paired
+    - seed: of halves, fits and resamples
     """
 
     method: str
@@ -37,27 +56,27 @@ class Probe:
     ids: np.ndarray
     n_fit: int
     params: dict[str, float]
-    controls: dict[str, np.ndarray]
+    control_correct: dict[str, np.ndarray]
     seed: int
 
     @property
     def correct(self) -> np.ndarray:
-        """Which images were read right: (n,) bool."""
+        """Whether each image was read rightly: (n,) bool."""
         return self.predicted == self.truth
 
     @property
     def accuracy(self) -> float:
-        """Share of images read right, every class counting the same."""
+        """The share of images read rightly, every class counting the same."""
         return balanced_mean(self.correct, self.truth)
 
     @property
     def chance(self) -> float:
-        """What a reader who never looks gets on average: 1 / number of classes among the scored images."""
+        """The accuracy of a reader who never looks: 1 / number of classes among the scored images."""
         return 1 / len(np.unique(self.truth))
 
     @property
     def confusion(self) -> np.ndarray:
-        """How many images of each class (row) were read as each class (column): (c, c)."""
+        """Images of each class (row) read as each class (column): (c, c)."""
         c = len(self.classes)
         return np.bincount(self.truth * c + self.predicted, minlength=c * c).reshape(c, c)
 
@@ -66,14 +85,31 @@ class Probe:
         return {"accuracy": self.correct.astype(float)}
 
     def groups(self) -> np.ndarray:
-        """Which class each image counts for: (n,)."""
+        """The class that each image counts for: (n,)."""
         return self.truth
+
+    def hypothesis(self) -> Hypothesis | None:
+        """That the label can be read from the features; the examples are two images of each class.  None for neighbours."""
+        if self.method not in CLAIMED_READOUTS:
+            return None
+        score = self.scores()["accuracy"]
+        controls = ", ".join(f"{name} {value:.2f}" for name, value in score.controls.items() if name != "chance")
+        statement = (
+            f"{self.label} can be read from the features {CLAIMED_READOUTS[self.method]} at {score.value:.2f}, by chance at "
+            f"{self.chance:.2f} ({controls})."
+        )
+        examples = np.concatenate([np.flatnonzero(self.truth == c)[:2] for c in range(len(self.classes))])
+        p = p_beyond(score, self.chance) if score.value > self.chance else 1.0
+        detectable = None
+        if score.low is not None and score.high is not None:
+            detectable = self.chance + POWER_80 * ((score.high - score.low) / WIDTH_95)
+        return Hypothesis(statement, "accuracy", p, detectable, len(self.ids), self.ids[examples])
 
     def scores(self) -> dict[str, Score]:
         """`accuracy`, class-balanced, with its bootstrap interval over images, beside chance and other controls.
 
-        No interval, and so no claim, where a class has fewer than ten scored images: within so few the bootstrap sees
-        too little of what chance can do.
+        There is no interval, and so no claim, where a class has fewer than ten scored images.  Within so few the bootstrap
+        sees too little of what chance can do.
         """
         return self._scores
 
@@ -82,38 +118,40 @@ class Probe:
         value, low, high = self.accuracy, None, None
         counts = np.bincount(self.truth)
         counts = counts[counts > 0]
-        if counts.min() >= FEWEST_IN_CLASS:
+        if counts.min() >= MIN_PER_CLASS:
             low, high = percentile_interval(bootstrap_balanced_mean(self.correct, self.truth, seed=self.seed))
             if value == 1:  # no resample holds an error where there is none to draw; ...
                 low = float(np.maximum(0, 1 - 3 / counts).mean())  # ... 3 / n of a class may hide (rule of three)
         controls = {"chance": self.chance}
-        controls |= {name: balanced_mean(correct, self.truth) for name, correct in self.controls.items()}
+        controls |= {name: balanced_mean(correct, self.truth) for name, correct in self.control_correct.items()}
         return {"accuracy": Score(value, low, high, controls)}
 
 
-def read_out(
+def run_probe(
     method: str,
     features: Features,
     label: str,
     fit: Features | None,
-    controls: Controls | None,
+    control_features: ControlFeatures | None,
     seed: int,
     params: dict[str, float],
-    readout: Callable[..., tuple[np.ndarray, dict[str, float]]],
+    readout: Readout,
     graph: Neighbors | None,
 ) -> Probe:
-    """Splits, reads the features and each control in the same way, and keeps who was read right."""
+    """Splits the images, then reads the features and each control in the same way."""
     scored, fitted = _halves(features, label, seed) if fit is None else (features, fit)
-    classes, truth, fit_codes = _classes(scored, fitted, label)
+    classes, truth, fit_codes = class_codes(scored, fitted, label)
     _refuse_seen_images(scored, fitted)
     extra = {} if graph is None else {"graph": graph}
     predicted, chosen = readout(fitted, fit_codes, scored, **params, **extra)
-    right: dict[str, np.ndarray] = {}
-    for name, control in (controls or {}).items():
+    control_correct: dict[str, np.ndarray] = {}
+    for name, control in (control_features or {}).items():
         whole, bank = control if isinstance(control, tuple) else (control, None)
         bank = (whole if bank is None else bank).select(list(fitted.ids))
-        right[name] = readout(bank, fit_codes, whole.select(list(scored.ids)), **params)[0] == truth
-    return Probe(method, label, classes, truth, predicted, scored.ids, len(fitted), params | chosen, right, seed)
+        control_correct[name] = readout(bank, fit_codes, whole.select(list(scored.ids)), **params)[0] == truth
+    return Probe(
+        method, label, classes, truth, predicted, scored.ids, len(fitted), params | chosen, control_correct, seed
+    )
 
 
 def _halves(features: Features, label: str, seed: int) -> tuple[Features, Features]:
@@ -138,30 +176,30 @@ def _complete(features: Features, label: str) -> np.ndarray:
     return np.array([str(value) for value in values], dtype=object)
 
 
-def _classes(scored: Features, fitted: Features, label: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The classes, and for the images scored and fitted on which of them each is."""
-    truth, known = _complete(scored, label), _complete(fitted, label)
-    names = sorted(set(known), key=int if all(map(str.isdigit, set(known))) else str)
+def class_codes(scored: Features, fitted: Features, label: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The names of the classes, and the class of each image scored and of each fitted on."""
+    truth, fit_truth = _complete(scored, label), _complete(fitted, label)
+    names = sorted(set(fit_truth), key=int if all(map(str.isdigit, set(fit_truth))) else str)
     if unseen := sorted(set(truth) - set(names)):
         raise ValueError(
             f"Images of {', '.join(map(repr, unseen[:5]))} are to be scored, but the images fitted on show no such "
             f"{label!r}; fit on images of every class."
         )
-    for name, values in (("fitted on", known), ("scored", truth)):
+    for name, values in (("fitted on", fit_truth), ("scored", truth)):
         if len(set(values)) < 2:
             raise ValueError(
                 f"A probe tells classes apart, but all images {name} have the {label!r} {values[0]!r}; "
                 "choose another column or more images."
             )
     index = pd.Index(names)
-    return np.array(names), index.get_indexer(pd.Index(truth)), index.get_indexer(pd.Index(known))
+    return np.array(names), index.get_indexer(pd.Index(truth)), index.get_indexer(pd.Index(fit_truth))
 
 
 def _refuse_seen_images(scored: Features, fitted: Features) -> None:
     """ValueError where an image is fitted on and scored: same id and same features (ids alone may be row numbers)."""
-    _, here, there = np.intersect1d(scored.ids, fitted.ids, return_indices=True)
-    if len(here) and scored.x.shape[1] == fitted.x.shape[1]:
-        if same := int((scored.x[here] == fitted.x[there]).all(axis=1).sum()):
+    _, rows, fit_rows = np.intersect1d(scored.ids, fitted.ids, return_indices=True)
+    if len(rows) and scored.x.shape[1] == fitted.x.shape[1]:
+        if same := int((scored.x[rows] == fitted.x[fit_rows]).all(axis=1).sum()):
             raise ValueError(
                 f"{same} of the {len(scored)} images to score are also fitted on, which flatters a probe; "
                 "pass other images as `fit`, or none to use one half of these."

@@ -1,4 +1,4 @@
-"""How does it bear corruption?  What noise, blur, weather and poor cameras cost, beside the encoder re-initialised."""
+"""Drift under corruption: accuracy lost and distance moved under noise, blur, weather and poor cameras."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from sslviz.diagnostics.probes.linear import linear_weights
-from sslviz.diagnostics.probes.probe import Controls
-from sslviz.diagnostics.robustness.feature_steps import Steps, steps_of
+from sslviz.diagnostics.probes.probe import ControlFeatures
+from sslviz.diagnostics.robustness.feature_steps import Steps, feature_steps
 from sslviz.features import Features
 from sslviz.features.columns import coded
 from sslviz.statistics import Score, percentile_interval
@@ -20,12 +20,18 @@ SAME = "no corruption"
 
 @dataclass(frozen=True, eq=False)
 class Drift:
-    """How does it bear corruption?
+    """Result of `drift`, of n pictures, c corruptions and s severities.
 
-    For the pictures `ids` (n,), each of `corruptions` (c,) and `severities` (s,): `moved` (c, s, n) squared lengths of steps
-    and `spread` (n,), on average the squared distance of two pictures; `correct` (c, s, n): whose `label` a linear readout
-    fitted on pictures as they are still reads, `clean` (n,) as they are.  `controls` {name: {"moved": (c, s) in units of
-    the spread, "accuracy": (c, s), "clean": ()}}.
+    - label: the column that is read
+    - ids: the pictures, (n,)
+    - corruptions: their names, (c,)
+    - severities: in rising order, (s,)
+    - moved: squared lengths of steps, (c, s, n)
+    - spread: on average the squared distance of two pictures, (n,)
+    - correct: whether a linear readout of pictures as they are still reads the label, (c, s, n) bool
+    - clean: whether it reads the picture as it is, (n,) bool
+    - control_values: {name: {"moved": (c, s) in units of the spread, "accuracy": (c, s), "clean": ()}}
+    - seed: of the bootstrap
     """
 
     label: str
@@ -36,7 +42,7 @@ class Drift:
     spread: np.ndarray
     correct: np.ndarray
     clean: np.ndarray
-    controls: dict[str, dict[str, np.ndarray]]
+    control_values: dict[str, dict[str, np.ndarray]]
     seed: int
 
     @property
@@ -52,8 +58,7 @@ class Drift:
     def scores(self) -> dict[str, Score]:
         """`accuracy_lost` and `drift`, means over corruptions and severities, lower is better; and `relative_error`.
 
-        `relative_error`, beside each control, is the mean over corruptions of the errors over those of the control (mCE): 1 is
-        the control's own.
+        `relative_error` is the mean over corruptions of the errors over those of a control (mCE): 1 is the control's own.
         """
         return self._scores
 
@@ -62,19 +67,19 @@ class Drift:
         n = len(self.ids)
         times = np.random.default_rng(self.seed).multinomial(n, np.full(n, 1 / n), size=1000)
         lost = self.clean - self.correct.mean(axis=(0, 1))  # (n,)
-        far = self.moved.mean(axis=(0, 1))
+        moved = self.moved.mean(axis=(0, 1))
         low, high = percentile_interval(times @ lost / n)
-        beside = {name: float(of["clean"] - of["accuracy"].mean()) for name, of in self.controls.items()}
-        scores = {"accuracy_lost": Score(float(lost.mean()), low, high, {SAME: 0.0} | beside, None)}
-        low, high = percentile_interval(times @ far / (times @ self.spread))
-        beside = {name: float(of["moved"].mean()) for name, of in self.controls.items()}
-        scores["drift"] = Score(float(self.drift.mean()), low, high, {"another picture": 1.0} | beside, None)
+        controls = {c: float(values["clean"] - values["accuracy"].mean()) for c, values in self.control_values.items()}
+        scores = {"accuracy_lost": Score(float(lost.mean()), low, high, {SAME: 0.0} | controls, None)}
+        low, high = percentile_interval(times @ moved / (times @ self.spread))
+        controls = {name: float(values["moved"].mean()) for name, values in self.control_values.items()}
+        scores["drift"] = Score(float(self.drift.mean()), low, high, {"another picture": 1.0} | controls, None)
         wrong = n - times @ self.correct.reshape(-1, n).T.astype(float)  # (b, c * s)
         wrong = wrong.reshape(len(times), *self.correct.shape[:2]).sum(axis=2) / n  # (b, c)
-        for name, of in self.controls.items():
-            theirs = np.maximum((1 - of["accuracy"]).sum(axis=1), 1 / n)
-            low, high = percentile_interval((wrong / theirs).mean(axis=1))
-            value = float(((1 - self.accuracy).sum(axis=1) / theirs).mean())
+        for name, values in self.control_values.items():
+            control_errors = np.maximum((1 - values["accuracy"]).sum(axis=1), 1 / n)
+            low, high = percentile_interval((wrong / control_errors).mean(axis=1))
+            value = float(((1 - self.accuracy).sum(axis=1) / control_errors).mean())
             scores[f"relative_error to {name}"] = Score(value, low, high, {name: 1.0}, False)
         return scores
 
@@ -85,35 +90,49 @@ def drift(
     label: str = "label",
     *,
     fit: Features | None = None,
-    controls: Controls | None = None,
+    control_features: ControlFeatures | None = None,
     corrupted_controls: Mapping[str, Features] | None = None,
     seed: int = 0,
 ) -> Drift:
     """How does it bear corruption?  ImageNet-C's fifteen (arXiv 1903.12261), each in five severities.
 
     `corrupted` holds some pictures of `features`, and each again for every corruption and severity (`corrupted` draws
-    them): columns `object`, `changed`, `corruption` and `severity`.  A linear readout of `label`, fitted on `fit` or else
-    on the pictures of `features` that were not corrupted, reads them all.  Scores: `accuracy_lost`; `drift`, E|step|^2 over
-    that of two pictures; and errors relative to each of `controls` {name: (features, fit)} that `corrupted_controls`
-    {name: Features} has too: the reference is the same encoder re-initialised, not another network.  Interval: bootstrap
-    over pictures.  ValueError for missing columns, fewer than 20 pictures, and features that are all the same.
+    them).  Its columns are `object`, `changed`, `corruption` and `severity`.  A linear readout of `label` reads them all.  It
+    is fitted on `fit`, or else on the pictures of `features` that were not corrupted.
+
+    Scores: `accuracy_lost`; `drift`, E|step|^2 over that of two pictures; and errors relative to controls.  Controls are
+    those of `control_features` {name: (features, fit)} that `corrupted_controls` {name: Features} has too.  The reference is
+    the same encoder re-initialised, not another network.  Interval: bootstrap over pictures.  ValueError for missing
+    columns, fewer than 20 pictures, and features that are all the same.
+
+    Example:
+        >>> import numpy as np, sslviz
+        >>> label = np.arange(80) % 2
+        >>> x = 9 * np.eye(2)[label] + np.random.default_rng(0).normal(size=(80, 2))
+        >>> ids = [f"p{i}" for i in range(80)]
+        >>> features = sslviz.Features.from_array(x, table={"label": label}, ids=ids)
+        >>> table = {"object": ids[:40] * 2, "changed": [""] * 40 + ["fog 1"] * 40}
+        >>> table |= {"corruption": [""] * 40 + ["fog"] * 40, "severity": [0] * 40 + [1] * 40}
+        >>> foggy = sslviz.Features.from_array(np.concatenate([x[:40], 9 - x[:40]]), table=table)
+        >>> sslviz.drift(features, foggy).accuracy  # the fog swaps the classes
+        array([[0.]])
 
     Caveat: Severities were made for photographs of 224 px, and an encoder to which pictures were alike before has nothing
     to lose: read what is lost beside the accuracy there was.
     """
-    steps = steps_of(corrupted)
+    steps = feature_steps(corrupted)
     kinds = _kinds(corrupted)
     truth = np.array([str(value) for value in features.select(list(steps.ids)).column(label)])
     correct, clean = _read(features, fit, label, steps, truth)
-    beside = {}
-    for name, control in (controls or {}).items():
+    control_values = {}
+    for name, control in (control_features or {}).items():
         if name in (corrupted_controls or {}):
-            whole, own = control if isinstance(control, tuple) else (control, None)
-            there = steps_of((corrupted_controls or {})[name], steps.ids)
-            right, before = _read(whole, own, label, there, truth)
-            moved = _stacked(there.moved, kinds).mean(axis=2) / there.spread.mean()
-            accuracy = _stacked(right, kinds).mean(axis=2)
-            beside[name] = {"moved": moved, "accuracy": accuracy, "clean": np.array(before.mean())}
+            whole, own_fit = control if isinstance(control, tuple) else (control, None)
+            control_steps = feature_steps((corrupted_controls or {})[name], steps.ids)
+            control_correct, control_clean = _read(whole, own_fit, label, control_steps, truth)
+            moved = _stacked(control_steps.moved, kinds).mean(axis=2) / control_steps.spread.mean()
+            accuracy = _stacked(control_correct, kinds).mean(axis=2)
+            control_values[name] = {"moved": moved, "accuracy": accuracy, "clean": np.array(control_clean.mean())}
     return Drift(
         label=label,
         ids=steps.ids,
@@ -123,16 +142,16 @@ def drift(
         spread=steps.spread,
         correct=_stacked(correct, kinds).astype(bool),
         clean=clean,
-        controls=beside,
+        control_values=control_values,
         seed=seed,
     )
 
 
-Kinds = list[tuple[str, dict[int, str]]]  # corruptions, and what each of their severities is called
+Kinds = list[tuple[str, dict[int, str]]]  # corruptions, and the name of the change of each of their severities
 
 
 def _kinds(corrupted: Features) -> Kinds:
-    """ValueError where a corruption has not every severity."""
+    """The corruptions and severities; ValueError where a corruption has not every severity."""
     kinds: dict[str, dict[int, str]] = {}
     table = corrupted.table.assign(severity=corrupted.column("severity"), corruption=corrupted.column("corruption"))
     for name, severity, change in (
@@ -140,25 +159,25 @@ def _kinds(corrupted: Features) -> Kinds:
     ):
         if change:
             kinds.setdefault(str(name), {})[int(severity)] = str(change)
-    if len({tuple(sorted(of)) for of in kinds.values()}) != 1:
+    if len({tuple(sorted(changes)) for changes in kinds.values()}) != 1:
         raise ValueError("Every corruption is to come in the same severities; draw them with `corrupted`.")
-    return [(name, dict(sorted(of.items()))) for name, of in kinds.items()]
+    return [(name, dict(sorted(changes.items()))) for name, changes in kinds.items()]
 
 
 def _stacked(values: Mapping[str, np.ndarray], kinds: Kinds) -> np.ndarray:
     """Values (n,) of each change as (corruptions, severities, n)."""
-    return np.stack([np.stack([values[change] for change in of.values()]) for _, of in kinds])
+    return np.stack([np.stack([values[change] for change in changes.values()]) for _, changes in kinds])
 
 
 def _read(
     features: Features, fit: Features | None, label: str, steps: Steps, truth: np.ndarray
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Whose label is read rightly, {change: (n,) bool} and as they are (n,), by a readout that saw none of them."""
+    """Whether a readout that saw none of the pictures reads them rightly, {change: (n,) bool}, and as they are (n,)."""
     rest = features.rows(~np.isin(features.ids, steps.ids)) if fit is None else fit
     coded(rest, label)  # complete, and two classes at least
     classes, weights, bias = linear_weights(rest, label)
 
-    def right(x: np.ndarray) -> np.ndarray:
+    def correct(x: np.ndarray) -> np.ndarray:
         return classes[(x @ weights.T + bias).argmax(axis=1)] == truth
 
-    return {change: right(steps.plain + step) for change, step in steps.steps.items()}, right(steps.plain)
+    return {change: correct(steps.plain + step) for change, step in steps.steps.items()}, correct(steps.plain)

@@ -1,4 +1,4 @@
-"""What is it blind to, and why?  How far views and factors move a picture, and which augmentation spans which factor."""
+"""Invariance and equivariance to views and factors, and the share of a factor's steps that an augmentation spans."""
 
 from __future__ import annotations
 
@@ -8,28 +8,34 @@ from functools import cached_property
 
 import numpy as np
 
-from sslviz.diagnostics.robustness.feature_steps import Steps, steps_of
+from sslviz.diagnostics.robustness.feature_steps import Steps, feature_steps
 from sslviz.features import Features
 from sslviz.statistics import Score, percentile_interval
 
-ANOTHER, LOST = "another picture", "nothing of it left"
-ANY = "steps to another picture"
+OTHER_PICTURE, LOST = "another picture", "nothing of it left"
+OTHER_STEPS = "steps to another picture"
 FOLDS = 5
 RIDGE = 1e-2  # of the mean variance of a direction: what keeps a readout of a few pictures from learning them by heart
 DIRECTIONS = 3  # that stand for an augmentation
-FEWEST_AMOUNTS = 3  # that differ, for an amount to be read back
+MIN_AMOUNTS = 3  # different ones, for an amount to be read back
 
 
 @dataclass(frozen=True, eq=False)
 class Invariance:
-    """What is it blind to, and why?
+    """Result of `invariance`, of n pictures and k changes.
 
-    For the pictures `ids` (n,) and each of `views` and then `factors`, k in all: `moved` (k, n) squared lengths of steps,
-    `spread` (n,) on average the squared distance of two pictures; `amounts` and `read` (views, n) what was changed
-    by how much and what a linear readout of the step says, NaN where that is no question.  `spans` (factors, views) is
-    the share of a factor's steps that lies in the main directions of a view parameter's, `spans_any` (factors,) in those
-    from a picture to another.  `controls` {name: {"moved": (k,), "read": (views,), "spans": (factors, views)}}: what the
-    same pictures give there, moved in units of the spread, read as R^2.
+    - views: parameters of the views that were changed
+    - factors: factors of the world that were changed; with `views`, k changes in all
+    - ids: the pictures, (n,)
+    - moved: squared lengths of steps, (k, n), views first
+    - spread: on average the squared distance of two pictures, (n,)
+    - amounts: how much was changed, (views, n), NaN where the table does not say
+    - read: the amount that a linear readout of the step reads, (views, n), NaN where there is none to read
+    - spans: share of a factor's steps along the main directions of a view parameter's, (factors, views)
+    - spans_any: the same along those from a picture to another, (factors,)
+    - control_values: {name: {"moved": (k,), "read": (views,), "spans": (factors, views)}}, moved in units of the spread,
+      read as R^2
+    - seed: of folds, halves and the bootstrap
     """
 
     views: list[str]
@@ -41,39 +47,39 @@ class Invariance:
     read: np.ndarray
     spans: np.ndarray
     spans_any: np.ndarray
-    controls: dict[str, dict[str, np.ndarray]]
+    control_values: dict[str, dict[str, np.ndarray]]
     seed: int
 
     def invariance(self) -> dict[str, Score]:
-        """{change: 1 - how far it moves a picture, in units of the squared distance of two}: 1 is blind, 0 as another."""
+        """{change: 1 - squared distance moved over that of two pictures}: 1 is blind, 0 as another picture."""
         ratio = self.moved.mean(axis=1) / self.spread.mean()
         draws = (self._times @ self.moved.T) / (self._times @ self.spread)[:, None]
-        found = {}
+        scores = {}
         for i, name in enumerate([*self.views, *self.factors]):
             low, high = percentile_interval(1 - draws[:, i])
-            controls = {ANOTHER: 0.0} | {c: 1 - float(of["moved"][i]) for c, of in self.controls.items()}
-            found[name] = Score(1 - float(ratio[i]), low, high, controls, None)
-        return found
+            controls = {c: 1 - float(values["moved"][i]) for c, values in self.control_values.items()}
+            scores[name] = Score(1 - float(ratio[i]), low, high, {OTHER_PICTURE: 0.0} | controls, None)
+        return scores
 
     def equivariance(self) -> dict[str, Score]:
         """{view parameter: R^2 of a linear readout of its amount from the step}, at most 1; 0 is nothing of it left."""
-        found = {}
+        scores = {}
         for i, name in enumerate(self.views):
             if np.isfinite(self.read[i]).all():
-                low, high = percentile_interval(_explained(self.amounts[i], self.read[i], self._times))
-                controls = {LOST: 0.0} | {c: float(of["read"][i]) for c, of in self.controls.items()}
-                value = float(_explained(self.amounts[i], self.read[i], np.ones((1, len(self.ids))))[0])
-                found[name] = Score(value, low, high, controls, None)
-        return found
+                low, high = percentile_interval(_r_squared(self.amounts[i], self.read[i], self._times))
+                controls = {c: float(values["read"][i]) for c, values in self.control_values.items()}
+                value = float(_r_squared(self.amounts[i], self.read[i], np.ones((1, len(self.ids))))[0])
+                scores[name] = Score(value, low, high, {LOST: 0.0} | controls, None)
+        return scores
 
     def spanning(self) -> dict[str, dict[str, Score]]:
-        """{factor: {view parameter: share of the factor's steps in its main directions}}, beside those to another picture."""
+        """{factor: {view parameter: share of the factor's steps in its main directions}}."""
         return {
             factor: {
                 view: Score(
                     float(self.spans[i, j]),
-                    controls={ANY: float(self.spans_any[i])}
-                    | {name: float(of["spans"][i, j]) for name, of in self.controls.items()},
+                    controls={OTHER_STEPS: float(self.spans_any[i])}
+                    | {name: float(values["spans"][i, j]) for name, values in self.control_values.items()},
                     higher_is_better=None,
                 )
                 for j, view in enumerate(self.views)
@@ -107,83 +113,99 @@ def invariance(
 ) -> Invariance:
     """What is it blind to, and why?
 
-    `altered` holds some pictures, and each again with one parameter of the views changed (`embed_altered`): columns
-    `object`, `changed` and `amount`; `changed` the same with one factor of the world changed (`counterfactual`).
-    Invariance is 1 - E|step|^2 / E|z - z'|^2: 1 where the change leaves no trace, 0 where it gives as good as another
-    picture.  Equivariance is the R^2 of ridge regression of the amount from the step, by five folds of pictures: a change
-    may move a picture and yet be told exactly.  An augmentation spans a factor so far as the factor's steps lie in
-    the three main directions of the augmentation's, found on other pictures: what training makes an encoder
-    blind to goes with it.  Controls: another picture, nothing left, the steps to another picture, and the same pairs in
-    `altered_controls` and `changed_controls`, {name: Features}.  Interval: bootstrap over pictures.  ValueError for columns
-    that are missing, fewer than 20 pictures and features that are all the same.
+    `altered` holds some pictures, and each again with one parameter of the views changed (`embed_altered`).  Its columns
+    are `object`, `changed` and `amount`.  `changed` is the same with one factor of the world changed (`counterfactual`).
+
+    - Invariance is 1 - E|step|^2 / E|z - z'|^2: 1 where the change leaves no trace, 0 where it gives as good as another
+      picture.
+    - Equivariance is the R^2 of ridge regression of the amount from the step, by five folds of pictures.  A change may move
+      a picture and yet be told exactly.
+    - An augmentation spans a factor so far as the factor's steps lie in the three main directions of the augmentation's,
+      found on other pictures.  What training makes an encoder blind to goes with it.
+
+    Controls: another picture, nothing left, the steps to another picture, and the same pairs in `altered_controls` and
+    `changed_controls`, {name: Features}.  Interval: bootstrap over pictures.  ValueError for columns that are missing, fewer
+    than 20 pictures and features that are all the same.
+
+    Example:
+        >>> import numpy as np, sslviz
+        >>> table = {"object": np.tile(np.arange(20), 2), "changed": np.repeat(["", "flip"], 20)}
+        >>> x = np.random.default_rng(0).normal(size=(20, 4))
+        >>> altered = sslviz.Features.from_array(np.concatenate([x, x]), table=table)
+        >>> sslviz.invariance(altered).scores()["invariance to flip"].value  # a flip leaves no trace
+        1.0
 
     Caveat: How far is a matter of how much was changed: compare encoders, and with the one re-initialised, not
     parameters with each other.
     """
-    views = steps_of(altered)
+    views = feature_steps(altered)
     factors = None if changed is None else _factors(changed, views)
-    shown = _Measured(views, factors, seed)
-    beside = {}
-    for name, control in (altered_controls or {}).items():
-        there = (changed_controls or {}).get(name)
-        if factors is not None and there is None:
+    measures = _StepMeasures(views, factors, seed)
+    control_values = {}
+    for name, altered_control in (altered_controls or {}).items():
+        changed_control = (changed_controls or {}).get(name)
+        if factors is not None and changed_control is None:
             continue
-        steps = steps_of(control, views.ids)
-        measured = _Measured(steps, None if factors is None or there is None else _factors(there, steps), seed)
-        read = [_explained(a, r, np.ones((1, len(a))))[0] for a, r in zip(shown.amounts, measured.read, strict=True)]
-        moved = measured.moved.mean(axis=1) / measured.spread.mean()
-        beside[name] = {"moved": moved, "read": np.array(read), "spans": measured.spans}
+        steps = feature_steps(altered_control, views.ids)
+        own_factors = None if factors is None or changed_control is None else _factors(changed_control, steps)
+        control = _StepMeasures(steps, own_factors, seed)
+        read = [
+            _r_squared(amount, read, np.ones((1, len(amount))))[0]
+            for amount, read in zip(measures.amounts, control.read, strict=True)
+        ]
+        moved = control.moved.mean(axis=1) / control.spread.mean()
+        control_values[name] = {"moved": moved, "read": np.array(read), "spans": control.spans}
     return Invariance(
         views=list(views.steps),
         factors=[] if factors is None else list(factors.steps),
         ids=views.ids,
-        moved=shown.moved,
-        spread=shown.spread,
-        amounts=shown.amounts,
-        read=shown.read,
-        spans=shown.spans,
-        spans_any=shown.spans_any,
-        controls=beside,
+        moved=measures.moved,
+        spread=measures.spread,
+        amounts=measures.amounts,
+        read=measures.read,
+        spans=measures.spans,
+        spans_any=measures.spans_any,
+        control_values=control_values,
         seed=seed,
     )
 
 
 def _factors(changed: Features, views: Steps) -> Steps:
     """The steps of factors for the same pictures as those of the views."""
-    there = set(changed.column("object").astype(str))
-    missing = [name for name in views.ids if name not in there]
+    changed_ids = set(changed.column("object").astype(str))
+    missing = [name for name in views.ids if name not in changed_ids]
     if missing:
         raise ValueError(
             f"Factors are to be changed in the same pictures as the views, but {len(missing)} of {len(views.ids)} are "
             f"not among them, the first of them {str(missing[0])!r}."
         )
-    return steps_of(changed, views.ids)
+    return feature_steps(changed, views.ids)
 
 
-class _Measured:
-    """All that is asked of one encoder's steps."""
+class _StepMeasures:
+    """What one encoder's steps measure: the arrays of `Invariance`, of views and then factors."""
 
     def __init__(self, views: Steps, factors: Steps | None, seed: int) -> None:
-        of_factors = {} if factors is None else factors.moved
-        self.moved = np.stack([*views.moved.values(), *of_factors.values()])
+        factors_moved = {} if factors is None else factors.moved
+        self.moved = np.stack([*views.moved.values(), *factors_moved.values()])
         self.spread = views.spread
         self.amounts = np.stack(list(views.amounts.values()))
         self.read = np.stack([_read(step, views.amounts[name], seed) for name, step in views.steps.items()])
         half = np.random.default_rng(seed).permutation(len(views.ids)) % 2 == 0
         own = {} if factors is None else {name: step[~half] for name, step in factors.steps.items()}
-        axes = [_main(step[half]) for step in views.steps.values()]
-        self.spans = np.array([[_within(step, a) for a in axes] for step in own.values()]).reshape(len(own), len(axes))
-        away = _main(np.roll(views.plain[half], 1, axis=0) - views.plain[half])
-        self.spans_any = np.array([_within(step, away) for step in own.values()])
+        axes = [_main_directions(step[half]) for step in views.steps.values()]
+        self.spans = np.array([[_share(step, a) for a in axes] for step in own.values()]).reshape(len(own), len(axes))
+        to_another = _main_directions(np.roll(views.plain[half], 1, axis=0) - views.plain[half])
+        self.spans_any = np.array([_share(step, to_another) for step in own.values()])
 
 
 def _read(step: np.ndarray, amount: np.ndarray, seed: int) -> np.ndarray:
-    """What ridge regression of the amount from the step says of pictures it was not fitted on, (n,); NaN for no question."""
+    """The amount that ridge regression reads from the steps of pictures it was not fitted on, (n,); NaN without amounts."""
     n = len(amount)
-    if not np.isfinite(amount).all() or len(np.unique(amount)) < FEWEST_AMOUNTS:
+    if not np.isfinite(amount).all() or len(np.unique(amount)) < MIN_AMOUNTS:
         return np.full(n, np.nan)
     fold = np.random.default_rng(seed).permutation(n) % FOLDS
-    said = np.empty(n)
+    read = np.empty(n)
     for k in range(FOLDS):
         fit = fold != k
         center, mean = step[fit].mean(axis=0), amount[fit].mean()
@@ -194,25 +216,25 @@ def _read(step: np.ndarray, amount: np.ndarray, seed: int) -> np.ndarray:
             weights = np.linalg.solve(x.T @ x + ridge * np.eye(x.shape[1]), x.T @ y)
         else:  # the same, by pictures instead of dimensions
             weights = x.T @ np.linalg.solve(x @ x.T + ridge * np.eye(len(x)), y)
-        said[~fit] = (step[~fit] - center) @ weights + mean
-    return said
+        read[~fit] = (step[~fit] - center) @ weights + mean
+    return read
 
 
-def _explained(amount: np.ndarray, read: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """R^2 of what was read (n,) in samples that hold each picture so many times, (b, n) -> (b,); NaN where none was."""
+def _r_squared(amount: np.ndarray, read: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """R^2 of the amounts read (n,) in samples that hold each picture so many times, (b, n) -> (b,); NaN without amounts."""
     total = times.sum(axis=1)
     mean = times @ amount / total
     variance = times @ amount**2 / total - mean**2
     return 1 - times @ (amount - read) ** 2 / total / np.maximum(variance, 1e-12)
 
 
-def _main(step: np.ndarray) -> np.ndarray:
+def _main_directions(step: np.ndarray) -> np.ndarray:
     """The main directions of some steps, (d, DIRECTIONS or fewer); none where nothing moved."""
     _, sizes, axes = np.linalg.svd(step, full_matrices=False)
     return axes[:DIRECTIONS][sizes[:DIRECTIONS] > 1e-9 * max(sizes[0], 1e-30)].T
 
 
-def _within(step: np.ndarray, axes: np.ndarray) -> float:
+def _share(step: np.ndarray, axes: np.ndarray) -> float:
     """The share of the steps' squared length in these directions; 0 where nothing moved."""
-    whole = (step**2).sum()
-    return float(((step @ axes) ** 2).sum() / whole) if whole > 0 else 0.0
+    total = (step**2).sum()
+    return float(((step @ axes) ** 2).sum() / total) if total > 0 else 0.0

@@ -72,6 +72,10 @@ class Changed:
         """The quantity whose mean is the score, for each image: {score: (n,)}."""
         return {"neighbours_changed": self.change}
 
+    def paired_replicates(self) -> dict[str, np.ndarray]:
+        """{score: (groups,)}: the scores without each tenth of the images."""
+        return self.replicates
+
     def scores(self) -> dict[str, Score]:
         """`neighbours_changed`, in [0, 1], beside what unrelated spaces read: a ceiling."""
         name, value = "neighbours_changed", float(self.change.mean())

@@ -1,4 +1,4 @@
-"""Which of two is better?  Paired differences of every score that two results over the same images share."""
+"""Paired differences of every score that two results over the same images share."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sslviz.diagnostics.result import PerImage, Replicated, Result, Stratified
 from sslviz.statistics import Score, bootstrap_balanced_mean, jackknife_interval, percentile_interval
 
 # Fields of a result, and why its scores mean something else where they differ.
@@ -128,7 +129,7 @@ def compare(a: Any, b: Any) -> Comparison:
 
 
 def _check(a: Any, b: Any) -> None:
-    if type(a) is not type(b) or not hasattr(a, "scores"):
+    if type(a) is not type(b) or not isinstance(a, Result):
         raise ValueError(
             f"Two results of one kind are compared, but these are a {type(a).__name__} and a {type(b).__name__}."
         )
@@ -151,15 +152,15 @@ def _check(a: Any, b: Any) -> None:
 
 def _from_images(a: Any, b: Any, names: list[str]) -> dict[str, Ends]:
     """{score: interval} of those that are means over images; every score sees the same resamples."""
-    if not hasattr(a, "per_image"):
+    if not isinstance(a, PerImage) or not isinstance(b, PerImage):
         return {}
     own, other = a.per_image(), b.per_image()
     found = [name for name in names if name in own and name in other]
     if not found:
         return {}
     order = _order(a.ids, b.ids)
-    groups = a.groups() if hasattr(a, "groups") else np.zeros(len(a.ids))
-    if hasattr(b, "groups") and not np.array_equal(groups, b.groups()[order]):
+    groups = a.groups() if isinstance(a, Stratified) else np.zeros(len(a.ids))
+    if isinstance(b, Stratified) and not np.array_equal(groups, b.groups()[order]):
         raise ValueError("The same images are of other classes in the second result; compare results of one table.")
     differences = np.stack([other[name][order] - own[name] for name in found]).astype(float)
     draws = bootstrap_balanced_mean(differences, groups, seed=0)
@@ -177,22 +178,18 @@ def _from_replicates(a: Any, b: Any, differences: dict[str, float]) -> dict[str,
 
     None where these were not the same images in both, as of another seed or with the rows in another order.
     """
+    if not isinstance(a, Replicated) or not isinstance(b, Replicated):
+        return {}
     if getattr(a, "seed", 0) != getattr(b, "seed", 0):
         return {}
-    if hasattr(a, "ids") and not np.array_equal(a.ids, b.ids):
+    if not np.array_equal(getattr(a, "ids", ()), getattr(b, "ids", ())):
         return {}
-    own, other = _replicates(a), _replicates(b)
+    own, other = a.paired_replicates(), b.paired_replicates()
     return {
         name: jackknife_interval(value, other[name] - own[name])
         for name, value in differences.items()
         if name in own and name in other and len(own[name]) == len(other[name])
     }
-
-
-def _replicates(result: Any) -> dict[str, np.ndarray]:
-    own, projector = getattr(result, "replicates", {}), getattr(result, "projector_replicates", None) or {}
-    named = own if isinstance(own, dict) else {}  # those of a single score carry no name, and are not paired
-    return named | {f"projector_{name}": values for name, values in projector.items()}
 
 
 def _interval(value: float, low: float, high: float) -> str:

@@ -52,6 +52,10 @@ class Similarity:
     duplicates: list[int]
     seed: int
 
+    def paired_replicates(self) -> dict[str, np.ndarray]:
+        """{score: (groups,)}: the scores without each tenth of the images."""
+        return self.replicates
+
     def scores(self) -> dict[str, Score]:
         """`cka`, `procrustes`, `mutual_knn` and `rsa`, beside what they read once one space's images are shuffled.
 

@@ -11,8 +11,9 @@ from sslviz.data import Images
 from sslviz.explanations.attention.heads import uniform_distance
 from sslviz.explanations.attention.registers import MADS, emergence, stand_out
 from sslviz.explanations.attention.streaming import MEMORY, measure, of_layer, substituted
+from sslviz.explanations.mean_interval import mean_interval
 from sslviz.runs import Checkpoint
-from sslviz.statistics import Score, bootstrap_balanced_mean, percentile_interval
+from sslviz.statistics import Score
 
 FEWEST = 10  # images, for an interval
 FAR = 2.0  # times the median norm: what registers are for; less is what plain backgrounds give
@@ -252,6 +253,6 @@ def _shares(found: dict[str, np.ndarray], diagonal: float, patches: int) -> dict
 
 def _interval(values: np.ndarray, seed: int) -> tuple[float, float] | tuple[None, None]:
     """The bootstrap interval of a mean over images; none for fewer than ten, or where nothing was found in any."""
-    if len(values) < FEWEST or not values.any():
+    if not values.any():
         return None, None
-    return percentile_interval(bootstrap_balanced_mean(values, np.zeros(len(values)), seed=seed))
+    return mean_interval(values, seed, fewest=FEWEST)

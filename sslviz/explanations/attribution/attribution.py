@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -15,8 +13,7 @@ from torch import Tensor
 
 from sslviz.data import Images
 from sslviz.encoders import Encoder
-from sslviz.explanations.attribution import cam, gradients
-from sslviz.explanations.attribution import occlusion as occluding
+from sslviz.explanations.attribution import gradients
 from sslviz.explanations.attribution.baselines import (
     Baseline,
     as_expected,
@@ -24,42 +21,16 @@ from sslviz.explanations.attribution.baselines import (
     baseline_images,
     shrunk_masks,
 )
+from sslviz.explanations.attribution.methods import AttributionMethod, attribution_method
 from sslviz.explanations.attribution.question import Answer, Question, frozen, read_mixes
 from sslviz.explanations.control_maps import resized
-from sslviz.explanations.faithfulness.agreement import interval, off_diagonal, rank_correlations
-from sslviz.explanations.targets.by_name import Reference, target_named
+from sslviz.explanations.faithfulness.rank_correlation import off_diagonal, rank_correlations
+from sslviz.explanations.mean_interval import mean_interval
+from sslviz.explanations.targets.from_images import NOT_FINITE, Reference, target_from_images
 from sslviz.explanations.targets.targets import Target
 from sslviz.features.embed import to_device
 from sslviz.statistics import Score
 
-
-@dataclass(frozen=True)
-class Method:
-    """How is it asked?  `at_image`: by the gradient at the image itself; `baselines`: the usual ones, none if it has none.
-
-    `signed`: whether a map has negative values, which speak against.  `target`: what is explained unless said otherwise.
-    """
-
-    compute: Callable[..., Answer]
-    at_image: bool = False
-    baselines: tuple[str, ...] = ()
-    signed: bool = True
-    target: str = "self"
-
-
-BOTH = ("mean", "blur")
-METHODS = {
-    "integrated_gradients": Method(gradients.integrated_gradients, baselines=BOTH),
-    "saliency": Method(gradients.saliency, at_image=True, signed=False),
-    "input_x_gradient": Method(gradients.input_x_gradient, at_image=True),
-    "smoothgrad": Method(gradients.smoothgrad, at_image=True, signed=False),
-    "grad_cam": Method(cam.grad_cam, at_image=True, signed=False),
-    "layer_cam": Method(cam.layer_cam, at_image=True, signed=False),
-    "occlusion": Method(occluding.occlusion, baselines=BOTH),
-    "feature_ablation": Method(occluding.feature_ablation, baselines=BOTH),
-    "kernel_shap": Method(occluding.kernel_shap, baselines=BOTH),
-    "relax": Method(occluding.relax, baselines=("mean",), target="self_cosine"),
-}
 NEAR_TOP = 1e-6  # of a cosine: so near to its maximum its gradient is rounding
 
 
@@ -119,11 +90,11 @@ class Attribution:
             }
             if len(every) > 1:
                 controls["other images"] = float(off_diagonal(every).mean())
-            low, high = interval(every.diagonal(), self.seed)
+            low, high = mean_interval(every.diagonal(), self.seed)
             scores["agreement"] = Score(float(every.diagonal().mean()), low, high, controls)
         if self.completeness.size:
             each = self.completeness.mean(0)
-            low, high = interval(each, self.seed)
+            low, high = mean_interval(each, self.seed)
             controls = {"one step": float(self.one_step.mean())}
             scores["completeness"] = Score(float(each.mean()), low, high, controls, higher_is_better=False)
         return scores
@@ -150,13 +121,13 @@ def attribute(
     """Which pixels does what the encoder says go back to?
 
     `checkpoint` is a Checkpoint, an Encoder, or anything with `.encoder()`.  An encoder has no classes, so `target` says
-    which number is explained: "self", "self_cosine", "similarity" or "partners" (with `reference` images), "contrast"
-    (reference: two groups), "loss", or a Target from `sslviz.maps.targets`: `probe`, `unit`, `component`.  By default
-    "contrast" with two groups, "similarity" with one, else "self" (RELAX: "self_cosine").  An image that is itself in
-    a group of several is left out of it.
+    which number is explained: "self", "self_cosine", "similarity" or "paired_reference" (with `reference` images),
+    "contrast" (reference: two groups), "loss", or a Target from `sslviz.explanations.targets.targets`: `probe`, `unit`,
+    `component`.  By default "contrast" with two groups, "similarity" with one, else "self" (RELAX: "self_cosine").  An
+    image that is itself in a group of several is left out of it.
 
     `method` is one of integrated_gradients, saliency, input_x_gradient, smoothgrad, grad_cam, layer_cam, occlusion,
-    feature_ablation, kernel_shap and relax; `options` are its own (see gradients.py, cam.py and occluding.py).
+    feature_ablation, kernel_shap and relax; `options` are its own (see gradients.py, cam.py and occlusion.py).
     `baseline`: "mean" (the image's own mean colour), "blur", "black", "grey", "white", a level from 0 to 1, or Images;
     by default "mean" and "blur", which are averaged and can be compared, and for RELAX "mean".  `check` makes every map
     in a second way, to see whether it stays: with the other baseline, from the other half of the samples, or for the
@@ -167,22 +138,22 @@ def attribute(
 
     Caveat: A map can persuade without being true; believe it as far as it beats its controls, and on these images only.
     """
-    how = _method(method, baseline, options)
+    known = attribution_method(method, baseline, options)
     if not len(images) or images.pixels.ndim != 4:
         raise ValueError(f"Maps need at least one picture (n, h, w, 3); got pixels of shape {images.pixels.shape}.")
     encoder = checkpoint if isinstance(checkpoint, Encoder) else to_device(checkpoint.encoder())
     with frozen(encoder):
-        wanted = target_named(target, reference, checkpoint, encoder, images, default=how.target, seed=seed)
+        wanted = target_from_images(target, reference, checkpoint, encoder, images, default=known.target, seed=seed)
         x = as_expected(images.pixels, encoder)
-        given = baseline if isinstance(baseline, tuple) else how.baselines if baseline is None else (baseline,)
+        given = baseline if isinstance(baseline, tuple) else known.baselines if baseline is None else (baseline,)
         names, baselines = baseline_images(given, x, encoder)
         masks = shrunk_masks(dict(images.masks), encoder.image_size, resized)
         question = Question(encoder, wanted, x, baselines, masks, seed, f"{method}" if progress else "")
         s, s_baseline = _values(question)
-        if how.at_image:
+        if known.at_image:
             _refuse_flat(wanted, s, method, images)
-        answer = how.compute(question, **options)
-        twice, twice_by = _twice(question, how, answer, names, options) if check else (answer.maps[:0], "")
+        answer = known.compute(question, **options)
+        twice, twice_by = _twice(question, known, answer, names, options) if check else (answer.maps[:0], "")
         complete, one_step = _completeness(question, answer, s, s_baseline, method)
     arrays = [answer.maps.mean(0), answer.maps, twice, complete, one_step]
     if not all(torch.isfinite(t).all() for t in arrays):
@@ -194,7 +165,7 @@ def attribute(
         method=method,
         target=wanted.words,
         name=str(getattr(checkpoint, "run", "") or encoder.name),
-        signed=how.signed,
+        signed=known.signed,
         pixels=as_pictures(x, encoder),
         baseline_names=names,
         baselines=as_pictures(baselines, encoder),
@@ -212,23 +183,6 @@ def attribute(
     )
 
 
-def _method(name: str, baseline: Any, options: Mapping[str, Any]) -> Method:
-    """The method of this name; ValueError for another, for options that are not its own, for a baseline it has not."""
-    if name not in METHODS:
-        close = difflib.get_close_matches(name, METHODS, n=1)
-        raise ValueError(f"There is no method {name!r}; {f'did you mean {close[0]}? T' if close else 't'}"
-                         f"here are: {', '.join(METHODS)}.")  # fmt: skip
-    how = METHODS[name]
-    known = [p for p in inspect.signature(how.compute).parameters if p != "question"]
-    if unknown := sorted(set(options) - set(known)):
-        raise ValueError(f"{name} has no option {unknown[0]!r}; it has {', '.join(known) or 'none'}.")
-    if baseline is not None and not how.baselines:
-        raise ValueError(f"{name} looks at the image alone and has no baseline; leave it out.")
-    if isinstance(baseline, tuple) and not baseline:
-        raise ValueError(f"{name} needs at least one baseline; got an empty tuple.")
-    return how
-
-
 def _values(question: Question) -> tuple[Tensor, Tensor]:
     """s at the images (n,), and at their baselines (k, n)."""
     nothing, all_ = torch.zeros(1, *question.x.shape[-2:]), torch.ones(1, *question.x.shape[-2:])
@@ -236,7 +190,7 @@ def _values(question: Question) -> tuple[Tensor, Tensor]:
     s = read_mixes(quiet, question.x, all_)[:, 0]
     rest = [read_mixes(quiet, baseline, nothing)[:, 0] for baseline in question.baselines]
     if not torch.isfinite(s).all():
-        raise ValueError("The encoder's features of these images are not finite; load other weights.")
+        raise ValueError(NOT_FINITE)
     return s, torch.stack(rest) if rest else torch.empty(0, len(s))
 
 
@@ -253,7 +207,7 @@ def _refuse_flat(target: Target, s: Tensor, method: str, images: Images) -> None
 
 
 def _twice(
-    question: Question, how: Method, answer: Answer, names: list[str], options: Mapping[str, Any]
+    question: Question, known: AttributionMethod, answer: Answer, names: list[str], options: Mapping[str, Any]
 ) -> tuple[Tensor, str]:
     """The same map made in two ways (2, n, s, s), and which ways these are."""
     if answer.halves is not None:
@@ -264,7 +218,9 @@ def _twice(
         question, x=question.x.flip(-1), baselines=question.baselines.flip(-1),
         masks={name: mask[..., ::-1].copy() for name, mask in question.masks.items()},
     )  # fmt: skip
-    return torch.stack([answer.maps[0], how.compute(mirrored, **options).maps[0].flip(-1)]), "the image and its mirror"
+    return torch.stack(
+        [answer.maps[0], known.compute(mirrored, **options).maps[0].flip(-1)]
+    ), "the image and its mirror"
 
 
 def _completeness(

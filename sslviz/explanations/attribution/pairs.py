@@ -15,7 +15,7 @@ from sslviz.data import Images
 from sslviz.encoders import Encoder
 from sslviz.explanations.attribution.baselines import Baseline, as_expected, as_pictures, baseline_images, patches
 from sslviz.explanations.attribution.question import Question, frozen, read_mixes
-from sslviz.explanations.faithfulness.agreement import rank_correlations
+from sslviz.explanations.faithfulness.rank_correlation import rank_correlations
 from sslviz.explanations.targets import targets
 from sslviz.features.embed import to_device
 from sslviz.runtime.progress import progress_bar

@@ -13,17 +13,17 @@ import torch
 from sslviz.data import Images
 from sslviz.explanations.control_maps import control_maps, resized
 from sslviz.explanations.faithfulness import localization, perturbation
-from sslviz.explanations.faithfulness.perturbation import STEPS, Fill, Similarity, removal_curves, unexplained
+from sslviz.explanations.faithfulness.perturbation import STEPS, Fill, Similarity, infidelity, removal_curves
+from sslviz.explanations.mean_interval import FEWEST_IMAGES, mean_draws
 from sslviz.explanations.targets.targets import Target
 from sslviz.features.embed import batch_size, preprocess, to_device
 from sslviz.runs import Checkpoint
 from sslviz.runtime.progress import progress_bar
-from sslviz.statistics import Score, bootstrap_balanced_mean, percentile_interval
+from sslviz.statistics import Score, percentile_interval
 
 LOWER_IS_BETTER = {"deletion", "infidelity"}
 CONTROLS = {"random": "random order", "centre": "a centre blob", "edge": "an edge filter", "luminance": "luminance",
             "saturation": "saturation", "untrained": "the untrained encoder's map"}  # fmt: skip
-FEWEST = 8  # images, for an interval worth the name
 SIMILARITIES: dict[str, Similarity] = {"cosine": perturbation.cosine, "dot": perturbation.dot}
 
 
@@ -51,10 +51,6 @@ class Faithfulness:
         """Every measure, averaged over images, beside the same measure of every control; 95 % bootstrap over images."""
         return self._scores
 
-    def margins(self) -> dict[str, Score]:
-        """By how much does the map beat its best control?  Paired over images, positive is better, beside 0."""
-        return self._margins
-
     def per_image(self) -> dict[str, np.ndarray]:
         """The measures of the map itself, (n,) each, for pairing with another's on the same images."""
         return {name: values[0] for name, values in self.values.items()}
@@ -66,9 +62,9 @@ class Faithfulness:
         """
         each = self.curves[measure][self.names.index(name)]  # (n, k + 1)
         mean = each.mean(axis=0)
-        if len(each) < FEWEST:
+        if len(each) < FEWEST_IMAGES:
             return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
-        draws = bootstrap_balanced_mean(each.T, np.zeros(len(each)), seed=self.seed)
+        draws = mean_draws(each.T, self.seed)
         low, high = np.quantile(draws, [0.025, 0.975], axis=0)
         return mean, low, high
 
@@ -115,9 +111,7 @@ class Faithfulness:
         """{measure: (draws, m)} resampled means, the same images for all maps; without those of too few images."""
         kept = {name: _known(values) for name, values in self.values.items()}
         return {
-            name: bootstrap_balanced_mean(values, np.zeros(values.shape[1]), seed=self.seed)
-            for name, values in kept.items()
-            if values.shape[1] >= FEWEST
+            name: mean_draws(values, self.seed) for name, values in kept.items() if values.shape[1] >= FEWEST_IMAGES
         }
 
     @cached_property
@@ -129,19 +123,6 @@ class Faithfulness:
             controls = dict(zip(self.names[1:], map(float, means[1:]), strict=True))
             scores[name] = Score(float(means[0]), low, high, controls, _better(name))
         return scores
-
-    @cached_property
-    def _margins(self) -> dict[str, Score]:
-        margins = {}
-        for name, score in self._scores.items():
-            best = self.names.index(self.best(name))
-            value = _sign(name) * (score.value - score.controls[self.names[best]])
-            low = high = None
-            if name in self._draws:
-                draws = self._draws[name]
-                low, high = percentile_interval(_sign(name) * (draws[:, 0] - draws[:, best]))
-            margins[name] = Score(value, low, high, {f"as good as {self.names[best]}": 0.0})
-        return margins
 
 
 def faithfulness(
@@ -170,7 +151,7 @@ def faithfulness(
     `target` "cosine" or "dot" to the whole image's features, a function of both, (b, d) and (b, d) -> (b,), or a
     `targets.Target`; `fill` "mean" (the image's mean colour) or "blur".  Controls: random order, a blob in the middle,
     edges, luminance and saturation, on the map's own grid, and those given as {name: maps}: {"untrained": the
-    re-initialised encoder's}.  Intervals: bootstrap over images, paired for `margins`, from 8 images on.  ValueError for
+    re-initialised encoder's}.  Intervals: bootstrap over images, paired between maps, from 8 images on.  ValueError for
     maps that are not finite or do not go with the images.
 
     Caveat: Removing pixels makes pictures unlike any the encoder has seen, and a mask shows where the object is, not
@@ -274,9 +255,7 @@ def _on_the_encoder(
             for name, insert in (("deletion", False), ("insertion", True)):
                 more: dict[str, Any] = given | {"insert": insert, "steps": steps, "seed": seed + part.start}
                 curves[name].append(np.stack([removal_curves(encoder, x, one, **more) for one in cut]))
-            blocks = perturbation.square_blocks(len(x), cut[0].shape[1:], seed + part.start)
-            losses = perturbation.block_losses(encoder, x, blocks, **given)
-            errors.append(np.stack([unexplained(one, blocks, losses) for one in cut]))
+            errors.append(infidelity(encoder, x, np.stack(cut), **given, seed=seed + part.start))
             advance(len(x))
     whole = {name: np.concatenate(parts, axis=1) for name, parts in curves.items()}
     areas = {name: area(curve, _fractions(rows["map"], steps)) for name, curve in whole.items()}

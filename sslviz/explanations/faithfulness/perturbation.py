@@ -102,22 +102,25 @@ def infidelity(
     seed: int = 0,
     batch: int = 512,
 ) -> np.ndarray:
-    """Does the relevance of a block say how much its removal costs?  (n,), 0 is best (arXiv 1901.09392).
+    """Does the relevance of a block say how much its removal costs?  0 is best (arXiv 1901.09392).
 
-    Of each image 64 square blocks are filled, one at a time; the map's sum over the block is the predicted loss of
-    similarity.  `scaled` is the share of the squared loss that the best non-negative multiple of the map leaves
-    unexplained, in [0, 1], so that maps in different units can be compared; 1 where no block costs anything.  Else
-    the mean squared error as it is, for maps in the units of the similarity.
+    `maps` (n, h, w) -> (n,), or several maps of each image, (m, n, h, w) -> (m, n).  Of each image 64 square blocks are
+    filled, one at a time; a map's sum over the block is the predicted loss of similarity.  `scaled` is the share of the
+    squared loss that the best non-negative multiple of the map leaves unexplained, in [0, 1], so that maps in different
+    units can be compared; 1 where no block costs anything.  Else the mean squared error as it is, for maps in the units
+    of the similarity.
 
     Caveat: Large blocks cost more than small ones whatever the map says, so that even a flat map explains a part.
     """
-    blocks = square_blocks(len(x), maps.shape[1:], seed)
-    losses = block_losses(encode, x, blocks, fill=fill, similarity=similarity, references=references, batch=batch)
-    return unexplained(maps, blocks, losses, scaled=scaled)
+    blocks = square_blocks(len(x), maps.shape[-2:], seed)
+    losses = _block_losses(encode, x, blocks, fill, similarity, references, batch)
+    several = maps if maps.ndim == 4 else maps[None]
+    errors = np.stack([_errors(one, blocks, losses, scaled) for one in several])
+    return errors if maps.ndim == 4 else errors[0]
 
 
-def unexplained(maps: np.ndarray, blocks: np.ndarray, losses: np.ndarray, *, scaled: bool = True) -> np.ndarray:
-    """How badly do the maps' sums over blocks (n, m, h, w) predict their losses (n, m)?  (n,), see `infidelity`."""
+def _errors(maps: np.ndarray, blocks: np.ndarray, losses: np.ndarray, scaled: bool) -> np.ndarray:
+    """How badly the maps' sums over blocks (n, m, h, w) predict their losses (n, m): (n,), see `infidelity`."""
     predicted = np.einsum("nmhw,nhw->nm", blocks, maps.astype(np.float64))
     if not scaled:
         return ((predicted - losses) ** 2).mean(axis=1)
@@ -127,27 +130,26 @@ def unexplained(maps: np.ndarray, blocks: np.ndarray, losses: np.ndarray, *, sca
 
 
 @torch.inference_mode()
-def block_losses(
+def _block_losses(
     encode: Encode,
     x: Tensor,
     blocks: np.ndarray,
-    *,
-    fill: Fill = "mean",
-    similarity: Similarity = cosine,
-    references: Sequence[Tensor] = (),
-    batch: int = 512,
+    fill: Fill,
+    similarity: Similarity,
+    references: Sequence[Tensor],
+    batch: int,
 ) -> np.ndarray:
-    """How much similarity does each block (n, m, h, w) cost when it is filled?  (n, m)."""
+    """How much similarity each block (n, m, h, w) costs when it is filled: (n, m)."""
     n, m = blocks.shape[:2]
     where = torch.from_numpy(blocks).to(x.device).flatten(0, 1)
     blank, whole = filled(x, fill), encoded(encode, x, batch)
     references = references or [whole]
-    kept = []
+    left = []
     for part in torch.arange(n * m, device=x.device).split(batch):
         image = part // m
         seen = torch.where(_on_pixels(where[part], x), blank[image], x[image])
-        kept.append(similarity(encode(seen).float(), *(r[image] for r in references)))
-    return (similarity(whole, *references)[:, None] - torch.cat(kept).view(n, m)).double().cpu().numpy()
+        left.append(similarity(encode(seen).float(), *(r[image] for r in references)))
+    return (similarity(whole, *references)[:, None] - torch.cat(left).view(n, m)).double().cpu().numpy()
 
 
 def encoded(encode: Encode, x: Tensor, batch: int) -> Tensor:

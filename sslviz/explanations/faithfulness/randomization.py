@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sslviz.data import Images
-from sslviz.explanations.faithfulness.agreement import interval, off_diagonal, rank_correlations
-from sslviz.explanations.faithfulness.faithfulness import FEWEST, maps_of
+from sslviz.explanations.faithfulness.faithfulness import maps_of
+from sslviz.explanations.faithfulness.rank_correlation import off_diagonal, rank_correlations
+from sslviz.explanations.mean_interval import FEWEST_IMAGES, mean_interval
 from sslviz.runs import Checkpoint
 from sslviz.runtime.progress import progress_bar
 from sslviz.statistics import Score
@@ -99,7 +100,7 @@ class Cascade:
     @cached_property
     def _score(self) -> Score:
         last = self.correlations[-1]
-        low, high = interval(last, self.seed)
+        low, high = mean_interval(last, self.seed)
         return Score(float(last.mean()), low, high, {"other images": float(self.null_mean[-1])}, None)
 
 
@@ -123,8 +124,10 @@ def cascade(
 
     Caveat: Maps that change with the weights may still be wrong; maps that do not change cannot be about them.
     """
-    if len(images) < FEWEST:
-        raise ValueError(f"A cascade needs at least {FEWEST} images to tell chance from likeness; got {len(images)}.")
+    if len(images) < FEWEST_IMAGES:
+        raise ValueError(
+            f"A cascade needs at least {FEWEST_IMAGES} images to tell chance from likeness; got {len(images)}."
+        )
     layers = layers_of(checkpoint)[::-1]
     first = explain(checkpoint, images)
     trained = np.abs(maps_of(first, images))

@@ -11,9 +11,8 @@ import numpy as np
 
 from sslviz.data import Images
 from sslviz.explanations.control_maps import control_maps, resized
-from sslviz.statistics import Score, bootstrap_balanced_mean, percentile_interval
-
-FEWEST = 8  # images, for an interval worth the name
+from sslviz.explanations.mean_interval import mean_interval
+from sslviz.statistics import Score
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +41,7 @@ class TagContrast:
 
     @cached_property
     def _score(self) -> Score:
-        low = high = None
-        if self.values.shape[1] >= FEWEST:
-            draws = bootstrap_balanced_mean(self.values[0], np.zeros(self.values.shape[1]), seed=self.seed)
-            low, high = percentile_interval(draws)
+        low, high = mean_interval(self.values[0], self.seed)
         means = self.values.mean(axis=1)
         controls = dict(zip(self.names[1:], map(float, means[1:]), strict=True))
         return Score(float(means[0]), low, high, {"no shortcut": 0.0, **controls})

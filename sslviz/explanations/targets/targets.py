@@ -169,20 +169,3 @@ def agreement(positives: Tensor, temperature: float, head: Callable[[Tensor], Te
 
 def _cosine(features: Tensor, reference: Tensor) -> Tensor:
     return F.cosine_similarity(features, reference, dim=1, eps=1e-12)
-
-
-def mean_without_itself(features: Tensor, is_itself: Tensor) -> Tensor:
-    """The mean of `features` (m, d) for each of n images (n, d), leaving out those rows that are the image itself.
-
-    `is_itself` bool (n, m).  ValueError where nothing is left.
-    """
-    kept = (~is_itself).to(features)  # (n, m)
-    if (kept.sum(1) == 0).any():
-        raise ValueError("A group to compare with must hold more than the image itself; give more images in it.")
-    return kept @ features / kept.sum(1, keepdim=True)
-
-
-def same_pixels(a: np.ndarray, b: np.ndarray) -> Tensor:
-    """Which rows are the same picture?  uint8 (n, ...), (m, ...) -> bool (n, m)."""
-    left, right = ([p.tobytes() for p in np.ascontiguousarray(side)] for side in (a, b))
-    return torch.tensor([[one == other for other in right] for one in left]).reshape(len(left), len(right))

@@ -1,4 +1,4 @@
-"""What does it associate?  How much nearer each class lies to each value of an attribute than the other classes do."""
+"""Figure of `Association`: how much nearer each class lies to each value than the other classes do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CAPTION = (
 def association(
     results: Association | Mapping[str, Association], *, colors: Mapping[str, str] | None = None
 ) -> go.Figure:
-    """What does it associate?  One row per class and value; between the grey ticks lies what luck gives.
+    """Rows of class and value; between the grey ticks lies what luck gives.
 
     `results` is an Association or {checkpoint: Association}.
     Caveat: where classes differ in the attribute themselves, the images may be what associates.
@@ -33,27 +33,30 @@ def association(
         y_title=f"{first.label} – {first.attribute}",
         zero=True,
     )
-    said = "; ".join(f"{name or 'this checkpoint'}: {_said(result)}" for name, result in named.items())
-    return theme.finish(fig, alt=f"Association of {first.label} and {first.attribute}. {said}.", caption=CAPTION)
+    summary = "; ".join(f"{name or 'this checkpoint'}: {_summary(result)}" for name, result in named.items())
+    return theme.finish(fig, alt=f"Association of {first.label} and {first.attribute}. {summary}.", caption=CAPTION)
 
 
 def _cells(result: Association) -> list[Dot]:
+    """One row per class and value."""
     reach = {ATTRIBUTE: (result.margin_reach, -result.margin_reach)}
     return [
         Dot(
-            f"{name} – {value}",
-            float(result.margin[i, j]),
-            float(result.margin_low[i, j]),
-            float(result.margin_high[i, j]),
-            reach,
-            f"effect {result.effect[i, j]:.2f} (at most {result.caps[i]:.2f}), corrected p {result.p_corrected[i, j]:.2g}",
+            row=f"{name} – {value}",
+            value=float(result.margin[i, j]),
+            low=float(result.margin_low[i, j]),
+            high=float(result.margin_high[i, j]),
+            control_values=reach,
+            text=f"effect {result.effect[i, j]:.2f} (at most {result.effect_max[i]:.2f}), "
+            f"corrected p {result.p_corrected[i, j]:.2g}",
         )
         for i, name in enumerate(result.classes)
         for j, value in enumerate(result.values)
     ]
 
 
-def _said(result: Association) -> str:
+def _summary(result: Association) -> str:
+    """The largest margin, and whether it is more than luck."""
     row, column = result.strongest
     cell = f"{result.classes[row]} with {result.values[column]} {result.margin[row, column]:+.2f}"
     luck = "more" if result.found else "no more"

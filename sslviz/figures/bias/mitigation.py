@@ -1,4 +1,4 @@
-"""Would a remedy help?  Accuracy and worst group with each remedy, and the attribute that is left after erasure."""
+"""Figure of `Mitigation`: accuracy and worst group with each remedy, and the attribute that is left after erasure."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ CAPTION = (
     "Dot and line: with the remedy, and its 95 % interval over images; grey tick: without. Below: how well the attribute is "
     "still read after LEACE, beside before and chance. Linearly guarded is not removed: what kNN reads is still there."
 )
-WHAT = {"accuracy": "all groups", "worst_group": "worst group"}
-READOUTS = {"linear": "linear", "knn": "kNN"}
+SUMMARY_WORDS = {"accuracy": "all groups", "worst_group": "worst group"}
+READOUT_WORDS = {"linear": "linear", "knn": "kNN"}
 
 
 def mitigation(results: Mitigation | Mapping[str, Mitigation], *, colors: Mapping[str, str] | None = None) -> go.Figure:
-    """Would a remedy help?  One row per remedy and summary, beside no remedy; then the attribute after erasure.
+    """One row per remedy and summary, beside no remedy; then the attribute after erasure.
 
     `results` is a Mitigation or {checkpoint: Mitigation}.  The hover text holds the paired gain.
     Caveat: previews on frozen features; the worst of many groups looks worse than it is.
@@ -28,34 +28,37 @@ def mitigation(results: Mitigation | Mapping[str, Mitigation], *, colors: Mappin
     named = theme.as_dict(results)
     fig = dots(
         {name: [*_remedies(result), *_erased(result)] for name, result in named.items()},
-        palette=theme.colors(named, colors), x_title="accuracy (0 to 1)", x_range=(-0.02, 1.02),
-    )  # fmt: skip
-    said = "; ".join(f"{name or 'this checkpoint'}: {_said(result)}" for name, result in named.items())
-    return theme.finish(fig, alt=f"Accuracy with remedies beside none. {said}.", caption=CAPTION)
+        palette=theme.colors(named, colors),
+        x_title="accuracy (0 to 1)",
+        x_range=(-0.02, 1.02),
+    )
+    summary = "; ".join(f"{name or 'this checkpoint'}: {_summary(result)}" for name, result in named.items())
+    return theme.finish(fig, alt=f"Accuracy with remedies beside none. {summary}.", caption=CAPTION)
 
 
 def _remedies(result: Mitigation) -> list[Dot]:
     levels, gains = result.levels(), result.scores()
-    found = []
-    for summary, words in WHAT.items():
+    rows = []
+    for summary, words in SUMMARY_WORDS.items():
         for remedy, title in REMEDIES.items():
-            at, gain = levels[remedy][summary], gains[f"{remedy}_{summary}"]
-            text = f"gains {gain.text}"
-            found.append(Dot(f"{words}: {title}", at.value, at.low, at.high, {AS_IS: at.controls[AS_IS]}, text))
-    return found
+            level, gain = levels[remedy][summary], gains[f"{remedy}_{summary}"]
+            control = {AS_IS: level.controls[AS_IS]}
+            row = f"{words}: {title}"
+            rows.append(Dot(row, level.value, level.low, level.high, control, f"gains {gain.text}"))
+    return rows
 
 
 def _erased(result: Mitigation) -> list[Dot]:
-    found = []
-    for readout, words in READOUTS.items():
+    rows = []
+    for readout, words in READOUT_WORDS.items():
         score = result.scores()[f"attribute_{readout}"]
         before = balanced_mean(result.attribute_correct[readout][0], result.attribute_groups)
         controls = {AS_IS: before, "chance": result.chance}
-        found.append(Dot(f"{result.attribute} after LEACE, {words}", score.value, score.low, score.high, controls))
-    return found
+        rows.append(Dot(f"{result.attribute} after LEACE, {words}", score.value, score.low, score.high, controls))
+    return rows
 
 
-def _said(result: Mitigation) -> str:
+def _summary(result: Mitigation) -> str:
     levels = result.levels()
     worst = ", ".join(f"{title} {levels[remedy]['worst_group'].value:.2f}" for remedy, title in REMEDIES.items())
     left = result.scores()["attribute_knn"]

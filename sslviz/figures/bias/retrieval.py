@@ -1,4 +1,4 @@
-"""Do neighbours share an attribute?  How often, for each of its values, beside what their classes explain."""
+"""Figure of `Retrieval`: how often neighbours share each value, beside what their classes explain."""
 
 from __future__ import annotations
 
@@ -17,28 +17,37 @@ CAPTION = (
 
 
 def retrieval(results: Retrieval | Mapping[str, Retrieval], *, colors: Mapping[str, str] | None = None) -> go.Figure:
-    """Do neighbours share an attribute?  One row per value; the grey tick is what the neighbours' classes explain.
+    """One row per value; the grey tick is what the neighbours' classes explain.
 
     `results` is a Retrieval or {checkpoint: Retrieval}.
     Caveat: a value with few images has coarse shares; the hover text says how many there are.
     """
     named = theme.as_dict(results)
     first = next(iter(named.values()))
-    series = {
-        name: [
-            Dot(
-                str(value), float(share), None, None, {"if only classes mattered": float(expected)}, f"{count:,} images"
-            )
-            for value, share, expected, count in zip(r.values, r.precision, r.expected, r.counts, strict=True)
-        ]
-        for name, r in named.items()
-    }
     fig = dots(
-        series, palette=theme.colors(named, colors), x_range=(-0.02, 1.02),
-        x_title="share of neighbours with the same value (0 to 1)", y_title=first.attribute,
-    )  # fmt: skip
-    said = "; ".join(
+        {name: _rows(result) for name, result in named.items()},
+        palette=theme.colors(named, colors),
+        x_range=(-0.02, 1.02),
+        x_title="share of neighbours with the same value (0 to 1)",
+        y_title=first.attribute,
+    )
+    summary = "; ".join(
         f"{name or 'this checkpoint'}: {r.scores()['retrieval']}, p {r.p:.2g}" for name, r in named.items()
     )
-    alt = f"Neighbours who share {first.attribute} beyond what {first.label} explains (0 none, 1 all). {said}."
+    alt = f"Neighbours who share {first.attribute} beyond what {first.label} explains (0 none, 1 all). {summary}."
     return theme.finish(fig, alt=alt, caption=CAPTION.format(k=first.k))
+
+
+def _rows(result: Retrieval) -> list[Dot]:
+    columns = zip(result.values, result.precision, result.expected, result.counts, strict=True)
+    return [
+        Dot(
+            row=str(value),
+            value=float(precision),
+            low=None,
+            high=None,
+            control_values={"if only classes mattered": float(expected)},
+            text=f"{count:,} images",
+        )
+        for value, precision, expected, count in columns
+    ]

@@ -1,4 +1,4 @@
-"""Where does it fail without being told?  The share of errors of each slice, beside random slices."""
+"""Figure of `Slices`: the share of errors of each slice, beside random slices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sslviz.diagnostics.bias.slices import RANDOM, Slices
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.dot_rows import Dot, dots
 
-SHOWN = 8
+MAX_SLICES = 8  # rows; the worst come first
 CAPTION = (
     "Dot and line: the share of a slice's images read wrongly, with its 95 % interval; tick: what the worst of random slices "
     "stays below in 95 of 100 draws; ring: their mean. Slices come in the order in which other images call them bad."
@@ -18,7 +18,7 @@ CAPTION = (
 
 
 def slices(results: Slices | Mapping[str, Slices], *, colors: Mapping[str, str] | None = None) -> go.Figure:
-    """Where does it fail without being told?  The eight worst slices, one row each, beside random slices.
+    """The eight worst slices, one row each, beside random slices.
 
     `results` is a Slices or {checkpoint: Slices}; each checkpoint has slices of its own, and the hover text says of what.
     Caveat: a slice is a region, not a reason: look at its images.
@@ -26,12 +26,14 @@ def slices(results: Slices | Mapping[str, Slices], *, colors: Mapping[str, str] 
     named = theme.as_dict(results)
     fig = dots(
         {name: _rows(result) for name, result in named.items()},
-        palette=theme.colors(named, colors), x_title="share of the slice's images read wrongly (0 to 1)",
-        x_range=(-0.02, 1.02), y_title="slice",
-    )  # fmt: skip
-    said = "; ".join(f"{name or 'this checkpoint'}: {_said(result)}" for name, result in named.items())
+        palette=theme.colors(named, colors),
+        x_title="share of the slice's images read wrongly (0 to 1)",
+        x_range=(-0.02, 1.02),
+        y_title="slice",
+    )
+    summary = "; ".join(f"{name or 'this checkpoint'}: {_summary(result)}" for name, result in named.items())
     label = next(iter(named.values())).label
-    return theme.finish(fig, alt=f"Errors of a linear readout of {label} by slice. {said}.", caption=CAPTION)
+    return theme.finish(fig, alt=f"Errors of a linear readout of {label} by slice. {summary}.", caption=CAPTION)
 
 
 def _rows(result: Slices) -> list[Dot]:
@@ -42,19 +44,19 @@ def _rows(result: Slices) -> list[Dot]:
             float(result.low[i]),
             float(result.high[i]),
             {RANDOM: float(result.reach[i]), "random slices, mean": float(result.expected[i])},
-            f"{result.sizes[i]:,} images, {_of(result, i)}; corrected p {result.p_corrected[i]:.2g}",
+            f"{result.sizes[i]:,} images, {_majority(result, i)}; corrected p {result.p_corrected[i]:.2g}",
             id=str(result.images(i)[0]),
         )
-        for i in range(min(SHOWN, len(result.sizes)))
+        for i in range(min(MAX_SLICES, len(result.sizes)))
     ]
 
 
-def _of(result: Slices, number: int) -> str:
-    what, taken = result.mostly(number)
-    return f"mostly {what}" + (f", most errors taken for {taken}" if taken else "")
+def _majority(result: Slices, number: int) -> str:
+    majority, mistaken_for = result.majority(number)
+    return f"mostly {majority}" + (f", most errors taken for {mistaken_for}" if mistaken_for else "")
 
 
-def _said(result: Slices) -> str:
+def _summary(result: Slices) -> str:
     count = int((result.p_corrected < 0.05).sum())
     luck = (
         f"{count} of {len(result.sizes)} slices fail more than luck explains"

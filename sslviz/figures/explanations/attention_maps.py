@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from sslviz.data import Images
+from sslviz.data.sampling import spread_rows
 from sslviz.figures.explanations.attention import encoder_of
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.saliency_sheet import Panel, frame, patch_points, sheet
@@ -74,7 +75,7 @@ def map_grid(
     if kind not in ("rollout", "maps"):
         raise ValueError(f"kind is 'rollout' or 'maps'; got {kind!r}.")
     n = len(first.ids)
-    shown = list(rows) if rows is not None else np.unique(np.linspace(0, n - 1, min(n, IMAGES)).astype(int)).tolist()
+    shown = list(rows) if rows is not None else spread_rows(n, IMAGES).tolist()
     pixels = _pictures(first, images, shown)
     columns = _map_columns(named, kind)
     panels = []

@@ -13,6 +13,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from sslviz.data import Images
+from sslviz.data.sampling import spread_rows
 from sslviz.explanations.control_maps import control_maps, resized
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.thumbnails import data_uri, pale
@@ -87,7 +88,7 @@ def attribution(
 def _shown(first: Attribution, rows: Sequence[int] | None) -> np.ndarray:
     n = len(first.ids)
     if rows is None:
-        return np.unique(np.linspace(0, n - 1, MOST).round().astype(int))[:n]
+        return spread_rows(n, MOST, nearest=True)
     if not len(rows) or any(not 0 <= row < n for row in rows):
         raise ValueError(f"There are images from 0 to {n - 1}, but {list(rows)} were asked for.")
     return np.asarray(rows)

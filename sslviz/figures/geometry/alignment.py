@@ -30,7 +30,7 @@ def alignment(results: Alignment | Mapping[str, Alignment], *, colors: Mapping[s
         {f"unrelated images, {name}".rstrip(", "): histogram(np.sqrt(r.unrelated), EDGES) for name, r in named.items()},
         x="distance between two views, at length one (0 to 2)",
         y="share of images",
-        said={name: str(r.scores()["alignment"]) for name, r in named.items()},
+        hover={name: str(r.scores()["alignment"]) for name, r in named.items()},
         colors=colors,
     )
     fig.update_yaxes(tickformat=".0%")

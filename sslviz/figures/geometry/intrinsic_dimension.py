@@ -8,6 +8,7 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
+from sslviz.data.sampling import spread_rows
 from sslviz.diagnostics.geometry.intrinsic_dimension import IntrinsicDimension, two_nn
 from sslviz.figures.parts import theme
 
@@ -61,7 +62,7 @@ def _lines(ratios: np.ndarray, discard: float, group: str, label: str, hover: st
     """The ratios as they are, and the line whose slope is their dimension."""
     n, d = len(ratios), two_nn(ratios, discard=discard)
     last = int(n * (1 - LEAST)) - 1
-    at = np.unique(np.linspace(0, last, min(POINTS, last + 1)).round().astype(int))
+    at = spread_rows(last + 1, POINTS, nearest=True)
     above, reach = 1 - (at + 1) / n, max(discard, LEAST)
     return [
         go.Scatter(

@@ -31,7 +31,7 @@ def lidar(results: Lidar | Mapping[str, Lidar], *, colors: Mapping[str, str] | N
         {f"objects shuffled, {name}".rstrip(", "): _line(r.shuffled_eigenvalues) for name, r in named.items()},
         x="direction, by variance between objects (rank)",
         y="share of variance (log)",
-        said={name: f"LiDAR {r.scores()['lidar']}" for name, r in named.items()},
+        hover={name: f"LiDAR {r.scores()['lidar']}" for name, r in named.items()},
         colors=colors,
     )
     fig.update_yaxes(type="log", exponentformat="power", dtick=1, rangemode=None)

@@ -32,7 +32,7 @@ def uniformity(results: Uniformity | Mapping[str, Uniformity], *, colors: Mappin
         },
         x="distance between two images, at length one (0 to 2)",
         y="share of pairs",
-        said={name: f"uniformity {r.scores()['uniformity']}" for name, r in named.items()},
+        hover={name: f"uniformity {r.scores()['uniformity']}" for name, r in named.items()},
         colors=colors,
     )
     # A collapsed encoder has all of its pairs in one bin, which would press all other lines to the floor.

@@ -1,4 +1,4 @@
-"""How do several rows compare on one scale?  A dot, its interval and its grey controls for each, checkpoints side by side."""
+"""Rows of dots on one scale: a value, its interval and its grey controls, checkpoints side by side."""
 
 from __future__ import annotations
 
@@ -12,20 +12,29 @@ import plotly.graph_objects as go
 from sslviz.figures.parts import theme
 
 ROWS = 24  # of more, those whose dots lie farthest from their first control are drawn
-MARKS = ("line-ns", "circle-open", "square-open", "diamond-open")  # of controls, in the order in which they come
+CONTROL_MARKS = (
+    "line-ns",
+    "circle-open",
+    "square-open",
+    "diamond-open",
+)  # of controls, in the order in which they come
 
 
 class Dot(NamedTuple):
-    """One row of one checkpoint: a value, its interval, what its controls read, and what is said on hover.
+    """One row of one checkpoint.
 
-    A control of two numbers has a mark at each: what lies between them is nothing.
+    - row: its title
+    - value, low, high: the value and its interval
+    - control_values: what the controls read; one of two numbers has a mark at each, and between them lies nothing
+    - text: told on hover
+    - id: of the sample, for a click
     """
 
     row: str
     value: float
     low: float | None
     high: float | None
-    controls: Mapping[str, float | tuple[float, float]]
+    control_values: Mapping[str, float | tuple[float, float]]
     text: str = ""
     id: str = ""
 
@@ -39,7 +48,7 @@ def dots(
     x_range: tuple[float, float] | None = None,
     zero: bool = False,
 ) -> go.Figure:
-    """How do several rows compare on one scale?  `series` {checkpoint: its dots}; rows in the order in which they come.
+    """Rows of `series` {checkpoint: its dots}, in the order in which they come.
 
     Each control has its own grey mark and a name in the legend; `zero` draws a line at 0.  Of more than 24 rows only
     those farthest from their first control are shown.
@@ -47,14 +56,17 @@ def dots(
     rows = _rows(series)
     many = len(series)
     height = 30 if many == 1 else 14 + 11 * many
-    names = list(dict.fromkeys(name for of in series.values() for dot in of for name in dot.controls))
+    names = list(dict.fromkeys(name for own in series.values() for dot in own for name in dot.control_values))
     placed = [
         (checkpoint, dot, rows[dot.row] - (i - (many - 1) / 2) * 0.72 / many)
-        for i, (checkpoint, of) in enumerate(series.items())
-        for dot in of
+        for i, (checkpoint, own) in enumerate(series.items())
+        for dot in own
         if dot.row in rows
     ]
-    traces = [_marks(placed, name, MARKS[min(i, len(MARKS) - 1)], height / many) for i, name in enumerate(names)]
+    traces = [
+        _marks(placed, name, CONTROL_MARKS[min(i, len(CONTROL_MARKS) - 1)], height / many)
+        for i, name in enumerate(names)
+    ]
     short = theme.short_names(series)
     for checkpoint in series:
         own = [(dot, y) for owner, dot, y in placed if owner == checkpoint]
@@ -65,10 +77,15 @@ def dots(
         height=round(height * len(rows) + 90 + theme.legend_room(legend)),
         xaxis={"title": {"text": x_title}, "range": x_range, "zeroline": zero, "zerolinewidth": 1.5},
         yaxis={
-            "title": {"text": escape(y_title)}, "tickvals": list(rows.values()), "ticktext": [_label(row) for row in rows],
-            "range": [-len(rows) + 0.4, 0.6], "ticks": "", "showline": False, "fixedrange": True,
+            "title": {"text": escape(y_title)},
+            "tickvals": list(rows.values()),
+            "ticktext": [_label(row) for row in rows],
+            "range": [-len(rows) + 0.4, 0.6],
+            "ticks": "",
+            "showline": False,
+            "fixedrange": True,
         },
-    )  # fmt: skip
+    )
     return fig
 
 
@@ -80,13 +97,13 @@ def interval(dot: Dot) -> str:
 
 def _rows(series: Mapping[str, Sequence[Dot]]) -> dict[str, float]:
     """{row: its height}, from 0 downwards; the ROWS most telling ones, in their order."""
-    telling: dict[str, float] = {}
-    for of in series.values():
-        for dot in of:
-            far = float(np.abs(dot.value - np.array(next(iter(dot.controls.values()), 0.0))).min())
-            telling[dot.row] = max(far, telling.get(dot.row, 0.0))
-    kept = set(sorted(telling, key=lambda row: -telling[row])[:ROWS])
-    return {row: -float(i) for i, row in enumerate(row for row in telling if row in kept)}
+    distance: dict[str, float] = {}
+    for own in series.values():
+        for dot in own:
+            control = np.array(next(iter(dot.control_values.values()), 0.0))
+            distance[dot.row] = max(float(np.abs(dot.value - control).min()), distance.get(dot.row, 0.0))
+    kept = set(sorted(distance, key=lambda row: -distance[row])[:ROWS])
+    return {row: -float(i) for i, row in enumerate(row for row in distance if row in kept)}
 
 
 def _label(row: str) -> str:
@@ -95,30 +112,46 @@ def _label(row: str) -> str:
 
 def _marks(placed: Sequence[tuple[str, Dot, float]], name: str, symbol: str, room: float) -> go.Scatter:
     """All marks of one control, below the dots."""
-    at = [
+    marks = [
         (owner, dot.row, x, y)
         for owner, dot, y in placed
-        if name in dot.controls
-        for x in np.atleast_1d(dot.controls[name]).tolist()
+        if name in dot.control_values
+        for x in np.atleast_1d(dot.control_values[name]).tolist()
     ]
     tick = symbol == "line-ns"
     return go.Scatter(
-        x=[x for _, _, x, _ in at], y=[y for _, _, _, y in at], mode="markers",
-        name=f"{name} (control)", cliponaxis=False,
+        x=[x for _, _, x, _ in marks],
+        y=[y for _, _, _, y in marks],
+        mode="markers",
+        name=f"{name} (control)",
+        cliponaxis=False,
         text=[
-            f"<b>{escape(owner)}</b> {escape(row)}<br>{escape(name)} (control): {x:.3g}" for owner, row, x, _ in at
+            f"<b>{escape(owner)}</b> {escape(row)}<br>{escape(name)} (control): {x:.3g}" for owner, row, x, _ in marks
         ],
         hovertemplate="%{text}<extra></extra>",
-        marker={"symbol": symbol, "size": min(15, max(7, room - 4)) if tick else 9, "color": theme.CONTROL,
-                "line": {"width": 2.5 if tick else 2, "color": theme.CONTROL}},
-    )  # fmt: skip
+        marker={
+            "symbol": symbol,
+            "size": min(15, max(7, room - 4)) if tick else 9,
+            "color": theme.CONTROL,
+            "line": {"width": 2.5 if tick else 2, "color": theme.CONTROL},
+        },
+    )
 
 
 def _dots(own: Sequence[tuple[Dot, float]], checkpoint: str, short: str, color: str) -> go.Scatter:
+    """The dots of one checkpoint with their intervals."""
     return go.Scatter(
-        x=[dot.value for dot, _ in own], y=[y for _, y in own], mode="markers", name=short, cliponaxis=False,
+        x=[dot.value for dot, _ in own],
+        y=[y for _, y in own],
+        mode="markers",
+        name=short,
+        cliponaxis=False,
         error_x={
-            "type": "data", "symmetric": False, "thickness": 3, "width": 0, "color": color,
+            "type": "data",
+            "symmetric": False,
+            "thickness": 3,
+            "width": 0,
+            "color": color,
             "array": [0 if dot.high is None else dot.high - dot.value for dot, _ in own],
             "arrayminus": [0 if dot.low is None else dot.value - dot.low for dot, _ in own],
         },
@@ -127,5 +160,6 @@ def _dots(own: Sequence[tuple[Dot, float]], checkpoint: str, short: str, color: 
             f"<b>{escape(checkpoint)}</b> {escape(dot.row)}<br>{interval(dot)}{'<br>' if dot.text else ''}{escape(dot.text)}"
             for dot, _ in own
         ],
-        hovertemplate="%{text}<extra></extra>", marker={"size": 9, "color": color},
-    )  # fmt: skip
+        hovertemplate="%{text}<extra></extra>",
+        marker={"size": 9, "color": color},
+    )

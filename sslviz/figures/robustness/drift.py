@@ -1,4 +1,4 @@
-"""How does it bear corruption?  Accuracy under each of fifteen corruptions, beside none and the encoder re-initialised."""
+"""Figure of `Drift`: accuracy under each corruption, beside none and the encoder re-initialised."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CAPTION = (
 
 
 def drift(results: Drift | Mapping[str, Drift], *, colors: Mapping[str, str] | None = None) -> go.Figure:
-    """How does it bear corruption?  One row per corruption; the hover text holds every severity.
+    """One row per corruption; the hover text holds every severity.
 
     `results` is a Drift or {checkpoint: Drift}.
     Caveat: severities were made for photographs of 224 px; in smaller pictures they are stronger.
@@ -26,25 +26,27 @@ def drift(results: Drift | Mapping[str, Drift], *, colors: Mapping[str, str] | N
     named = theme.as_dict(results)
     label = next(iter(named.values())).label
     fig = dots(
-        {name: _rows(result) for name, result in named.items()}, palette=theme.colors(named, colors),
-        x_title=f"linear accuracy of {label} (0 to 1)", x_range=(-0.02, 1.02),
-    )  # fmt: skip
-    said = "; ".join(
+        {name: _rows(result) for name, result in named.items()},
+        palette=theme.colors(named, colors),
+        x_title=f"linear accuracy of {label} (0 to 1)",
+        x_range=(-0.02, 1.02),
+    )
+    summary = "; ".join(
         f"{name or 'this checkpoint'}: {r.clean.mean():.2f} without, {r.accuracy.mean():.2f} with; "
         f"loses {r.scores()['accuracy_lost']}"
         for name, r in named.items()
     )
-    return theme.finish(fig, alt=f"Accuracy of {label} under corruption. {said}.", caption=CAPTION)
+    return theme.finish(fig, alt=f"Accuracy of {label} under corruption. {summary}.", caption=CAPTION)
 
 
 def _rows(result: Drift) -> list[Dot]:
-    found = []
-    for i, name in enumerate(result.corruptions):
-        each = result.accuracy[i]
+    rows = []
+    for i, corruption in enumerate(result.corruptions):
+        accuracy = result.accuracy[i]
         controls = {SAME: float(np.mean(result.clean))}
-        controls |= {c: float(of["accuracy"][i].mean()) for c, of in result.controls.items()}
-        text = f"severity {', '.join(f'{s}: {a:.2f}' for s, a in zip(result.severities, each, strict=True))}"
+        controls |= {name: float(values["accuracy"][i].mean()) for name, values in result.control_values.items()}
+        text = f"severity {', '.join(f'{s}: {a:.2f}' for s, a in zip(result.severities, accuracy, strict=True))}"
         text += f"; moves a picture by {result.drift[i].mean():.2f} of the distance of two, squared"
-        row = name.replace("_", " ")
-        found.append(Dot(row, float(each.mean()), float(each.min()), float(each.max()), controls, text))
-    return found
+        ends = float(accuracy.min()), float(accuracy.max())
+        rows.append(Dot(corruption.replace("_", " "), float(accuracy.mean()), *ends, controls, text))
+    return rows

@@ -1,6 +1,7 @@
-"""May this encoder be relied on?  Checkpoints and a table of images -> a report of what was found, not found, and not asked.
+"""The audit: checkpoints and a table of images -> a report of what was found, not found, and not asked.
 
-The report is plain JSON, schema-versioned; `audit_page` renders it, `gates` holds it against thresholds and another.
+The report is plain JSON with a schema version.  `page` renders it, `gate` holds it against thresholds, `difference`
+against another report.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,20 +19,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sslviz.catalog import CATALOG, Entry, Of, draw, entry
+from sslviz.catalog import HEALTH, Entry, diagnostics, draw, find_entry
 from sslviz.data import Images
-from sslviz.evaluation.diagnose import called, compute, wanted
-from sslviz.evaluation.summary import sentence
-from sslviz.features.evidence import Evidence, gather, note
+from sslviz.diagnostics.result import ResultKey
+from sslviz.evaluation.diagnose import Columns, Questions, check_run_names, requirements, stored_result
+from sslviz.evaluation.summary import HEALTHY, sentence
+from sslviz.features.evidence import Evidence, record_diagnosis
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.thumbnails import data_uri
 from sslviz.reports.audit.findings import IMAGES, HypothesisTest, hypothesis_tests, judged
-from sslviz.reports.audit.plan import Plan, make_plan
+from sslviz.reports.audit.plan import AuditPlan, make_plan
 from sslviz.runs import Checkpoint, Run
 
 SCHEMA = 1  # of the report; a reader refuses a larger number
-# Whatever else the catalog asks of checkpoints, labels and attributes is asked too, by its page of the app.
-LEFT_OUT = ("projection", "alignment", "lidar", "neural_collapse")  # a map is explored, not signed; views are no images
 THUMBNAIL = 48
 
 
@@ -40,7 +40,7 @@ def audit(
     images: Images,
     *,
     fit: Images | None = None,
-    plan: Plan | None = None,
+    plan: AuditPlan | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
     """May these encoders be relied on?  The last checkpoint of each run, on `images`, with probes fitted on `fit`.
@@ -57,17 +57,14 @@ def audit(
     from sslviz.runtime.progress import progress_bar
 
     runs = [runs] if isinstance(runs, Run) else list(runs)
-    if len({run.name for run in runs}) < len(runs):
-        raise ValueError(
-            f"Runs are told apart by name, but two are called the same: {', '.join(r.name for r in runs)}."
-        )
+    check_run_names(runs)
     plan = plan or make_plan(images.table)
     began = time.perf_counter()
-    asked = list(_questions(plan))
+    questions = _questions(plan)
     about: dict[str, dict[str, Any]] = {}
     results: dict[str, dict[str, Any]] = {}
     with progress_bar(
-        "auditing", len(runs) * (1 + len(asked) + bool(plan.maps)), "questions", shown=progress
+        "auditing", len(runs) * (1 + len(questions) + bool(plan.maps)), "questions", shown=progress
     ) as advance:
         for run in runs:
             advance(0, note=f"{run.name}: embedding")
@@ -76,11 +73,11 @@ def audit(
                 "skipped": [{"what": name, "why": "The plan skips it."} for name in plan.skip],
             }
             evidence = _evidence(run, images, fit, plan, about[run.name])
-            note(run, images, fit, plan.by_columns)
+            record_diagnosis(run, images, fit, plan.by_columns)
             results[run.name] = {}
-            for one, of in asked:
-                advance(0, note=f"{run.name}: {called(one, of)}")
-                _answer(run, one, of, evidence, results[run.name], about[run.name])
+            for entry, columns in questions:
+                advance(0, note=f"{run.name}: {ResultKey(entry.name, columns)}")
+                _answer(run, entry, columns, evidence, results[run.name], about[run.name])
                 advance(1)
             advance(1)
         explained = _maps(runs, images, plan, about, advance)
@@ -106,54 +103,51 @@ def audit(
     }
 
 
-def _questions(plan: Plan) -> Iterator[tuple[Entry, Of]]:
-    """What is asked of every checkpoint, collapse first."""
-    columns: list[Of] = [(plan.label, attribute) for attribute in plan.attributes]
-    of: dict[str, Sequence[Of]] = {
-        "checkpoint": [None], "label": [plan.label, *plan.attributes], "attribute": plan.attributes, "columns": columns,
-    }  # fmt: skip
-    for one in CATALOG:
-        if one.name not in (*LEFT_OUT, *plan.skip):
-            yield from ((one, about) for about in of.get(one.per, ()))
+def _questions(plan: AuditPlan) -> list[tuple[Entry, Columns]]:
+    """(entry, columns) of all that is asked of every checkpoint, collapse first: what has a section in the report."""
+    entries = [entry for entry in diagnostics() if entry.section and entry.name not in plan.skip]
+    pairs = [(plan.label, attribute) for attribute in plan.attributes]
+    return Questions(entries, [plan.label, *plan.attributes], plan.attributes, pairs).of_checkpoints
 
 
-def _evidence(run: Run, images: Images, fit: Images | None, plan: Plan, about: dict[str, Any]) -> Evidence:
+def _evidence(run: Run, images: Images, fit: Images | None, plan: AuditPlan, about: dict[str, Any]) -> Evidence:
     """What the questions look at; of a collapsed encoder, which `stopped` then names, only what that is told by."""
-    evidence = gather(run, run.last, images, fit, partners=plan.by_columns)
-    health = "healthy" if "collapse" in plan.skip else compute(run, entry("collapse"), evidence).encoder_verdict
-    about["stopped"] = "" if health == "healthy" or plan.despite_collapse else health
+    from sslviz.features.stored import gather
+
+    evidence = gather(run, run.last, images, fit, expected_pairs=plan.by_columns)
+    collapse = find_entry("collapse")
+    health = HEALTHY if "collapse" in plan.skip else stored_result(run, collapse, evidence).encoder_verdict
+    about["stopped"] = "" if health == HEALTHY or plan.despite_collapse else health
     if about["stopped"]:
         return evidence
-    _corrupt(run, images, plan, about["skipped"])
-    asked = wanted(one for one in CATALOG if not one.by_name)  # also what is not asked here: the app's pages show it
-    return gather(run, run.last, images, fit, wanted=asked, attributes=True, partners=plan.by_columns)
-
-
-def _answer(run: Run, one: Entry, of: Of, evidence: Evidence, results: dict[str, Any], about: dict[str, Any]) -> None:
-    """Adds the result; or, where it cannot be had or means nothing, why it was skipped."""
-    if one.by_name and evidence.corrupted is None:
-        return  # `_corrupt` has said why
-    try:
-        if about["stopped"] and one.name not in ("collapse", "spectrum"):
-            raise ValueError(f"The encoder shows a {about['stopped']}; nothing else would mean anything.")
-        results[called(one, of)] = compute(run, one, evidence, of)
-    except ValueError as error:
-        about["skipped"].append({"what": called(one, of), "why": str(error)})
-
-
-def _corrupt(run: Run, images: Images, plan: Plan, skipped: list[dict[str, str]]) -> None:
-    """Embeds corrupted pictures, where they can be had; they take a package of their own."""
-    from sslviz.features.stored import stored_corrupted
-
-    if "drift" not in plan.skip:
-        try:
-            stored_corrupted(run, [run.last, run.last.untrained()], images)
+    for entry in (entry for entry in diagnostics() if entry.opt_in and entry.name not in plan.skip):
+        try:  # its stimulus may take a package that is not installed
+            gather(run, run.last, images, fit, requested=requirements([entry]))
         except ValueError as error:
-            skipped.append({"what": "drift", "why": str(error)})
+            about["skipped"].append({"what": entry.name, "why": str(error)})
+    by_default = requirements(entry for entry in diagnostics() if not entry.opt_in)  # the app's pages show all of it
+    return gather(
+        run, run.last, images, fit, requested=by_default, attributes=True, expected_pairs=plan.by_columns
+    )  # fmt: skip
+
+
+def _answer(
+    run: Run, entry: Entry, columns: Columns, evidence: Evidence, results: dict[str, Any], about: dict[str, Any]
+) -> None:
+    """Adds the result; or, where it cannot be had or means nothing, why it was skipped."""
+    if entry.opt_in and not about["stopped"] and any(evidence.given(name) is None for name in entry.inputs):
+        return  # `_evidence` has said why
+    key = str(ResultKey(entry.name, columns))
+    try:
+        if about["stopped"] and entry.section != HEALTH:
+            raise ValueError(f"The encoder shows a {about['stopped']}; nothing else would mean anything.")
+        results[key] = stored_result(run, entry, evidence, columns)
+    except ValueError as error:
+        about["skipped"].append({"what": key, "why": str(error)})
 
 
 def _maps(
-    runs: Sequence[Run], images: Images, plan: Plan, about: Mapping[str, dict[str, Any]], advance: Any
+    runs: Sequence[Run], images: Images, plan: AuditPlan, about: Mapping[str, dict[str, Any]], advance: Any
 ) -> dict[str, Any]:
     """What the maps of each healthy checkpoint show and are worth, on a few of the images."""
     from sslviz.reports.explain.explain import chosen, explain
@@ -209,7 +203,7 @@ def made() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _described(images: Images, fit: Images | None, plan: Plan) -> dict[str, Any]:
+def _described(images: Images, fit: Images | None, plan: AuditPlan) -> dict[str, Any]:
     counts = {
         column: {str(value): int(n) for value, n in images.table[column].astype(str).value_counts().items()}
         for column in (plan.label, *plan.attributes)
@@ -232,13 +226,13 @@ def _figures(results: Mapping[str, Mapping[str, Any]], explained: Mapping[str, A
     colors = theme.colors(results)
     keys = dict.fromkeys(key for of_run in results.values() for key in of_run)
     drawn = []
-    for key in keys:
-        both = {name: of_run[key] for name, of_run in results.items() if key in of_run}
-        name, _, of = key.partition(":")
-        if name == "cooccurrence":  # says nothing of any run
+    for text in keys:
+        both = {name: of_run[text] for name, of_run in results.items() if text in of_run}
+        key = ResultKey.parse(text)
+        if find_entry(key.name).about_images:
             both = {IMAGES: next(iter(both.values()))}
         fig = draw(both, colors=colors | {IMAGES: theme.CONTROL})
-        drawn.append({"diagnostic": name, "of": of, "figure": _bare(fig)})
+        drawn.append({"diagnostic": key.name, "of": "~".join(key.columns), "figure": _bare(fig)})
     if explained:
         drawn += [
             {"diagnostic": name, "of": "", "figure": _bare(fig)} for name, fig in evidence_figures(explained, colors)

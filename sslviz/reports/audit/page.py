@@ -1,241 +1,179 @@
-"""How does an audit read?  Its report as one HTML page, made from the JSON alone: to open from disk, print, and read aloud."""
+"""The page of an audit: its report as one HTML file, made from the JSON alone, to open from disk, print, and read aloud."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from html import escape
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
-from sslviz.catalog import CATALOG, MAPS, Entry, MapEntry
+from sslviz.catalog import SECTIONS, entries_in, find_entry
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.score_svg import score_bar_svg, svg_uri
 from sslviz.reports.audit.audit import SCHEMA
-from sslviz.reports.html_page import Section, page, table
+from sslviz.reports.html_page import Section, fragment, page
 from sslviz.statistics import Score
 
-# The sections of a model card (arXiv 1810.03993), and which diagnostics stand in each.
-SECTIONS = (
-    ("Health", ("collapse", "spectrum")),
-    ("Geometry", ("uniformity", "intrinsic_dimension", "hubness")),
-    ("Decodability: what is in the features", (
-        "linear_probe", "knn_probe", "mlp_probe", "selectivity", "description_length")),
-    ("Reliance: what is used", ("reliance", "counterfactual_effect")),
-    ("Groups: who is served worse", ("groups",)),
-    ("Association", ("association", "retrieval")),
-    ("Data: what the images hold themselves", ("cooccurrence",)),
-    ("Invariance: what it is blind to", ("invariance", "drift")),
-    ("Failures nobody named", ("slices",)),
-    ("Mitigation preview", ("mitigation",)),
-    ("Attention and attribution", ("attribute", "faithfulness", "attention")),
-)  # fmt: skip
-LIMITS = (
-    "What was found holds for these images, these columns and readouts of frozen features; nothing here says what people do "
-    "with the encoder.",
-    "Not found is not absent: beside each such line stands the least effect that would have been found in 80 of 100 samples "
-    "such as this, before the correction for many tests.",
-    "Decodable is not used, used in a toy readout is not used in a product, and linearly guarded is not removed.",
-    "One checkpoint is one training seed; another seed may differ by more than its interval, which is over images only.",
-)
-TOLD = ("method", "epochs", "batch_size", "learning_rate", "seed", "images", "weights", "image_size")  # of its making
-RANKED = (
-    "The gravest first: who is served worse, what is used, what moves a picture, what associates, what neighbours share, what "
-    "is there, what the images hold. p is corrected over all tests of this audit (Holm); the interval is 95 %, over images."
-)
+TRAINING = ("method", "epochs", "batch_size", "learning_rate", "seed", "images", "weights", "image_size")  # shown of it
+MARKS = {True: "✓", False: "✗", None: ""}
 
 
 def audit_page(report: Mapping[str, Any]) -> str:
     """The report as a whole HTML page; ValueError for a report of a newer sslviz."""
     if report.get("schema", 0) > SCHEMA:
         raise ValueError("This report was written by a newer sslviz; upgrade sslviz to read it.")
-    plan, runs = report["plan"], report["runs"]
-    colors = theme.colors(runs)
+    runs = report["runs"]
     sections = [
-        Section("Findings", findings_html(report, colors)),
+        Section("Findings", findings_html(report, theme.colors(runs))),
         Section("Not found", not_found_html(report)),
         Section("Details", _details(report)),
-        Section("Intended use", _intended(plan)),
-        Section("Data", _data(report)),
-        *_answers(report),
-        Section("All numbers", _numbers(runs)),
-        Section("Skipped", _skipped(runs)),
-        Section("Limits", "<ul>" + "".join(f"<li>{escape(one)}</li>" for one in LIMITS) + "</ul>"),
-        Section("How it was made", _made(report)),
+        Section("Intended use", _intended_use(report["plan"])),
+        Section("Data", _data(report["images"])),
+        *_answers(report["figures"]),
+        Section("All numbers", fragment("audit", "numbers", _number_rows(runs))),
+        Section("Skipped", fragment("audit", "skipped", _skipped_rows(runs))),
+        Section("Limits", fragment("audit", "limits")),
+        Section("How it was made", fragment("audit", "making", _making_rows(report))),
     ]
     return page(f"Audit of {', '.join(runs)}", summary_html(report), sections, contents=True)
 
 
 def summary_html(report: Mapping[str, Any]) -> str:
-    """What is to be said of each checkpoint in a line, and how many tests found something?"""
-    found, wanting = len(report["findings"]), len(report["not_found"])
-    lines = []
-    for run in report["runs"].values():
-        stopped = " The audit stopped here: of a collapsed encoder nothing else can be said." if run["stopped"] else ""
-        lines.append(f"<li>{escape(run['said'])}.{stopped}</li>")
-    tests = f"{report['tests']} tests: {found} found something, {wanting} did not."
-    return f"<ul>{''.join(lines)}</ul><p>{tests}</p>"
+    """A sentence for each checkpoint, and how many tests found something."""
+    counts = report["tests"], len(report["findings"]), len(report["not_found"])
+    return fragment("audit", "summary", list(report["runs"].values()), *counts)
 
 
 def findings_html(report: Mapping[str, Any], colors: Mapping[str, str], dark: bool = False) -> str:
-    """What was found?  The gravest first, each with its score, pictures, and what it does not mean."""
-    stopped = [(name, run) for name, run in report["runs"].items() if run["stopped"]]
-    items = [
-        f"<li><b>{escape(name)}</b>: {escape(run['verdict'])}. {escape(' '.join(run['reasons']))}</li>"
-        for name, run in stopped
-    ]
-    items += [_finding(one, colors, dark) for one in report["findings"]]
-    if not items:
-        return "<p>Nothing was found. What could have been is listed next.</p>"
-    return f"<p class='small'>{escape(RANKED)}</p><ol class='findings'>{''.join(items)}</ol>"
+    """The findings, the gravest first, each with its score, pictures, and what it does not mean."""
+    stopped = {name: run for name, run in report["runs"].items() if run["stopped"]}
+    return fragment("audit", "findings", stopped, [_finding(found, colors, dark) for found in report["findings"]])
 
 
-def _finding(one: Mapping[str, Any], colors: Mapping[str, str], dark: bool) -> str:
-    effect = Score.from_dict(one["effect"])
-    pictures = "".join(
-        f'<img src="{shown["picture"]}" alt="image {escape(shown["id"])}" title="{escape(shown["id"])}">'
-        for shown in one["examples"]
-    )
-    drawn = svg_uri(score_bar_svg(effect, colors.get(one["run"], theme.CONTROL), dark, name=one["score"]))
-    bar = f'<img src="{drawn}" width="132" height="18" alt="{escape(one["score"])}">'
-    return (
-        f"<li><b>{escape(one['run'])}</b>: {escape(one['said'])}"
-        f"<div class='evidence'>{bar} <span>{escape(one['score'].replace('_', ' '))} {escape(str(effect))}, "
-        f"{_p(one['p_corrected'])}, {one['n']:,} images</span></div>"
-        + (f"<div class='examples'>{pictures}</div>" if pictures else "")
-        + f"<p class='small'>Not to be read into it: {escape(one['does_not_mean'])}</p></li>"
-    )
+def _finding(found: Mapping[str, Any], colors: Mapping[str, str], dark: bool) -> dict[str, Any]:
+    effect = Score.from_dict(found["effect"])
+    bar = score_bar_svg(effect, colors.get(found["run"], theme.CONTROL), dark, name=found["score"])
+    return {
+        **found,
+        "bar": svg_uri(bar),
+        "effect_text": _effect_text(found),
+        "p_text": _p_text(found["p_corrected"]),
+        "n_text": f"{found['n']:,}",
+    }
 
 
 def not_found_html(report: Mapping[str, Any]) -> str:
-    """What was not found, from which effect on would it have been, and what is worth asking of new images?"""
-    if not report["not_found"]:
-        return "<p>Every test found something.</p>"
-    asked_again = [one for one in report["not_found"] if one.get("follow_up")]
-    named = "; ".join(f"{one['run']}: {one['question']} ({', '.join(one['columns'])})" for one in asked_again)
-    hint = (
-        "<p>No findings, but worth asking of new images (of these and the findings together one in twenty is expected to be "
-        f"luck, so that of these alone many may be): {escape(named)}</p>"
-        if asked_again
-        else ""
-    )
+    """What was not found, from which effect on it would have been, and what is worth asking of new images."""
+    tests = report["not_found"]
+    hints = [
+        f"{test['run']}: {test['question']} ({', '.join(test['columns'])})" for test in tests if test.get("follow_up")
+    ]
     rows = [
         [
-            one["run"], one["question"], ", ".join(one["columns"]), 
-            f"{one['score'].replace('_', ' ')} {Score.from_dict(one['effect'])}",
-            _p(one["p_corrected"]), "cannot be said" if one["detectable"] is None else f"{one['detectable']:.2g}",
+            test["run"],
+            test["question"],
+            ", ".join(test["columns"]),
+            _effect_text(test),
+            _p_text(test["p_corrected"]),
+            "cannot be said" if test["detectable"] is None else f"{test['detectable']:.2g}",
         ]
-        for one in report["not_found"]
-    ]  # fmt: skip
-    return hint + table(["checkpoint", "question", "of", "read", "p, corrected", "would have been found from"], rows)
+        for test in tests
+    ]
+    return fragment("audit", "not_found", hints, rows)
 
 
 def _details(report: Mapping[str, Any]) -> str:
     rows = []
     for name, run in report["runs"].items():
-        about = run["checkpoint"]
-        arguments = ", ".join(f"{key} {about['arguments'][key]}" for key in TOLD if key in about["arguments"])
-        rows.append(
-            [
-                name,
-                f"{about['encoder'].get('name', '')}, step {about['step']}",
-                about["sha256"],
-                arguments or about["kind"],
-            ]
-        )
-    own = f"<p>{escape(report['plan']['details'])}</p>" if report["plan"]["details"] else ""
-    return own + table(["checkpoint", "encoder", "SHA-256 of the weights", "how it was made"], rows)
+        checkpoint = run["checkpoint"]
+        arguments = checkpoint["arguments"]
+        training = ", ".join(f"{key} {arguments[key]}" for key in TRAINING if key in arguments)
+        encoder = f"{checkpoint['encoder'].get('name', '')}, step {checkpoint['step']}"
+        rows.append([name, encoder, checkpoint["sha256"], training or checkpoint["kind"]])
+    return fragment("audit", "details", report["plan"]["details"], rows)
 
 
-def _intended(plan: Mapping[str, Any]) -> str:
-    unsaid = "Its owner has not said; a plan can (<code>intended_use</code>, <code>not_for</code>)."
-    rows = [
-        ["to be read from it", plan["label"]],
-        ["should not matter", ", ".join(plan["attributes"])],
-        *(
-            [f"{attribute} met with each {plan['label']}", ", ".join(f"{value} with {c}" for c, value in pairs.items())]
-            for attribute, pairs in plan.get("partners", {}).items()
-        ),
-        *([["not for", plan["not_for"]]] if plan["not_for"] else []),
-    ]
-    return f"<p>{escape(plan['intended_use']) or unsaid}</p>{table(['', ''], rows)}"
+def _intended_use(plan: Mapping[str, Any]) -> str:
+    rows = [["to be read from it", plan["label"]], ["should not matter", ", ".join(plan["attributes"])]]
+    for attribute, pairs in plan.get("partners", {}).items():
+        met = ", ".join(f"{value} with {class_}" for class_, value in pairs.items())
+        rows.append([f"{attribute} met with each {plan['label']}", met])
+    if plan["not_for"]:
+        rows.append(["not for", plan["not_for"]])
+    return fragment("audit", "intended_use", plan["intended_use"], rows)
 
 
-def _data(report: Mapping[str, Any]) -> str:
-    images = report["images"]
-    fitted = f"probes fitted on {images['fit']['n']:,} others" if images["fit"] else "probes fitted on one half"
+def _data(images: Mapping[str, Any]) -> str:
     height, width = images["size"]
-    said = (
-        f"{images['n']:,} images of {width} x {height} pixels ({images['spec'] or 'given as an array'}, digest "
-        f"{images['digest']}), {fitted}."
-    )
+    source = f"{images['spec'] or 'given as an array'}, digest {images['digest']}"
+    fitted = f"probes fitted on {images['fit']['n']:,} others" if images["fit"] else "probes fitted on one half"
     rows = [
         [column, ", ".join(f"{value} {n:,}" for value, n in counts.items())]
         for column, counts in images["counts"].items()
     ]
-    return f"<p>{escape(said)}</p>{table(['column', 'values and how many images'], rows)}"
+    return fragment("audit", "data", f"{images['n']:,} images of {width} x {height} pixels ({source})", fitted, rows)
 
 
-def _answers(report: Mapping[str, Any]) -> list[Section]:
-    entries: tuple[Entry | MapEntry, ...] = (*CATALOG, *MAPS)
-    said = {one.name: f"<p><b>{escape(one.question)}</b> {escape(one.caveat)}</p>" for one in entries}
-    placed = {name for _, names in SECTIONS for name in names}
-    others = tuple(dict.fromkeys(one["diagnostic"] for one in report["figures"] if one["diagnostic"] not in placed))
+def _answers(figures: Sequence[Mapping[str, Any]]) -> list[Section]:
+    """The figures under the catalog's sections, each question before them once; what stands under none comes last."""
+    drawn = dict.fromkeys(figure["diagnostic"] for figure in figures)
+    placed = {entry.name for section in SECTIONS for entry in entries_in(section)}
+    others = [find_entry(name) for name in drawn if name not in placed]
     sections = []
-    for title, names in (*SECTIONS, ("More", others)):
-        here = [one for name in names for one in report["figures"] if one["diagnostic"] == name]
-        if here:
-            asked = dict.fromkeys(one["diagnostic"] for one in here)
-            lead = "".join(said[name] for name in asked)
-            sections.append(Section(title, lead, [_figure(one) for one in here]))
+    for title, entries in (*((section, entries_in(section)) for section in SECTIONS), ("More", others)):
+        questions = [entry for entry in entries if entry.name in drawn]
+        if questions:
+            here = [figure for entry in questions for figure in figures if figure["diagnostic"] == entry.name]
+            lead = fragment("audit", "questions", questions)
+            sections.append(Section(title, lead, [_captioned(figure) for figure in here]))
     return sections
 
 
-def _figure(one: Mapping[str, Any]) -> go.Figure:
-    fig = go.Figure(one["figure"])
-    if one["of"]:
-        meta = dict(fig.layout.meta or {})
-        said = one["of"].replace("~", " beside ")
-        meta["caption"] = f"{said}: {meta.get('caption', '')}"
-        fig.layout.meta = meta
-    return fig
+def _captioned(drawn: Mapping[str, Any]) -> go.Figure:
+    """The figure, its caption begun by the columns it is of."""
+    figure = go.Figure(drawn["figure"])
+    if drawn["of"]:
+        meta = dict(figure.layout.meta or {})
+        meta["caption"] = f"{drawn['of'].replace('~', ' beside ')}: {meta.get('caption', '')}"
+        figure.layout.meta = meta
+    return figure
 
 
-def _numbers(runs: Mapping[str, Any]) -> str:
-    marks = {True: "✓", False: "✗", None: ""}
+def _number_rows(runs: Mapping[str, Any]) -> list[list[str]]:
     rows = []
     for name, run in runs.items():
         for key, scores in run["scores"].items():
             for score_name, values in scores.items():
                 score = Score.from_dict(values)
-                rows.append([name, key, score_name, score.text, score.control_text, marks[score.beats_control]])
-    said = "<p class='small'>✓ the whole interval beats the strongest control, ✗ it does not.</p>"
-    inside = table(["checkpoint", "diagnostic", "score", "value [95 %]", "strongest control", ""], rows)
-    return f"{said}<details><summary>{len(rows)} scores</summary>{inside}</details>"
+                rows.append([name, key, score_name, score.text, score.control_text, MARKS[score.beats_control]])
+    return rows
 
 
-def _skipped(runs: Mapping[str, Any]) -> str:
-    what: dict[tuple[str, str], list[str]] = {}
+def _skipped_rows(runs: Mapping[str, Any]) -> list[list[str]]:
+    """What was skipped for the same reason stands in one row."""
+    skipped: dict[tuple[str, str], list[str]] = {}
     for name, run in runs.items():
-        for one in run["skipped"]:
-            what.setdefault((name, one["why"]), []).append(one["what"])
-    rows = [[name, ", ".join(skipped), why] for (name, why), skipped in what.items()]
-    return table(["checkpoint", "what", "why"], rows) if rows else "<p>Nothing.</p>"
+        for omission in run["skipped"]:
+            skipped.setdefault((name, omission["why"]), []).append(omission["what"])
+    return [[name, ", ".join(what), why] for (name, why), what in skipped.items()]
 
 
-def _made(report: Mapping[str, Any]) -> str:
-    made, plan = report["made"], report["plan"]
-    versions = ", ".join(f"{name} {number}" for name, number in made["versions"].items())
+def _making_rows(report: Mapping[str, Any]) -> list[list[str]]:
+    making = report["made"]
+    versions = ", ".join(f"{name} {number}" for name, number in making["versions"].items())
     rows = [
-        ["date", made["date"]],
-        ["plan", f"SHA-256 {plan['digest']}"],
-        ["versions", f"{versions}, Python {made['python']}, {made['machine']}"],
-        ["seeds", made["seeds"]],
-        ["time", f"{made['seconds']:,.0f} s; what lay in the run folders already was read"],
-        *([["command", made["command"]]] if made.get("command") else []),
+        ["date", making["date"]],
+        ["plan", f"SHA-256 {report['plan']['digest']}"],
+        ["versions", f"{versions}, Python {making['python']}, {making['machine']}"],
+        ["seeds", making["seeds"]],
+        ["time", f"{making['seconds']:,.0f} s; what lay in the run folders already was read"],
     ]
-    return table(["", ""], rows)
+    return [*rows, ["command", making["command"]]] if making.get("command") else rows
 
 
-def _p(p: float) -> str:
+def _effect_text(test: Mapping[str, Any]) -> str:
+    return f"{test['score'].replace('_', ' ')} {Score.from_dict(test['effect'])}"
+
+
+def _p_text(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

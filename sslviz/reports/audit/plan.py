@@ -12,14 +12,14 @@ from typing import Any
 
 import pandas as pd
 
-from sslviz.catalog import CATALOG
+from sslviz.catalog import diagnostics
 from sslviz.features.columns import partners_of, probe_labels
 
 MAPPED = 16  # images that maps are made and measured on
 
 
 @dataclass(frozen=True)
-class Plan:
+class AuditPlan:
     """What is the encoder to be used for, and what is asked of it?  Written down before anything is looked at.
 
     `label` is what will be read from its features, `attributes` what should not matter.  `details`, `intended_use` and
@@ -51,7 +51,7 @@ class Plan:
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
-def read_plan(path: str | Path | None, table: pd.DataFrame) -> Plan:
+def read_plan(path: str | Path | None, table: pd.DataFrame) -> AuditPlan:
     """The plan in a TOML file; what it leaves out is taken from the table: `label`, and all other columns as attributes.
 
     ValueError for a file that cannot be read, unknown keys and columns, and tables with a single column.
@@ -69,7 +69,7 @@ def read_toml(path: str | Path, what: str) -> dict[str, Any]:
         raise ValueError(f"The {what} {path} is no TOML: {error}.") from None
 
 
-def make_plan(table: pd.DataFrame, **said: Any) -> Plan:
+def make_plan(table: pd.DataFrame, **said: Any) -> AuditPlan:
     """A plan in which what is not said is taken from the table; ValueError as for `read_plan`."""
     _check_said(said)
     columns = probe_labels(table)
@@ -85,7 +85,7 @@ def make_plan(table: pd.DataFrame, **said: Any) -> Plan:
         raise ValueError(
             f"An audit needs attributes other than the label {label!r}; name some in the plan or the table."
         )
-    if unknown := sorted(set(said.get("skip", ())) - {one.name for one in CATALOG}):
+    if unknown := sorted(set(said.get("skip", ())) - {entry.name for entry in diagnostics()}):
         raise ValueError(
             f"The plan skips {unknown[0]!r}, but there is no such diagnostic; see `sslviz list diagnostics`."
         )
@@ -93,7 +93,7 @@ def make_plan(table: pd.DataFrame, **said: Any) -> Plan:
         if attribute not in attributes:
             raise ValueError(f"The plan names partners of {attribute!r}, which is none of its attributes.")
         partners_of(table, label, attribute, given)
-    return Plan(label, attributes, skip=tuple(said.pop("skip", ())), **said)
+    return AuditPlan(label, attributes, skip=tuple(said.pop("skip", ())), **said)
 
 
 def _check_said(said: Mapping[str, Any]) -> None:
@@ -101,7 +101,7 @@ def _check_said(said: Mapping[str, Any]) -> None:
     kinds: dict[str, type] = {
         "maps": int, "despite_collapse": bool, "attributes": list, "skip": list, "partners": dict,
     }  # fmt: skip
-    known = [field.name for field in fields(Plan)]
+    known = [field.name for field in fields(AuditPlan)]
     for name, value in said.items():
         if name not in known:
             raise ValueError(f"A plan has no {name!r}; it has {', '.join(known)}.")

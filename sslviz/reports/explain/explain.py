@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from sslviz.data import Images
 from sslviz.data.sampling import sample_rows
 from sslviz.evaluation.diagnose import scored_and_fit
+from sslviz.explanations.targets.question import row_of
 from sslviz.runs import Checkpoint, Run
 
 if TYPE_CHECKING:
@@ -19,16 +19,10 @@ if TYPE_CHECKING:
     from sslviz.explanations.attention.untargeted import Look
     from sslviz.explanations.attribution.attribution import Attribution
     from sslviz.explanations.faithfulness.faithfulness import Faithfulness
-    from sslviz.explanations.targets.targets import Target
 
 MEASURED = 16  # images that the evidence is measured on: an interval needs 8, and more say little more
 STEPS = 16  # of deletion and insertion
-GROUP = 200  # images that stand for a value of a column
 PAIRED = "Sentences compare map and control image by image, which shows smaller differences than the intervals do."
-ASKED = (
-    "self, self_cosine, loss, unit:N, component:N, similarity:ID (an image) or COLUMN=VALUE (near those images, not the "
-    "others)"
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,72 +95,24 @@ def chosen(images: Images, ids: Sequence[str] = (), *, most: int = MEASURED) -> 
     `ids` if there are any, and others to make up `most`, so that what is said does not hang on a few; of a table with
     splits the others are those that are scored.  ValueError for an id that is not there.
     """
-    where = {id_: row for row, id_ in enumerate(images.ids)}
-    if unknown := [id_ for id_ in ids if id_ not in where]:
-        close = difflib.get_close_matches(unknown[0], list(where), n=1)
-        known = f"did you mean {close[0]}?" if close else f"they begin with {', '.join(images.ids[:3])}."
-        raise ValueError(f"There is no image {unknown[0]!r} among these {len(images):,}; {known}")
+    first = [row_of(images, id_) for id_ in dict.fromkeys(ids)]
     scored, _ = scored_and_fit(images)
-    first = [where[id_] for id_ in dict.fromkeys(ids)]
+    where = {id_: row for row, id_ in enumerate(images.ids)}
     others = [where[id_] for id_ in scored.ids[sample_rows(len(scored), most)] if where[id_] not in first]
     rows = np.array(first + others[: max(0, most - len(first))])
     return images.rows(rows), list(range(len(first))) or None
-
-
-def asked_of(target: str | None, checkpoint: Checkpoint, images: Images, everything: Images) -> str | Target | None:
-    """The target that this text means for `images` and an encoder; ValueError for another."""
-    from sslviz.explanations.targets import targets
-
-    kind, colon, rest = (target or "").partition(":")
-    column, equals, value = (target or "").partition("=")
-    if target in (None, "self", "self_cosine", "loss"):
-        return target
-    if kind == "unit" and rest.isdigit():
-        return targets.unit(int(rest))
-    if kind == "component" and rest.isdigit():
-        from sslviz.features.embed import embed
-
-        sample = everything.rows(sample_rows(len(everything), 10 * GROUP))
-        return targets.component(embed(checkpoint, sample, progress=False), int(rest))
-    if colon and kind == "similarity":
-        one, _ = chosen(everything, [rest], most=1)
-        return _compared(one, checkpoint, images, f"similarity to image {rest}")
-    if not equals:
-        raise ValueError(f"The target is one of {ASKED}; got {target!r}.")
-    return _compared(
-        _groups(everything, column, value), checkpoint, images, f"being near {column}={value}, not the others"
-    )
-
-
-def _compared(reference: Any, checkpoint: Checkpoint, images: Images, words: str) -> Target:
-    from sslviz.explanations.targets.by_name import target_named
-
-    return replace(target_named(None, reference, checkpoint, checkpoint.encoder(), images), words=words)
-
-
-def _groups(images: Images, column: str, value: str) -> tuple[Images, Images]:
-    if column not in images.table:
-        have = ", ".join(map(str, images.table.columns)) or "none"
-        raise ValueError(f"The table has no column {column!r}; its columns are: {have}.")
-    values = images.table[column].astype(str).to_numpy()
-    here = values == value
-    if here.all() or not here.any():
-        have = ", ".join(sorted(set(values))[:12])
-        raise ValueError(f"To be near {column}={value} and not the others, there must be both; {column} is: {have}.")
-    rows = [np.flatnonzero(group) for group in (here, ~here)]
-    near, others = (images.rows(group[sample_rows(len(group), GROUP)]) for group in rows)
-    return near, others
 
 
 def _explained(run: Run, images: Images, method: str, target: str | None, everything: Images, seed: int) -> Explained:
     from sslviz.explanations.attribution.attribution import attribute
     from sslviz.explanations.cache import kept
     from sslviz.explanations.faithfulness.faithfulness import faithfulness
+    from sslviz.explanations.targets.from_images import target_from_text
 
     checkpoint, blank = run.last, run.last.untrained()
-    asked = asked_of(target, checkpoint, images, everything)
+    asked = target_from_text(target, checkpoint, images, everything)
     maps = kept(run, attribute, checkpoint, images, method=method, target=asked, seed=seed)
-    asked_blank = asked_of(target, blank, images, everything)
+    asked_blank = target_from_text(target, blank, images, everything)
     untrained = kept(run, attribute, blank, images, method=method, target=asked_blank, seed=seed)
     # What is watched while pixels go: the number explained, or how near the features stay to themselves.
     measured = "cosine" if asked is None or isinstance(asked, str) else asked

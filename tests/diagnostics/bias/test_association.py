@@ -57,7 +57,7 @@ class TestBesideThePapers:
         targets, bank = four_sets()
         result = association(targets, fit=bank, permutations=1000)
         _, effect = papers(targets.x, targets.table["label"], bank.x, bank.table["attribute"])
-        np.testing.assert_allclose(result.as_is, [[effect, -effect], [-effect, effect]], rtol=1e-5)
+        np.testing.assert_allclose(result.effect_uncentered, [[effect, -effect], [-effect, effect]], rtol=1e-5)
 
     def test_the_centred_effect_is_theirs_on_centred_features(self):
         targets, bank = four_sets(seed=1)
@@ -76,9 +76,9 @@ class TestBesideThePapers:
         sides = leaning[label == "a"], leaning[label == "b"]
         test = permutation_test(sides, lambda a, b: a.mean() - b.mean(), n_resamples=np.inf)
         result = association(targets, fit=bank, permutations=1000)
-        assert result.exact and result.p_papers[0, 0] == pytest.approx(test.pvalue)
+        assert result.exact and result.p_labels[0, 0] == pytest.approx(test.pvalue)
         drawn = association(targets, fit=bank, permutations=900)  # one fewer than there are, 924
-        assert not drawn.exact and drawn.p_papers[0, 0] == pytest.approx(test.pvalue, abs=0.05)
+        assert not drawn.exact and drawn.p_labels[0, 0] == pytest.approx(test.pvalue, abs=0.05)
 
     @pytest.mark.parametrize(("n", "cap"), [(4, 1.8708), (8, 1.9365)])
     def test_two_points_reach_the_cap_and_the_least_p(self, n, cap):
@@ -90,8 +90,8 @@ class TestBesideThePapers:
             np.tile(np.eye(2), (4, 1)), table={"label": list("aabbaabb"), "attribute": list("uwuwuwuw")}
         )
         result = association(features(x, label=label, attribute=label), fit=bank, permutations=20_000)
-        assert result.effect[0, 0] == pytest.approx(cap, abs=1e-4) == result.caps[0]
-        assert result.p_papers[0, 0] == pytest.approx(2 / comb(2 * n, n))
+        assert result.effect[0, 0] == pytest.approx(cap, abs=1e-4) == result.effect_max[0]
+        assert result.p_labels[0, 0] == pytest.approx(2 / comb(2 * n, n))
         assert result.p_floor <= result.p_corrected.min()
 
 
@@ -104,7 +104,7 @@ class TestPlanted:
             (str(result.classes[i]), str(result.values[j])) for i, j in zip(*np.nonzero(result.margin > 0), strict=True)
         }
         assert result.found and positive == pairs and (result.p_corrected[result.margin > 0] < 0.05).all()
-        assert result.scores()["effect"].value > 0.75 * result.caps[result.strongest[0]]
+        assert result.scores()["effect"].value > 0.75 * result.effect_max[result.strongest[0]]
 
     def test_where_colour_says_nothing_of_shape_there_is_none(self, world):
         result = association(world(0.95, "color", "test"), "shape", "color", permutations=500)
@@ -117,7 +117,7 @@ class TestPlanted:
             result = association(
                 world(0.25, "shape", "train", seed=seed), "shape", "color", permutations=200, seed=seed
             )
-            fooled += bool(result.p_papers.min() < 0.05)
+            fooled += bool(result.p_labels.min() < 0.05)
             ours += result.found
         print(f"associations of an encoder that sees shape alone, of 20: the papers' p {fooled}, ours {ours}")
         assert fooled == 20 and ours <= 4
@@ -128,10 +128,10 @@ class TestPlanted:
     def test_where_the_one_settles_the_other_nothing_can_be_told(self, world):
         result = association(world(1.0, "color", "train"), "shape", "color", permutations=200)
         assert (
-            result.settled
+            result.confounded
             and not result.found
             and result.detectable == np.inf
-            and result.scores()["effect"].value > 0.75 * result.caps.min()
+            and result.scores()["effect"].value > 0.75 * result.effect_max.min()
         )
 
     def test_chosen_classes_and_values_are_the_papers_test(self, world):

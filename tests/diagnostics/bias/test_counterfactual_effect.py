@@ -7,7 +7,7 @@ from sslviz.data import shapes, textured
 from sslviz.data.worlds import COLORS
 from sslviz.diagnostics.bias.counterfactual_effect import counterfactual_effect
 from sslviz.features import Features
-from sslviz.features.evidence import CHANGED_IMAGES, changed_images
+from sslviz.features.evidence import changed_images, find_stimulus
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_every_factor_is_changed_alone_in_the_same_pictures(pictures):
     factors = list(dict.fromkeys(changed.table["changed"]))
     assert factors[0] == "" and {"shape", "color", "texture", "x", "radius"} <= set(factors)
     assert (
-        len(changed) == len(factors) * min(CHANGED_IMAGES, len(images))
+        len(changed) == len(factors) * min(find_stimulus("changed").max_images, len(images))
         and changed.table["object"].isin(images.ids).all()
     )
     assert changed_images(images.rows(np.arange(30))).table["object"].nunique() == 30

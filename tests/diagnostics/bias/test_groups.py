@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest, fisher_exact
 
-from sslviz.diagnostics.bias.groups import Groups, _shuffled, groups
+from sslviz.diagnostics.bias.group_accuracy import shuffled_extremes
+from sslviz.diagnostics.bias.groups import Groups, groups
 from sslviz.diagnostics.similarity.compare import compare
 from sslviz.features import Features
 from sslviz.statistics import permutation_p, wilson
@@ -19,10 +20,24 @@ def table(counts, accuracy, seed=0):
     right = rng.random(len(truth)) < accuracy[truth, cue]
     m = counts.shape[1]
     pairs, group = np.unique(truth * m + cue, return_inverse=True)
-    null = _shuffled(right, group, pairs // m, pairs % m, m, seed)
+    null = shuffled_extremes(right, group, pairs // m, pairs % m, m, seed)
     ids = np.arange(len(truth)).astype(str)
-    return Groups("label", "hue", np.array(list("abcd"))[: len(counts)], np.array(list("uvwxyz"))[:m], ids, truth, cue,
-                  np.where(right, truth, (truth + 1) % len(counts)), group, pairs // m, pairs % m, {}, *null, seed)  # fmt: skip
+    return Groups(
+        "label",
+        "hue",
+        np.array(list("abcd"))[: len(counts)],
+        np.array(list("uvwxyz"))[:m],
+        ids,
+        truth,
+        cue,
+        np.where(right, truth, (truth + 1) % len(counts)),
+        group,
+        pairs // m,
+        pairs % m,
+        {},
+        *null,
+        seed,
+    )
 
 
 def features_of(n=800, seed=0, prefix="", spoilt=()):
@@ -126,7 +141,7 @@ def test_controls_have_the_same_table():
         Features.from_array(np.random.default_rng(i).normal(size=(800, 3)), ids=f.ids)
         for i, f in enumerate((features, fit))
     ]
-    result = groups(features, "label", "hue", fit=fit, controls={"untrained": (noise[0], noise[1])})
+    result = groups(features, "label", "hue", fit=fit, control_features={"untrained": (noise[0], noise[1])})
     assert len(result.accuracy("untrained")) == len(result.names) == 16
     assert result.scores()["worst_group"].controls["untrained"] < 0.4 < result.scores()["worst_group"].value
 

@@ -10,7 +10,7 @@ from sslviz.diagnostics.bias.reliance import CORE, SHORTCUT, reliance
 from sslviz.diagnostics.similarity.compare import compare
 from sslviz.features import Features
 
-PARTNER = dict(zip(SHAPES, COLORS, strict=True))
+PAIRS = dict(zip(SHAPES, COLORS, strict=True))
 
 
 def world(n=640, core=1.0, shortcut=1.0, d=10, noise=0.5, seed=0, prefix="", classes=4, values=4):
@@ -38,7 +38,7 @@ def drawn():
 
     def ask(alpha, beta, noise=0.0):
         spaces = [features(split, alpha, beta, noise) for split in ("test", "probe")]
-        return reliance(spaces[0], "shape", "color", fit=spaces[1], partner=PARTNER)
+        return reliance(spaces[0], "shape", "color", fit=spaces[1], expected_pairs=PAIRS)
 
     return ask
 
@@ -81,15 +81,17 @@ class TestOraclesOfShapes:
         images = shapes(n=8000, size=16, bias=0.95)
         table = images.table
         parts = [table[table["split"] == s].reset_index(drop=True) for s in ("test", "train")]
-        spaces = [Features.from_array(np.eye(4)[pd.Categorical(t["shape"]).codes], table=t, ids=t.index + 1e5 * i)
-                  for i, t in enumerate(parts)]  # fmt: skip
+        spaces = [
+            Features.from_array(np.eye(4)[pd.Categorical(t["shape"]).codes], table=t, ids=t.index + 1e5 * i)
+            for i, t in enumerate(parts)
+        ]
         result = reliance(spaces[0], "shape", "color", fit=spaces[1])
-        assert dict(zip(result.classes, result.values[result.partner], strict=True)) == PARTNER
-        assert result.paired
+        assert dict(zip(result.classes, result.values[result.expected_pairs], strict=True)) == PAIRS
+        assert result.pairs_known
         even = reliance(world(prefix="scored"), "label", "hue", fit=world(seed=1))  # every group has as many images
         pairs = dict(zip("abcd", "uvwx", strict=True))
-        named = reliance(world(prefix="scored"), "label", "hue", fit=world(seed=1), partner=pairs)
-        assert not even.paired and named.paired
+        named = reliance(world(prefix="scored"), "label", "hue", fit=world(seed=1), expected_pairs=pairs)
+        assert not even.pairs_known and named.pairs_known
 
 
 class TestVerdict:
@@ -124,12 +126,18 @@ class TestVerdict:
             x[lost, :4] = np.random.default_rng(seed + 1).normal(size=(lost.sum(), 4)) * 0.5
             return Features(x, features.ids, features.table, features.source)
 
-        partner = dict(zip("abcd", "uvwx", strict=True))
-        least = np.median([
-            reliance(spoilt(s, 0), "label", "hue", fit=spoilt(s + 50, 0, "f"), partner=partner).detectable for s in range(5)
-        ])  # fmt: skip
+        expected_pairs = dict(zip("abcd", "uvwx", strict=True))
+        least = np.median(
+            [
+                reliance(
+                    spoilt(s, 0), "label", "hue", fit=spoilt(s + 50, 0, "f"), expected_pairs=expected_pairs
+                ).detectable
+                for s in range(5)
+            ]
+        )
         results = [
-            reliance(spoilt(s, 0.3), "label", "hue", fit=spoilt(s + 50, 0, "f"), partner=partner) for s in range(20)
+            reliance(spoilt(s, 0.3), "label", "hue", fit=spoilt(s + 50, 0, "f"), expected_pairs=expected_pairs)
+            for s in range(20)
         ]
         gap = np.mean([r.curve("gap")[0] for r in results])
         assert gap > least > 0.03
@@ -142,7 +150,7 @@ def test_scores_are_the_curve_at_95_percent_and_beside_all_controls():
         Features.from_array(np.random.default_rng(i).normal(size=(640, 3)), ids=f.ids)
         for i, f in enumerate((features, fit))
     ]
-    result = reliance(features, "label", "hue", fit=fit, controls={"untrained": (noise[0], noise[1])})
+    result = reliance(features, "label", "hue", fit=fit, control_features={"untrained": (noise[0], noise[1])})
     scores = result.scores()
     assert list(scores) == ["even_gap", "aligned", "conflict", "cue_conflict", "lost_at_random"]
     for measure in ("aligned", "conflict", "cue_conflict", "lost_at_random"):
@@ -155,11 +163,11 @@ def test_scores_are_the_curve_at_95_percent_and_beside_all_controls():
 
 
 def test_images_fitted_on_are_as_many_at_every_bias_and_agree_as_often_as_said():
-    from sslviz.diagnostics.bias.reliance import _draw
+    from sslviz.diagnostics.bias.fit_draws import draw_at_biases
 
     codes, cues = np.arange(640) % 4, np.arange(640) // 4 % 4
     biases = np.array([0.25, 0.7, 0.9, 0.95, 1.0])
-    drawn = _draw(codes, cues, np.arange(4), 4, biases, 0)
+    drawn = draw_at_biases(codes, cues, np.arange(4), 4, biases, 0)
     for bias, of_bias in zip(biases, drawn, strict=True):
         for rows in of_bias:
             assert len(rows) == len(drawn[0][0]) == len(np.unique(rows))
@@ -172,9 +180,13 @@ def test_images_fitted_on_are_as_many_at_every_bias_and_agree_as_often_as_said()
 @pytest.mark.parametrize(("classes", "values"), [(2, 4), (4, 2), (3, 3)])
 def test_classes_and_values_need_not_be_as_many(classes, values):
     n = 720
-    result = reliance(world(n, classes=classes, values=values, seed=1), "label", "hue",
-                      fit=world(n, classes=classes, values=values, prefix="f"))  # fmt: skip
-    assert len(result.partner) == classes and result.biases[0] == 1 / values
+    result = reliance(
+        world(n, classes=classes, values=values, seed=1),
+        "label",
+        "hue",
+        fit=world(n, classes=classes, values=values, prefix="f"),
+    )
+    assert len(result.expected_pairs) == classes and result.biases[0] == 1 / values
     # Of classes that share a value the shortcut oracle can only guess one.
     assert result.curve("aligned", SHORTCUT)[1:] == pytest.approx(np.full(4, min(1, values / classes)))
     assert result.curve("conflict", CORE) == pytest.approx(np.ones(5))
@@ -197,7 +209,7 @@ class TestBadInput:
                 "label",
                 "hue",
                 fit=world(prefix="f"),
-                partner=dict(zip("abcd", "uvwx", strict=True)),
+                expected_pairs=dict(zip("abcd", "uvwx", strict=True)),
             )
 
     def test_too_few_that_disagree(self):
@@ -209,7 +221,7 @@ class TestBadInput:
     def test_partners_that_are_not_there(self):
         for given in ({"a": "u"}, dict(zip("abcd", "uvwy", strict=True))):
             with pytest.raises(ValueError, match=r"for each label \(a, b, c, d\) one hue \(u, v, w, x\); got a = u"):
-                reliance(world(), "label", "hue", partner=given)
+                reliance(world(), "label", "hue", expected_pairs=given)
 
     def test_a_class_the_fit_never_saw(self):
         fit = world(prefix="f")

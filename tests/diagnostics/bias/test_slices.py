@@ -70,7 +70,7 @@ def test_what_is_counted_is_what_is_there():
         assert len(result.images(i, wrong=True)) == round(result.errors[i] * result.sizes[i])
     inside = np.flatnonzero(result.member == 0)
     assert result.images(0)[0] == result.ids[inside[result.certainty[inside].argmax()]]
-    what, taken = result.mostly(0)
+    what, taken = result.majority(0)
     truth = result.classes[result.truth[result.member == 0]]
     assert (truth == what).mean() >= 1 / 3 and taken in result.classes
 
@@ -104,7 +104,7 @@ def test_where_nothing_is_read_wrongly_there_is_no_slice():
     result = slices(Features.from_array(50 * np.eye(3)[label] + rng.normal(size=(300, 3)), table={"label": label}))
     score = result.scores()["worst_slice"]
     assert not result.found and score.value == score.control == 0 and score.high > 0
-    assert len(result.images(0, wrong=True)) == 0 and result.mostly(0)[1] == ""
+    assert len(result.images(0, wrong=True)) == 0 and result.majority(0)[1] == ""
 
 
 def test_too_few_images_are_refused():

@@ -84,9 +84,9 @@ class TestDescriptionLength:
     def test_what_is_easier_costs_less_and_controls_are_coded_in_the_same_order(self):
         features = blobs(800, shift=3.0)
         result = description_length(
-            features, controls={"again": features, "noise": (blobs(800, shift=0.0, seed=1), None)}
+            features, control_features={"again": features, "noise": (blobs(800, shift=0.0, seed=1), None)}
         )
-        np.testing.assert_array_equal(result.controls["again"], result.bits)
+        np.testing.assert_array_equal(result.control_bits["again"], result.bits)
         scores = result.scores()["compression"]
         assert {SHUFFLED, "no features", "again", "noise"} == set(scores.controls)
         assert scores.value > 1.5 and scores.controls["noise"] == pytest.approx(1, abs=0.1)
@@ -121,8 +121,8 @@ class TestSelectivity:
         table = pd.DataFrame({"label": np.array(list("abcd"))[label], "kind": np.array([f"k{i}" for i in kind])})
         knows_both = np.concatenate([np.eye(40)[kind], 3 * np.eye(4)[label]], axis=1)
         result = selectivity(Features.from_array(knows_both, table=table))
-        assert result.cells == 40 and result.by == ["kind"]
-        assert result.control_correct["linear"].mean() == 1 and result.scores()["linear"].value == pytest.approx(
+        assert result.n_kinds == 40 and result.kind_columns == ["kind"]
+        assert result.control_task_correct["linear"].mean() == 1 and result.scores()["linear"].value == pytest.approx(
             0, abs=0.01
         )
 
@@ -153,7 +153,9 @@ class TestSelectivity:
     def test_controls_are_read_in_the_same_way(self):
         kind = np.random.default_rng(0).integers(0, 8, 400).astype(str)
         features = blobs(kind=kind)
-        result = selectivity(features, controls={"again": features, "noise": blobs(shift=0.0, seed=1, kind=kind)})
+        result = selectivity(
+            features, control_features={"again": features, "noise": blobs(shift=0.0, seed=1, kind=kind)}
+        )
         for score in result.scores().values():
             assert score.controls["again"] == pytest.approx(score.value) and abs(score.controls["noise"]) < 0.2
 

@@ -139,8 +139,8 @@ class TestControls:
         noise = Features.from_array(np.random.default_rng(1).normal(size=(400, 3)), ids=features.ids)
         order = np.random.default_rng(2).permutation(400)  # in any order of their own
         for probe in PROBES:
-            result = probe(features, controls={"pixels": noise, "untrained": (features.rows(order), None)})
-            np.testing.assert_array_equal(result.controls["untrained"], result.correct)
+            result = probe(features, control_features={"pixels": noise, "untrained": (features.rows(order), None)})
+            np.testing.assert_array_equal(result.control_correct["untrained"], result.correct)
             score = result.scores()["accuracy"]
             assert set(score.controls) == {"chance", "pixels", "untrained"}
             assert score.controls["chance"] == result.chance == 0.25
@@ -150,12 +150,12 @@ class TestControls:
     def test_may_have_their_own_images_to_fit_on(self):
         fit, test = blobs(prefix="fit"), blobs(seed=1, prefix="test")
         for probe in PROBES:
-            result = probe(test, fit=fit, controls={"again": (test, fit)})
-            np.testing.assert_array_equal(result.controls["again"], result.correct)
+            result = probe(test, fit=fit, control_features={"again": (test, fit)})
+            np.testing.assert_array_equal(result.control_correct["again"], result.correct)
 
     def test_must_be_of_the_same_images(self):
         with pytest.raises(ValueError, match="not among these features"):
-            knn_probe(blobs(), controls={"pixels": blobs(prefix="other")})
+            knn_probe(blobs(), control_features={"pixels": blobs(prefix="other")})
 
     def test_a_graph_that_is_there_is_used(self):
         fit, test = blobs(prefix="fit"), blobs(seed=1)

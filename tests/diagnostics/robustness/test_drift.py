@@ -50,12 +50,15 @@ def test_accuracy_and_distance_are_those_that_were_planted():
 def test_errors_are_relative_to_the_reference():
     (whole, corrupted), (theirs, there) = planted({"fog": 0.3, "snow": 0.6}), planted({"fog": 0.6, "snow": 0.6}, seed=1)
     result = drift(
-        whole, corrupted, controls={"untrained": theirs, "pixels": theirs}, corrupted_controls={"untrained": there}
+        whole,
+        corrupted,
+        control_features={"untrained": theirs, "pixels": theirs},
+        corrupted_controls={"untrained": there},
     )
     score = result.scores()["relative_error to untrained"]
-    assert set(result.controls) == {"untrained"} and score.controls == {"untrained": 1.0}
+    assert set(result.control_values) == {"untrained"} and score.controls == {"untrained": 1.0}
     assert score.value == pytest.approx((0.5 + 1) / 2, abs=0.06) and score.beats_control
-    itself = drift(whole, corrupted, controls={"untrained": whole}, corrupted_controls={"untrained": corrupted})
+    itself = drift(whole, corrupted, control_features={"untrained": whole}, corrupted_controls={"untrained": corrupted})
     assert itself.scores()["relative_error to untrained"].value == pytest.approx(1)
     assert not itself.scores()["relative_error to untrained"].beats_control
 

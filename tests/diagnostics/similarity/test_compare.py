@@ -37,7 +37,7 @@ def probe(right, truth, ids=None, **fields):
     predicted = np.where(right, truth, (truth + 1) % (truth.max() + 1))
     ids = np.arange(n).astype(str) if ids is None else ids
     given = {"method": "linear", "label": "shape", "classes": np.arange(truth.max() + 1).astype(str)} | fields
-    return Probe(truth=truth, predicted=predicted, ids=ids, n_fit=n, params={}, controls={}, seed=0, **given)
+    return Probe(truth=truth, predicted=predicted, ids=ids, n_fit=n, params={}, control_correct={}, seed=0, **given)
 
 
 @dataclass

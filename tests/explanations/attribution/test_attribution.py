@@ -1,19 +1,23 @@
 """Attribution: does every method give what is known to be right, where something is?"""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from sslviz import create_encoder
 from sslviz.explanations.attribution import question as question_file
-from sslviz.explanations.attribution.attribution import METHODS, Attribution, attribute
+from sslviz.explanations.attribution.attribution import Attribution, attribute
+from sslviz.explanations.attribution.methods import ATTRIBUTION_METHODS
 from sslviz.explanations.attribution.question import at_once
+from sslviz.explanations.control_maps import control_maps
 from sslviz.explanations.targets import targets
 from sslviz.runs import Checkpoint, load_result, save_result
 
 from ..toys import Conv, Quadratic, levels, linear, noise_images, per_patch, toy
 
-AT_IMAGE = [name for name, how in METHODS.items() if how.at_image]
+AT_IMAGE = [name for name, known in ATTRIBUTION_METHODS.items() if known.at_image]
 W = np.array([1.0, -2.0, 0.5, 3.0])
 
 
@@ -242,7 +246,7 @@ class TestMeaningless:
         (dot,) = torch.autograd.grad((f * f.detach()).sum(), x)
         assert flat.abs().max() < 1e-4 * dot.abs().max()
 
-    @pytest.mark.parametrize("method", sorted(set(METHODS) - set(AT_IMAGE)))
+    @pytest.mark.parametrize("method", sorted(set(ATTRIBUTION_METHODS) - set(AT_IMAGE)))
     def test_but_not_for_methods_that_go_elsewhere(self, method):
         images = noise_images(2)
         options = {"grid": 2} if method == "kernel_shap" else {}
@@ -277,7 +281,7 @@ class TestMeaningless:
             ({"target": "similarity"}, "needs 1 groups"),
             ({"target": "self", "reference": noise_images(2)}, "needs 0 groups"),
             ({"target": "contrast", "reference": noise_images(2)}, "needs 2 groups"),
-            ({"target": "partners", "reference": noise_images(2)}, "one reference image for each of 3"),
+            ({"target": "paired_reference", "reference": noise_images(2)}, "one reference image for each of 3"),
             ({"target": targets.unit(9)}, "no unit 9"),
             ({"target": targets.probe(np.ones(3))}, "3 weights, but the encoder has 4"),
             ({"target": targets.own(torch.ones(5, 4))}, "references for 5 images"),
@@ -315,7 +319,7 @@ class TestMeaningless:
 
 
 class TestHouse:
-    @pytest.mark.parametrize("method", METHODS)
+    @pytest.mark.parametrize("method", ATTRIBUTION_METHODS)
     def test_every_method_gives_scores_with_controls_and_leaves_things_alone(self, method):
         encoder, images = toy(Conv()), noise_images(10, masks={"left": np.tile(np.arange(8) < 4, (10, 8, 1))})
         encoder.train()
@@ -347,7 +351,7 @@ class TestHouse:
             got = run(encoder, images, method=method).maps
             np.testing.assert_allclose(got, maps, atol=1e-5 * np.abs(maps).max())
 
-    @pytest.mark.parametrize("method", METHODS)
+    @pytest.mark.parametrize("method", ATTRIBUTION_METHODS)
     def test_memory_keeps_its_bound_and_batches_are_full(self, method, monkeypatch):
         """No call holds more images than stated, and perturbations do not come one by one."""
         if "cam" in method:
@@ -397,15 +401,27 @@ class TestHouse:
         np.testing.assert_allclose(result.maps[:, 0, 7], share[:, :, 4:].sum((1, 2)), atol=5e-5)
 
 
+def agreement(result, one, other):
+    """The score of maps (n, h, w) made in two ways."""
+    return replace(result, twice=np.stack([one, other]).astype(np.float32)).scores()["agreement"]
+
+
 def test_unrelated_maps_do_not_agree():
     """The null: maps of noise agree with others as they agree with themselves in another baseline's place."""
     rng = np.random.default_rng(0)
     result = run(linear()[0], noise_images(10), check=True)
-    from dataclasses import replace
-
-    noise = replace(result, twice=rng.normal(size=(2, 10, 8, 8)).astype(np.float32))
-    score = noise.scores()["agreement"]
+    score = agreement(result, *rng.normal(size=(2, 10, 8, 8)))
     assert abs(score.value) < 0.15 and abs(score.controls["other images"]) < 0.1
     assert not score.beats_control
-    same = replace(result, twice=np.stack([result.maps, result.maps]))
-    assert same.scores()["agreement"].value == pytest.approx(1) and same.scores()["agreement"].beats_control
+    same = agreement(result, result.maps, result.maps)
+    assert same.value == pytest.approx(1) and same.beats_control
+
+
+def test_maps_agree_with_themselves_and_share_what_all_images_share():
+    """Spearman knows no scale; and what lies in every map, such as a blob in the middle, is in the control too."""
+    images = noise_images(20, 16)
+    result, maps = run(linear(16)[0], images), np.random.default_rng(0).random((20, 16, 16))
+    assert agreement(result, maps, maps**3).value == pytest.approx(1)
+    blob = control_maps(images)["centre"]
+    same = agreement(result, blob + 0.01 * maps, blob)
+    assert same.value == pytest.approx(same.controls["other images"], abs=0.01)  # nothing of its own

@@ -48,7 +48,7 @@ def test_similarity_to_one_to_a_mean_and_to_partners(case):
     mean = g.mean(0) / np.linalg.norm(g.mean(0))
     np.testing.assert_allclose(value, unit_length(f) @ mean, rtol=1e-4, atol=1e-5)
     assert words == "similarity to 5 images' mean"
-    value, _ = s(encoder, images.rows(np.arange(5)), reference=others, target="partners")
+    value, _ = s(encoder, images.rows(np.arange(5)), reference=others, target="paired_reference")
     np.testing.assert_allclose(value, (unit_length(f[:5]) * unit_length(g)).sum(1), rtol=1e-4, atol=1e-5)
 
 

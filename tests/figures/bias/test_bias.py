@@ -8,7 +8,7 @@ from sslviz.diagnostics.bias.groups import groups as who_is_served_worse
 from sslviz.diagnostics.bias.reliance import reliance as is_it_used
 from sslviz.diagnostics.probes.description_length import description_length
 from sslviz.features import Features
-from sslviz.figures.bias.counterfactual_effect import counterfactual
+from sslviz.figures.bias.counterfactual import counterfactual
 from sslviz.figures.bias.groups import groups
 from sslviz.figures.bias.reliance import reliance
 from sslviz.figures.parts import theme
@@ -25,7 +25,7 @@ def space(seed, shortcut=1.0, n=480):
 
 @pytest.fixture(scope="module")
 def used():
-    return is_it_used(space(0), "label", "hue", fit=space(1), partner=dict(zip("abcd", "uvwx", strict=True)))
+    return is_it_used(space(0), "label", "hue", fit=space(1), expected_pairs=dict(zip("abcd", "uvwx", strict=True)))
 
 
 def test_the_curve_lies_between_both_oracles_and_its_band_is_the_results(used):

@@ -15,7 +15,7 @@ from PIL import Image
 from sslviz.explanations.attribution.attribution import Attribution
 from sslviz.explanations.attribution.pairs import PairExplanation
 from sslviz.figures.explanations.attribution import EDGES, MOST, attribution
-from sslviz.figures.explanations.pairs import explained_pair
+from sslviz.figures.explanations.pair_explanation import pair_explanation
 from sslviz.figures.parts import theme
 
 NAMES = [f"a-long-name-of-a-run-with-temperature-0.{i}" for i in range(10)]
@@ -157,7 +157,7 @@ def pair(seed=0, grid=4, **given):
 def test_links_join_the_patches_that_go_together():
     pairs = np.zeros((16, 16), np.float32)
     pairs[1, 14], pairs[6, 6] = 0.5, -0.25
-    fig = explained_pair(pair(pairs=pairs))
+    fig = pair_explanation(pair(pairs=pairs))
     lines = [t for t in fig.data if isinstance(t, go.Scatter)]
     assert len(lines) == 2
     against, strongest = lines
@@ -171,11 +171,11 @@ def test_links_join_the_patches_that_go_together():
 
 
 def test_the_pair_stands_beside_its_control():
-    said = text(explained_pair({"x": pair()}))
+    said = text(pair_explanation({"x": pair()}))
     assert "other images (control): 0.20" in said and "similarity 0.90" in said and "by chance" in said
 
 
-@pytest.mark.parametrize("draw, make", [(attribution, result), (explained_pair, pair)])
+@pytest.mark.parametrize("draw, make", [(attribution, result), (pair_explanation, pair)])
 class TestHouse:
     def test_one_two_and_ten(self, draw, make):
         for count in (1, 2, 10):
@@ -202,6 +202,6 @@ class TestHouse:
 
 
 def test_drawing_needs_no_torch():
-    modules = "sslviz.figures.explanations.attribution, sslviz.figures.explanations.pairs"
+    modules = "sslviz.figures.explanations.attribution, sslviz.figures.explanations.pair_explanation"
     code = f"import sys, {modules}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 import pytest
 
 from sslviz.figures.parts import theme
-from sslviz.figures.probes.probes import FULL
+from sslviz.figures.probes.probe import FULL_OPACITY
 
 # Machado, Oliveira and Fernandes (2009), severity 1: what full dichromats see, in linear RGB.
 VISION = {
@@ -128,5 +128,8 @@ def test_short_names_show_where_long_ones_differ():
 @pytest.mark.parametrize("color", theme.CHECKPOINT_COLORS)
 def test_text_on_a_full_confusion_cell_reads(color, dark):
     ink = theme.ink(dark)
-    mixed = [round(FULL * int(color[i : i + 2], 16) + (1 - FULL) * int(ink["paper"][i : i + 2], 16)) for i in (1, 3, 5)]
+    mixed = [
+        round(FULL_OPACITY * int(color[i : i + 2], 16) + (1 - FULL_OPACITY) * int(ink["paper"][i : i + 2], 16))
+        for i in (1, 3, 5)
+    ]
     assert contrast(ink["text"], "#" + "".join(f"{v:02x}" for v in mixed)) >= 4.5

@@ -41,7 +41,7 @@ def test_each_control_has_a_grey_mark_of_its_own():
 
 def test_an_unknown_control_is_a_tick():
     one = result()
-    one.controls["shuffled labels"] = one.controls["pixels"]
+    one.control_correct["shuffled labels"] = one.control_correct["pixels"]
     fig = probe(one)
     assert {"chance", "untrained", "pixels", "control"} <= {t.name for t in fig.data}
 

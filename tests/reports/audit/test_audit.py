@@ -11,7 +11,7 @@ from PIL import Image
 import sslviz
 from sslviz.cli.main import main
 from sslviz.reports.audit.page import audit_page, not_found_html
-from sslviz.reports.audit.plan import Plan, make_plan, read_plan
+from sslviz.reports.audit.plan import AuditPlan, make_plan, read_plan
 from sslviz.runs import Run
 
 PLAN = """
@@ -171,12 +171,17 @@ def test_a_stopped_audit_goes_on_where_it_was(written, imported, folder, monkeyp
     out, _ = written
     before = json.loads((out / "report.json").read_text())
     images = sslviz.folder(folder)
-    diagnose, asked = sys.modules["sslviz.evaluation.diagnose"], []
-    ask = diagnose.ask
-    monkeypatch.setattr(diagnose, "ask", lambda one, *a, **k: (asked.append(one.name), ask(one, *a, **k))[1])
+    from sslviz.evaluation import diagnose
+
+    computed, compute_entry = [], diagnose.compute_entry
+    monkeypatch.setattr(
+        diagnose,
+        "compute_entry",
+        lambda entry, *a, **k: (computed.append(entry.name), compute_entry(entry, *a, **k))[1],
+    )
     again = sslviz.audit(Run(imported.path), images, plan=read_plan(out / "audit.toml", images.table), progress=False)
     unanswered = {one["what"].partition(":")[0] for one in before["runs"]["theirs"]["skipped"]}
-    assert set(asked) <= unanswered  # what could not be had may be tried again
+    assert set(computed) <= unanswered  # what could not be had may be tried again
     for key in ("plan", "images", "runs", "findings", "not_found"):
         assert json.loads(json.dumps(again[key])) == before[key]
 
@@ -198,8 +203,8 @@ def test_a_collapsed_encoder_is_asked_no_further(tmp_path, folder):
 
 def test_a_plan_takes_what_it_does_not_say_from_the_table(folder):
     table = sslviz.folder(folder).table
-    assert make_plan(table) == Plan("shape", ("color",))
-    assert make_plan(table, label="color") == Plan("color", ("shape",))
+    assert make_plan(table) == AuditPlan("shape", ("color",))
+    assert make_plan(table, label="color") == AuditPlan("color", ("shape",))
     assert make_plan(table).digest != make_plan(table, maps=3).digest
 
 

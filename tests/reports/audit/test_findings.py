@@ -9,7 +9,7 @@ from sslviz.diagnostics.bias.retrieval import retrieval
 from sslviz.diagnostics.probes.linear import linear_probe
 from sslviz.diagnostics.probes.mlp import mlp_probe
 from sslviz.features import Features
-from sslviz.reports.audit.findings import IMAGES, HypothesisTest, hypothesis_tests, judged, p_beyond
+from sslviz.reports.audit.findings import IMAGES, HypothesisTest, hypothesis_tests, judged
 from sslviz.statistics import Score
 
 COLUMNS = ("label", "cue")
@@ -32,16 +32,6 @@ def asked(features, *, of=(association, cooccurrence, groups, retrieval)):
     return results | {"linear_probe:cue": linear_probe(features, label="cue")}
 
 
-@pytest.mark.parametrize("value", [0.3, -0.3])
-def test_p_from_an_interval_is_the_normals(value):
-    from scipy.stats import norm
-
-    assert p_beyond(Score(value, value - 0.392, value + 0.392)) == pytest.approx(2 * norm.sf(0.3 / 0.2))
-    assert p_beyond(Score(value, value - 0.196, value + 0.196), value) == 1.0
-    assert p_beyond(Score(value)) == 1.0  # without an interval nothing can be claimed
-    assert p_beyond(Score(value, value, value), value) == 1.0 and p_beyond(Score(value, value, value)) == 0.0
-
-
 def test_where_nothing_is_planted_nothing_is_found():
     """At most 5 in 100 audits may find anything, of all that is asked of any images."""
     alarms = []
@@ -49,7 +39,7 @@ def test_where_nothing_is_planted_nothing_is_found():
         nothing = space(seed)
         results = asked(nothing) | {
             "mlp_probe:cue": mlp_probe(nothing, label="cue"),
-            "reliance:label~cue": reliance(nothing, *COLUMNS, partner={"a": "red", "b": "blue"}),
+            "reliance:label~cue": reliance(nothing, *COLUMNS, expected_pairs={"a": "red", "b": "blue"}),
         }
         found, _ = judged(hypothesis_tests("run", results))
         alarms += [(seed, one["diagnostic"]) for one in found[:1]]

@@ -1,0 +1,141 @@
+"""The public names, for editors and type checkers; `python tests/test_docs.py` writes this file."""
+
+from sslviz.catalog import CATALOG, draw
+from sslviz.data import (
+    Images,
+    counterfactual,
+    digits,
+    folder,
+    load_images,
+    named,
+    randbit,
+    shapes,
+    tagged_shapes,
+    textured,
+)
+from sslviz.data.corruptions import corrupted
+from sslviz.diagnostics.bias.association import association
+from sslviz.diagnostics.bias.cooccurrence import cooccurrence
+from sslviz.diagnostics.bias.counterfactual_effect import counterfactual_effect
+from sslviz.diagnostics.bias.groups import groups
+from sslviz.diagnostics.bias.mitigation import mitigation
+from sslviz.diagnostics.bias.reliance import reliance
+from sslviz.diagnostics.bias.retrieval import retrieval
+from sslviz.diagnostics.bias.slices import slices
+from sslviz.diagnostics.geometry.alignment import alignment
+from sslviz.diagnostics.geometry.collapse import collapse
+from sslviz.diagnostics.geometry.hubness import hubness
+from sslviz.diagnostics.geometry.intrinsic_dimension import intrinsic_dimension
+from sslviz.diagnostics.geometry.lidar import lidar
+from sslviz.diagnostics.geometry.neural_collapse import neural_collapse
+from sslviz.diagnostics.geometry.spectrum import spectrum
+from sslviz.diagnostics.geometry.uniformity import uniformity
+from sslviz.diagnostics.neighbors.neighbors import neighbors
+from sslviz.diagnostics.probes.description_length import description_length
+from sslviz.diagnostics.probes.knn import knn_probe
+from sslviz.diagnostics.probes.linear import linear_probe
+from sslviz.diagnostics.probes.mlp import mlp_probe
+from sslviz.diagnostics.probes.selectivity import selectivity
+from sslviz.diagnostics.projection.displacement import displacement
+from sslviz.diagnostics.projection.projection import aligned_projections, projection
+from sslviz.diagnostics.robustness.drift import drift
+from sslviz.diagnostics.robustness.invariance import invariance
+from sslviz.diagnostics.similarity.changed import changed
+from sslviz.diagnostics.similarity.compare import compare
+from sslviz.diagnostics.similarity.similarity import similarity
+from sslviz.encoders import Encoder, create_encoder
+from sslviz.evaluation.demo import demo
+from sslviz.evaluation.diagnose import diagnose
+from sslviz.explanations.attention.attention import attention
+from sslviz.explanations.attention.capture import capture_attention
+from sslviz.explanations.attribution.attribution import attribute
+from sslviz.explanations.attribution.color_encoder import color_encoder
+from sslviz.explanations.attribution.pairs import explain_pair
+from sslviz.explanations.faithfulness.faithfulness import faithfulness
+from sslviz.explanations.faithfulness.randomization import cascade
+from sslviz.explanations.faithfulness.tag_contrast import tag_contrast
+from sslviz.features import Features
+from sslviz.features.embed import embed, embed_layers
+from sslviz.features.embed_views import embed_altered, embed_views
+from sslviz.features.pixel_controls import raw_pixels
+from sslviz.methods import METHODS
+from sslviz.reports.audit.audit import audit
+from sslviz.runs import Checkpoint, Run, open_runs
+from sslviz.runs.import_checkpoint import import_checkpoint
+from sslviz.statistics import Score
+from sslviz.training.pretrain import pretrain
+from sslviz.views import ViewPolicy
+
+__version__: str
+__all__ = [
+    "CATALOG",
+    "Checkpoint",
+    "Encoder",
+    "Features",
+    "Images",
+    "METHODS",
+    "Run",
+    "Score",
+    "ViewPolicy",
+    "aligned_projections",
+    "alignment",
+    "association",
+    "attention",
+    "attribute",
+    "audit",
+    "capture_attention",
+    "cascade",
+    "changed",
+    "collapse",
+    "color_encoder",
+    "compare",
+    "cooccurrence",
+    "corrupted",
+    "counterfactual",
+    "counterfactual_effect",
+    "create_encoder",
+    "demo",
+    "description_length",
+    "diagnose",
+    "digits",
+    "displacement",
+    "draw",
+    "drift",
+    "embed",
+    "embed_altered",
+    "embed_layers",
+    "embed_views",
+    "explain_pair",
+    "faithfulness",
+    "folder",
+    "groups",
+    "hubness",
+    "import_checkpoint",
+    "intrinsic_dimension",
+    "invariance",
+    "knn_probe",
+    "lidar",
+    "linear_probe",
+    "load_images",
+    "mitigation",
+    "mlp_probe",
+    "named",
+    "neighbors",
+    "neural_collapse",
+    "open_runs",
+    "pretrain",
+    "projection",
+    "randbit",
+    "raw_pixels",
+    "reliance",
+    "retrieval",
+    "selectivity",
+    "shapes",
+    "similarity",
+    "slices",
+    "spectrum",
+    "tag_contrast",
+    "tagged_shapes",
+    "textured",
+    "uniformity",
+]

@@ -1,0 +1,62 @@
+"""The same pictures with one factor changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from sslviz.data import rasterizing
+from sslviz.data.images import Images
+from sslviz.data.worlds.bit_strip import bit_strip
+from sslviz.data.worlds.colored_shape import COLORED_SHAPE
+from sslviz.data.worlds.shape_and_tag import SHAPE_AND_TAG
+from sslviz.data.worlds.shape_on_texture import SHAPE_ON_TEXTURE
+from sslviz.data.worlds.world import World, other_code, render, within
+
+
+def counterfactual(images: Images, factor: str, seed: int = 0) -> Images:
+    """What would the same pictures look like had one factor been different?  The pairs that show what a factor causes.
+
+    `images` is any slice of one of these worlds.  The result has the same ids and order, and another value of `factor` in
+    every row: another of the names, or a fresh draw of a number.  Everything else, noise included, is as it was.
+    ValueError for images that no world here drew, and for unknown factors.
+
+    Example:
+        >>> import sslviz
+        >>> images = sslviz.shapes(n=20, seed=0)
+        >>> sslviz.counterfactual(images, "color").table.compare(images.table).columns.levels[0].tolist()
+        ['color']
+    """
+    world = _world_of(images)
+    if factor not in world.factors:
+        raise ValueError(f"There is no factor {factor!r} in this world; the factors are: {', '.join(world.factors)}.")
+    table = images.table.copy()
+    u = rasterizing.uniform(seed, f"other {factor}", table["noise_seed"].to_numpy())
+    if factor in world.ranges:
+        table[factor] = within(world.ranges[factor], u)
+    else:
+        names = world.categories[factor]
+        codes = pd.Categorical(table[factor], names).codes
+        table[factor] = np.array(names)[other_code(codes, len(names), u)]
+    table["label"] = table["shape"]
+    pixels, masks = render(world, table, images.size[0])
+    return replace(images, pixels=pixels, table=table, masks=masks, spec="")
+
+
+def factors_of(images: Images) -> list[str]:
+    """The factors that `counterfactual` can change in these images; ValueError for images that no world here drew."""
+    return _world_of(images).factors
+
+
+def _world_of(images: Images) -> World:
+    """The world whose factors the table has, and whose picture of the first row is the first picture."""
+    columns = set(images.table.columns)
+    bits = sum(f"bit{i}" in columns for i in range(len(columns)))
+    if len(images) and len(set(images.size)) == 1:
+        for world in (bit_strip(bits), SHAPE_AND_TAG, SHAPE_ON_TEXTURE, COLORED_SHAPE):
+            if {*world.factors, "noise_seed"} <= columns:
+                if np.array_equal(render(world, images.table[:1], images.size[0])[0], images.pixels[:1]):
+                    return world
+    raise ValueError("A counterfactual needs images as shapes() or another world drew them: it draws them again.")

@@ -1,0 +1,104 @@
+"""Result: what every diagnostic returns, and the keys under which results are found.
+
+A result is a small frozen dataclass that holds the arrays its figure needs.  What else it offers is asked by protocol:
+`compare` pairs two results image by image where they are `PerImage`, and replicate by replicate where `Replicated`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from sslviz.statistics import Score
+
+FIRST_COLUMN = "label"  # the column that a key leaves out: "linear_probe" is "linear_probe:label"
+
+
+@runtime_checkable
+class Result(Protocol):
+    """What every result offers: its numbers, each beside its controls."""
+
+    def scores(self) -> dict[str, Score]:
+        """{name: Score}; the first is the one that a table shows where there is room for one."""
+        ...
+
+
+@runtime_checkable
+class PerImage(Result, Protocol):
+    """A result whose scores are means over images, so that two of them can be paired image by image."""
+
+    ids: np.ndarray  # (n,)
+
+    def per_image(self) -> dict[str, np.ndarray]:
+        """{score: what each image adds to the mean, (n,)}."""
+        ...
+
+
+@runtime_checkable
+class Stratified(PerImage, Protocol):
+    """A result whose means weigh each class the same, so that images are drawn again within their class."""
+
+    def groups(self) -> np.ndarray:
+        """The class of each image, (n,)."""
+        ...
+
+
+@runtime_checkable
+class Replicated(Result, Protocol):
+    """A result whose scores were computed again without one group of images at a time.
+
+    Of the same images and seed the same groups are left out, so that two results can be paired group by group.
+    """
+
+    def paired_replicates(self) -> dict[str, np.ndarray]:
+        """{score: the score without each group, (groups,)}."""
+        ...
+
+
+@dataclass(frozen=True)
+class ResultKey:
+    """What a result is called among those of a checkpoint: "spectrum", "linear_probe:color", "reliance:shape~color".
+
+    - name: of the catalog's entry
+    - columns: of the table, in the order in which they were given; or the checkpoint that a pair is compared with
+    """
+
+    name: str
+    columns: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if self.columns in ((), (FIRST_COLUMN,)):
+            return self.name
+        columns = "~".join(column.replace("~", r"\~") for column in self.columns)
+        return f"{self.name}:{columns}"
+
+    @classmethod
+    def parse(cls, text: str) -> ResultKey:
+        """The key that is written as this text."""
+        name, _, columns = text.partition(":")
+        found = re.split(r"(?<!\\)~", columns) if columns else []
+        return cls(name, tuple(column.replace(r"\~", "~") for column in found))
+
+
+@dataclass(frozen=True)
+class CheckpointKey:
+    """What a checkpoint is called among those of several runs: "simclr" for the last of a run, "simclr @ 400" before it.
+
+    - run: name of the run
+    - step: None for the last checkpoint
+    """
+
+    run: str
+    step: int | None = None
+
+    def __str__(self) -> str:
+        return self.run if self.step is None else f"{self.run} @ {self.step}"
+
+    @classmethod
+    def parse(cls, text: str) -> CheckpointKey:
+        """The key that is written as this text."""
+        run, separator, step = text.rpartition(" @ ")
+        return cls(run, int(step)) if separator and step.isdecimal() else cls(text)

@@ -1,0 +1,29 @@
+"""Hypotheses: which results test one, and that its numbers are the result's own."""
+
+import pytest
+
+from sslviz.catalog import diagnostics
+from sslviz.diagnostics import hypothesis
+from sslviz.diagnostics.probes.knn import knn_probe
+from sslviz.evaluation.diagnose import compute_entry
+
+COLUMNS = {"label": ("label",), "attribute": ("coin",), "columns": ("label", "coin")}
+
+
+@pytest.mark.parametrize("entry", [entry for entry in diagnostics() if entry.gravity], ids=lambda entry: entry.name)
+def test_a_claim_is_a_sentence_about_a_score_of_the_result(entry, planted_evidence):
+    result = compute_entry(entry, planted_evidence(), COLUMNS[entry.scope])
+    assert isinstance(result, hypothesis.Testable)
+    tested = result.hypothesis()
+    assert tested.statement.endswith(".") and tested.score in result.scores() and 0 <= tested.p <= 1
+    assert tested.n > 0 and (tested.detectable is None or tested.detectable > 0)
+    assert set(map(str, tested.examples)) <= set(map(str, getattr(result, "ids", ())))
+
+
+def test_no_other_result_of_the_catalog_claims_anything(planted_evidence):
+    evidence = planted_evidence()
+    others = [entry for entry in diagnostics() if entry.scope != "pair" and not entry.gravity and not entry.on_demand]
+    results = [compute_entry(entry, evidence, COLUMNS.get(entry.scope, ())) for entry in others]
+    claims = [result.hypothesis() for result in results if isinstance(result, hypothesis.Testable)]
+    assert claims == [None]  # the neighbours' vote is a Probe, and claims nothing
+    assert knn_probe(evidence.features).hypothesis() is None
