@@ -19,7 +19,8 @@ from sslviz.catalog import find_entry
 from sslviz.data import Images, load_images
 from sslviz.data.sampling import sample_rows
 from sslviz.diagnostics.neighbors.neighbors import neighbors
-from sslviz.diagnostics.projection.projection import Projection, aligned_projections, projection, projection_strip
+from sslviz.diagnostics.projection.projection import Projection, aligned_projections, projection
+from sslviz.diagnostics.projection.projection_strip import projection_strip
 from sslviz.diagnostics.similarity.similarity import Similarity, similarity
 from sslviz.evaluation.diagnose import Columns, stored_result
 from sslviz.explanations.targets.question import TargetQuestion, target_of

@@ -1,4 +1,4 @@
-"""Does a point that moved on the map stand for an image that changed?  Maps beside what is true."""
+"""Which points of a map moved for a reason?  Movement on the map beside change of neighbours in all dimensions."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from sslviz.statistics import Score, bootstrap_balanced_mean, delete_groups, jac
 
 PAIRED = "images paired at random"
 SEEDS = "another seed of the same map"
-CHANGED = 0.5  # half of its neighbours are others: an image that changed
+CHANGED = 0.5  # share of other neighbours from which on an image counts as changed
 
 
 @dataclass(frozen=True, eq=False)
 class Displacement:
-    """How far did each image move on the map, and did its neighbourhood change?
+    """How far each image moved between two maps, and how much its neighbourhood changed.
 
-    For the images `ids` (n,): `moved` (n,) is the distance between the two maps once the second is laid over the
-    first, in radii of the first (the root mean square distance from its centre); `change` (n,) in [0, 1] the share of
-    neighbours in all dimensions that are others.  `by_seed` is how far another seed alone would move a point (None
-    for maps of one seed), `at_random` how far images paired at random lie apart.
+    Distances are in radii of the first map: the root mean square distance from its centre.
+
+    - ids: the images (n,)
+    - moved: distance (n,) between the two maps once the second is laid over the first
+    - change: share of neighbours in all dimensions that are others, (n,) in [0, 1]
+    - by_seed: how far another seed alone would move a point; None for maps of one seed
+    - at_random: how far images paired at random lie apart
     """
 
     ids: np.ndarray
@@ -34,7 +37,7 @@ class Displacement:
 
     @property
     def line(self) -> float:
-        """From where on a point counts as moved: what another seed does, or else half of what random pairs are apart."""
+        """The distance from which on a point counts as moved: that by another seed, or else half of that at random."""
         return self.at_random / 2 if self.by_seed is None else self.by_seed
 
     @property
@@ -62,28 +65,40 @@ class Displacement:
         interval = percentile_interval(bootstrap_balanced_mean(self.moved, np.zeros(n)))
         controls = {PAIRED: self.at_random} | ({} if self.by_seed is None else {SEEDS: self.by_seed})
         groups = delete_groups(n)
-        told = _rank_correlation(self.moved, self.change)
-        without = [
-            _rank_correlation(self.moved[groups != g], self.change[groups != g]) for g in range(groups.max() + 1)
-        ]
-        low, high = jackknife_interval(told, np.array(without))
+        correlation = _rank_correlation(self.moved, self.change)
+        kept = [groups != g for g in range(groups.max() + 1)]
+        replicates = [_rank_correlation(self.moved[rows], self.change[rows]) for rows in kept]
+        low, high = jackknife_interval(correlation, np.array(replicates))
         if low is not None and high is not None:
             low, high = max(-1.0, low), min(1.0, high)
         return {
             "displacement": Score(float(self.moved.mean()), *interval, controls, None),
-            "map_tells_change": Score(told, low, high, {"a map that knows nothing": 0.0}),
+            "map_tells_change": Score(correlation, low, high, {"a map that knows nothing": 0.0}),
         }
 
 
 def displacement(a: Projection, b: Projection, change: np.ndarray, *, seed: int = 0) -> Displacement:
     """Which points moved for a reason?
 
-    `a` and `b` are maps of the same images (in any order; rows come in the order of `a`), b is laid over a.  `change`
-    (n,) in the order of `a` says which share of its neighbours each image changed: `changed(...).change`.  An image
-    that moved with its neighbours is an artefact of the layout; one that stayed among others is a change that the map
-    hides.  Scores: the mean `displacement` in radii of the map (controls: random pairs by `seed`, and what another
-    seed of the maps does), and `map_tells_change`, Spearman's correlation of both (0 for a map that knows nothing;
-    interval: delete-group jackknife).  ValueError for other images, or another number of changes.
+    `a` and `b` are maps of the same images, in any order; b is laid over a, and rows come in the order of `a`.  `change`
+    (n,) in that order is the share of neighbours that each image changed: `changed(...).change`.  An image that moved
+    with its neighbours is an artefact of the layout.  One that stayed among others is a change that the map hides.
+
+    Scores:
+    - `displacement`: the mean in radii of the map; controls: random pairs by `seed`, and another seed of the maps;
+      interval: bootstrap over images
+    - `map_tells_change` in [-1, 1]: Spearman's correlation of both; control: 0, a map that knows nothing; interval:
+      delete-group jackknife
+
+    ValueError for other images, or another number of changes.
+
+    Example:
+        >>> import numpy as np, sslviz
+        >>> a, b = (sslviz.Features.from_array(np.random.default_rng(seed).normal(size=(60, 8))) for seed in (0, 1))
+        >>> maps = sslviz.aligned_projections({"a": a, "b": b}, "pca")
+        >>> result = sslviz.displacement(maps["a"], maps["b"], sslviz.changed(a, b).change)
+        >>> round(sum(result.quadrants.values()), 6)
+        1.0
 
     Caveat: A map can only be turned and scaled as a whole: where a few points fly far, all others seem to shift.
     """
@@ -97,23 +112,22 @@ def displacement(a: Projection, b: Projection, change: np.ndarray, *, seed: int 
             f"array of shape {change.shape}. Pass `changed(...).change` of the same images."
         )
     rows = order[np.searchsorted(b.ids[order], a.ids)]
-    there = align(b.xy, b.ids, a.xy, a.ids)[rows].astype(np.float64)
-    here = a.xy.astype(np.float64)
-    radius = max(float(np.sqrt(here.var(axis=0).sum())), np.finfo(float).tiny)
-    shuffled = np.random.default_rng(seed).permutation(len(here))
+    before, after = a.xy.astype(np.float64), align(b.xy, b.ids, a.xy, a.ids)[rows].astype(np.float64)
+    radius = max(float(np.sqrt(before.var(axis=0).sum())), np.finfo(float).tiny)
+    shuffled = np.random.default_rng(seed).permutation(len(before))
     return Displacement(
         a.ids,
-        np.linalg.norm(there - here, axis=1) / radius,
+        np.linalg.norm(after - before, axis=1) / radius,
         change,
-        _between_seeds(a, b),
-        float(np.linalg.norm(there[shuffled] - here, axis=1).mean() / radius),
+        _seed_distance(a, b),
+        float(np.linalg.norm(after[shuffled] - before, axis=1).mean() / radius),
     )
 
 
-def _between_seeds(a: Projection, b: Projection) -> float | None:
-    """The root mean square distance of a point in a map and in one of another seed, from their spread over three seeds.
+def _seed_distance(a: Projection, b: Projection) -> float | None:
+    """The root mean square distance of a point between maps of two seeds, from the spread over three seeds.
 
-    The spread divides by 3; the variance of one seed is 3/2 of its square, and two seeds differ by both their variances.
+    The spread divides by 3, so the variance of one seed is 3/2 of its square; two seeds differ by both their variances.
     """
     if a.spread is None or b.spread is None:
         return None

@@ -1,4 +1,4 @@
-"""How faithful is a map?  Its neighbours against the true ones, its seeds against each other, each beside chance."""
+"""The quality of a map: its neighbours against the true ones, its seeds against each other, each beside chance."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ from sslviz.diagnostics.neighbors.neighbors import neighbor_ranks, overlap
 
 
 def map_quality(x: np.ndarray, maps: Mapping[Any, np.ndarray], near: np.ndarray) -> dict[Any, dict[str, np.ndarray]]:
-    """How far can each point of these maps be believed?  {map: {score: (n,)}} in [0, 1]; the means are the scores.
+    """The quality of each point of these maps: {map: {score: (n,)}} in [0, 1]; the means are the scores.
 
     `x` (n, d) is the space drawn, `maps` {name: xy (n, 2)}, `near` (n, k) the k nearest rows of each row of `x`.
     `trustworthiness` falls with the true rank of the k nearest on the map, `continuity` with the rank on the map of
-    the k nearest (Venna & Kaski 2001); `knn_preservation` is the share that both have.  Exact; memory for a block of
-    rows.
-
-    Caveat: All three look at the k nearest only: a map can score well and still place whole groups anywhere.
+    the k nearest (Venna & Kaski 2001).  `knn_preservation` is the share that both have.  Exact; memory for a block of
+    rows.  All three look at the k nearest only: a map can score well and still place whole groups anywhere.
     """
     n, k = near.shape
     if not maps:
@@ -45,9 +43,23 @@ def _rank_score(ranks: np.ndarray, n: int) -> np.ndarray:
 
 
 def map_chance(n: int, k: int) -> dict[str, float]:
-    """What a random map scores on average: each of the k neighbours has any of the n - 1 ranks."""
+    """The mean scores of a random map, on which each of the k neighbours has any of the n - 1 ranks."""
     random = 1 - (n - 1 - k) * (n - k) / ((n - 1) * (2 * n - 3 * k - 1))
     return {"trustworthiness": random, "continuity": random, "knn_preservation": k / (n - 1)}
+
+
+def quality_controls(
+    n: int, k: int, quality: Mapping[Any, dict[str, np.ndarray]], null_stability: np.ndarray | None
+) -> dict[str, dict[str, float]]:
+    """{score: {control: value}}: chance, and the means of the maps called "PCA" and "null map" in `quality`."""
+    maps = [name for name in ("PCA", "null map") if name in quality]
+    values = {
+        score: {"chance": chance} | {name: float(quality[name][score].mean()) for name in maps}
+        for score, chance in map_chance(n, k).items()
+    }
+    if null_stability is not None:
+        values["seed_stability"] = {"chance": k / (n - 1), "null map": float(null_stability.mean())}
+    return values
 
 
 def _nearest_on_map(xy: np.ndarray, k: int) -> np.ndarray:
@@ -61,7 +73,7 @@ def _nearest_on_map(xy: np.ndarray, k: int) -> np.ndarray:
 
 
 def _ranks_on_map(xy: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """What `neighbor_ranks` says, for two dimensions: counted rather than sorted, in a seventh of the time."""
+    """`neighbor_ranks` in two dimensions: counted rather than sorted, in a seventh of the time."""
     from sslviz.diagnostics.projection.umap_loops import count_closer
 
     xy, members = np.ascontiguousarray(xy, dtype=np.float64), np.ascontiguousarray(members)
@@ -73,23 +85,29 @@ def _ranks_on_map(xy: np.ndarray, members: np.ndarray) -> np.ndarray:
 
 
 def align(xy: np.ndarray, ids: np.ndarray, reference_xy: np.ndarray, reference_ids: np.ndarray) -> np.ndarray:
-    """Where do the points of one map lie once it is laid over another?  Turned, mirrored, shifted and scaled, (n, 2).
+    """The points (n, 2) of a map laid over a reference: turned, mirrored, shifted and scaled.
 
     Orthogonal Procrustes on the images that both maps show, brought to the same radius; neighbours on the map stay what
-    they were.  ValueError if these images are fewer than three.
-
-    Caveat: It brings maps as close as turning and scaling can; unrelated maps then still look a little alike.
+    they were.  Unrelated maps, too, look a little alike then.  ValueError for fewer than three common images.
     """
-    _, here, there = np.intersect1d(ids, reference_ids, return_indices=True)
-    if len(here) < 3:
-        raise ValueError(f"Two maps can be aligned by 3 common images or more; these share {len(here)}.")
-    own, other = xy[here].astype(np.float64), reference_xy[there].astype(np.float64)
-    own_center, other_center = own.mean(axis=0), other.mean(axis=0)
-    own, other = own - own_center, other - other_center
-    u, _, vt = np.linalg.svd(own.T @ other)
+    _, rows, reference_rows = np.intersect1d(ids, reference_ids, return_indices=True)
+    if len(rows) < 3:
+        raise ValueError(f"Two maps can be aligned by 3 common images or more; these share {len(rows)}.")
+    points, reference = xy[rows].astype(np.float64), reference_xy[reference_rows].astype(np.float64)
+    center, reference_center = points.mean(axis=0), reference.mean(axis=0)
+    points, reference = points - center, reference - reference_center
+    u, _, vt = np.linalg.svd(points.T @ reference)
     # To equal radius, not by least squares: that would shrink a map to a dot where the two have nothing in common.
-    scale = np.sqrt((other**2).sum() / max((own**2).sum(), np.finfo(float).tiny))
-    return ((xy - own_center) @ (u @ vt) * scale + other_center).astype(np.float32)
+    scale = np.sqrt((reference**2).sum() / max((points**2).sum(), np.finfo(float).tiny))
+    return ((xy - center) @ (u @ vt) * scale + reference_center).astype(np.float32)
+
+
+def start_like(xy: np.ndarray, ids: np.ndarray, reference_xy: np.ndarray, reference_ids: np.ndarray) -> np.ndarray:
+    """The positions (n, 2) of a reference; images that it does not show lie where `xy`, laid over it, has them."""
+    start = align(xy, ids, reference_xy, reference_ids)
+    _, rows, reference_rows = np.intersect1d(ids, reference_ids, return_indices=True)
+    start[rows] = reference_xy[reference_rows]
+    return start
 
 
 def seed_agreement(layouts: list[np.ndarray], k: int) -> tuple[np.ndarray | None, np.ndarray | None]:

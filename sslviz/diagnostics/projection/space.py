@@ -1,6 +1,6 @@
-"""What is it that a map is drawn of?  A space with its neighbours and its PCA, and noise that has nothing else in common.
+"""The space that a map is drawn of, with its neighbours and its PCA, and noise with the same covariance.
 
-What maps of the same features share is made once and kept for a while: see `cache`.
+What maps of the same features share is made once and cached.
 """
 
 from __future__ import annotations
@@ -26,7 +26,13 @@ Seed = int | tuple[int, ...]
 
 @dataclass(frozen=True, eq=False)
 class Space:
-    """What is drawn: rows `x` (n, d) of length one, their neighbours, their PCA; `name` stands for all of them."""
+    """Rows of length one, and what every map of them needs.
+
+    - name: stands for the others as a cache key
+    - x: rows float64 (n, d)
+    - graph: their nearest neighbours
+    - pca: their two leading principal components, (n, 2)
+    """
 
     name: str
     x: np.ndarray
@@ -35,7 +41,10 @@ class Space:
 
     @classmethod
     def of(cls, features: Features, k: int, graph: Neighbors | None = None) -> Space:
-        """With the `k` nearest of each row, of `graph` if there is one; ValueError for one of other images or not by cosine."""
+        """With the `k` nearest of each row, from `graph` if given.
+
+        ValueError for a graph of other images, or one that is not by cosine.
+        """
         name = features.digest
         if graph is None:
             graph = neighbors(features, k)
@@ -50,8 +59,8 @@ class Space:
         """A UMAP of it."""
         name = (self.name, n_neighbors)
         graph = self.graph.nearest(n_neighbors)
-        made = cache.get(("edges", *name, epochs), lambda: edges(fuzzy_weights(graph), epochs))
-        return LayoutJob(made, self.pca, min_dist, seed, name)
+        drawn = cache.get(("edges", *name, epochs), lambda: edges(fuzzy_weights(graph), epochs))
+        return LayoutJob(drawn, self.pca, min_dist, seed, name)
 
     def umap_learn_job(self, n_neighbors: int, min_dist: float, epochs: int, seed: Seed) -> UmapLearnJob:
         """A UMAP of it by umap-learn."""
@@ -63,22 +72,22 @@ class Space:
         return TorchJob(self.x, self.pca, n_neighbors, min_dist, epochs, seed, (self.name, n_neighbors))
 
     def quality(self, maps: Mapping[Any, np.ndarray]) -> dict[Any, dict[str, np.ndarray]]:
-        """Scores for every point of every map; those of PCA and null maps, which other maps ask for too, are kept."""
+        """`map_quality` of these maps; cached for PCA and null maps, which other maps need too."""
         near = self.graph.indices
         keys = {name: ("quality", self.name, self.graph.k, name) for name in maps}
-        found = map_quality(self.x, {name: xy for name, xy in maps.items() if keys[name] not in cache}, near)
+        quality = map_quality(self.x, {name: xy for name, xy in maps.items() if keys[name] not in cache}, near)
         for name, xy in maps.items():
             if name == "PCA" or "null map" in name:
 
                 def make(name: Any = name, xy: np.ndarray = xy) -> dict[str, np.ndarray]:
-                    return found[name] if name in found else map_quality(self.x, {name: xy}, near)[name]
+                    return quality[name] if name in quality else map_quality(self.x, {name: xy}, near)[name]
 
-                found[name] = cache.get(keys[name], make)
-        return found
+                quality[name] = cache.get(keys[name], make)
+        return quality
 
 
 def matched_noise(features: Features, seed: int) -> Features:
-    """Gaussian noise with the same mean and covariance: all that a spectrum knows, and no clusters."""
+    """Gaussian noise with the same mean and covariance, at length one: the same spectrum, without clusters."""
 
     def make() -> Features:
         moments = Moments.of(features.x)

@@ -1,4 +1,4 @@
-"""How does UMAP lay out a neighbour graph?  Weights for its edges, then rounds of attraction and repulsion.
+"""UMAP's layout of a neighbour graph: weights for its edges, then rounds of attraction and repulsion.
 
 McInnes, Healy and Melville (arXiv 1802.03426) in two dimensions.  umap-learn itself, which `umap_learn_layout` runs,
 takes ten seconds to be imported and holds Python's lock while it works.  A test holds both to the same quality, and
@@ -20,15 +20,20 @@ from sslviz.diagnostics.neighbors.neighbors import Neighbors
 from sslviz.runtime.memory_cache import cache
 
 # The steps shrink from epoch to epoch: the first three quarters settle what lies where, the last quarter how densely.
-# Only then does min_dist count, so that maps which differ in it alone share the rest, and no point jumps between them.
+# Only then does min_dist count.  So maps that differ in it alone share the rest, and no point jumps between them.
 COARSE = 0.75
 COARSE_MIN_DIST = 0.1
-WARM = 0.5  # of the epochs are over for a map that starts from another: the steps that would tear it apart
+WARM = 0.5  # of the epochs are skipped for a map that starts from another: their steps would tear it apart
 
 
 @dataclass(frozen=True, eq=False)
 class Edges:
-    """Who attracts whom, and how often?  Edge i pulls points `head[i]` and `tail[i]` together once `every[i]` epochs."""
+    """The edges along which points attract each other.
+
+    - head, tail: the two points of each edge (m,)
+    - every: an edge acts once in so many epochs (m,)
+    - epochs: of the whole layout
+    """
 
     head: np.ndarray
     tail: np.ndarray
@@ -38,7 +43,13 @@ class Edges:
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """A layout under way: positions `xy` (n, 2) after `done` epochs, the points' random states, when edges are due."""
+    """A layout under way.
+
+    - xy: positions (n, 2)
+    - rng: the points' random states (n, 3)
+    - due, due_away: the epoch in which each edge attracts, and repels, next (m,)
+    - done: epochs so far
+    """
 
     xy: np.ndarray
     rng: np.ndarray
@@ -49,9 +60,13 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class LayoutJob:
-    """A layout to be made of `edges` from `start` (n, 2); `warm` if that is a layout already.
+    """A layout that our own loop makes.
 
-    `name` stands for edges and start: what is made is remembered under it, unless it is None.
+    - edges: of the neighbour graph
+    - start: positions (n, 2) to begin with
+    - min_dist, seed: as in `projection`
+    - name: stands for edges and start as a cache key; None: not cached
+    - warm: whether `start` is a layout already
     """
 
     edges: Edges
@@ -65,13 +80,13 @@ class LayoutJob:
         """Positions float32 (n, 2)."""
         epochs = self.edges.epochs
         if self.name is None:
-            return _moved(_begun(self), self.edges, self.min_dist, epochs).xy
+            return _advance(_begin(self), self.edges, self.min_dist, epochs).xy
 
         def coarse() -> Layout:
-            return _moved(_begun(self), self.edges, COARSE_MIN_DIST, int(COARSE * epochs))
+            return _advance(_begin(self), self.edges, COARSE_MIN_DIST, int(COARSE * epochs))
 
         def fine() -> np.ndarray:
-            return _moved(cache.get((*key, "coarse"), coarse), self.edges, self.min_dist, epochs).xy
+            return _advance(cache.get((*key, "coarse"), coarse), self.edges, self.min_dist, epochs).xy
 
         key = ("umap", self.name, epochs, self.seed if isinstance(self.seed, int) else tuple(self.seed))
         return cache.get((*key, self.min_dist), fine)
@@ -86,26 +101,26 @@ class Job(Protocol):
 
 
 def layouts(jobs: Sequence[Job]) -> Iterator[np.ndarray]:
-    """Where do the points come to lie?  Positions float32 (n, 2) for each job, one after another.
+    """Positions float32 (n, 2) for each job, in order.
 
-    Each has a thread of its own, so they are made side by side, also while those that are there are looked at, and are
-    the same however many there are.
+    Each job has a thread of its own, so that they run side by side, also while the caller looks at the first ones.  They
+    are the same however many there are.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from pool.map(lambda job: job.layout(), jobs)
 
 
 def stretched(start: np.ndarray, *, warm: bool) -> np.ndarray:
-    """Where does a layout begin?  `start` (n, 2) with each axis stretched to [0, 10], as UMAP does; or, `warm`, as it is.
+    """Where a layout begins: `start` (n, 2) with each axis stretched to [0, 10], as UMAP does; or, `warm`, as it is.
 
-    Caveat: Points are jittered a little, since an axis without any extent could not be stretched.
+    Points are jittered a little, since an axis without any extent could not be stretched.
     """
     jitter = np.random.default_rng(0).standard_normal(start.shape) * 1e-4 * np.ptp(start, axis=0).max()
     xy = (start + jitter).astype(np.float32, order="C")
     return xy if warm else (10 * (xy - xy.min(axis=0)) / np.ptp(xy, axis=0)).astype(np.float32)
 
 
-def _begun(job: LayoutJob) -> Layout:
+def _begin(job: LayoutJob) -> Layout:
     """A layout that has not moved yet."""
     every, xy = job.edges.every, stretched(job.start, warm=job.warm)
     rng = np.random.default_rng(job.seed).integers(2**32, size=(len(xy), 3), dtype=np.int64)
@@ -113,7 +128,7 @@ def _begun(job: LayoutJob) -> Layout:
     return Layout(xy, rng, done + every, done + every / 5, done)
 
 
-def _moved(layout: Layout, edges: Edges, min_dist: float, until: int) -> Layout:
+def _advance(layout: Layout, edges: Edges, min_dist: float, until: int) -> Layout:
     """The layout after the epochs up to `until`."""
     from sslviz.diagnostics.projection.umap_loops import move, tables
 
@@ -124,12 +139,11 @@ def _moved(layout: Layout, edges: Edges, min_dist: float, until: int) -> Layout:
 
 
 def fuzzy_weights(graph: Neighbors) -> Any:
-    """How surely are two images neighbours?  A symmetric sparse matrix (n, n) of weights in (0, 1].
+    """UMAP's weights of a neighbour graph, a symmetric sparse matrix (n, n) in (0, 1].
 
-    Of each image's nearest k - 1 (in UMAP a point counts among its own k): one for the nearest, less with distance, so
-    that a row sums to log2 k; then the union of both directions, p + q - p q.
-
-    Caveat: Distances count only beside the other distances of the same image, so density is lost here.
+    Of each image's nearest k - 1 (in UMAP a point counts among its own k): 1 for the nearest, less with distance, so
+    that a row sums to log2 k.  Then the union of both sides, p + q - p q.  Distances count only relative to those of the
+    same image, so density is lost here.
     """
     from scipy.sparse import coo_array
 
@@ -149,7 +163,7 @@ def fuzzy_weights(graph: Neighbors) -> Any:
 
 
 def _scale(beyond: np.ndarray, total: float) -> np.ndarray:
-    """Per row the sigma for which exp(-beyond / sigma) sums to `total`, by bisection; next to 0 if it always is more."""
+    """Per row the sigma for which exp(-beyond / sigma) sums to `total`, by bisection; near 0 if it always is more."""
     low, high, middle = np.zeros(len(beyond)), np.full(len(beyond), np.inf), np.ones(len(beyond))
     for _ in range(64):
         much = np.exp(-beyond / middle[:, None]).sum(axis=1) > total
@@ -159,9 +173,9 @@ def _scale(beyond: np.ndarray, total: float) -> np.ndarray:
 
 
 def edges(weights: Any, epochs: int) -> Edges:
-    """Which edges are drawn together in so many epochs?  Each as often as its weight says; the weakest never are.
+    """The edges of a graph with these weights, each as often as its weight says.
 
-    Caveat: An edge of a weight below 1 / epochs of the largest plays no part at all.
+    Edges of a weight below 1 / epochs of the largest are left out.
     """
     graph = weights.tocoo()
     graph.sum_duplicates()  # in the order that umap-learn has them
@@ -172,13 +186,10 @@ def edges(weights: Any, epochs: int) -> Edges:
 
 @lru_cache
 def curve(min_dist: float) -> tuple[float, float]:
-    """How near is near on the map?  The a and b of 1 / (1 + a d^2b), fitted to 1 up to `min_dist`, then exp(min_dist - d).
-
-    Caveat: min_dist says how tightly neighbours are packed on the map, and nothing about the features.
-    """
+    """UMAP's a and b of 1 / (1 + a d^2b), fitted to 1 up to `min_dist`, then exp(min_dist - d)."""
     from scipy.optimize import curve_fit
 
     d = np.linspace(0, 3, 300)
-    wanted = np.where(d < min_dist, 1.0, np.exp(min_dist - d))
-    (a, b), _ = curve_fit(lambda x, a, b: 1 / (1 + a * x ** (2 * b)), d, wanted)
+    target = np.where(d < min_dist, 1.0, np.exp(min_dist - d))
+    (a, b), _ = curve_fit(lambda x, a, b: 1 / (1 + a * x ** (2 * b)), d, target)
     return float(a), float(b)

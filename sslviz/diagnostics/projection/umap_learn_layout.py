@@ -56,10 +56,23 @@ class UmapLearnJob:
             a, b = find_ab_params(1.0, self.min_dist)
             random = np.random.RandomState(np.random.SeedSequence(self.seed).generate_state(1)[0])
             xy, _ = simplicial_set_embedding(
-                None, umap_learn_graph(self.graph), 2, left, a, b, gamma=1.0, negative_sample_rate=5,
-                n_epochs=int(left * self.epochs), init=stretched(self.start, warm=self.warm), random_state=random,
-                metric="cosine", metric_kwds={}, densmap=False, densmap_kwds={}, output_dens=False,
-            )  # fmt: skip
+                data=None,
+                graph=umap_learn_graph(self.graph),
+                n_components=2,
+                initial_alpha=left,
+                a=a,
+                b=b,
+                gamma=1.0,
+                negative_sample_rate=5,
+                n_epochs=int(left * self.epochs),
+                init=stretched(self.start, warm=self.warm),
+                random_state=random,
+                metric="cosine",
+                metric_kwds={},
+                densmap=False,
+                densmap_kwds={},
+                output_dens=False,
+            )
         return xy.astype(np.float32)
 
 

@@ -1,10 +1,10 @@
-"""Which loops are too slow in Python?  Those of the maps, compiled; importing this loads numba (0.3 s).
+"""The inner loops of maps, compiled by numba; importing this takes 0.3 s.
 
-They hold no lock and use one thread, so that several run side by side and give the same whoever else runs.  numba keeps
-what it compiled beside this file or in the user's cache: the first time ever takes two seconds.
+They hold no lock and use one thread, so that several run side by side with the same results.  numba caches what it
+compiled beside this file or in the user's cache; the first time ever takes two seconds.
 
-umap-learn's inner loop (any number of dimensions, powers computed for every pair) takes three and a half times as long
-as `move`; the edges, their order and the random numbers (Tausworthe, L'Ecuyer 1996) are the same as there.
+Edges, their order and the random numbers (Tausworthe, L'Ecuyer 1996) are umap-learn's.  Its inner loop takes three and a
+half times as long as `move`: it serves any number of dimensions, and computes powers for every pair.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     how: dict[str, Any] = {"nogil": True, "fastmath": True, "error_model": "numpy"}
     try:
         return numba.njit(cache=True, **how)(function)
-    except RuntimeError:  # nowhere to keep what was compiled: then once in every process
+    except RuntimeError:  # no folder to cache in: compiled once in every process
         return numba.njit(**how)(function)
 
 
 def tables(a: float, b: float) -> tuple[np.ndarray, np.ndarray]:
-    """How strongly do two points attract or repel each other, by their squared distance?  At `NODES`, float32.
+    """The attraction and repulsion of two points by their squared distance, at `NODES`, float32.
 
-    Of the curve 1 / (1 + a d^2b).  Powers would take most of the time; read off between nodes 1/64 octave apart
-    these are right to 1e-4, and a step of gradient descent is not.
+    Of the curve 1 / (1 + a d^2b).  Computing powers would take most of the time.  Between nodes 1/64 octave apart the
+    interpolation is right to 1e-4, more than a step of gradient descent is.
     """
     squared = NODES.astype(np.float64)
     attraction = -2 * a * b * squared ** (b - 1) / (a * squared**b + 1)
@@ -45,7 +45,7 @@ def _clip_to_4(value: Any) -> Any:
 
 
 def _read_off(table: np.ndarray, squared: Any) -> Any:
-    """The value at `squared` > 0, linearly between the nodes: a float's leading bits say between which."""
+    """The value at `squared` > 0, linear between the nodes, which the leading bits of the float select."""
     bits: Any = max(np.float32(squared).view(np.int32), np.int32(LOWEST << SHIFT))
     node = min((bits >> SHIFT) - LOWEST, len(table) - 2)
     share = np.float32(bits & ((1 << SHIFT) - 1)) * np.float32(2.0**-SHIFT)
@@ -69,10 +69,10 @@ def _move(
     xy: np.ndarray, rng: np.ndarray, head: np.ndarray, tail: np.ndarray, every: np.ndarray, due: np.ndarray,
     due_away: np.ndarray, attraction: np.ndarray, repulsion: np.ndarray, first: int, last: int, epochs: int,
 ) -> None:  # fmt: skip
-    """Moves `xy` (n, 2) in place through the epochs [first, last) of `epochs`; `rng`, `due` and `due_away` go along.
+    """Moves `xy` (n, 2) in place through the epochs [first, last) of `epochs`; updates `rng`, `due` and `due_away`.
 
-    An edge attracts its ends once `every` so many epochs, and its head is each time repelled by five random points
-    (fewer or more, as `due_away` says).  The steps shrink to nothing with the last of all epochs.
+    An edge attracts its ends once in `every` epochs.  Its head is then repelled by about five random points, as many as
+    are due since `due_away`.  The steps shrink to nothing with the last of all epochs.
     """
     n = xy.shape[0]
     for epoch in range(first, last):
@@ -112,7 +112,7 @@ move = _compiled(_move)
 
 
 def _count_closer(xy: np.ndarray, members: np.ndarray, first: int, last: int, closer: np.ndarray) -> None:
-    """Into `closer` (n, k), for the rows [first, last): how many points lie closer than each member, itself included."""
+    """Counts into `closer` (n, k), for the rows [first, last), how many points lie closer than each member, own included."""
     n, k = members.shape
     limits, counts = np.empty(k, np.float64), np.empty(k, np.int64)
     for i in range(first, last):

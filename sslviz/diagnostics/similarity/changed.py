@@ -16,13 +16,18 @@ UNRELATED = "unrelated images"
 
 @dataclass(frozen=True, eq=False)
 class Changed:
-    """Which images are near others than before?
+    """How the neighbourhood of each image changed between two spaces, a and b.
 
-    `ids` (n,) name the images; `near_a`, `near_b` int32 (n, k) are row numbers into `ids`, nearest first, in either
-    space.  `change` (n,) in [0, 1] is the share of neighbours that are not the same, `distance` (n,) how much farther
-    (mean cosine distance, in either space) the other space's neighbours lie than its own.  `labels` (n,) are the
-    classes, "" where there is none; None without a `label` column.  `replicates` holds the mean change without one
-    tenth of the images at a time, `duplicates` how many rows repeat an earlier one in a and in b.
+    - ids: the images (n,)
+    - k: neighbours of each
+    - near_a, near_b: row numbers into `ids`, int32 (n, k), nearest first
+    - change: share of neighbours that are not the same, (n,) in [0, 1]
+    - distance: how much farther the other space's neighbours lie than the own, (n,): mean cosine distances, added over
+      both spaces
+    - labels: classes (n,), "" where there is none; None without a `label` column
+    - duplicates: how many rows repeat an earlier one, in a and in b
+    - replicates: {score: (10,)}, the score without one tenth of the images at a time
+    - seed: of these tenths
     """
 
     ids: np.ndarray
@@ -48,7 +53,7 @@ class Changed:
 
     @property
     def unrelated(self) -> np.ndarray:
-        """Which share of images would change by 0/k, 1/k, ... k/k between unrelated spaces?  (k + 1,)."""
+        """The shares of images that change by 0/k, 1/k, ... k/k between unrelated spaces, (k + 1,)."""
         from scipy.stats import hypergeom
 
         return hypergeom(len(self.ids) - 1, self.k, self.k).pmf(np.arange(self.k, -1, -1))
@@ -74,7 +79,7 @@ class Changed:
     def scores(self) -> dict[str, Score]:
         """`neighbours_changed`, in [0, 1], beside what unrelated spaces read: a ceiling."""
         name, value = "neighbours_changed", float(self.change.mean())
-        low, high = within(0, 1, *jackknife_interval(value, self.replicates[name]))
+        low, high = clipped(0, 1, *jackknife_interval(value, self.replicates[name]))
         return {name: Score(value, low, high, {UNRELATED: self.chance}, None, control_is="ceiling")}
 
 
@@ -82,11 +87,22 @@ def changed(a: Features, b: Features, *, k: int = 10, seed: int = 0) -> Changed:
     """Which images changed their neighbourhood most between two spaces?
 
     `a` and `b` are features of the same images, in any order; rows come in the order of `a`.  An image's change is
-    1 - |its k nearest in a and in b| / k, by cosine, in [0, 1]; per class too where the table of `a` has a `label`.
-    Score: `neighbours_changed`, the mean.  Control: unrelated spaces, 1 - k / (n - 1), a ceiling.  Interval:
-    delete-group jackknife over ten random groups of images (by `seed`), which looks for new neighbours among those
-    that stay; images share neighbours, so a bootstrap over images would be too narrow.  ValueError where the ids
-    differ, for fewer than 20 images, constant features, and `k` beyond half of the images.
+    1 - |its k nearest in a and in b| / k, by cosine, in [0, 1].  It is averaged by class too where the table of `a` has
+    a `label`.
+
+    Score: `neighbours_changed`, the mean.  Control: unrelated spaces, 1 - k / (n - 1), a ceiling.  Interval: delete-group
+    jackknife over ten random groups of images (by `seed`), which finds new neighbours among those that stay.  A bootstrap
+    over images would be too narrow, since images share neighbours.  ValueError where the ids differ, for fewer than 20
+    images, constant features, and `k` beyond half of the images.
+
+    Example:
+        >>> import numpy as np, sslviz
+        >>> before = np.random.default_rng(0).normal(size=(60, 8))
+        >>> after = before.copy()
+        >>> after[7] *= -1  # one image goes to the other side
+        >>> result = sslviz.changed(sslviz.Features.from_array(before), sslviz.Features.from_array(after))
+        >>> int(result.ranking[0]), float(result.change[7])
+        (7, 1.0)
 
     Caveat: In a crowd of near-equals the nearest change at a touch; look at both neighbourhoods before reading
     meaning into a change.
@@ -137,10 +153,10 @@ def paired(a: Features, b: Features, k: int) -> tuple[Features, Features]:
 def neighborhoods(
     a: Features, b: Features, k: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[int]]:
-    """Who is near in a and in b, (n, k) each, the share in both (n,), its mean without each group of images, duplicates.
+    """The neighbours in a and in b, (n, k) each, the share in both (n,), its mean without each group of images, duplicates.
 
-    Rows of `a` and `b` must be of the same images.  The graphs are asked for more neighbours than k, so that those who
-    are left out can be replaced by the next.
+    Rows of `a` and `b` must be of the same images.  The graphs hold more neighbours than k, so that those who are left
+    out can be replaced by the next.
     """
     more = min(len(a) - 1, 2 * k + 10)  # that 11 of 30 lie in one tenth of the images happens once in 10,000 rows
     graph_a, graph_b = neighbors(a, more), neighbors(b, more)
@@ -150,24 +166,24 @@ def neighborhoods(
 
 
 def _means_without(near_a: np.ndarray, near_b: np.ndarray, k: int, groups: np.ndarray) -> np.ndarray:
-    """The mean share of common neighbours among the images outside each group, neighbours from outside it too; (g,)."""
-    row, at_a, at_b = np.nonzero(near_a[:, :, None] == near_b[:, None, :])  # who is common, as which neighbour
-    group = groups[near_a[row, at_a]]
+    """The mean share of common neighbours of the images outside each group, by neighbours outside it too; (g,)."""
+    row, rank_a, rank_b = np.nonzero(near_a[:, :, None] == near_b[:, None, :])  # common neighbours
+    group = groups[near_a[row, rank_a]]
     means = []
     for g in range(groups.max() + 1):
-        stays = (groups[row] != g) & (group != g)
-        for near, at in ((near_a, at_a), (near_b, at_b)):
-            gone = np.cumsum(groups[near] == g, axis=1)  # nearer ones that are left out
-            stays &= at - gone[row, at] < k
-        means.append(stays.sum() / (k * (groups != g).sum()))
+        kept = (groups[row] != g) & (group != g)
+        for near, rank in ((near_a, rank_a), (near_b, rank_b)):
+            left_out = np.cumsum(groups[near] == g, axis=1)  # nearer ones
+            kept &= rank - left_out[row, rank] < k
+        means.append(kept.sum() / (k * (groups != g).sum()))
     return np.array(means)
 
 
-def _gap(x: np.ndarray, own: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """How much farther by mean cosine distance are `others` (n, k) than the nearest ones, `own`?  (n,), at least 0."""
+def _gap(x: np.ndarray, nearest: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """How much farther `others` (n, k) are than the `nearest` (n, k), by mean cosine distance; (n,), at least 0."""
     unit = unit_rows(x)
-    near, far = (np.einsum("nd,nd->n", unit, sum(unit[column] for column in who.T)) for who in (own, others))
-    return np.maximum(near - far, 0) / own.shape[1]
+    near, far = (np.einsum("nd,nd->n", unit, sum(unit[column] for column in rows.T)) for rows in (nearest, others))
+    return np.maximum(near - far, 0) / nearest.shape[1]
 
 
 def _labels(table: pd.DataFrame) -> np.ndarray | None:
@@ -176,8 +192,10 @@ def _labels(table: pd.DataFrame) -> np.ndarray | None:
     return np.array(["" if pd.isna(value) else str(value) for value in table["label"]])
 
 
-def within(least: float, most: float, low: float | None, high: float | None) -> tuple[float, float] | tuple[None, None]:
-    """An interval cut to the range that its score can have."""
+def clipped(
+    smallest: float, largest: float, low: float | None, high: float | None
+) -> tuple[float, float] | tuple[None, None]:
+    """An interval clipped to the range that its score can have."""
     if low is None or high is None:
         return None, None
-    return max(least, low), min(most, high)
+    return max(smallest, low), min(largest, high)

@@ -1,7 +1,7 @@
 """How alike are two spaces of the same images?  Four answers, each beside what unrelated images read.
 
 CKA, Procrustes and RSA only depend on the distances between the rows of each space, so that rotating, scaling and
-shifting one changes nothing; mutual-kNN is by cosine, so that shifting does.
+shifting a space changes nothing.  Mutual-kNN is by cosine, so that shifting does.
 """
 
 from __future__ import annotations
@@ -12,26 +12,33 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sslviz.diagnostics.similarity.changed import UNRELATED, neighborhoods, paired, within
+from sslviz.diagnostics.similarity.changed import UNRELATED, clipped, neighborhoods, paired
 from sslviz.diagnostics.similarity.measures import debiased_cka, distance_ranks, nuclear_norm, scaled
 from sslviz.features import Features
 from sslviz.runtime.memory_cache import cache
 from sslviz.statistics import Score, delete_groups, jackknife_interval
 
 RANGES = {"cka": (-1, 1), "procrustes": (0, 2), "mutual_knn": (0, 1), "rsa": (-1, 1)}
-MOST_RANKED = 1000  # images whose distances are ranked: half a million pairs
-PERMUTATIONS = 5  # the mean of these varies far less than the interval is wide
-NOTHING = 1e-9  # of all that varies: what stays without a group of images may be rounding only
+MAX_RANKED = 1000  # images whose distances are ranked: half a million pairs
+PERMUTATIONS = 5  # their mean varies far less than the interval is wide
+ROUNDING = 1e-9  # of the whole variance: less, once a group of images is left out, may be rounding only
 
 
 @dataclass(frozen=True, eq=False)
 class Similarity:
-    """How alike are two spaces, and how alike would unrelated ones be?
+    """How alike two spaces are, a and b, and how alike unrelated ones would be.
 
-    `values`, `chance` {score: value} and `replicates` {score: (10,)}, the scores without one tenth of the images at a
-    time: of the same images and seed they leave out the same ones, and can be paired.  `overlap` (n,) is the share of
-    its `k` neighbours that each of the images `ids` has in both spaces.  `widths` are the dimensions of a and b,
-    `n_ranked` how many images RSA looked at, `duplicates` how many rows repeat an earlier one in a and in b.
+    - ids: the images (n,)
+    - k: neighbours of each
+    - n_ranked: how many images RSA looked at
+    - widths: dimensions of a and b
+    - values: {score: value}
+    - chance: {score: value} of unrelated images
+    - replicates: {score: (10,)}, the scores without one tenth of the images at a time; results of the same images and
+      seed leave out the same ones, so that they can be paired
+    - overlap: share of its k neighbours that each image has in both spaces, (n,)
+    - duplicates: how many rows repeat an earlier one, in a and in b
+    - seed: of the tenths, the images ranked and the shuffles
     """
 
     ids: np.ndarray
@@ -58,7 +65,7 @@ class Similarity:
         for name, value in self.values.items():
             if not np.isfinite(value):
                 continue
-            low, high = within(*RANGES[name], *jackknife_interval(value, self.replicates[name]))
+            low, high = clipped(*RANGES[name], *jackknife_interval(value, self.replicates[name]))
             scores[name] = Score(value, low, high, {UNRELATED: self.chance[name]}, name != "procrustes")
         return scores
 
@@ -66,16 +73,24 @@ class Similarity:
 def similarity(a: Features, b: Features, *, k: int = 10, seed: int = 0) -> Similarity:
     """How alike are two spaces?
 
-    `a` (n, p) and `b` (n, q) are features of the same images, in any order.  Scores: `cka` (debiased linear; arXiv
-    1905.00414 with the estimator of Song et al. 2012), 1 for the same space; `procrustes` (squared distance after the
-    best rotation, between spaces centred and scaled to length one; arXiv 2108.01661), 0 for the same space, at most 2;
-    `mutual_knn` (arXiv 2405.07987), the share of the `k` nearest by cosine that both have; `rsa`, the rank correlation
-    (Spearman) of the Euclidean distances between images, at most 1,000 of them drawn with `seed`.
+    `a` (n, p) and `b` (n, q) are features of the same images, in any order.  Scores:
+    - `cka`: debiased linear, 1 for the same space (arXiv 1905.00414 with the estimator of Song et al. 2012)
+    - `procrustes` in [0, 2]: squared distance after the best rotation, between spaces centred and scaled to length one;
+      0 for the same space (arXiv 2108.01661)
+    - `mutual_knn` in [0, 1]: the share of the `k` nearest by cosine that both have (arXiv 2405.07987)
+    - `rsa` in [-1, 1]: Spearman's correlation of the Euclidean distances between images, at most 1,000 drawn with `seed`
 
     Control: "unrelated images", what each reads on average once the rows of b are shuffled: exactly 0 for CKA and RSA,
     k / (n - 1) for mutual_knn, the mean of five shuffles for Procrustes.  Intervals: delete-group jackknife over ten
     random groups of images.  ValueError where the ids differ, for fewer than 20 images, constant features, and `k`
     beyond half of the images.
+
+    Example:
+        >>> import numpy as np, sslviz
+        >>> x = np.random.default_rng(0).normal(size=(100, 8))
+        >>> turned = sslviz.Features.from_array(x[:, ::-1] * 3)  # the same space up to rotation and scale
+        >>> sslviz.similarity(sslviz.Features.from_array(x), turned).scores()["cka"].value_text
+        '1.00'
 
     Caveat: No one of them says it all: CKA follows the few widest directions and single far images, mutual-kNN only
     the nearest. Spaces can be alike in one and not in another.
@@ -84,7 +99,7 @@ def similarity(a: Features, b: Features, *, k: int = 10, seed: int = 0) -> Simil
     x, y = scaled(a.x), scaled(b.x)
     groups = delete_groups(len(a), seed=seed)
     rng = np.random.default_rng(seed)
-    drawn = np.sort(rng.permutation(len(a))[:MOST_RANKED])
+    drawn = np.sort(rng.permutation(len(a))[:MAX_RANKED])
     _, _, shared, means, duplicates = neighborhoods(a, b, k, seed)
     space_a, space_b = _space(a, x, groups, drawn, seed), _space(b, y, groups, drawn, seed)
     cka, procrustes = _linear(x, y, groups, space_a, space_b)
@@ -110,12 +125,18 @@ def similarity(a: Features, b: Features, *, k: int = 10, seed: int = 0) -> Simil
 
 
 class _Space(NamedTuple):
-    """What is asked of one space whatever it is compared with; tuples run over all rows, then those outside each group."""
+    """What every comparison needs of a space.  Tuples run over all rows, then those outside each group.
 
-    squares: tuple[float, ...]  # squared Frobenius norms of x^T x
-    lengths: tuple[np.ndarray, ...]  # squared distances of the rows from their mean
-    ranks: np.ndarray  # of the distances between the drawn images, see `distance_ranks`; in float32
-    sums: np.ndarray  # of these ranks and of their squares, (2, 1 + groups)
+    - squares: squared Frobenius norms of x^T x
+    - lengths: squared distances of the rows from their mean
+    - ranks: `distance_ranks` of the drawn images, float32
+    - sums: of these ranks and of their squares, (2, 1 + groups)
+    """
+
+    squares: tuple[float, ...]
+    lengths: tuple[np.ndarray, ...]
+    ranks: np.ndarray
+    sums: np.ndarray
 
 
 def _space(features: Features, x: np.ndarray, groups: np.ndarray, drawn: np.ndarray, seed: int) -> _Space:
@@ -138,7 +159,7 @@ def _linear(
     for cross, xx, yy, u, v in zip(
         _cross_moments(x, y, groups), space_x.squares, space_y.squares, space_x.lengths, space_y.lengths, strict=True
     ):
-        enough = min(u.sum(), v.sum()) > NOTHING
+        enough = min(u.sum(), v.sum()) > ROUNDING
         cka.append(debiased_cka((float((cross**2).sum()), xx, yy), u, v) if enough else np.nan)
         procrustes.append(max(0.0, 2 - 2 * nuclear_norm(cross) / np.sqrt(u.sum() * v.sum())) if enough else np.nan)
     return np.array(cka), np.array(procrustes)
@@ -153,7 +174,7 @@ def _rank_correlations(space_x: _Space, space_y: _Space, groups: np.ndarray) -> 
     pairs = _block_sums(1 - np.eye(len(groups)), groups)
     (a, aa), (b, bb) = space_x.sums, space_y.sums
     spread_a, spread_b = aa - a**2 / pairs, bb - b**2 / pairs
-    enough = (spread_a > NOTHING * spread_a[0]) & (spread_b > NOTHING * spread_b[0])
+    enough = (spread_a > ROUNDING * spread_a[0]) & (spread_b > ROUNDING * spread_b[0])
     return np.where(enough, common - a * b / pairs, np.nan) / np.sqrt(np.where(enough, spread_a * spread_b, 1))
 
 
@@ -165,7 +186,7 @@ def _cross_moments(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> Iterator
     if len(blocks) > 1:
         for g, block in enumerate(blocks):
             member = groups == g
-            # the sum over the rows that stay is minus that of the group
+            # the rows sum to 0, so those that stay sum to minus the group's
             yield total - block - np.outer(x[member].sum(axis=0), y[member].sum(axis=0)) / (~member).sum()
 
 
@@ -178,8 +199,8 @@ def _lengths(x: np.ndarray, groups: np.ndarray) -> Iterator[np.ndarray]:
         means = -(member @ x) / (~member).sum(axis=1, keepdims=True)
         along = x @ means.T
         for g, mean in enumerate(means):
-            stays = ~member[g]
-            yield squared[stays] - 2 * along[stays, g] + mean @ mean
+            kept = ~member[g]
+            yield squared[kept] - 2 * along[kept, g] + mean @ mean
 
 
 def _shuffled_procrustes(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> float:

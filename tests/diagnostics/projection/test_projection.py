@@ -8,7 +8,8 @@ from sklearn.manifold import trustworthiness
 
 from sslviz.diagnostics.neighbors.neighbors import neighbors, overlap, unit_rows
 from sslviz.diagnostics.projection.displacement import PAIRED, SEEDS, displacement
-from sslviz.diagnostics.projection.projection import aligned_projections, projection, projection_strip
+from sslviz.diagnostics.projection.projection import aligned_projections, projection
+from sslviz.diagnostics.projection.projection_strip import projection_strip
 from sslviz.diagnostics.projection.quality import align, map_chance, map_quality, seed_agreement
 from sslviz.features import Features
 from sslviz.runtime.memory_cache import cache

@@ -113,13 +113,13 @@ def test_trails_lead_from_the_earlier_map_to_the_farthest_movers(result):
 
 
 def test_a_null_map_that_is_as_good_is_said_to_be(result):
-    controls = {name: values | {"null map": 0.0} for name, values in result.controls.items()}
-    below = replace(result, controls=controls)
+    controls = {name: values | {"null map": 0.0} for name, values in result.control_values.items()}
+    below = replace(result, control_values=controls)
     assert "null map" not in map_figure(below).layout.meta["caption"]
     controls["trustworthiness"]["null map"] = 1.0
-    above = replace(result, controls=controls)
+    above = replace(result, control_values=controls)
     assert "null map keeps neighbours as well" in map_figure(above).layout.meta["caption"]
-    below = replace(result, controls={name: {"chance": 0.0} for name in controls})
+    below = replace(result, control_values={name: {"chance": 0.0} for name in controls})
     caption = projection({"<b>bad</b>": above, "good": below}).layout.meta["caption"]
     assert "of &lt;b&gt;bad&lt;/b&gt; keeps" in caption
 
