@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from sslviz.diagnostics.hypothesis import Hypothesis
+from sslviz.diagnostics.robustness.feature_steps import Steps, measure_steps
 from sslviz.features import Features
 from sslviz.statistics import POWER_80, Score, p_beyond, percentile_interval
 
@@ -145,16 +146,21 @@ def counterfactual_effect(
     of pairs.
     """
     ids, factors = _pairs(changed, attribute)
-    moved, spread = _moved(changed, ids, factors)
-    if not spread.mean() > 0:
+    steps = measure_steps(changed, ids, factors)
+    if not steps.spread.mean() > 0:
         raise ValueError(
             "These features are the same for every picture, so that nothing can move them; did it collapse?"
         )
     control_moved = {}
     for name, control in (changed_controls or {}).items():
-        distances, control_spread = _moved(control.select(list(changed.ids)), ids, factors)
-        control_moved[name] = distances / max(control_spread.mean(), np.finfo(float).tiny)
-    return Counterfactual(attribute, factors, ids, moved, spread, control_moved, seed)
+        control_steps = measure_steps(control.select(list(changed.ids)), ids, factors)
+        control_moved[name] = _moved(control_steps) / max(control_steps.spread.mean(), np.finfo(float).tiny)
+    return Counterfactual(attribute, factors, ids, _moved(steps), steps.spread, control_moved, seed)
+
+
+def _moved(steps: Steps) -> np.ndarray:
+    """Squared distances by which each factor moves each picture, (f, n)."""
+    return np.array(list(steps.moved.values()))
 
 
 def _pairs(changed: Features, attribute: str) -> tuple[np.ndarray, list[str]]:
@@ -173,14 +179,3 @@ def _pairs(changed: Features, attribute: str) -> tuple[np.ndarray, list[str]]:
             f"{len(factors)} factors and {len(changed)} rows."
         )
     return ids, factors
-
-
-def _moved(changed: Features, ids: np.ndarray, factors: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Squared distances by which each factor moves each picture (f, n), and twice those from the mean of all (n,)."""
-    changes, objects = changed.column("changed").astype(str), changed.column("object").astype(str)
-    rows = {pair: i for i, pair in enumerate(zip(objects, changes, strict=True))}
-    x = changed.x.astype(np.float64)
-    plain = x[[rows[id_, ""] for id_ in ids]]
-    distances = [((x[[rows[id_, factor] for id_ in ids]] - plain) ** 2).sum(axis=1) for factor in factors]
-    from_mean = ((plain - plain.mean(axis=0)) ** 2).sum(axis=1)
-    return np.array(distances), 2 * from_mean * len(ids) / (len(ids) - 1)

@@ -10,8 +10,8 @@ import numpy as np
 
 from sslviz.diagnostics.bias.group_accuracy import accuracy_by_value, shuffled_extremes, worst_group
 from sslviz.diagnostics.hypothesis import Hypothesis
+from sslviz.diagnostics.probes.control_features import ControlFeatures
 from sslviz.diagnostics.probes.linear import linear_probe
-from sslviz.diagnostics.probes.probe import ControlFeatures
 from sslviz.features import Features
 from sslviz.features.columns import coded, halves
 from sslviz.statistics import (

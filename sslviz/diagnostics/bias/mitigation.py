@@ -11,7 +11,8 @@ import numpy as np
 
 from sslviz.diagnostics.bias.leace import leace
 from sslviz.diagnostics.probes.knn import knn_probe
-from sslviz.diagnostics.probes.linear import PENALTIES, linear_probe
+from sslviz.diagnostics.probes.linear import best_penalty, linear_probe
+from sslviz.diagnostics.probes.standardization import standardization
 from sslviz.features import Features
 from sslviz.features.columns import coded, halves, place_in_class
 from sslviz.runtime.threads import one_thread
@@ -148,11 +149,9 @@ def mitigation(
     probe = linear_probe(scored, label, fit=fitted, seed=seed)
     names, groups = np.unique(_pairs(scored, label, attribute), return_inverse=True)
     fit_groups = _pairs(fitted, label, attribute)
-    center, scale = fitted.x.mean(axis=0), fitted.x.std(axis=0)
-    scale[scale == 0] = 1
-    x, z = (fitted.x - center) / scale, (scored.x - center) / scale
-    codes = coded(fitted, label)[1]
-    reweighted, dfr = _balanced(x, codes, np.unique(fit_groups, return_inverse=True)[1], z, seed)
+    standard = standardization(fitted.x)
+    codes, group_codes = coded(fitted, label)[1], np.unique(fit_groups, return_inverse=True)[1]
+    reweighted, dfr = _balanced(standard(fitted.x), codes, group_codes, standard(scored.x), seed)
     hide = leace(fitted.x, coded(fitted, attribute)[1])
     erased, erased_fit = (Features(hide(f.x).astype(np.float32), f.ids, f.table, f.source) for f in (scored, fitted))
     correct = {
@@ -193,7 +192,7 @@ def _balanced(
 
     counts = np.bincount(groups)
     weight = len(groups) / (len(counts) * counts[groups])
-    c = _best_penalty(x, codes, groups, weight, seed)
+    c = best_penalty(x, codes, groups, seed, weight=weight)
     reweighted = LogisticRegression(C=c, max_iter=1000).fit(x, codes, weight)
     parts = []
     for i in range(RETRAINS):
@@ -203,18 +202,3 @@ def _balanced(
     mean.coef_ = np.mean([part.coef_ for part in parts], axis=0)
     mean.intercept_ = np.mean([part.intercept_ for part in parts], axis=0)
     return reweighted.predict(z), mean.predict(z)
-
-
-def _best_penalty(x: np.ndarray, codes: np.ndarray, groups: np.ndarray, weight: np.ndarray, seed: int) -> float:
-    """The one of PENALTIES that reads a fifth of each group best; groups of fewer than five are only fitted on."""
-    from sklearn.linear_model import LogisticRegression
-
-    inner = place_in_class(groups, seed) % 5 != 4
-    if inner.all():
-        return PENALTIES[1]
-    path = LogisticRegression(max_iter=1000, tol=1e-2, warm_start=True)
-    reached = []
-    for c in PENALTIES:
-        right = path.set_params(C=c).fit(x[inner], codes[inner], weight[inner]).predict(x[~inner]) == codes[~inner]
-        reached.append(balanced_mean(right, groups[~inner]))
-    return PENALTIES[int(np.argmax(reached))]

@@ -10,8 +10,10 @@ import numpy as np
 
 from sslviz.diagnostics.bias.fit_draws import check_groups, dependent, draw_at_biases, likely_pairs
 from sslviz.diagnostics.hypothesis import Hypothesis
+from sslviz.diagnostics.probes.control_features import ControlFeatures, aligned_controls
 from sslviz.diagnostics.probes.linear import PENALTIES
-from sslviz.diagnostics.probes.probe import ControlFeatures
+from sslviz.diagnostics.probes.probe import refuse_unseen
+from sslviz.diagnostics.probes.standardization import standardization
 from sslviz.features import Features
 from sslviz.features.columns import coded, halves, partners_of
 from sslviz.runtime.threads import one_thread
@@ -223,10 +225,8 @@ def reliance(
 
     oracles = {SHORTCUT: (cues, cue, len(values)), CORE: (codes, truth, len(classes))}
     control_answers = {name: answers(np.eye(k)[fit_], np.eye(k)[shown]) for name, (fit_, shown, k) in oracles.items()}
-    for name, control in (control_features or {}).items():
-        whole, bank = control if isinstance(control, tuple) else (control, None)
-        bank = (whole if bank is None else bank).select(list(fitted.ids))
-        control_answers[name] = answers(bank.x, whole.select(list(scored.ids)).x)
+    for name, control, bank in aligned_controls(control_features, scored, fitted):
+        control_answers[name] = answers(bank.x, control.x)
     return Reliance(
         label=label,
         attribute=attribute,
@@ -249,11 +249,7 @@ def _common(fitted: Features, scored: Features, column: str) -> tuple[np.ndarray
     """The names of a column's classes, and the class of each image fitted on and of each scored."""
     (names, codes), (scored_names, scored_codes) = coded(fitted, column), coded(scored, column)
     index = {str(name): i for i, name in enumerate(names)}
-    if unseen := [str(name) for name in scored_names if str(name) not in index]:
-        raise ValueError(
-            f"Images of {', '.join(map(repr, unseen[:5]))} are to be scored, but the images fitted on show no such "
-            f"{column!r}; fit on images of every class."
-        )
+    refuse_unseen([str(name) for name in scored_names if str(name) not in index], column)
     return names, codes, np.array([index[str(name)] for name in scored_names])[scored_codes]
 
 
@@ -261,7 +257,6 @@ def _read(x: np.ndarray, codes: np.ndarray, z: np.ndarray) -> np.ndarray:
     """The classes of `z` (n,), by a logistic regression on features standardised by `x`."""
     from sklearn.linear_model import LogisticRegression
 
-    center, scale = x.mean(axis=0), x.std(axis=0)
-    scale[scale == 0] = 1
+    standard = standardization(x)
     model = LogisticRegression(C=PENALTIES[1], max_iter=300, tol=1e-3)
-    return model.fit((x - center) / scale, codes).predict((z - center) / scale).astype(np.int16)
+    return model.fit(standard(x), codes).predict(standard(z)).astype(np.int16)

@@ -99,8 +99,8 @@ def slices(
 ) -> Slices:
     """Where does it fail without being told?  Slice discovery in the manner of Domino (arXiv 2203.14960), held to luck.
 
-    A `linear_probe` reads `label`.  One half of the images it is scored on finds slices: a mixture of at most `components`
-    Gaussians over the 16 main directions of the features, the label and the error.  The other half is put into them by
+    A `linear_probe` reads `label`.  One half of the images it is scored on finds slices, by a mixture of Gaussians (at most
+    `components`) over the 16 main directions of the features, the label and the error.  The other half is put into them by
     its features alone and judges them.  The share of errors of each slice stands beside random slices of the same
     predictions: errors shuffled within each predicted class, 2,000 times.  p is corrected for all slices by the worst of
     each draw.

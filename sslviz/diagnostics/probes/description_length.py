@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from sslviz.diagnostics.probes.probe import ControlFeatures
+from sslviz.diagnostics.probes.control_features import ControlFeatures, scored_and_fit
+from sslviz.diagnostics.probes.standardization import standardization
 from sslviz.features import Features
 from sslviz.features.columns import coded, place_in_class
 from sslviz.runtime.threads import one_thread
@@ -76,8 +77,8 @@ def description_length(
 
     Online coding (Voita and Titov, arXiv 2003.12298): images come in random order, in blocks of 0.1, 0.2, 0.4 ... 50, 100 %.
     The label of each is coded in the bits that a logistic regression of all images before its block gives it.  Those of
-    the first block take log2 c.  The penalty, and the share of a uniform guess mixed in, are chosen anew for each block by a
-    fifth of the images before it (of fewer than 100, by each fifth in turn).  With one fixed penalty random labels would
+    the first block take log2 c.  The penalty, and the share of a uniform guess mixed in, are chosen anew for each block.  A
+    fifth of the images before it decides, of fewer than 100 each fifth in turn.  With one fixed penalty random labels would
     take more bits than without any features.  A label that is easy to read is learnt from few images, and costs little.
 
     Scores: `compression` >= 0, n log2 c over all bits, 1 where the features say nothing; `bits` for an image.  Controls:
@@ -108,8 +109,8 @@ def description_length(
     shuffled = [_bits(ordered.x, rng.permutation(codes), len(names), ends) for _ in range(SHUFFLES)]
     control_bits = {SHUFFLED: min(shuffled, key=lambda bits: bits.sum())}
     for name, control in (control_features or {}).items():
-        space = control[0] if isinstance(control, tuple) else control
-        control_bits[name] = _bits(space.select(list(ordered.ids)).x, codes, len(names), ends)
+        x = scored_and_fit(control)[0].select(list(ordered.ids)).x
+        control_bits[name] = _bits(x, codes, len(names), ends)
     bits = _bits(ordered.x, codes, len(names), ends)
     return DescriptionLength(label, names, ordered.ids, ends, bits, control_bits, seed)
 
@@ -118,10 +119,8 @@ def _bits(x: np.ndarray, codes: np.ndarray, k: int, ends: np.ndarray) -> np.ndar
     """The bits of each label (n,), block by block."""
     bits = np.full(len(codes), np.log2(k))
     for start, end in pairwise(ends[1:]):
-        center, scale = x[:start].mean(axis=0), x[:start].std(axis=0)
-        scale[scale < 1e-6 * scale.max()] = np.inf  # what has not varied yet says nothing
-        seen, block = (x[:start] - center) / scale, (x[start:end] - center) / scale
-        p = _probabilities(seen, codes[:start], block, k)
+        standard = standardization(x[:start], silent_below=1e-6)
+        p = _probabilities(standard(x[:start]), codes[:start], standard(x[start:end]), k)
         bits[start:end] = -np.log2(p[np.arange(end - start), codes[start:end]])
     return bits
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from sslviz.diagnostics.neighbors.neighbors import Neighbors, neighbors
-from sslviz.diagnostics.probes.probe import ControlFeatures, Probe, run_probe
+from sslviz.diagnostics.probes.control_features import ControlFeatures
+from sslviz.diagnostics.probes.probe import Probe, run_probe
 from sslviz.features import Features
 
 

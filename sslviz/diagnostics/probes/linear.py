@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from sslviz.diagnostics.probes.probe import ControlFeatures, Probe, class_codes, run_probe
+from sslviz.diagnostics.probes.control_features import ControlFeatures
+from sslviz.diagnostics.probes.probe import Probe, class_codes, run_probe
+from sslviz.diagnostics.probes.standardization import Standardization, standardization
 from sslviz.features import Features
 from sslviz.features.columns import place_in_class
 from sslviz.runtime.threads import one_thread
@@ -57,44 +59,55 @@ def linear_weights(fit: Features, label: str, *, seed: int = 0) -> tuple[np.ndar
     Caveat: A readout may go by what the encoder merely holds, and two directions that go together share their weights.
     """
     classes, codes, _ = class_codes(fit, fit, label)
-    model, center, scale = _fitted(fit, codes, seed)
+    model, standard = _fitted(fit, codes, seed)
     weights, bias = model.coef_, model.intercept_
     if len(classes) == 2:  # scikit-learn keeps the second one's only
         weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
-    weights = weights / scale
-    return classes, weights.astype(np.float32), (bias - weights @ center).astype(np.float32)
+    weights = weights / standard.scale
+    return classes, weights.astype(np.float32), (bias - weights @ standard.center).astype(np.float32)
 
 
 def linear_readout(
     fitted: Features, codes: np.ndarray, scored: Features, *, seed: int
 ) -> tuple[np.ndarray, dict[str, float]]:
     """The classes of `scored` (n,) by a linear readout fitted to `fitted` with their `codes`; and its C."""
-    model, center, scale = _fitted(fitted, codes, seed)
-    return model.predict((scored.x - center) / scale), {"C": model.C}
+    model, standard = _fitted(fitted, codes, seed)
+    return model.predict(standard(scored.x)), {"C": model.C}
 
 
-def _fitted(fitted: Features, codes: np.ndarray, seed: int) -> tuple[Any, np.ndarray, np.ndarray]:
-    """The regression on standardised features, and the center and scale (d,) of these."""
+def _fitted(fitted: Features, codes: np.ndarray, seed: int) -> tuple[Any, Standardization]:
+    """The regression on standardised features, and their standardisation."""
     from sklearn.linear_model import LogisticRegression
 
-    center, scale = fitted.x.mean(axis=0), fitted.x.std(axis=0)
-    scale[scale == 0] = 1
-    x = (fitted.x - center) / scale
-    model = LogisticRegression(C=_best_penalty(x, codes, seed), class_weight="balanced", max_iter=1000)
-    return model.fit(x, codes), center, scale
+    standard = standardization(fitted.x)
+    x = standard(fitted.x)
+    penalty = best_penalty(x, codes, codes, seed, class_weight="balanced")
+    return LogisticRegression(C=penalty, class_weight="balanced", max_iter=1000).fit(x, codes), standard
 
 
-def _best_penalty(x: np.ndarray, codes: np.ndarray, seed: int) -> float:
-    """The one of PENALTIES that reads a fifth of each class best after a fit on the rest; the strongest of equals."""
+def best_penalty(
+    x: np.ndarray,
+    codes: np.ndarray,
+    strata: np.ndarray,
+    seed: int,
+    *,
+    class_weight: str | None = None,
+    weight: np.ndarray | None = None,
+) -> float:
+    """The one of PENALTIES that reads a fifth of each stratum best after a fit on the rest; the strongest of equals.
+
+    Every stratum counts the same.  Those of fewer than five images are only fitted on.
+    """
     from sklearn.linear_model import LogisticRegression
 
-    inner = place_in_class(codes, seed) % 5 != 4
-    if inner.all():  # no class of five images: nothing to choose by
+    inner = place_in_class(strata, seed) % 5 != 4
+    if inner.all():  # no stratum of five images: nothing to choose by
         return PENALTIES[1]
     # Coarse fits are enough to choose by, and each starts where the last one ended.
-    path = LogisticRegression(class_weight="balanced", max_iter=1000, tol=1e-2, warm_start=True)
-    reached = []
+    path = LogisticRegression(class_weight=class_weight, max_iter=1000, tol=1e-2, warm_start=True)
+    inner_weight = None if weight is None else weight[inner]
+    accuracies = []
     for c in PENALTIES:
-        right = path.set_params(C=c).fit(x[inner], codes[inner]).predict(x[~inner]) == codes[~inner]
-        reached.append(balanced_mean(right, codes[~inner]))
-    return PENALTIES[int(np.argmax(reached))]
+        model = path.set_params(C=c).fit(x[inner], codes[inner], inner_weight)
+        accuracies.append(balanced_mean(model.predict(x[~inner]) == codes[~inner], strata[~inner]))
+    return PENALTIES[int(np.argmax(accuracies))]

@@ -6,7 +6,9 @@ from functools import partial
 
 import numpy as np
 
-from sslviz.diagnostics.probes.probe import ControlFeatures, Probe, run_probe
+from sslviz.diagnostics.probes.control_features import ControlFeatures
+from sslviz.diagnostics.probes.probe import Probe, run_probe
+from sslviz.diagnostics.probes.standardization import standardization
 from sslviz.features import Features
 from sslviz.features.columns import place_in_class
 from sslviz.runtime.threads import one_thread
@@ -51,9 +53,8 @@ def mlp_readout(
     """The classes of `scored` (n,) by a small network fitted to `fitted` with their `codes`; and its epochs."""
     from sklearn.neural_network import MLPClassifier
 
-    center, scale = fitted.x.mean(axis=0), fitted.x.std(axis=0)
-    scale[scale == 0] = 1
-    x, z = (fitted.x - center) / scale, (scored.x - center) / scale
+    standard = standardization(fitted.x)
+    x, z = standard(fitted.x), standard(scored.x)
     inner = place_in_class(codes, seed) % 5 != 4
     held_out, held_out_codes = (x[~inner], codes[~inner]) if not inner.all() else (x, codes)
     net = MLPClassifier(HIDDEN, alpha=1e-2, batch_size=min(64, int(inner.sum())), random_state=seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.neighbors.neighbors import Neighbors
+from sslviz.diagnostics.probes.control_features import ControlFeatures, aligned_controls
 from sslviz.features import Features
 from sslviz.features.columns import stratified_half
 from sslviz.statistics import (
@@ -27,8 +28,6 @@ from sslviz.statistics import (
 # How the readout of each method is worded in a claim; neighbours are a matter of geometry, and claim nothing.
 CLAIMED_READOUTS = {"linear": "linearly", "mlp": "by a small network"}
 
-# {name: Features of the same images, or these and others to fit on}
-ControlFeatures = Mapping[str, Features | tuple[Features, Features | None]]
 # (features to fit on, their classes as codes, features to read, ...) -> predicted codes, and the parameters chosen
 Readout = Callable[..., tuple[np.ndarray, dict[str, float]]]
 
@@ -145,12 +144,19 @@ def run_probe(
     extra = {} if graph is None else {"graph": graph}
     predicted, chosen = readout(fitted, fit_codes, scored, **params, **extra)
     control_correct: dict[str, np.ndarray] = {}
-    for name, control in (control_features or {}).items():
-        whole, bank = control if isinstance(control, tuple) else (control, None)
-        bank = (whole if bank is None else bank).select(list(fitted.ids))
-        control_correct[name] = readout(bank, fit_codes, whole.select(list(scored.ids)), **params)[0] == truth
+    for name, control, bank in aligned_controls(control_features, scored, fitted):
+        control_correct[name] = readout(bank, fit_codes, control, **params)[0] == truth
     return Probe(
-        method, label, classes, truth, predicted, scored.ids, len(fitted), params | chosen, control_correct, seed
+        method=method,
+        label=label,
+        classes=classes,
+        truth=truth,
+        predicted=predicted,
+        ids=scored.ids,
+        n_fit=len(fitted),
+        params=params | chosen,
+        control_correct=control_correct,
+        seed=seed,
     )
 
 
@@ -180,11 +186,7 @@ def class_codes(scored: Features, fitted: Features, label: str) -> tuple[np.ndar
     """The names of the classes, and the class of each image scored and of each fitted on."""
     truth, fit_truth = _complete(scored, label), _complete(fitted, label)
     names = sorted(set(fit_truth), key=int if all(map(str.isdigit, set(fit_truth))) else str)
-    if unseen := sorted(set(truth) - set(names)):
-        raise ValueError(
-            f"Images of {', '.join(map(repr, unseen[:5]))} are to be scored, but the images fitted on show no such "
-            f"{label!r}; fit on images of every class."
-        )
+    refuse_unseen(sorted(set(truth) - set(names)), label)
     for name, values in (("fitted on", fit_truth), ("scored", truth)):
         if len(set(values)) < 2:
             raise ValueError(
@@ -193,6 +195,15 @@ def class_codes(scored: Features, fitted: Features, label: str) -> tuple[np.ndar
             )
     index = pd.Index(names)
     return np.array(names), index.get_indexer(pd.Index(truth)), index.get_indexer(pd.Index(fit_truth))
+
+
+def refuse_unseen(unseen: Sequence[str], label: str) -> None:
+    """ValueError where classes are to be scored that the images fitted on do not show."""
+    if unseen:
+        raise ValueError(
+            f"Images of {', '.join(map(repr, unseen[:5]))} are to be scored, but the images fitted on show no such "
+            f"{label!r}; fit on images of every class."
+        )
 
 
 def _refuse_seen_images(scored: Features, fitted: Features) -> None:

@@ -8,9 +8,10 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from sslviz.diagnostics.probes.control_features import ControlFeatures, aligned_controls
 from sslviz.diagnostics.probes.linear import linear_readout
 from sslviz.diagnostics.probes.mlp import mlp_readout
-from sslviz.diagnostics.probes.probe import ControlFeatures, Readout
+from sslviz.diagnostics.probes.probe import Readout
 from sslviz.features import Features
 from sslviz.features.columns import coded, stratified_half
 from sslviz.runtime.threads import one_thread
@@ -111,28 +112,25 @@ def selectivity(
     kind, columns = kinds(_joined(scored, fitted).table, label)
     random_class = np.random.default_rng(seed).permutation(kind.max() + 1)[kind] % len(names)
     n = len(scored)
-    spaces = {"": (scored, fitted)}
-    for name, control in (control_features or {}).items():
-        whole, bank = control if isinstance(control, tuple) else (control, None)
-        bank = whole if bank is None else bank
-        spaces[name] = (whole.select(list(scored.ids)), bank.select(list(fitted.ids)))
-    correct = {
-        name: (_read(*pair, codes[n:], codes[:n], seed), _read(*pair, random_class[n:], random_class[:n], seed))
-        for name, pair in spaces.items()
-    }
+
+    def read(scored: Features, fitted: Features) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        task = _read(scored, fitted, codes[n:], codes[:n], seed)
+        return task, _read(scored, fitted, random_class[n:], random_class[:n], seed)
+
+    correct, control_task_correct = read(scored, fitted)
+    controls = {name: read(*spaces) for name, *spaces in aligned_controls(control_features, scored, fitted)}
     truth = codes[:n]
     control_values = {
         name: {r: balanced_mean(task[r].astype(float) - control_task[r], truth) for r in READOUTS}
-        for name, (task, control_task) in correct.items()
-        if name
+        for name, (task, control_task) in controls.items()
     }
     return Selectivity(
         label=label,
         classes=names,
         ids=scored.ids,
         truth=truth,
-        correct=correct[""][0],
-        control_task_correct=correct[""][1],
+        correct=correct,
+        control_task_correct=control_task_correct,
         control_values=control_values,
         n_kinds=int(kind.max()) + 1,
         kind_columns=columns,

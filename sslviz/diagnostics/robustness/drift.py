@@ -8,8 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
+from sslviz.diagnostics.probes.control_features import ControlFeatures, scored_and_fit
 from sslviz.diagnostics.probes.linear import linear_weights
-from sslviz.diagnostics.probes.probe import ControlFeatures
 from sslviz.diagnostics.robustness.feature_steps import Steps, feature_steps
 from sslviz.features import Features
 from sslviz.features.columns import coded
@@ -127,7 +127,7 @@ def drift(
     control_values = {}
     for name, control in (control_features or {}).items():
         if name in (corrupted_controls or {}):
-            whole, own_fit = control if isinstance(control, tuple) else (control, None)
+            whole, own_fit = scored_and_fit(control)
             control_steps = feature_steps((corrupted_controls or {})[name], steps.ids)
             control_correct, control_clean = _read(whole, own_fit, label, control_steps, truth)
             moved = _stacked(control_steps.moved, kinds).mean(axis=2) / control_steps.spread.mean()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -46,22 +47,34 @@ def feature_steps(features: Features, among: np.ndarray | None = None) -> Steps:
 
     Caveat: Equal steps of two changes are not equal changes: what counts as one picture changed as much is a choice.
     """
-    changed = features.column("changed").astype(str)
-    row = {pair: i for i, pair in enumerate(zip(features.column("object").astype(str), changed, strict=True))}
+    row = _rows(features)
     ids = np.array([name for name, change in row if not change]) if among is None else np.asarray(among, dtype=str)
-    changes = [change for change in dict.fromkeys(changed.tolist()) if change]
+    changes = [change for change in dict.fromkeys(str(change) for _, change in row) if change]
     missing = sum((name, change) not in row for name in ids for change in ["", *changes])
     if len(ids) < MIN_PICTURES or not changes or missing:
         raise ValueError(
             f"Steps need {MIN_PICTURES} pictures at least, and each of them again for every change; got {len(ids)} "
             f"pictures, {len(changes)} changes and {missing} rows missing."
         )
-    x = features.x.astype(np.float64)
-    plain = x[[row[name, ""] for name in ids]]
-    if np.abs(plain - plain[0]).max() <= 1e-6 * np.abs(plain).max():
+    steps = measure_steps(features, ids, changes)
+    if np.abs(steps.plain - steps.plain[0]).max() <= 1e-6 * np.abs(steps.plain).max():
         raise ValueError(
             "The features are the same for every picture, so that no step has a length; has this encoder collapsed?"
         )
+    return steps
+
+
+def measure_steps(features: Features, ids: np.ndarray, changes: Sequence[str]) -> Steps:
+    """The steps of these pictures for each change, all of which are there; nothing is checked."""
+    row = _rows(features)
+    x = features.x.astype(np.float64)
+    plain = x[[row[name, ""] for name in ids]]
     rows = {change: [row[name, change] for name in ids] for change in changes}
     amount = features.table["amount"].to_numpy(float) if "amount" in features.table else np.full(len(x), np.nan)
     return Steps(ids, plain, {c: x[r] - plain for c, r in rows.items()}, {c: amount[r] for c, r in rows.items()})
+
+
+def _rows(features: Features) -> dict[tuple[str, str], int]:
+    """{(picture, change): row}."""
+    changes = features.column("changed").astype(str)
+    return {pair: i for i, pair in enumerate(zip(features.column("object").astype(str), changes, strict=True))}
