@@ -62,18 +62,18 @@ def summary_html(report: Mapping[str, Any]) -> str:
 def findings_html(report: Mapping[str, Any], colors: Mapping[str, str], dark: bool = False) -> str:
     """The findings, the gravest first, each with its score, pictures, and what it does not mean."""
     stopped = {name: run for name, run in report["runs"].items() if run["stopped"]}
-    return fragment("audit", "findings", stopped, [_finding(found, colors, dark) for found in report["findings"]])
+    return fragment("audit", "findings", stopped, [_finding(finding, colors, dark) for finding in report["findings"]])
 
 
-def _finding(found: Mapping[str, Any], colors: Mapping[str, str], dark: bool) -> dict[str, Any]:
-    effect = Score.from_dict(found["effect"])
-    bar = score_bar_svg(effect, colors.get(found["run"], theme.CONTROL), dark, name=found["score"])
+def _finding(finding: Mapping[str, Any], colors: Mapping[str, str], dark: bool) -> dict[str, Any]:
+    effect = Score.from_dict(finding["effect"])
+    bar = score_bar_svg(effect, colors.get(finding["run"], theme.CONTROL), dark, name=finding["score"])
     return {
-        **found,
+        **finding,
         "bar": svg_uri(bar),
-        "effect_text": _effect_text(found),
-        "p_text": _p_text(found["p_corrected"]),
-        "n_text": f"{found['n']:,}",
+        "effect_text": _effect_text(finding),
+        "p_text": _p_text(finding["p_corrected"]),
+        "n_text": f"{finding['n']:,}",
     }
 
 
@@ -129,28 +129,28 @@ def _data(images: Mapping[str, Any]) -> str:
     return fragment("audit", "data", f"{images['n']:,} images of {width} x {height} pixels ({source})", fitted, rows)
 
 
-def _answers(figures: Sequence[Mapping[str, Any]]) -> list[Section]:
+def _answers(answers: Sequence[Mapping[str, Any]]) -> list[Section]:
     """The figures under the headings of `SECTIONS`, each question before them once; what stands under none comes last."""
     every: tuple[Entry | MapEntry, ...] = (*CATALOG, *MAPS)
     entries = {entry.name: entry for entry in every}
     placed = {name for _, names in SECTIONS for name in names}
-    others = tuple(dict.fromkeys(drawn["diagnostic"] for drawn in figures if drawn["diagnostic"] not in placed))
+    others = tuple(dict.fromkeys(answer["diagnostic"] for answer in answers if answer["diagnostic"] not in placed))
     sections = []
     for title, names in (*SECTIONS, ("More", others)):
-        here = [drawn for name in names for drawn in figures if drawn["diagnostic"] == name]
+        here = [answer for name in names for answer in answers if answer["diagnostic"] == name]
         if here:
-            questions = [entries[name] for name in dict.fromkeys(drawn["diagnostic"] for drawn in here)]
+            questions = [entries[name] for name in dict.fromkeys(answer["diagnostic"] for answer in here)]
             lead = fragment("audit", "questions", questions)
-            sections.append(Section(title, lead, [_captioned(drawn) for drawn in here]))
+            sections.append(Section(title, lead, [_captioned(answer) for answer in here]))
     return sections
 
 
-def _captioned(drawn: Mapping[str, Any]) -> go.Figure:
+def _captioned(answer: Mapping[str, Any]) -> go.Figure:
     """The figure, its caption begun by the columns it is of."""
-    figure = go.Figure(drawn["figure"])
-    if drawn["of"]:
+    figure = go.Figure(answer["figure"])
+    if answer["of"]:
         meta = dict(figure.layout.meta or {})
-        meta["caption"] = f"{drawn['of'].replace('~', ' beside ')}: {meta.get('caption', '')}"
+        meta["caption"] = f"{answer['of'].replace('~', ' beside ')}: {meta.get('caption', '')}"
         figure.layout.meta = meta
     return figure
 
