@@ -113,8 +113,8 @@ def _triangle(u: np.ndarray, v: np.ndarray, r: np.ndarray) -> np.ndarray:
 def _cross(u: np.ndarray, v: np.ndarray, r: np.ndarray) -> np.ndarray:
     arm = r * np.float32(np.sqrt(9 * np.pi / 20))  # half its length; a bar is a third as wide as long
     u, v = np.abs(u), np.abs(v)
-    one, two = _edge(u - arm) * _edge(v - arm / 3), _edge(v - arm) * _edge(u - arm / 3)
-    return one + two - one * two
+    across, along = _edge(u - arm) * _edge(v - arm / 3), _edge(v - arm) * _edge(u - arm / 3)
+    return across + along - across * along
 
 
 OUTLINES: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {

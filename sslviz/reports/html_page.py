@@ -42,27 +42,27 @@ def page(title: str, lead: str, sections: Iterable[Section], *, contents: bool =
     Plotly lies in the page once.  The figures take the light or the dark theme from the reader's system, and change with
     it.  Every figure has its alt text, and its caption below.
     """
-    shown: list[dict[str, Any]] = []
-    drawn: list[str] = []
+    parts: list[dict[str, Any]] = []
+    plots: list[str] = []
     for section in sections:
-        first = len(drawn)
+        first = len(plots)
         figures = [_described(figure, first + i) for i, figure in enumerate(section.figures)]
-        shown.append({"title": section.title, "lead": section.lead, "figures": figures})
-        drawn += [_without_template(figure).to_json() for figure in section.figures]
-    plots = {
+        parts.append({"title": section.title, "lead": section.lead, "figures": figures})
+        plots += [_without_template(figure).to_json() for figure in section.figures]
+    scripts = {
         "plotly": get_plotlyjs(),
-        "figures": _in_script(f"[{','.join(drawn)}]"),
+        "figures": _in_script(f"[{','.join(plots)}]"),
         "light": _in_script(_template_json(dark=False)),
         "dark": _in_script(_template_json(dark=True)),
     }
     look = {"width": WIDTH, "font": theme.FONT, "ink": {dark: theme.ink(dark) for dark in (False, True)}}
-    text = {"title": title, "lead": lead, "sections": shown, "contents": contents}
-    return _templates().get_template("page.html").render(**text, **look, **plots)
+    text = {"title": title, "lead": lead, "sections": parts, "contents": contents}
+    return _templates().get_template("page.html").render(**text, **look, **scripts)
 
 
-def fragment(template: str, macro: str, *values: Any, **named: Any) -> str:
+def fragment(template: str, macro: str, *values: Any) -> str:
     """What a macro of templates/TEMPLATE.html makes of these values: HTML in which each of them is escaped."""
-    return getattr(_templates().get_template(f"{template}.html").module, macro)(*values, **named)
+    return getattr(_templates().get_template(f"{template}.html").module, macro)(*values)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -111,7 +111,7 @@ def explained(run, scored):
     return {
         "attention": (sslviz.attention, (run.last, few), {}),
         "attribute": (sslviz.attribute, (run.last, few), {"method": "saliency"}),
-        "faithfulness": (sslviz.faithfulness, (maps, run.last, few), {"steps": 4, "controls": controls}),
+        "faithfulness": (sslviz.faithfulness, (maps, run.last, few), {"steps": 4, "control_maps": controls}),
         "explain_pair": (sslviz.explain_pair, (run.last, *pair), {"grid": 2, "orders": 2}),
     }
 
@@ -121,7 +121,7 @@ def test_an_explanation_is_found_and_not_made_again(answer, run, explained, unto
     function, given, parameters = explained[name(answer)]
     path = run.result_path(cache._key(function, given, parameters))
     kind = find_entry(name(answer)).result_type
-    check(answer, path, kind, lambda: cache.kept(run, function, *given, **parameters, progress=False))
+    check(answer, path, kind, lambda: cache.cached_result(run, function, *given, **parameters, progress=False))
 
 
 def test_all_that_was_asked_can_still_be_asked():

@@ -66,7 +66,7 @@ def test_fields_that_were_called_otherwise_are_read(planted, tmp_path, monkeypat
 
 
 def test_former_names_are_no_fields_and_those_they_became_are():
-    kinds = {entry.kind.__name__: entry.kind for entry in CATALOG}
+    kinds = {entry.result_type.__name__: entry.result_type for entry in CATALOG}
     for kind, renamed in FORMER_FIELDS.items():
         fields = {field.name for field in dataclasses.fields(kinds[kind])}
         assert set(renamed.values()) <= fields and not set(renamed) & fields, kind

@@ -99,8 +99,8 @@ def score_bars(
     nested = cast(Mapping[str, Mapping[str, Score]], {"": scores} if single else scores)
     fig, rows = bars(nested, colors or {}, scales or {}, {})
     beaten = sum(bool(row.score.beats_control) for row in rows)
-    asked = sum(row.score.beats_control is not None for row in rows)
-    alt = f"{len(rows)} score bars; {beaten} of {asked} with a control to beat beat it. " + "; ".join(
+    compared = sum(row.score.beats_control is not None for row in rows)
+    alt = f"{len(rows)} score bars; {beaten} of {compared} with a control to beat beat it. " + "; ".join(
         " ".join(filter(None, (row.checkpoint, row.name, str(row.score)))) for row in rows
     )
     return theme.finish(fig, alt=alt, caption=CAPTION)

@@ -68,8 +68,8 @@ def sparkline_svg(
     x, y = at(*points[-1])
     parts.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="1.6" stroke-linejoin="round"/>')
     parts.append(f'<circle cx="{x}" cy="{y}" r="2.6" fill="{color}"/>')
-    beside = "" if control is None else f", control {control:.3g}"
-    return _svg(100, 22, f"{name}: {points[0][1]:.3g} → {points[-1][1]:.3g}{beside}".lstrip(": "), parts)
+    control_text = "" if control is None else f", control {control:.3g}"
+    return _svg(100, 22, f"{name}: {points[0][1]:.3g} → {points[-1][1]:.3g}{control_text}".lstrip(": "), parts)
 
 
 def _line(x1: float, x2: float, y: float, color: str, width: float) -> str:

@@ -47,18 +47,18 @@ def summary_html(report: Mapping[str, Any]) -> str:
 def findings_html(report: Mapping[str, Any], colors: Mapping[str, str], dark: bool = False) -> str:
     """The findings, the gravest first, each with its score, pictures, and what it does not mean."""
     stopped = {name: run for name, run in report["runs"].items() if run["stopped"]}
-    return fragment("audit", "findings", stopped, [_finding(found, colors, dark) for found in report["findings"]])
+    return fragment("audit", "findings", stopped, [_finding(finding, colors, dark) for finding in report["findings"]])
 
 
-def _finding(found: Mapping[str, Any], colors: Mapping[str, str], dark: bool) -> dict[str, Any]:
-    effect = Score.from_dict(found["effect"])
-    bar = score_bar_svg(effect, colors.get(found["run"], theme.CONTROL), dark, name=found["score"])
+def _finding(finding: Mapping[str, Any], colors: Mapping[str, str], dark: bool) -> dict[str, Any]:
+    effect = Score.from_dict(finding["effect"])
+    bar = score_bar_svg(effect, colors.get(finding["run"], theme.CONTROL), dark, name=finding["score"])
     return {
-        **found,
+        **finding,
         "bar": svg_uri(bar),
-        "effect_text": _effect_text(found),
-        "p_text": _p_text(found["p_corrected"]),
-        "n_text": f"{found['n']:,}",
+        "effect_text": _effect_text(finding),
+        "p_text": _p_text(finding["p_corrected"]),
+        "n_text": f"{finding['n']:,}",
     }
 
 
@@ -129,12 +129,12 @@ def _answers(figures: Sequence[Mapping[str, Any]]) -> list[Section]:
     return sections
 
 
-def _captioned(drawn: Mapping[str, Any]) -> go.Figure:
+def _captioned(answer: Mapping[str, Any]) -> go.Figure:
     """The figure, its caption begun by the columns it is of."""
-    figure = go.Figure(drawn["figure"])
-    if drawn["of"]:
+    figure = go.Figure(answer["figure"])
+    if answer["of"]:
         meta = dict(figure.layout.meta or {})
-        meta["caption"] = f"{drawn['of'].replace('~', ' beside ')}: {meta.get('caption', '')}"
+        meta["caption"] = f"{answer['of'].replace('~', ' beside ')}: {meta.get('caption', '')}"
         figure.layout.meta = meta
     return figure
 
