@@ -14,6 +14,7 @@ from sslviz.figures.parts.thumbnails import contact_sheet, data_uri, gallery_htm
 from sslviz.figures.probes.probe import confusion, probe
 from sslviz.figures.projection.displacement import displacement
 from sslviz.figures.projection.projection import map_figure, selected_ids
+from sslviz.figures.robustness.invariance import spanning
 from sslviz.figures.similarity.similarity import heatmap
 from sslviz.figures.training import training
 
@@ -31,6 +32,7 @@ __all__ = [
     "score_bar_svg",
     "score_bars",
     "selected_ids",
+    "spanning",
     "sparkline_svg",
     "spectrum",
     "svg_uri",

@@ -27,7 +27,7 @@ def permutation_p(value: float, null: np.ndarray) -> float:
 
 
 def p_beyond(score: Score, null: float = 0.0) -> float:
-    """How surprising is this score, if the truth were `null`?  Two-sided, as if 95 % interval and error were normal's.
+    """The two-sided p of a score if the truth were `null`, as if its 95 % interval were that of a normal distribution.
 
     It is 1 without an interval, and where the interval is a point at `null`.
     """

@@ -82,10 +82,9 @@ class Groups:
         right = self.control_correct[control] if control else self.correct
         return np.bincount(self.group, right, len(self.group_class)) / self.counts
 
-    def interval(self, *, together: bool = True) -> tuple[np.ndarray, np.ndarray]:
-        """Wilson's 95 % interval of each group's accuracy, (g,) twice; `together`: all of them hold at once (Sidak)."""
-        level = 0.95 ** (1 / len(self.counts)) if together else 0.95
-        return wilson(self.accuracy(), self.counts, level)
+    def interval(self) -> tuple[np.ndarray, np.ndarray]:
+        """Wilson's interval of each group's accuracy, (g,) twice, such that all of them hold at once in 95 % (Sidak)."""
+        return wilson(self.accuracy(), self.counts, 0.95 ** (1 / len(self.counts)))
 
     @property
     def worst(self) -> int:

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from sslviz.diagnostics.bias.fit_draws import check_groups, dependent, draw_at_biases, likely_pairs
+from sslviz.diagnostics.bias.reliance_measures import MEASURES, reliance_measures
 from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.probes.control_features import ControlFeatures, aligned_controls
 from sslviz.diagnostics.probes.linear import PENALTIES
@@ -22,7 +23,6 @@ from sslviz.statistics import POWER_80, Score, delete_groups, p_beyond
 BIASES = (0.7, 0.9, 0.95, 1.0)  # of the images fitted on; before them 1 / values, where the attribute says nothing
 HEADLINE = 0.95
 CORE, SHORTCUT = "core oracle", "shortcut oracle"
-MEASURES = ("aligned", "conflict", "cue_conflict", "lost_at_random")
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,30 +139,7 @@ class Reliance:
         return {name: values[:, which, np.arange(len(times))] for name, values in measured.items()}
 
     def _measured(self, answers: np.ndarray, times: np.ndarray) -> dict[str, np.ndarray]:
-        """Each measure of answers (b, draws, n) with images counted `times` (r, n): {measure: (b, draws, r)}."""
-        groups = self.truth * len(self.values) + self.cue
-        aligned = self.expected_pairs[self.truth] == self.cue
-        misled = ~aligned & (self.expected_pairs[answers] == self.cue)
-        right = answers == self.truth
-        by_group: dict[bool, list[np.ndarray]] = {True: [], False: []}
-        for group in np.unique(groups):
-            rows = groups == group
-            with np.errstate(invalid="ignore"):
-                share = right[..., rows].astype(float) @ times[:, rows].T / times[:, rows].sum(axis=1)
-            by_group[bool(aligned[rows][0])].append(share)
-        agreeing, conflicting = (np.nanmean(by_group[side], axis=0) for side in (True, False))
-        everywhere = np.nanmean([*by_group[True], *by_group[False]], axis=0)
-        conflict = times[:, ~aligned].T
-        by_cue, by_label = (answer[..., ~aligned].astype(float) @ conflict for answer in (misled, right))
-        with np.errstate(invalid="ignore"):
-            cue_conflict = by_cue / (by_cue + by_label)
-        return {
-            "aligned": agreeing,
-            "conflict": conflicting,
-            "gap": agreeing - conflicting,
-            "lost_at_random": agreeing - everywhere,
-            "cue_conflict": cue_conflict,
-        }
+        return reliance_measures(answers, self.truth, self.cue, self.expected_pairs, times)
 
 
 @one_thread

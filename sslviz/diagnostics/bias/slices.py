@@ -68,11 +68,9 @@ class Slices:
         """Whether any slice fails more than luck explains, at 5 % for all of them together."""
         return bool(self.p_corrected.min() < 0.05)
 
-    def images(self, number: int, *, wrong: bool | None = None) -> np.ndarray:
-        """The ids of a slice's images, the surest first, for a gallery; with `wrong`, only those read so."""
+    def images(self, number: int) -> np.ndarray:
+        """The ids of a slice's images, the surest first, for a gallery."""
         rows = np.flatnonzero(self.member == number)
-        if wrong is not None:
-            rows = rows[(self.truth != self.predicted)[rows] == wrong]
         return self.ids[rows[np.argsort(-self.certainty[rows], kind="stable")]]
 
     def majority(self, number: int) -> tuple[str, str]:

@@ -121,7 +121,7 @@ def invariance(
     - Equivariance is the R^2 of ridge regression of the amount from the step, by five folds of pictures.  A change may move
       a picture and yet be told exactly.
     - An augmentation spans a factor so far as the factor's steps lie in the three main directions of the augmentation's,
-      found on other pictures.  What training makes an encoder blind to goes with it.
+      found on other pictures.  What training makes an encoder blind to goes with it.  `figures.spanning` draws this.
 
     Controls: another picture, nothing left, the steps to another picture, and the same pairs in `altered_controls` and
     `changed_controls`, {name: Features}.  Interval: bootstrap over pictures.  ValueError for columns that are missing, fewer

@@ -65,8 +65,8 @@ def test_all_intervals_hold_at_once_in_about_95_of_100_samples():
     held, one = [], []
     for seed in range(400):
         result = table(counts, accuracy, seed)
-        for found, together in ((held, True), (one, False)):
-            low, high = result.interval(together=together)
+        single = wilson(result.accuracy(), result.counts, 0.95)
+        for found, (low, high) in ((held, result.interval()), (one, single)):
             found.append(((low <= accuracy.ravel()) & (accuracy.ravel() <= high)).all())
     assert 0.92 <= np.mean(held) <= 0.99
     assert np.mean(one) < 0.7  # sixteen single 95 % intervals do not

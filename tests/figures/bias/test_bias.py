@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from sslviz.diagnostics.bias.counterfactual_effect import counterfactual_effect
-from sslviz.diagnostics.bias.groups import groups as who_is_served_worse
-from sslviz.diagnostics.bias.reliance import reliance as is_it_used
+from sslviz.diagnostics.bias.groups import groups as measure_groups
+from sslviz.diagnostics.bias.reliance import reliance as measure_reliance
 from sslviz.diagnostics.probes.description_length import description_length
 from sslviz.features import Features
 from sslviz.figures.bias.counterfactual import counterfactual
 from sslviz.figures.bias.groups import groups
 from sslviz.figures.bias.reliance import reliance
 from sslviz.figures.parts import theme
-from sslviz.figures.probes.description_length import description_length as draw_length
+from sslviz.figures.probes.description_length import description_length as draw_description_length
 
 
 def space(seed, shortcut=1.0, n=480):
@@ -25,7 +25,9 @@ def space(seed, shortcut=1.0, n=480):
 
 @pytest.fixture(scope="module")
 def used():
-    return is_it_used(space(0), "label", "hue", fit=space(1), expected_pairs=dict(zip("abcd", "uvwx", strict=True)))
+    return measure_reliance(
+        space(0), "label", "hue", fit=space(1), expected_pairs=dict(zip("abcd", "uvwx", strict=True))
+    )
 
 
 def test_the_curve_lies_between_both_oracles_and_its_band_is_the_results(used):
@@ -39,7 +41,7 @@ def test_the_curve_lies_between_both_oracles_and_its_band_is_the_results(used):
 
 
 def test_nothing_found_is_said_with_what_would_have_been(used):
-    table = who_is_served_worse(space(0), "label", "hue", fit=space(1))
+    table = measure_groups(space(0), "label", "hue", fit=space(1))
     assert not used.found and not table.found
     for fig, result in ((reliance(used), used), (groups(table), table)):
         assert f"{result.detectable:.2g}" in fig.layout.meta["caption"]
@@ -47,13 +49,13 @@ def test_nothing_found_is_said_with_what_would_have_been(used):
 
 
 def test_where_pairs_are_arbitrary_finding_no_gap_says_nothing():
-    result = is_it_used(space(0), "label", "hue", fit=space(1))
+    result = measure_reliance(space(0), "label", "hue", fit=space(1))
     caption = reliance({"one": result, "two": result}).layout.meta["caption"]
     assert caption.count("which agree is arbitrary") == 1 and "would have" not in caption  # of the images, not of a run
 
 
 def test_groups_lie_worst_first_with_the_interval_that_holds_for_all():
-    table = who_is_served_worse(space(0, 2.0), "label", "hue", fit=space(1, 2.0))
+    table = measure_groups(space(0, 2.0), "label", "hue", fit=space(1, 2.0))
     fig = groups({"one": table})
     assert fig.layout.yaxis.ticktext[0] == table.names[table.worst]
     dots = next(trace for trace in fig.data if trace.name == "one")
@@ -74,7 +76,7 @@ def test_factors_share_one_scale_and_the_one_asked_about_comes_first(planted_evi
 
 def test_bits_are_drawn_block_by_block():
     result = description_length(space(0))
-    fig = draw_length(result)
+    fig = draw_description_length(result)
     line = next(trace for trace in fig.data if trace.line.color != theme.CONTROL)
     np.testing.assert_array_equal(line.y, result.by_block(result.bits)[1])
     assert len(line.x) == len(result.ends) - 2
