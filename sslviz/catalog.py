@@ -151,8 +151,8 @@ CATALOG: tuple[Entry, ...] = (
     # --- map
     Entry(
         name="projection", question="What is near what?", home="diagnostics.projection.projection",
-        control="PCA, chance, and the map of noise with the same covariance", page="map", overview="map",
-        max_images=MAP_POINTS, on_demand=True, rates_encoder=False,
+        control="PCA, chance, and the map of noise with the same covariance", page="map", options=("method",),
+        overview="map", max_images=MAP_POINTS, on_demand=True, rates_encoder=False,
     ),
     # --- similarity
     Entry(

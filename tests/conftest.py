@@ -3,7 +3,7 @@ import os
 import numpy as np
 import pytest
 
-collect_ignore_glob = ["benchmarks/*", "fixtures/*", "browser/screenshots.py"]  # scripts; only modules of the library hold examples
+collect_ignore_glob = ["benchmarks/*", "fixtures/*", "browser/screenshots.py"]  # scripts, not tests
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # there are as many test processes as processors

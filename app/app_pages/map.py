@@ -1,10 +1,9 @@
 import streamlit as st
 from components.charts import chart
 from components.html import literal
-from sections.map import aligned_maps, explore, map_of, missing_umaps
+from sections.map import aligned_maps, explore, map_of, missing_maps
 from sections.map_over_training import settings, through_training
 from sections.questions import questions
-from state.cached import result
 from state.selection import chosen, labels
 
 from sslviz.catalog import find_entry
@@ -12,7 +11,7 @@ from sslviz.figures import score_bars
 from sslviz.figures.projection.point_colors import RELIABILITY
 
 MOST = 4  # maps side by side: a browser draws few WebGL charts at once
-LAYOUTS = {"umap": "UMAP", "pca": "PCA"}
+LAYOUTS = {"umap": "UMAP", "umap-learn": "umap-learn", "pca": "PCA"}
 
 choice = chosen()
 names = list(choice.evidence)[:MOST]
@@ -20,7 +19,6 @@ features = choice.evidence[names[0]].features
 columns = dict.fromkeys(
     [*labels(choice), *features.table.columns.drop(["label", "split", "noise_seed"], errors="ignore")]
 )
-missing = missing_umaps(choice, names)
 
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
     color = st.selectbox("Colour by", [*columns, RELIABILITY], key="color", bind="query-params", width=200)
@@ -35,13 +33,14 @@ with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
 if len(choice.evidence) > MOST:
     st.caption(f"The first {MOST} of the {len(choice.evidence)} chosen runs; choose others in the sidebar.")
 
-wanted = False
-if layout == "umap" and missing:
+computed, missing = False, [] if layout == "pca" else missing_maps(choice, names, layout)
+asked = layout
+if missing:
     layout = "pca"
     box = st.container(border=True)
     with box.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"Below is the PCA: the UMAP of {literal(', '.join(missing))} is not computed yet.")
-        wanted = st.button("Compute UMAP", icon=":material/play_arrow:")
+        st.markdown(f"Below is the PCA: the {LAYOUTS[asked]} of {literal(', '.join(missing))} is not computed yet.")
+        computed = st.button(f"Compute {LAYOUTS[asked]}", icon=":material/play_arrow:")
 
 found, reasons = aligned_maps(choice, names, layout)
 for name, reason in reasons.items():
@@ -56,9 +55,9 @@ if found:
     settings(choice, list(found), by)
 questions(choice, "map", drawn=["projection"])
 
-if wanted:  # last of all, so that the PCA is there meanwhile
-    with box.status("Loading UMAP") as status:
+if computed:  # last of all, so that the PCA is there meanwhile
+    with box.status(f"Loading {LAYOUTS[asked]}") as status:
         for name in missing:
             status.update(label=f"{name}: laying out {len(features):,} images, and four maps to compare with")
-            result(choice.runs[name], "projection", choice.evidence[name])
+            map_of(choice, name, asked)
     st.rerun()

@@ -32,15 +32,15 @@ PAINTED = 0.15  # seconds in which a browser shows the gallery, before the maps 
 SHOWN = 84  # images in the gallery, and to choose one from: six rows of fourteen
 
 
-def missing_umaps(choice: Choice, names: list[str]) -> list[str]:
-    """Which of these runs have no UMAP in their folder yet?"""
-    return [n for n in names if not is_stored(choice.runs[n], find_entry("projection"), choice.evidence[n])]
+def missing_maps(choice: Choice, names: list[str], layout: str) -> list[str]:
+    """Those of these runs that have no map by this layout in their folder yet."""
+    entry = find_entry("projection")
+    return [name for name in names if not is_stored(choice.runs[name], entry, choice.evidence[name], layout=layout)]
 
 
 def map_of(choice: Choice, name: str, layout: str) -> Projection:
     """The map of one run, as it is; ValueError where all of its features are alike."""
-    run, evidence = choice.runs[name], choice.evidence[name]
-    return cached.pca(run, evidence) if layout == "pca" else cached.result(run, "projection", evidence)
+    return cached.map_of(choice.runs[name], choice.evidence[name], layout)
 
 
 def aligned_maps(choice: Choice, names: list[str], layout: str) -> tuple[dict[str, Projection], dict[str, str]]:

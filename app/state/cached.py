@@ -19,7 +19,7 @@ from sslviz.catalog import find_entry
 from sslviz.data import Images, load_images
 from sslviz.data.sampling import sample_rows
 from sslviz.diagnostics.neighbors.neighbors import neighbors
-from sslviz.diagnostics.projection.projection import Projection, aligned_projections, projection
+from sslviz.diagnostics.projection.projection import Projection, aligned_projections
 from sslviz.diagnostics.projection.projection_strip import projection_strip
 from sslviz.diagnostics.similarity.similarity import Similarity, similarity
 from sslviz.evaluation.diagnose import Columns, stored_result
@@ -115,11 +115,10 @@ def layers(run: Run, digest: str) -> dict[str, Features]:
     return layers_of(run, run.last, digest)
 
 
-@st.cache_resource(max_entries=50, show_spinner="Computing the PCA map …", hash_funcs=KEYS)
-def pca(run: Run, evidence: Evidence) -> Projection:
-    """The PCA map of the images that a UMAP would show, likewise kept in the run folder."""
-    key = {"diagnostic": "projection", "method": "pca", "features": evidence.features.digest}
-    return run.result(key, Projection, lambda: projection(_shown(evidence), "pca"))
+@st.cache_resource(max_entries=100, show_spinner="Laying out the map …", hash_funcs=KEYS)
+def map_of(run: Run, evidence: Evidence, layout: str) -> Projection:
+    """The map of the images by one of `projection`'s methods, read from the run folder, or computed and kept there."""
+    return stored_result(run, find_entry("projection"), evidence, layout=layout)
 
 
 @st.cache_resource(max_entries=20, show_spinner="Laying out each step …", hash_funcs=KEYS)

@@ -9,7 +9,7 @@ import shlex
 import sys
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg
 
@@ -125,6 +125,8 @@ class Diagnose:
     """Columns to ask about: is it in the features, does a probe of the label lean on it, who is served worse?"""
     partner: Annotated[list[str], arg(metavar="CLASS=VALUE ...")] = field(default_factory=list)
     """Which value of the attribute each class of the label may have been met with elsewhere, e.g. square=red circle=blue."""
+    layout: Literal["umap", "umap-learn", "torchdr", "pca"] = "umap"
+    """Who lays out the maps: our UMAP, the package umap-learn, TorchDR (an extra), or principal components."""
     every: bool = False
     """All checkpoints of each run, not only the last: how the scores went through training."""
     json: Path | None = None
@@ -144,7 +146,7 @@ class Diagnose:
         images, fit = scored_and_fit(load_images(self.images))
         fit = load_images(self.fit) if self.fit else fit
         only = [name.strip() for name in self.only.split(",")] if self.only else None
-        results = diagnose(runs, images, fit=fit, only=only, every=self.every, **columns)
+        results = diagnose(runs, images, fit=fit, only=only, layout=self.layout, every=self.every, **columns)
         if self.every:
             print_through_training(results)
         print_scores({run.name: results[run.name] for run in runs})

@@ -17,6 +17,9 @@ from sslviz.runs import Checkpoint, Run
 
 Columns = tuple[str, ...]  # of the table: none, a label or an attribute, or a label and an attribute
 EXPECTED_PAIRS = "expected_pairs"  # the option of a diagnostic that depends on the columns it is asked of
+LAYOUT = "method"  # the option of a diagnostic that lays out a map, by one of `projection`'s methods
+DEFAULT_LAYOUT = "umap"
+SETTINGS = (EXPECTED_PAIRS, LAYOUT)  # options that are no evidence
 
 
 def scored_and_fit(images: Images) -> tuple[Images, Images | None]:
@@ -42,6 +45,7 @@ def diagnose(
     label: str | None = None,
     attribute: str | Sequence[str] = (),
     partners: Mapping[str, Mapping[str, str]] | None = None,
+    layout: str = DEFAULT_LAYOUT,
     every: bool = False,
     progress: bool = True,
 ) -> dict[str, dict[str, Any]]:
@@ -56,6 +60,7 @@ def diagnose(
     - attribute: one column or several; what an encoder does with an attribute is only asked where one is named
     - partners: {attribute: {class: value}}, the values that the classes of the label were met with elsewhere; by default
       the images fitted on tell
+    - layout: by which of its methods `projection` lays out the maps
 
     A diagnostic of another column than the table's `label` is called "linear_probe:column", one of a label and an
     attribute "reliance:label~attribute".  One of a pair is called "similarity:run", by the first run, which each other is
@@ -73,7 +78,9 @@ def diagnose(
     expected_pairs = _named_pairs(images, label, attributes, partners or {})
     pairs = [(one, other) for one in labels for other in attributes if one != other]
     questions = Questions(entries, labels, attributes, pairs)
-    results, problems = _answers(runs, images, fit, questions, expected_pairs, every=every, progress=progress)
+    results, problems = _answers(
+        runs, images, fit, questions, expected_pairs, layout=layout, every=every, progress=progress
+    )
     if problems and not any(results.values()):
         raise ValueError(problems[0])
     for problem in problems:
@@ -118,7 +125,7 @@ class Questions:
 
 def _answers(
     runs: Sequence[Run], images: Images, fit: Images | None, questions: Questions,
-    expected_pairs: Mapping[str, Mapping[str, str]], *, every: bool, progress: bool,
+    expected_pairs: Mapping[str, Mapping[str, str]], *, layout: str, every: bool, progress: bool,
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:  # fmt: skip
     """({checkpoint: {diagnostic: Result}}, a sentence for each that could not be had)."""
     from sslviz.features.stored import gather
@@ -141,7 +148,7 @@ def _answers(
             for entry, columns, key, other in _in_turn(questions, first):
                 advance(0, note=f"{name}: {key}")
                 try:
-                    found[str(key)] = stored_result(run, entry, evidence, columns, other=other)
+                    found[str(key)] = stored_result(run, entry, evidence, columns, other=other, layout=layout)
                 except ValueError as error:  # one diagnostic that cannot be had must not cost the others
                     problems.append(f"{name}: no {key}: {error}")
                 advance(1)
@@ -187,7 +194,7 @@ def requirements(entries: Iterable[Entry]) -> set[str]:
         find_stimulus(name).name
         for entry in entries
         for name in (*entry.inputs, *entry.options, *entry.page_stimuli)
-        if name != EXPECTED_PAIRS
+        if name not in SETTINGS
     }
 
 
@@ -225,23 +232,42 @@ def _named_pairs(
 
 
 def stored_result(
-    run: Run, entry: Entry, evidence: Evidence, columns: Columns = (), *, other: Evidence | None = None
+    run: Run,
+    entry: Entry,
+    evidence: Evidence,
+    columns: Columns = (),
+    *,
+    other: Evidence | None = None,
+    layout: str = DEFAULT_LAYOUT,
 ) -> Any:
     """One diagnostic of one checkpoint (beside another): read from the run folder, or computed and stored there."""
-    key = storage_key(entry, evidence, columns, other=other)
-    return run.result(key, entry.result_type, lambda: compute_entry(entry, evidence, columns, other=other))
+    key = storage_key(entry, evidence, columns, other=other, layout=layout)
+
+    def compute() -> Any:
+        return compute_entry(entry, evidence, columns, other=other, layout=layout)
+
+    return run.result(key, entry.result_type, compute)
 
 
-def is_stored(run: Run, entry: Entry, evidence: Evidence, columns: Columns = ()) -> bool:
+def is_stored(
+    run: Run, entry: Entry, evidence: Evidence, columns: Columns = (), *, layout: str = DEFAULT_LAYOUT
+) -> bool:
     """Whether `stored_result` would only read."""
-    return run.result_path(storage_key(entry, evidence, columns)).exists()
+    return run.result_path(storage_key(entry, evidence, columns, layout=layout)).exists()
 
 
 def storage_key(
-    entry: Entry, evidence: Evidence, columns: Columns = (), *, other: Evidence | None = None
+    entry: Entry,
+    evidence: Evidence,
+    columns: Columns = (),
+    *,
+    other: Evidence | None = None,
+    layout: str = DEFAULT_LAYOUT,
 ) -> dict[str, Any]:
     """What a stored result depends on, as it is written since the first version: names in here must not change."""
-    looked_at = [name for name in (*entry.inputs, *entry.options) if name != EXPECTED_PAIRS and "control" not in name]
+    if LAYOUT in entry.options and layout != DEFAULT_LAYOUT:
+        return {"diagnostic": entry.name, "method": layout, "features": evidence.features.digest}
+    looked_at = [name for name in (*entry.inputs, *entry.options) if name not in SETTINGS and "control" not in name]
     digests = {name: getattr(evidence.given(name), "digest", None) for name in looked_at}
     pairs = _expected_pairs(entry, evidence, columns)
     named = {"partner": dict(sorted(pairs.items()))} if pairs else {}
@@ -262,7 +288,14 @@ def _expected_pairs(entry: Entry, evidence: Evidence, columns: Columns) -> Mappi
     return evidence.expected_pairs.get("~".join(columns)) if EXPECTED_PAIRS in entry.options else None
 
 
-def compute_entry(entry: Entry, evidence: Evidence, columns: Columns = (), *, other: Evidence | None = None) -> Any:
+def compute_entry(
+    entry: Entry,
+    evidence: Evidence,
+    columns: Columns = (),
+    *,
+    other: Evidence | None = None,
+    layout: str = DEFAULT_LAYOUT,
+) -> Any:
     """The answer to one entry of the catalog; nothing is read or stored.
 
     A pair is computed as compute(other, this): what became of the other one.
@@ -277,7 +310,9 @@ def compute_entry(entry: Entry, evidence: Evidence, columns: Columns = (), *, ot
     if entry.max_images and len(inputs[0]) > entry.max_images:
         inputs = [features.rows(sample_rows(len(features), entry.max_images)) for features in inputs]
     further = _has_further_controls(entry)
-    options = {name: evidence.given(name, further=further) for name in entry.options if name != EXPECTED_PAIRS}
+    options = {name: evidence.given(name, further=further) for name in entry.options if name not in SETTINGS}
+    if LAYOUT in entry.options:
+        options[LAYOUT] = layout
     if EXPECTED_PAIRS in entry.options:
         options[EXPECTED_PAIRS] = _expected_pairs(entry, evidence, columns)
     return entry.compute(*inputs, *columns, **options)

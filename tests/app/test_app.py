@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from menu import PAGES
 from planted import plant, plant_results
 
 from sslviz.data import load_images, shapes
@@ -21,19 +22,7 @@ from sslviz.figures.parts import theme
 from sslviz.figures.projection.projection import TRAILS
 from sslviz.runs import Run
 
-QUESTIONS = {
-    "overview": "How do they compare?",
-    "training": "How did it train?",
-    "collapse": "Has it collapsed?",
-    "geometry": "What shape is the space?",
-    "map": "What is near what?",
-    "similarity": "What changed?",
-    "probes": "What can be decoded?",
-    "bias": "What did it pick up by accident?",
-    "attention": "Where does it look?",
-    "attribution": "Why are these near each other?",
-    "audit": "May it be relied on?",
-}
+QUESTIONS = {name: question for name, (question, _) in PAGES.items()}
 WITHOUT_CHARTS = {
     "overview",
     "attention",

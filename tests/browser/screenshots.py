@@ -11,21 +11,11 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2] / "app"))
 from conftest import FLAGS, ROOT, served
+from menu import PAGES
 
-PAGES = [
-    "",
-    "training",
-    "collapse",
-    "geometry",
-    "map?color=shape",
-    "similarity",
-    "probes",
-    "bias",
-    "attention",
-    "attribution",
-    "audit",
-]
+ADDRESSES = {"overview": "", "map": "map?color=shape"}  # where they are not simply their name
 
 
 def photograph(page: Page, address: str, path: Path, *, full: bool) -> None:
@@ -53,6 +43,6 @@ if __name__ == "__main__":
             for width in (1280, 700):
                 page = browser.new_page(viewport={"width": width, "height": 1600}, color_scheme=scheme)  # type: ignore[arg-type]
                 for name in PAGES:
-                    file = options.out / f"{name.partition('?')[0] or 'overview'}-{width}-{scheme}.png"
-                    photograph(page, f"{address}/{name}", file, full=False)
+                    file = options.out / f"{name}-{width}-{scheme}.png"
+                    photograph(page, f"{address}/{ADDRESSES.get(name, name)}", file, full=False)
                 page.close()
