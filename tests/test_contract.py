@@ -12,14 +12,8 @@ import pytest
 import sslviz
 from sslviz.catalog import CATALOG, SECTIONS, Entry, diagnostics, draw, explanations, find_entry
 from sslviz.diagnostics.result import CheckpointKey, PerImage, Replicated, Result, ResultKey
-from sslviz.evaluation.diagnose import (
-    Questions,
-    check_columns,
-    compute_entry,
-    is_stored,
-    requirements,
-    storage_key,
-)
+from sslviz.evaluation.answers import compute_entry, is_stored, requirements, storage_key
+from sslviz.evaluation.questions import Questions, check_columns
 from sslviz.features.evidence import stored_evidence
 from sslviz.runs import load_result, save_result
 

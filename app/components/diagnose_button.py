@@ -12,7 +12,9 @@ from state.selection import Choice
 
 from sslviz.catalog import Entry, diagnostics, entries_on
 from sslviz.data import load_images
-from sslviz.evaluation.diagnose import diagnose, requirements, scored_and_fit
+from sslviz.evaluation.answers import requirements
+from sslviz.evaluation.diagnose import diagnose
+from sslviz.evaluation.questions import scored_and_fit
 from sslviz.features.evidence import STIMULI
 from sslviz.runs import Run
 

@@ -20,7 +20,8 @@ from sslviz.data import load_images
 from sslviz.diagnostics.bias.counterfactual_effect import Counterfactual
 from sslviz.diagnostics.bias.groups import Groups
 from sslviz.diagnostics.bias.reliance import Reliance
-from sslviz.evaluation.diagnose import compute_entry, scored_and_fit
+from sslviz.evaluation.answers import compute_entry
+from sslviz.evaluation.questions import scored_and_fit
 from sslviz.features.evidence import changed_images, record_expected_pairs
 from sslviz.figures.parts.thumbnails import gallery_html
 

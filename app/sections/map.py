@@ -22,7 +22,7 @@ from state.selection import Choice
 from sslviz.catalog import find_entry
 from sslviz.diagnostics.projection.projection import Projection
 from sslviz.diagnostics.projection.quality import align
-from sslviz.evaluation.diagnose import is_stored
+from sslviz.evaluation.answers import is_stored
 from sslviz.figures import map_figure, selected_ids
 from sslviz.figures.parts import theme
 from sslviz.figures.projection.point_colors import RELIABILITY

@@ -22,7 +22,7 @@ from sslviz.diagnostics.neighbors.neighbors import neighbors
 from sslviz.diagnostics.projection.projection import Projection, aligned_projections
 from sslviz.diagnostics.projection.projection_strip import projection_strip
 from sslviz.diagnostics.similarity.similarity import Similarity, similarity
-from sslviz.evaluation.diagnose import Columns, stored_result
+from sslviz.evaluation.answers import Columns, stored_result
 from sslviz.explanations.targets.question import TargetQuestion, target_of
 from sslviz.features import Features
 from sslviz.features.evidence import Evidence, diagnosed_steps, layers_of, stored_evidence

@@ -16,7 +16,7 @@ from state import cached
 
 from sslviz.catalog import Entry, diagnostics
 from sslviz.diagnostics.result import ResultKey
-from sslviz.evaluation.diagnose import Columns, is_stored
+from sslviz.evaluation.answers import Columns, is_stored
 from sslviz.features.columns import probe_labels
 from sslviz.features.evidence import Evidence
 from sslviz.figures.parts import theme

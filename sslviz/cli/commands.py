@@ -135,7 +135,8 @@ class Diagnose:
     def __call__(self) -> None:
         from sslviz.cli.tables import print_scores, print_through_training
         from sslviz.data import load_images
-        from sslviz.evaluation.diagnose import diagnose, scored_and_fit
+        from sslviz.evaluation.diagnose import diagnose
+        from sslviz.evaluation.questions import scored_and_fit
         from sslviz.runs import Run
         from sslviz.runtime.files import atomic_write
 
@@ -244,7 +245,7 @@ class Audit:
 
     def _report(self) -> dict[str, Any]:
         from sslviz.data import load_images
-        from sslviz.evaluation.diagnose import scored_and_fit
+        from sslviz.evaluation.questions import scored_and_fit
         from sslviz.reports.audit.audit import audit
         from sslviz.reports.audit.page import audit_page
         from sslviz.reports.audit.plan import read_plan

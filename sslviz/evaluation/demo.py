@@ -30,7 +30,8 @@ def demo(runs: str | Path = "runs", *, seed: int = 0, progress: bool = True) -> 
     interrupted demo goes on where it stopped.  Returns {run: {diagnostic: Result}}.
     """
     from sslviz.data import load_images
-    from sslviz.evaluation.diagnose import diagnose, scored_and_fit
+    from sslviz.evaluation.diagnose import diagnose
+    from sslviz.evaluation.questions import scored_and_fit
     from sslviz.training.pretrain import pretrain
 
     images = load_images(f"{IMAGES},seed={seed}")

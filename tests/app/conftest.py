@@ -50,7 +50,7 @@ def planted(tmp_path_factory):
 def trained(tmp_path_factory):
     """Two runs made by the library itself: pretrained for an epoch each; only the first one is diagnosed."""
     from sslviz import diagnose, pretrain, shapes
-    from sslviz.evaluation.diagnose import scored_and_fit
+    from sslviz.evaluation.questions import scored_and_fit
 
     folder, images = tmp_path_factory.mktemp("trained"), shapes(400)
     runs = [

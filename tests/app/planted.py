@@ -12,7 +12,8 @@ from sslviz.catalog import find_entry
 from sslviz.data import Images, shapes
 from sslviz.diagnostics.probes.probe import Probe
 from sslviz.diagnostics.projection.projection import Projection
-from sslviz.evaluation.diagnose import scored_and_fit, storage_key
+from sslviz.evaluation.answers import storage_key
+from sslviz.evaluation.questions import scored_and_fit
 from sslviz.features import Features
 from sslviz.features.columns import probe_labels
 from sslviz.features.evidence import record_diagnosis, stored_evidence

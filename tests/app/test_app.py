@@ -16,7 +16,8 @@ from sslviz.diagnostics.geometry.collapse import collapse
 from sslviz.diagnostics.geometry.spectrum import spectrum
 from sslviz.diagnostics.probes.knn import knn_probe
 from sslviz.diagnostics.probes.linear import linear_probe
-from sslviz.evaluation.diagnose import diagnose, scored_and_fit
+from sslviz.evaluation.diagnose import diagnose
+from sslviz.evaluation.questions import scored_and_fit
 from sslviz.features.evidence import stored_evidence
 from sslviz.figures.parts import theme
 from sslviz.figures.projection.projection import TRAILS

@@ -17,8 +17,8 @@ from scipy.ndimage import convolve1d
 from sklearn.datasets import load_digits
 
 from sslviz.data import Images, digits, folder, named
+from sslviz.data import folder as folder_module
 from sslviz.data.sources import decoding
-from sslviz.data.sources import folder as folder_module
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 

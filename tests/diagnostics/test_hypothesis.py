@@ -5,7 +5,7 @@ import pytest
 from sslviz.catalog import diagnostics
 from sslviz.diagnostics import hypothesis
 from sslviz.diagnostics.probes.knn import knn_probe
-from sslviz.evaluation.diagnose import compute_entry
+from sslviz.evaluation.answers import compute_entry
 
 COLUMNS = {"label": ("label",), "attribute": ("coin",), "columns": ("label", "coin")}
 

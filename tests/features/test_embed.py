@@ -10,7 +10,7 @@ import torch
 
 import sslviz
 from sslviz.catalog import CATALOG, find_entry
-from sslviz.evaluation.diagnose import compute_entry, requirements
+from sslviz.evaluation.answers import compute_entry, requirements
 from sslviz.features.embed import embed, embed_layers, preprocess
 from sslviz.features.embed_views import embed_views
 from sslviz.features.evidence import diagnosed_steps, layers_of, record_diagnosis, stored_evidence

@@ -9,7 +9,7 @@ import pytest
 
 import sslviz
 from sslviz.catalog import Entry
-from sslviz.evaluation.diagnose import compute_entry, requirements
+from sslviz.evaluation.answers import compute_entry, requirements
 from sslviz.features import evidence, stored
 from sslviz.features.evidence import STIMULI, Stimulus, find_stimulus, stored_evidence
 from sslviz.features.stored import gather

@@ -11,7 +11,7 @@ from sslviz import figures
 from sslviz.catalog import diagnostics
 from sslviz.diagnostics.probes.knn import knn_probe
 from sslviz.diagnostics.projection.projection import projection
-from sslviz.evaluation.diagnose import compute_entry
+from sslviz.evaluation.answers import compute_entry
 from sslviz.figures.explanations.faithfulness import evidence_bars, faithfulness
 from sslviz.figures.parts import theme
 

@@ -13,7 +13,7 @@ import pytest
 
 import sslviz
 from sslviz.catalog import CATALOG, diagnostics, explanations, find_entry
-from sslviz.evaluation import diagnose
+from sslviz.evaluation import answers
 from sslviz.explanations import cache
 from sslviz.features import Features
 from sslviz.features.evidence import diagnosed_steps, layers_of, stored_evidence
@@ -95,9 +95,9 @@ def test_a_diagnostic_is_found_and_not_asked_again(answer, run, evidence, other,
     columns = tuple(of) if isinstance(of, list) else () if of is None else (of,)
     beside = {"other": other if entry.scope == "pair" else None}
     again = "was computed again"
-    monkeypatch.setattr(diagnose, "compute_entry", lambda asked, *_, **__: pytest.fail(f"{asked.name} {again}"))
-    path = run.result_path(diagnose.storage_key(entry, evidence, columns, **beside))
-    check(answer, path, entry.result_type, lambda: diagnose.stored_result(run, entry, evidence, columns, **beside))
+    monkeypatch.setattr(answers, "compute_entry", lambda asked, *_, **__: pytest.fail(f"{asked.name} {again}"))
+    path = run.result_path(answers.storage_key(entry, evidence, columns, **beside))
+    check(answer, path, entry.result_type, lambda: answers.stored_result(run, entry, evidence, columns, **beside))
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +146,6 @@ def test_diagnosing_it_again_embeds_nothing(run, images, scored, tmp_path):
     fit = images.split("train").rows(np.arange(96))
     fit = replace(fit, table=fit.table[["label", "split", "shape", "color"]])
     before = sorted(path.name for path in copy.path.rglob("*"))
-    requested = diagnose.requirements(diagnostics())
+    requested = answers.requirements(diagnostics())
     gather(copy, copy.last, scored, fit, requested=requested, attributes=True, expected_pairs=PARTNERS)
     assert sorted(path.name for path in copy.path.rglob("*")) == before

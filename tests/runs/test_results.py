@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from sslviz.catalog import CATALOG, diagnostics
-from sslviz.evaluation.diagnose import compute_entry
+from sslviz.evaluation.answers import compute_entry
 from sslviz.runs import load_result, save_result
 from sslviz.runs.results import FORMER_FIELDS
 

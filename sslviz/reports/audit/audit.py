@@ -22,7 +22,8 @@ import pandas as pd
 from sslviz.catalog import HEALTH, Entry, diagnostics, draw, find_entry
 from sslviz.data import Images
 from sslviz.diagnostics.result import ResultKey
-from sslviz.evaluation.diagnose import Columns, Questions, check_run_names, requirements, stored_result
+from sslviz.evaluation.answers import Columns, requirements, stored_result
+from sslviz.evaluation.questions import Questions, check_run_names
 from sslviz.evaluation.summary import HEALTHY, sentence
 from sslviz.features.evidence import Evidence, record_diagnosis
 from sslviz.figures.parts import theme

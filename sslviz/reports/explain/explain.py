@@ -10,7 +10,7 @@ import numpy as np
 
 from sslviz.data import Images
 from sslviz.data.sampling import sample_rows
-from sslviz.evaluation.diagnose import scored_and_fit
+from sslviz.evaluation.questions import scored_and_fit
 from sslviz.explanations.targets.question import row_of
 from sslviz.runs import Checkpoint, Run
 

@@ -171,9 +171,9 @@ def test_a_stopped_audit_goes_on_where_it_was(written, imported, folder, monkeyp
     out, _ = written
     before = json.loads((out / "report.json").read_text())
     images = sslviz.folder(folder)
-    from sslviz.evaluation import diagnose
+    from sslviz.evaluation import answers
 
-    computed, compute_entry = [], diagnose.compute_entry
+    computed, compute_entry = [], answers.compute_entry
     monkeypatch.setattr(
         diagnose,
         "compute_entry",
