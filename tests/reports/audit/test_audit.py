@@ -175,7 +175,7 @@ def test_a_stopped_audit_goes_on_where_it_was(written, imported, folder, monkeyp
 
     computed, compute_entry = [], answers.compute_entry
     monkeypatch.setattr(
-        diagnose,
+        answers,
         "compute_entry",
         lambda entry, *a, **k: (computed.append(entry.name), compute_entry(entry, *a, **k))[1],
     )
