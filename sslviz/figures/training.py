@@ -65,11 +65,16 @@ def training(
 def _curve(history: pd.DataFrame, column: str, name: str, short: str, color: str, *, legend: bool) -> go.Scatter:
     rows = history[history[column].notna()] if column in history else history.iloc[:0]
     return go.Scatter(
-        x=rows["epoch"], y=rows[column] if column in rows else [],
-        name=short or "this run", legendgroup=f"run {name}", showlegend=legend,
-        mode="lines+markers", line={"color": color, "width": 2}, marker={"size": 4, "color": color},
+        x=rows["epoch"],
+        y=rows[column] if column in rows else [],
+        name=short or "this run",
+        legendgroup=f"run {name}",
+        showlegend=legend,
+        mode="lines+markers",
+        line={"color": color, "width": 2},
+        marker={"size": 4, "color": color},
         hovertemplate=f"<b>{escape(name)}</b><br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 def _controls(runs: Mapping[str, pd.DataFrame], column: str) -> list[go.Scatter]:
@@ -82,12 +87,16 @@ def _controls(runs: Mapping[str, pd.DataFrame], column: str) -> list[go.Scatter]
                 lines.setdefault((kind, round(float(values.iloc[0]), 9)), []).append(name)
     return [
         go.Scatter(
-            x=np.linspace(0, last, 9), y=np.full(9, value), name=f"{kind} (control)", legendgroup=kind, mode="lines",
+            x=np.linspace(0, last, 9),
+            y=np.full(9, value),
+            name=f"{kind} (control)",
+            legendgroup=kind,
+            mode="lines",
             line={"color": theme.CONTROL, "width": 1.5, "dash": "solid" if kind == "untrained" else "dot"},
             hovertemplate=f"<b>{kind}</b> (control): {value:.3g}<br>{escape(', '.join(names))}<extra></extra>",
         )
         for (kind, value), names in lines.items()
-    ]  # fmt: skip
+    ]
 
 
 def _control_values(history: pd.DataFrame, column: str) -> dict[str, pd.Series]:

@@ -74,13 +74,25 @@ def _zones(fig: go.Figure, gauge: Gauge, column: int) -> None:
     if gauge.of_noise:
         fig.add_vrect(x0=MIN_SHARE, x1=FEW_SHARE, fillcolor=WARNING, line_width=0, layer="below", col=column, row=1)
     fig.add_annotation(
-        text=f"{gauge.kind}", x=sum(map(math.log10, gauge.alarm)) / 2, y=1, yref="y domain", yanchor="bottom",
-        showarrow=False, font={"size": 12}, row=1, col=column,
-    )  # fmt: skip
+        text=f"{gauge.kind}",
+        x=sum(map(math.log10, gauge.alarm)) / 2,
+        y=1,
+        yref="y domain",
+        yanchor="bottom",
+        showarrow=False,
+        font={"size": 12},
+        row=1,
+        col=column,
+    )
     fig.update_xaxes(
-        type="log", range=[math.log10(end) for end in gauge.ends], title_text=gauge.title, exponentformat="power",
-        dtick=1, row=1, col=column,
-    )  # fmt: skip
+        type="log",
+        range=[math.log10(end) for end in gauge.ends],
+        title_text=gauge.title,
+        exponentformat="power",
+        dtick=1,
+        row=1,
+        col=column,
+    )
 
 
 def _control(named: Mapping[str, Collapse], gauge: Gauge) -> go.Scatter:
@@ -88,12 +100,21 @@ def _control(named: Mapping[str, Collapse], gauge: Gauge) -> go.Scatter:
     marks = [(y, r.scores()[gauge.score].controls) for y, r in enumerate(named.values()) if gauge.score in r.scores()]
     flat = [(y, name, value) for y, controls in marks for name, value in controls.items()]
     return go.Scatter(
-        x=[1.0 if gauge.of_noise else _held(value, gauge) for _, _, value in flat], y=[y for y, _, _ in flat],
+        x=[1.0 if gauge.of_noise else _held(value, gauge) for _, _, value in flat],
+        y=[y for y, _, _ in flat],
         text=[f"<b>{escape(name)}</b> (control): {value:.3g}" for _, name, value in flat],
-        hovertemplate="%{text}<extra></extra>", mode="markers", name="noise (control)", showlegend=False, cliponaxis=False,
-        marker={"symbol": "line-ns", "size": 26, "color": theme.CONTROL,
-                "line": {"width": 2.5, "color": theme.CONTROL}},
-    )  # fmt: skip
+        hovertemplate="%{text}<extra></extra>",
+        mode="markers",
+        name="noise (control)",
+        showlegend=False,
+        cliponaxis=False,
+        marker={
+            "symbol": "line-ns",
+            "size": 26,
+            "color": theme.CONTROL,
+            "line": {"width": 2.5, "color": theme.CONTROL},
+        },
+    )
 
 
 def _mark(name: str, row: int, result: Collapse, score: Score, gauge: Gauge, prefix: str, color: str) -> go.Scatter:
@@ -103,14 +124,29 @@ def _mark(name: str, row: int, result: Collapse, score: Score, gauge: Gauge, pre
     )
     of = "projector" if prefix else "encoder"
     return go.Scatter(
-        x=[x], y=[row + (0.2 if prefix else -0.2 * (result.projector_d is not None))],
-        error_x={"type": "data", "symmetric": False, "array": [high - x], "arrayminus": [x - low], "thickness": 4,
-                 "width": 0, "color": color},
+        x=[x],
+        y=[row + (0.2 if prefix else -0.2 * (result.projector_d is not None))],
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [high - x],
+            "arrayminus": [x - low],
+            "thickness": 4,
+            "width": 0,
+            "color": color,
+        },
         hovertemplate=f"<b>{escape(name)}</b> {of}<br>{gauge.score} {escape(str(score))}<extra></extra>",
-        mode="markers", name=f"{name} {of}", showlegend=False, cliponaxis=False,
-        marker={"symbol": "diamond-open" if prefix else "circle", "size": 11, "color": color,
-                "line": {"width": 2.5 if prefix else 0}},
-    )  # fmt: skip
+        mode="markers",
+        name=f"{name} {of}",
+        showlegend=False,
+        cliponaxis=False,
+        marker={
+            "symbol": "diamond-open" if prefix else "circle",
+            "size": 11,
+            "color": color,
+            "line": {"width": 2.5 if prefix else 0},
+        },
+    )
 
 
 def _held(value: float, gauge: Gauge) -> float:

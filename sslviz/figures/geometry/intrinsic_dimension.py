@@ -49,10 +49,12 @@ def intrinsic_dimension(
         height=400 + theme.legend_room([*short.values(), "noise, n = 10,000, d = 128 (control)"]),
         xaxis={"title": {"text": "distance to the second neighbour / to the first (log)"}, "type": "log"},
         yaxis={
-            "title": {"text": "share of images whose ratio is larger (log)"}, "type": "log", "tickformat": ".0%",
+            "title": {"text": "share of images whose ratio is larger (log)"},
+            "type": "log",
+            "tickformat": ".0%",
             "tickvals": [0.02, 0.05, 0.1, 0.2, 0.5, 1],
         },
-    )  # fmt: skip
+    )
     many = max(len(r.ratios) for r in named.values()) > POINTS
     drawn = f"Drawn at {POINTS:,} of the images, without the farthest {LEAST:.0%}." if many else ""
     return theme.finish(fig, alt=_alt(named), caption=CAPTION.format(drawn=drawn).strip())
@@ -66,15 +68,26 @@ def _lines(ratios: np.ndarray, discard: float, group: str, label: str, hover: st
     above, reach = 1 - (at + 1) / n, max(discard, LEAST)
     return [
         go.Scatter(
-            x=ratios[at], y=above, name=label, legendgroup=group, mode="lines", line={"color": color, "width": 2.5},
+            x=ratios[at],
+            y=above,
+            name=label,
+            legendgroup=group,
+            mode="lines",
+            line={"color": color, "width": 2.5},
             hovertemplate=f"{hover}: {d:.1f} dimensions<br>%{{y:.0%}} of images: more than %{{x:.3f}} times as far"
             "<extra></extra>",
         ),
         go.Scatter(
-            x=np.array([1.0, reach]) ** (-1 / d), y=[1.0, reach], name=f"{group} fitted", legendgroup=group,
-            showlegend=False, mode="lines", line={"color": color, "width": 1, "dash": "dash"}, hoverinfo="skip",
+            x=np.array([1.0, reach]) ** (-1 / d),
+            y=[1.0, reach],
+            name=f"{group} fitted",
+            legendgroup=group,
+            showlegend=False,
+            mode="lines",
+            line={"color": color, "width": 1, "dash": "dash"},
+            hoverinfo="skip",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _alt(named: Mapping[str, IntrinsicDimension]) -> str:

@@ -128,11 +128,21 @@ def _grid(cells: list[list[Cell]], rows: list[str], columns: list[str], score: s
     low, high = ENDS[score]
     written = max(len(rows), len(columns)) <= WRITTEN
     return go.Heatmap(
-        z=[[cell.value for cell in row] for row in cells], x=columns, y=rows, name=NAMES[score],
-        zmin=low, zmax=high, colorscale=_scale(score), showscale=False, xgap=1, ygap=1,
-        text=[[cell.text for cell in row] for row in cells], texttemplate="%{text}" if written else None,
-        hovertext=[[cell.hover for cell in row] for row in cells], hovertemplate="%{hovertext}<extra></extra>",
-    )  # fmt: skip
+        z=[[cell.value for cell in row] for row in cells],
+        x=columns,
+        y=rows,
+        name=NAMES[score],
+        zmin=low,
+        zmax=high,
+        colorscale=_scale(score),
+        showscale=False,
+        xgap=1,
+        ygap=1,
+        text=[[cell.text for cell in row] for row in cells],
+        texttemplate="%{text}" if written else None,
+        hovertext=[[cell.hover for cell in row] for row in cells],
+        hovertemplate="%{hovertext}<extra></extra>",
+    )
 
 
 def _key(chance: list[float], score: str) -> list[go.Heatmap | go.Scatter]:
@@ -145,15 +155,26 @@ def _key(chance: list[float], score: str) -> list[go.Heatmap | go.Scatter]:
         y += [value, value, None]
     return [
         go.Heatmap(
-            z=[[value] for value in at.tolist()], x=[0], y=at.tolist(), zmin=low, zmax=high, colorscale=_scale(score),
-            showscale=False, hoverinfo="skip",
+            z=[[value] for value in at.tolist()],
+            x=[0],
+            y=at.tolist(),
+            zmin=low,
+            zmax=high,
+            colorscale=_scale(score),
+            showscale=False,
+            hoverinfo="skip",
         ),
         go.Scatter(
-            x=x, y=y, mode="lines", name="unrelated images (control)", showlegend=True, cliponaxis=False,
+            x=x,
+            y=y,
+            mode="lines",
+            name="unrelated images (control)",
+            showlegend=True,
+            cliponaxis=False,
             line={"color": theme.CONTROL, "width": 3},
             hovertemplate="<b>unrelated images</b> (control): %{y:.3f}<extra></extra>",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _alt(results: Mapping[tuple[str, str], Similarity], score: str) -> str:

@@ -193,10 +193,14 @@ class TestPCA:
         result = projection(blobs(), "pca")
         rng = np.random.default_rng(0)
         near = neighbors(blobs(), K).indices
-        kept = np.concatenate([
-            overlap(near, map_rows) for map_rows in
-            (np.argsort(rng.random((300, 300)) + 10 * np.eye(300), axis=1)[:, :K] for _ in range(40))
-        ])  # fmt: skip
+        kept = np.concatenate(
+            [
+                overlap(near, map_rows)
+                for map_rows in (
+                    np.argsort(rng.random((300, 300)) + 10 * np.eye(300), axis=1)[:, :K] for _ in range(40)
+                )
+            ]
+        )
         by_chance = replace(result, preservation=kept[:12_000], ids=result.ids)
         assert 0.005 < by_chance.reliable.mean() <= 0.05
         assert replace(result, preservation=np.ones(300)).reliable.all()
