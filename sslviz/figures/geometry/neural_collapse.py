@@ -49,18 +49,18 @@ def neural_collapse(
             "type": "category",
         },
     )
-    said = "; ".join(f"{name or 'this checkpoint'}: {r.scores()['cdnv']}" for name, r in named.items())
-    return theme.finish(fig, alt=f"Width of the classes beside shuffled labels. CDNV {said}.", caption=CAPTION)
+    scores = "; ".join(f"{name or 'this checkpoint'}: {r.scores()['cdnv']}" for name, r in named.items())
+    return theme.finish(fig, alt=f"Width of the classes beside shuffled labels. CDNV {scores}.", caption=CAPTION)
 
 
-def _dots(result: NeuralCollapse, values: np.ndarray, said: str, name: str, color: str = theme.CONTROL) -> go.Scatter:
+def _dots(result: NeuralCollapse, values: np.ndarray, group: str, name: str, color: str = theme.CONTROL) -> go.Scatter:
     control = color == theme.CONTROL
     return go.Scatter(
         x=np.maximum(values, 1e-9),
         y=[str(c) for c in result.classes],
         mode="markers",
         name=name,
-        legendgroup="control" if control else said,
+        legendgroup="control" if control else group,
         customdata=result.counts,
         marker={
             "color": color,
@@ -68,5 +68,5 @@ def _dots(result: NeuralCollapse, values: np.ndarray, said: str, name: str, colo
             "symbol": "line-ns" if control else "circle",
             "line": {"width": 2.5 if control else 0, "color": color},
         },
-        hovertemplate=f"<b>{escape(said)}</b><br>%{{y}}: %{{x:.3g}}, %{{customdata}} images<extra></extra>",
+        hovertemplate=f"<b>{escape(group)}</b><br>%{{y}}: %{{x:.3g}}, %{{customdata}} images<extra></extra>",
     )

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from sslviz.diagnostics.geometry.spectrum import Spectrum
 from sslviz.figures.parts import theme
+from sslviz.figures.parts.legend import one_entry_a_group
 from sslviz.figures.parts.player import player
 from sslviz.statistics import Score
 
@@ -36,18 +37,18 @@ def scores(
     for run, by_step in results.items():
         fig.add_trace(_control(run, by_step))
         fig.add_trace(_curve(run, short[run], by_step, name, palette[run]))
-    _once(fig)
+    one_entry_a_group(fig.data)
     fig.update_layout(
         height=300 + theme.legend_room([*short.values(), "control"]),
         xaxis={"title": {"text": "training step"}, "rangemode": "tozero"},
         yaxis={"title": {"text": name}, "rangemode": "tozero"},
     )
-    said = "; ".join(
+    changes = "; ".join(
         f"{run or 'this run'}: {list(s.values())[0].value:.3g} to {list(s.values())[-1].value:.3g}"
         for run, s in results.items()
         if s
     )
-    return theme.finish(fig, alt=f"{name} through training. {said}.", caption=SCORES_CAPTION)
+    return theme.finish(fig, alt=f"{name} through training. {changes}.", caption=SCORES_CAPTION)
 
 
 def spectra(results: Mapping[int, Spectrum], *, color: str = theme.CHECKPOINT_COLORS[0]) -> go.Figure:
@@ -69,7 +70,7 @@ def spectra(results: Mapping[int, Spectrum], *, color: str = theme.CHECKPOINT_CO
             _line(shares[steps[-1]], "this checkpoint", color, 3),
         ]
     )
-    _once(fig)
+    one_entry_a_group(fig.data)
     fig.frames = [
         go.Frame(name=str(step), data=[{"y": share, "x": np.arange(1, len(share) + 1)}], traces=[len(steps) + 1])
         for step, share in shares.items()
@@ -152,10 +153,3 @@ def _control(run: str, by_step: Mapping[int, Score]) -> go.Scatter:
         text=[score.control_text for score in known.values()],
         hovertemplate=f"control of {escape(run)}: %{{text}}<extra></extra>",
     )
-
-
-def _once(fig: go.Figure) -> None:
-    seen: set[str] = set()
-    for trace in fig.data:
-        trace.showlegend = trace.legendgroup not in seen
-        seen.add(trace.legendgroup)

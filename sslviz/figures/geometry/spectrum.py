@@ -49,7 +49,7 @@ def spectrum(results: Spectrum | Mapping[str, Spectrum], *, colors: Mapping[str,
             "dtick": 1,
         },
     )
-    return theme.finish(fig, alt=_alt(named), caption=CAPTION.format(n=images_said(r.n for r in named.values())))
+    return theme.finish(fig, alt=_alt(named), caption=CAPTION.format(n=measured_on(r.n for r in named.values())))
 
 
 def _varies(result: Spectrum) -> bool:
@@ -61,8 +61,8 @@ def _squared_length(result: Spectrum) -> float:
     return float((result.singular_values**2).sum()) or 1.0
 
 
-def images_said(counts: Iterable[int]) -> str:
-    """On how many images, and whether ranks may be compared: a sentence for the caption."""
+def measured_on(counts: Iterable[int]) -> str:
+    """A sentence for the caption: on how many images, and whether ranks may be compared."""
     different = sorted(set(counts))
     if len(different) == 1:
         return f"Measured on {different[0]:,} images."

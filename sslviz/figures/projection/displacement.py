@@ -81,8 +81,8 @@ def displacement(
         xaxis={"title": {"text": "share of neighbours that changed (0 to 1)"}, "range": [-0.05, 1.05]},
         yaxis={"title": {"text": "moved on the map (radii)"}, "rangemode": "tozero"},
     )
-    said = "; ".join(
+    quadrants = "; ".join(
         f"{name or 'these maps'}: " + ", ".join(f"{q} {share:.0%}" for q, share in r.quadrants.items())
         for name, r in named.items()
     )
-    return theme.finish(fig, alt=f"Movement on the map against change of neighbours. {said}.", caption=CAPTION)
+    return theme.finish(fig, alt=f"Movement on the map against change of neighbours. {quadrants}.", caption=CAPTION)

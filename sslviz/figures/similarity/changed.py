@@ -33,7 +33,7 @@ def changed(results: Changed | Mapping[str, Changed], *, colors: Mapping[str, st
     chance = {(result.k, len(result.ids)): result for result in named.values()}
     fig.add_traces([_unrelated(result, only=len(chance) == 1) for result in chance.values()], rows=1, cols=1)
     for name, result in named.items():
-        fig.add_trace(_histogram(result, name, short[name], palette[name], one=len(named) == 1), row=1, col=1)
+        fig.add_trace(_histogram(result, name, short[name], palette[name], alone=len(named) == 1), row=1, col=1)
     fig.update_xaxes(title_text="neighbours changed (% of k)", range=[-6, 106], dtick=20, row=1)
     fig.update_yaxes(title_text="share of images (%)", rangemode="tozero", row=1)
     if classes:
@@ -79,12 +79,12 @@ def _classes(named: Mapping[str, Changed]) -> tuple[list[str], int]:
 
 
 def _shares(result: Changed) -> np.ndarray:
-    """Which share of the images changed by 0, 1, ... k neighbours, in per cent?"""
-    steps = np.rint(result.change * result.k).astype(int)
-    return 100 * np.bincount(steps, minlength=result.k + 1) / len(steps)
+    """The shares of images that changed by 0, 1, ... k neighbours, in per cent."""
+    changed = np.rint(result.change * result.k).astype(int)
+    return 100 * np.bincount(changed, minlength=result.k + 1) / len(changed)
 
 
-def _histogram(result: Changed, name: str, short: str, color: str, *, one: bool) -> go.Bar | go.Scatter:
+def _histogram(result: Changed, name: str, short: str, color: str, *, alone: bool) -> go.Bar | go.Scatter:
     at = 100 * np.arange(result.k + 1) / result.k
     look = {
         "x": at,
@@ -94,7 +94,7 @@ def _histogram(result: Changed, name: str, short: str, color: str, *, one: bool)
         "hovertemplate": f"<b>{escape(name)}</b><br>%{{y:.1f}} % of the images<br>changed %{{x:.0f}} % of their "
         f"{result.k} nearest<extra></extra>",
     }
-    if one:  # bars of several would hide one another
+    if alone:  # bars of several would hide one another
         return go.Bar(marker={"color": color}, **look)
     return go.Scatter(
         mode="lines+markers", line={"color": color, "width": 2.5}, marker={"color": color, "size": 6}, **look
