@@ -13,7 +13,7 @@ from sslviz.diagnostics.geometry.intrinsic_dimension import IntrinsicDimension, 
 from sslviz.figures.parts import theme
 
 POINTS = 200  # per line: every image would show no more
-LEAST = 0.02  # share of images down to which lines are drawn: single images far out would squeeze all others
+MIN_SHARE = 0.02  # share of images down to which lines are drawn: single images far out would squeeze all others
 CAPTION = (
     "How much farther the second neighbour is than the first. In few dimensions often much farther, in many hardly: "
     "the steeper the line, the more dimensions; one that bends is no single dimension. Dashed: the slope read as the "
@@ -56,16 +56,16 @@ def intrinsic_dimension(
         },
     )
     many = max(len(r.ratios) for r in named.values()) > POINTS
-    drawn = f"Drawn at {POINTS:,} of the images, without the farthest {LEAST:.0%}." if many else ""
+    drawn = f"Drawn at {POINTS:,} of the images, without the farthest {MIN_SHARE:.0%}." if many else ""
     return theme.finish(fig, alt=_alt(named), caption=CAPTION.format(drawn=drawn).strip())
 
 
 def _lines(ratios: np.ndarray, discard: float, group: str, label: str, hover: str, color: str) -> list[go.Scatter]:
     """The ratios as they are, and the line whose slope is their dimension."""
     n, d = len(ratios), two_nn(ratios, discard=discard)
-    last = int(n * (1 - LEAST)) - 1
+    last = int(n * (1 - MIN_SHARE)) - 1
     at = spread_rows(last + 1, POINTS, nearest=True)
-    above, reach = 1 - (at + 1) / n, max(discard, LEAST)
+    above, reach = 1 - (at + 1) / n, max(discard, MIN_SHARE)
     return [
         go.Scatter(
             x=ratios[at],

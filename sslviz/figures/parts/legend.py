@@ -7,7 +7,7 @@ from typing import Any
 
 
 def one_entry_a_group(traces: Iterable[Any]) -> None:
-    """Lets the legend name each `legendgroup` once, at its first trace that asks for it; a click hides the whole group."""
+    """Lets the legend name each `legendgroup` once, at its first trace unless that is hidden there; a click hides them all."""
     groups: set[str] = set()
     for trace in traces:
         trace.showlegend = trace.showlegend is not False and trace.legendgroup not in groups
