@@ -13,7 +13,7 @@ from sslviz.figures.parts.score_svg import score_bar_svg, sparkline_svg, svg_uri
 from sslviz.figures.parts.thumbnails import contact_sheet, data_uri, gallery_html, png
 from sslviz.figures.probes.probe import confusion, probe
 from sslviz.figures.projection.displacement import displacement
-from sslviz.figures.projection.projection import map_figure, selected_ids
+from sslviz.figures.projection.map_figure import map_figure, selected_ids
 from sslviz.figures.robustness.invariance import spanning
 from sslviz.figures.similarity.similarity import heatmap
 from sslviz.figures.training import training

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from sslviz.figures.parts import theme
+from sslviz.figures.parts.legend import one_entry_a_group
 
 PANELS = {
     "loss": "loss (of its method)",
@@ -39,10 +40,12 @@ def training(
     """
     given: Any = histories  # a table has columns, a dict has runs
     runs: dict[str, pd.DataFrame] = {"": given} if isinstance(given, pd.DataFrame) else theme.as_dict(given)
-    wanted = list(columns or PANELS)
-    shown = [c for c in wanted if any(c in h and h[c].notna().any() for h in runs.values())]
+    candidates = list(columns or PANELS)
+    shown = [c for c in candidates if any(c in h and h[c].notna().any() for h in runs.values())]
     if not shown:
-        raise ValueError(f"The history holds none of {', '.join(wanted)}; train, or choose columns that were logged.")
+        raise ValueError(
+            f"The history holds none of {', '.join(candidates)}; train, or choose columns that were logged."
+        )
     across = 2 if len(shown) > 1 else 1
     down = -(-len(shown) // across)
     fig = make_subplots(rows=down, cols=across, horizontal_spacing=0.11, vertical_spacing=0.09, shared_xaxes="columns")
@@ -57,7 +60,7 @@ def training(
         fig.update_xaxes(title_text="epoch" if bottom else None, showticklabels=bottom, **at)
     for axis in (fig.layout[f"{xy}axis{n}"] for n in range(len(shown) + 1, across * down + 1) for xy in "xy"):
         axis.visible = False  # an odd number of panels leaves one place empty
-    _one_legend_entry_each(fig)
+    one_entry_a_group(sorted(fig.data, key=lambda trace: "control" in trace.name))
     fig.update_layout(height=235 * down + 40 + theme.legend_room([*short.values(), "isotropic, 1/√d", "untrained"]))
     return theme.finish(fig, alt=_alt(runs, shown), caption=CAPTION)
 
@@ -65,11 +68,16 @@ def training(
 def _curve(history: pd.DataFrame, column: str, name: str, short: str, color: str, *, legend: bool) -> go.Scatter:
     rows = history[history[column].notna()] if column in history else history.iloc[:0]
     return go.Scatter(
-        x=rows["epoch"], y=rows[column] if column in rows else [],
-        name=short or "this run", legendgroup=f"run {name}", showlegend=legend,
-        mode="lines+markers", line={"color": color, "width": 2}, marker={"size": 4, "color": color},
+        x=rows["epoch"],
+        y=rows[column] if column in rows else [],
+        name=short or "this run",
+        legendgroup=f"run {name}",
+        showlegend=legend,
+        mode="lines+markers",
+        line={"color": color, "width": 2},
+        marker={"size": 4, "color": color},
         hovertemplate=f"<b>{escape(name)}</b><br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 def _controls(runs: Mapping[str, pd.DataFrame], column: str) -> list[go.Scatter]:
@@ -82,12 +90,16 @@ def _controls(runs: Mapping[str, pd.DataFrame], column: str) -> list[go.Scatter]
                 lines.setdefault((kind, round(float(values.iloc[0]), 9)), []).append(name)
     return [
         go.Scatter(
-            x=np.linspace(0, last, 9), y=np.full(9, value), name=f"{kind} (control)", legendgroup=kind, mode="lines",
+            x=np.linspace(0, last, 9),
+            y=np.full(9, value),
+            name=f"{kind} (control)",
+            legendgroup=kind,
+            mode="lines",
             line={"color": theme.CONTROL, "width": 1.5, "dash": "solid" if kind == "untrained" else "dot"},
             hovertemplate=f"<b>{kind}</b> (control): {value:.3g}<br>{escape(', '.join(names))}<extra></extra>",
         )
         for (kind, value), names in lines.items()
-    ]  # fmt: skip
+    ]
 
 
 def _control_values(history: pd.DataFrame, column: str) -> dict[str, pd.Series]:
@@ -97,14 +109,6 @@ def _control_values(history: pd.DataFrame, column: str) -> dict[str, pd.Series]:
     if column == "std" and "std_isotropic" in history:
         values["isotropic, 1/√d"] = history["std_isotropic"].dropna()
     return values
-
-
-def _one_legend_entry_each(fig: go.Figure) -> None:
-    """The legend names each run and each kind of control once; a click on it still hides them in every panel."""
-    seen: set[str] = set()
-    for trace in sorted(fig.data, key=lambda trace: "control" in trace.name):
-        trace.showlegend = trace.legendgroup not in seen
-        seen.add(trace.legendgroup)
 
 
 def _alt(runs: Mapping[str, pd.DataFrame], shown: Sequence[str]) -> str:

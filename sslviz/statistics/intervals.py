@@ -17,8 +17,8 @@ def percentile_interval(draws: np.ndarray) -> tuple[float, float]:
 def jackknife_interval(value: float, replicates: np.ndarray) -> tuple[float, float] | tuple[None, None]:
     """The 95 % interval of `value` over other images, by the delete-group jackknife.
 
-    `replicates` (g,) are the same number without one of g random groups of rows at a time; (None, None) for fewer
-    than two, or where one of them is not finite.  Student's t with g - 1 degrees of freedom.
+    `replicates` (g,) are the same number without one of g random groups of rows at a time.  Student's t with g - 1
+    degrees of freedom.  (None, None) for fewer than two replicates, or where one of them is not finite.
 
     A bootstrap would bias spectra, since a repeated row adds no direction.  The jackknife does not, because only the
     spread of the replicates is used.

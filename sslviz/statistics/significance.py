@@ -8,9 +8,7 @@ import numpy as np
 
 from sslviz.statistics.score import Score
 
-MIN_PER_CLASS = (
-    10  # images in the smallest class or group, for an interval: fewer show too little of what chance can do
-)
+MIN_PER_CLASS = 10  # images in the smallest class, for an interval: fewer show too little of what chance can do
 POWER_80 = 2.8  # standard errors from nothing, 1.96 + 0.84: what is found in 80 of 100 samples at the 5 % level
 POWER_80_PAST_THRESHOLD = 0.84  # standard errors beyond a threshold at which it is passed in 80 of 100 samples
 WIDTH_95 = 3.92  # standard errors from end to end of a 95 % interval, by the normal distribution
@@ -27,7 +25,7 @@ def permutation_p(value: float, null: np.ndarray) -> float:
 
 
 def p_beyond(score: Score, null: float = 0.0) -> float:
-    """The two-sided p of a score if the truth were `null`, as if its 95 % interval were that of a normal distribution.
+    """The two-sided p-value of a score if the truth were `null`, with the error of a normal 95 % interval.
 
     It is 1 without an interval, and where the interval is a point at `null`.
     """

@@ -20,7 +20,7 @@ from sslviz.evaluation.diagnose import diagnose
 from sslviz.evaluation.questions import scored_and_fit
 from sslviz.features.evidence import stored_evidence
 from sslviz.figures.parts import theme
-from sslviz.figures.projection.projection import TRAILS
+from sslviz.figures.projection.map_figure import TRAILS
 from sslviz.runs import Run
 
 QUESTIONS = {name: question for name, (question, _) in PAGES.items()}

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
 from planted import plant, plant_foreign, plant_results, plant_three
 
 from sslviz.data import shapes
-from sslviz.figures.projection.projection import SVG_POINTS
+from sslviz.figures.projection.map_parts import SVG_POINTS
 
 ROOT = Path(__file__).parents[2]
 # WebGL in software; but not the page around it, which no browser without a GPU draws that way: it takes three times as long.

@@ -53,8 +53,8 @@ def lidar(features: Features, *, delta: float = 1e-4, eps: float = 1e-7, seed: i
 
     `features` hold at least two views of each object, in any order; the table's column `object` says whose.  Score:
     `lidar` (arXiv 2312.04000), the effective rank of the variance between the means of objects, in units of that within
-    them (pooled over objects, plus `delta`); in [1, min(d, objects - 1)], 0 if all objects are alike.  `eps` is added to
-    each share.
+    them.  It lies in [1, min(d, objects - 1)], and is 0 if all objects are alike.  The variance within is pooled over
+    objects, plus `delta`; `eps` is added to each share.
 
     Control: the same rows with objects shuffled, what the score reads where views say nothing of their object; a high
     number.  Interval: delete-group jackknife over ten groups of objects.  ValueError without that column, for fewer than

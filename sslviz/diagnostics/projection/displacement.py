@@ -11,8 +11,8 @@ from sslviz.diagnostics.projection.projection import Projection
 from sslviz.diagnostics.projection.quality import align
 from sslviz.statistics import Score, bootstrap_balanced_mean, delete_groups, jackknife_interval, percentile_interval
 
-PAIRED = "images paired at random"
-SEEDS = "another seed of the same map"
+RANDOM_PAIRS = "images paired at random"
+OTHER_SEED = "another seed of the same map"
 CHANGED = 0.5  # share of other neighbours from which on an image counts as changed
 
 
@@ -63,7 +63,7 @@ class Displacement:
     def _scores(self) -> dict[str, Score]:
         n = len(self.ids)
         interval = percentile_interval(bootstrap_balanced_mean(self.moved, np.zeros(n)))
-        controls = {PAIRED: self.at_random} | ({} if self.by_seed is None else {SEEDS: self.by_seed})
+        controls = {RANDOM_PAIRS: self.at_random} | ({} if self.by_seed is None else {OTHER_SEED: self.by_seed})
         groups = delete_groups(n)
         correlation = _rank_correlation(self.moved, self.change)
         kept = [groups != g for g in range(groups.max() + 1)]

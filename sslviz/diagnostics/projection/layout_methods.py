@@ -12,7 +12,7 @@ from sslviz.diagnostics.projection.space import Space
 from sslviz.diagnostics.projection.torchdr_layout import check_torchdr
 from sslviz.features import Features
 
-Method = Literal["umap", "umap-learn", "torchdr", "pca"]
+LayoutMethod = Literal["umap", "umap-learn", "torchdr", "pca"]
 
 MAX_POINTS = 99_999  # a scatter of more freezes on hover
 EPOCHS = 200
@@ -32,8 +32,8 @@ def control_seeds(control_seed: int) -> list[tuple[int, ...]]:
 def check_settings(features: Features, method: str, n_neighbors: int, min_dist: float, epochs: int) -> None:
     """ValueError where `projection` cannot map these features so."""
     n, d = features.x.shape
-    if method not in get_args(Method):
-        raise ValueError(f"There is no projection {method!r}; there are: {', '.join(get_args(Method))}.")
+    if method not in get_args(LayoutMethod):
+        raise ValueError(f"There is no projection {method!r}; there are: {', '.join(get_args(LayoutMethod))}.")
     if n > MAX_POINTS:
         raise ValueError(f"A map shows at most {MAX_POINTS:,} images, but there are {n:,}; draw a sample of them.")
     if method == "torchdr":

@@ -20,7 +20,7 @@ from sslviz.diagnostics.projection.layout_methods import (
     EPOCHS,
     JOBS,
     PACKAGES,
-    Method,
+    LayoutMethod,
     check_settings,
     control_seeds,
 )
@@ -99,7 +99,7 @@ class Projection:
 
 def projection(
     features: Features,
-    method: Method = "umap",
+    method: LayoutMethod = "umap",
     *,
     like: Projection | None = None,
     n_neighbors: int = 15,
@@ -179,7 +179,7 @@ def projection(
 
 def aligned_projections(
     features: Mapping[str, Features],
-    method: Method = "umap",
+    method: LayoutMethod = "umap",
     *,
     n_neighbors: int = 15,
     min_dist: float = 0.1,

@@ -92,7 +92,7 @@ class LayoutJob:
         return cache.get((*key, self.min_dist), fine)
 
 
-class Job(Protocol):
+class AnyLayoutJob(Protocol):
     """A layout to be made: a `LayoutJob`, or one that another package carries out."""
 
     def layout(self) -> np.ndarray:
@@ -100,7 +100,7 @@ class Job(Protocol):
         ...
 
 
-def layouts(jobs: Sequence[Job]) -> Iterator[np.ndarray]:
+def layouts(jobs: Sequence[AnyLayoutJob]) -> Iterator[np.ndarray]:
     """Positions float32 (n, 2) for each job, in order.
 
     Each job has a thread of its own, so that they run side by side, also while the caller looks at the first ones.  They

@@ -66,9 +66,19 @@ _clip, _read, _draw = _compiled(_clip_to_4), _compiled(_read_off), _compiled(_dr
 
 
 def _move(
-    xy: np.ndarray, rng: np.ndarray, head: np.ndarray, tail: np.ndarray, every: np.ndarray, due: np.ndarray,
-    due_away: np.ndarray, attraction: np.ndarray, repulsion: np.ndarray, first: int, last: int, epochs: int,
-) -> None:  # fmt: skip
+    xy: np.ndarray,
+    rng: np.ndarray,
+    head: np.ndarray,
+    tail: np.ndarray,
+    every: np.ndarray,
+    due: np.ndarray,
+    due_away: np.ndarray,
+    attraction: np.ndarray,
+    repulsion: np.ndarray,
+    first: int,
+    last: int,
+    epochs: int,
+) -> None:
     """Moves `xy` (n, 2) in place through the epochs [first, last) of `epochs`; updates `rng`, `due` and `due_away`.
 
     An edge attracts its ends once in `every` epochs.  Its head is then repelled by about five random points, as many as

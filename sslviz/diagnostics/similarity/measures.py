@@ -26,8 +26,8 @@ def debiased_cka(squares: tuple[float, float, float], u: np.ndarray, v: np.ndarr
     participation ratio: near 1 where n is below the width.
     """
     n, products = len(u), list(squares)
-    for i, (one, other) in enumerate(((u, v), (u, u), (v, v))):
-        products[i] += one.sum() * other.sum() / ((n - 1) * (n - 2)) - n / (n - 2) * (one @ other)
+    for i, (a, b) in enumerate(((u, v), (u, u), (v, v))):
+        products[i] += a.sum() * b.sum() / ((n - 1) * (n - 2)) - n / (n - 2) * (a @ b)
     xy, xx, yy = products
     if min(xx / u.sum() ** 2, yy / v.sum() ** 2) < 1e-12:
         return float("nan")

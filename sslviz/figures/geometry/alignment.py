@@ -34,7 +34,7 @@ def alignment(results: Alignment | Mapping[str, Alignment], *, colors: Mapping[s
         colors=colors,
     )
     fig.update_yaxes(tickformat=".0%")
-    said = "; ".join(f"{name or 'this checkpoint'}: {r.scores()['alignment']}" for name, r in named.items())
+    scores = "; ".join(f"{name or 'this checkpoint'}: {r.scores()['alignment']}" for name, r in named.items())
     return theme.finish(
-        fig, alt=f"Distances between two views of an image beside unrelated images. {said}.", caption=CAPTION
+        fig, alt=f"Distances between two views of an image beside unrelated images. {scores}.", caption=CAPTION
     )

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from sslviz.diagnostics.geometry.collapse import FEW_SHARE, MIN_GAP, MIN_SHARE, MIN_SPREAD, Collapse
-from sslviz.figures.geometry.spectrum import images_said
+from sslviz.figures.geometry.spectrum import measured_on
 from sslviz.figures.parts import theme
 from sslviz.statistics import Score
 
@@ -25,14 +25,21 @@ CAPTION = (
 
 
 class Gauge(NamedTuple):
-    """One column: the score it shows, how far its log axis reaches, and where which collapse begins."""
+    """One column of the figure.
+
+    - score, title: what it shows
+    - kind: the collapse that it tells
+    - ends: of its log axis
+    - alarm: the zone in which that collapse begins
+    - relative_to_noise: whether the score is drawn as a share of what noise reads
+    """
 
     score: str
     title: str
     kind: str
     ends: tuple[float, float]
     alarm: tuple[float, float]
-    of_noise: bool = False
+    relative_to_noise: bool = False
 
 
 GAUGES = (
@@ -71,16 +78,28 @@ def collapse(results: Collapse | Mapping[str, Collapse], *, colors: Mapping[str,
 
 def _zones(fig: go.Figure, gauge: Gauge, column: int) -> None:
     fig.add_vrect(x0=gauge.alarm[0], x1=gauge.alarm[1], fillcolor=ALARM, line_width=0, layer="below", col=column, row=1)
-    if gauge.of_noise:
+    if gauge.relative_to_noise:
         fig.add_vrect(x0=MIN_SHARE, x1=FEW_SHARE, fillcolor=WARNING, line_width=0, layer="below", col=column, row=1)
     fig.add_annotation(
-        text=f"{gauge.kind}", x=sum(map(math.log10, gauge.alarm)) / 2, y=1, yref="y domain", yanchor="bottom",
-        showarrow=False, font={"size": 12}, row=1, col=column,
-    )  # fmt: skip
+        text=f"{gauge.kind}",
+        x=sum(map(math.log10, gauge.alarm)) / 2,
+        y=1,
+        yref="y domain",
+        yanchor="bottom",
+        showarrow=False,
+        font={"size": 12},
+        row=1,
+        col=column,
+    )
     fig.update_xaxes(
-        type="log", range=[math.log10(end) for end in gauge.ends], title_text=gauge.title, exponentformat="power",
-        dtick=1, row=1, col=column,
-    )  # fmt: skip
+        type="log",
+        range=[math.log10(end) for end in gauge.ends],
+        title_text=gauge.title,
+        exponentformat="power",
+        dtick=1,
+        row=1,
+        col=column,
+    )
 
 
 def _control(named: Mapping[str, Collapse], gauge: Gauge) -> go.Scatter:
@@ -88,39 +107,63 @@ def _control(named: Mapping[str, Collapse], gauge: Gauge) -> go.Scatter:
     marks = [(y, r.scores()[gauge.score].controls) for y, r in enumerate(named.values()) if gauge.score in r.scores()]
     flat = [(y, name, value) for y, controls in marks for name, value in controls.items()]
     return go.Scatter(
-        x=[1.0 if gauge.of_noise else _held(value, gauge) for _, _, value in flat], y=[y for y, _, _ in flat],
+        x=[1.0 if gauge.relative_to_noise else _clipped(value, gauge) for _, _, value in flat],
+        y=[y for y, _, _ in flat],
         text=[f"<b>{escape(name)}</b> (control): {value:.3g}" for _, name, value in flat],
-        hovertemplate="%{text}<extra></extra>", mode="markers", name="noise (control)", showlegend=False, cliponaxis=False,
-        marker={"symbol": "line-ns", "size": 26, "color": theme.CONTROL,
-                "line": {"width": 2.5, "color": theme.CONTROL}},
-    )  # fmt: skip
+        hovertemplate="%{text}<extra></extra>",
+        mode="markers",
+        name="noise (control)",
+        showlegend=False,
+        cliponaxis=False,
+        marker={
+            "symbol": "line-ns",
+            "size": 26,
+            "color": theme.CONTROL,
+            "line": {"width": 2.5, "color": theme.CONTROL},
+        },
+    )
 
 
 def _mark(name: str, row: int, result: Collapse, score: Score, gauge: Gauge, prefix: str, color: str) -> go.Scatter:
-    unit = (score.control or 1.0) if gauge.of_noise else 1.0
+    unit = (score.control or 1.0) if gauge.relative_to_noise else 1.0
     x, low, high = (
-        _held((score.value if v is None else v) / unit, gauge) for v in (score.value, score.low, score.high)
+        _clipped((score.value if v is None else v) / unit, gauge) for v in (score.value, score.low, score.high)
     )
     of = "projector" if prefix else "encoder"
     return go.Scatter(
-        x=[x], y=[row + (0.2 if prefix else -0.2 * (result.projector_d is not None))],
-        error_x={"type": "data", "symmetric": False, "array": [high - x], "arrayminus": [x - low], "thickness": 4,
-                 "width": 0, "color": color},
+        x=[x],
+        y=[row + (0.2 if prefix else -0.2 * (result.projector_d is not None))],
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [high - x],
+            "arrayminus": [x - low],
+            "thickness": 4,
+            "width": 0,
+            "color": color,
+        },
         hovertemplate=f"<b>{escape(name)}</b> {of}<br>{gauge.score} {escape(str(score))}<extra></extra>",
-        mode="markers", name=f"{name} {of}", showlegend=False, cliponaxis=False,
-        marker={"symbol": "diamond-open" if prefix else "circle", "size": 11, "color": color,
-                "line": {"width": 2.5 if prefix else 0}},
-    )  # fmt: skip
+        mode="markers",
+        name=f"{name} {of}",
+        showlegend=False,
+        cliponaxis=False,
+        marker={
+            "symbol": "diamond-open" if prefix else "circle",
+            "size": 11,
+            "color": color,
+            "line": {"width": 2.5 if prefix else 0},
+        },
+    )
 
 
-def _held(value: float, gauge: Gauge) -> float:
+def _clipped(value: float, gauge: Gauge) -> float:
     return min(max(value, gauge.ends[0]), gauge.ends[1])
 
 
 def _caption(named: Mapping[str, Collapse]) -> str:
-    beside = any(r.projector_d is not None for r in named.values())
-    counts = images_said(r.n for r in named.values())
-    return CAPTION.format(and_diamond="; diamond: projector" if beside else "", n=counts)
+    has_projector = any(r.projector_d is not None for r in named.values())
+    counts = measured_on(r.n for r in named.values())
+    return CAPTION.format(and_diamond="; diamond: projector" if has_projector else "", n=counts)
 
 
 def _alt(named: Mapping[str, Collapse]) -> str:

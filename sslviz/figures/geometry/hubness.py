@@ -39,10 +39,12 @@ def hubness(results: Hubness | Mapping[str, Hubness], *, colors: Mapping[str, st
         height=380 + theme.legend_room([*short.values(), "noise, n = 10,000, d = 128 (control)"]),
         xaxis={
             "title": {"text": f"among the {_either(ks)} nearest of how many other images"},
-            "type": "category", "categoryorder": "array", "categoryarray": bins,
+            "type": "category",
+            "categoryorder": "array",
+            "categoryarray": bins,
         },
         yaxis={"title": {"text": "share of images"}, "rangemode": "tozero", "tickformat": ".0%"},
-    )  # fmt: skip
+    )
     return theme.finish(fig, alt=_alt(named), caption=CAPTION.format(k=_either(ks)))
 
 
@@ -67,10 +69,15 @@ def _shares(counts: np.ndarray, bins: int) -> np.ndarray:
 
 def _line(shares: np.ndarray, bins: list[str], name: str, short: str, color: str) -> go.Scatter:
     return go.Scatter(
-        x=bins, y=shares, name=short, legendgroup=name, mode="lines+markers",
-        line={"color": color, "width": 2.5}, marker={"color": color, "size": 6},
+        x=bins,
+        y=shares,
+        name=short,
+        legendgroup=name,
+        mode="lines+markers",
+        line={"color": color, "width": 2.5},
+        marker={"color": color, "size": 6},
         hovertemplate=f"<b>{escape(name)}</b><br>neighbour of %{{x}} others: %{{y:.2%}} of images<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 def _largest(result: Hubness, shares: np.ndarray, bins: list[str], name: str, color: str) -> go.Scatter:
@@ -80,10 +87,16 @@ def _largest(result: Hubness, shares: np.ndarray, bins: list[str], name: str, co
         f"neighbour of {count:,} of {result.n - 1:,} others"
     )
     return go.Scatter(
-        x=[bins[at]], y=[shares[at]], name=f"{name} largest hub", legendgroup=name, showlegend=False, mode="markers",
+        x=[bins[at]],
+        y=[shares[at]],
+        name=f"{name} largest hub",
+        legendgroup=name,
+        showlegend=False,
+        mode="markers",
         marker={"color": color, "size": 13, "symbol": "circle-open", "line": {"width": 2.5}},
-        customdata=[str(result.hubs[0])], hovertemplate=f"{text}<extra></extra>",
-    )  # fmt: skip
+        customdata=[str(result.hubs[0])],
+        hovertemplate=f"{text}<extra></extra>",
+    )
 
 
 def _noise(named: Mapping[str, Hubness], bins: list[str]) -> list[go.Scatter]:
@@ -91,14 +104,16 @@ def _noise(named: Mapping[str, Hubness], bins: list[str]) -> list[go.Scatter]:
     kinds = {(r.n, r.d, r.k, r.metric): r.noise_counts for r in named.values()}
     return [
         go.Scatter(
-            x=bins, y=_shares(counts, len(bins)), mode="lines",
+            x=bins,
+            y=_shares(counts, len(bins)),
+            mode="lines",
             name="noise (control)" if len(kinds) == 1 else f"noise, n = {n:,}, d = {d:,} (control)",
             line={"color": theme.CONTROL, "width": 2.5},
             hovertemplate=f"<b>noise</b> (control), {n:,} images, {d:,} dimensions<br>"
             "neighbour of %{x} others: %{y:.2%} of images<extra></extra>",
         )
         for (n, d, _, _), counts in kinds.items()
-    ]  # fmt: skip
+    ]
 
 
 def _alt(named: Mapping[str, Hubness]) -> str:

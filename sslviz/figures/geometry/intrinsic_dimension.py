@@ -13,7 +13,7 @@ from sslviz.diagnostics.geometry.intrinsic_dimension import IntrinsicDimension, 
 from sslviz.figures.parts import theme
 
 POINTS = 200  # per line: every image would show no more
-LEAST = 0.02  # share of images down to which lines are drawn: single images far out would squeeze all others
+MIN_SHARE = 0.02  # share of images down to which lines are drawn: single images far out would squeeze all others
 CAPTION = (
     "How much farther the second neighbour is than the first. In few dimensions often much farther, in many hardly: "
     "the steeper the line, the more dimensions; one that bends is no single dimension. Dashed: the slope read as the "
@@ -49,32 +49,45 @@ def intrinsic_dimension(
         height=400 + theme.legend_room([*short.values(), "noise, n = 10,000, d = 128 (control)"]),
         xaxis={"title": {"text": "distance to the second neighbour / to the first (log)"}, "type": "log"},
         yaxis={
-            "title": {"text": "share of images whose ratio is larger (log)"}, "type": "log", "tickformat": ".0%",
+            "title": {"text": "share of images whose ratio is larger (log)"},
+            "type": "log",
+            "tickformat": ".0%",
             "tickvals": [0.02, 0.05, 0.1, 0.2, 0.5, 1],
         },
-    )  # fmt: skip
+    )
     many = max(len(r.ratios) for r in named.values()) > POINTS
-    drawn = f"Drawn at {POINTS:,} of the images, without the farthest {LEAST:.0%}." if many else ""
+    drawn = f"Drawn at {POINTS:,} of the images, without the farthest {MIN_SHARE:.0%}." if many else ""
     return theme.finish(fig, alt=_alt(named), caption=CAPTION.format(drawn=drawn).strip())
 
 
 def _lines(ratios: np.ndarray, discard: float, group: str, label: str, hover: str, color: str) -> list[go.Scatter]:
     """The ratios as they are, and the line whose slope is their dimension."""
     n, d = len(ratios), two_nn(ratios, discard=discard)
-    last = int(n * (1 - LEAST)) - 1
+    last = int(n * (1 - MIN_SHARE)) - 1
     at = spread_rows(last + 1, POINTS, nearest=True)
-    above, reach = 1 - (at + 1) / n, max(discard, LEAST)
+    above, reach = 1 - (at + 1) / n, max(discard, MIN_SHARE)
     return [
         go.Scatter(
-            x=ratios[at], y=above, name=label, legendgroup=group, mode="lines", line={"color": color, "width": 2.5},
+            x=ratios[at],
+            y=above,
+            name=label,
+            legendgroup=group,
+            mode="lines",
+            line={"color": color, "width": 2.5},
             hovertemplate=f"{hover}: {d:.1f} dimensions<br>%{{y:.0%}} of images: more than %{{x:.3f}} times as far"
             "<extra></extra>",
         ),
         go.Scatter(
-            x=np.array([1.0, reach]) ** (-1 / d), y=[1.0, reach], name=f"{group} fitted", legendgroup=group,
-            showlegend=False, mode="lines", line={"color": color, "width": 1, "dash": "dash"}, hoverinfo="skip",
+            x=np.array([1.0, reach]) ** (-1 / d),
+            y=[1.0, reach],
+            name=f"{group} fitted",
+            legendgroup=group,
+            showlegend=False,
+            mode="lines",
+            line={"color": color, "width": 1, "dash": "dash"},
+            hoverinfo="skip",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _alt(named: Mapping[str, IntrinsicDimension]) -> str:

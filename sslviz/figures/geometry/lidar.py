@@ -35,8 +35,8 @@ def lidar(results: Lidar | Mapping[str, Lidar], *, colors: Mapping[str, str] | N
         colors=colors,
     )
     fig.update_yaxes(type="log", exponentformat="power", dtick=1, rangemode=None)
-    said = "; ".join(f"{name or 'this checkpoint'}: {r.scores()['lidar']}" for name, r in named.items())
-    return theme.finish(fig, alt=f"Spectra between objects beside shuffled objects. LiDAR {said}.", caption=CAPTION)
+    scores = "; ".join(f"{name or 'this checkpoint'}: {r.scores()['lidar']}" for name, r in named.items())
+    return theme.finish(fig, alt=f"Spectra between objects beside shuffled objects. LiDAR {scores}.", caption=CAPTION)
 
 
 def _line(eigenvalues: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

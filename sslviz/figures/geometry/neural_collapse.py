@@ -37,22 +37,36 @@ def neural_collapse(
     for trace in fig.data[2::2]:
         trace.showlegend = False
     fig.update_layout(
-        height=150 + 30 * min(len(classes), 20) + 14 * max(0, len(classes) - 20)
+        height=150
+        + 30 * min(len(classes), 20)
+        + 14 * max(0, len(classes) - 20)
         + theme.legend_room([*short.values(), "labels shuffled (control)"]),
         xaxis={"title": {"text": "width of the class over its distance to others (CDNV, log)"}, "type": "log"},
-        yaxis={"title": {"text": escape(next(iter(named.values())).label)}, "categoryorder": "array",
-               "categoryarray": classes[::-1], "type": "category"},
-    )  # fmt: skip
-    said = "; ".join(f"{name or 'this checkpoint'}: {r.scores()['cdnv']}" for name, r in named.items())
-    return theme.finish(fig, alt=f"Width of the classes beside shuffled labels. CDNV {said}.", caption=CAPTION)
+        yaxis={
+            "title": {"text": escape(next(iter(named.values())).label)},
+            "categoryorder": "array",
+            "categoryarray": classes[::-1],
+            "type": "category",
+        },
+    )
+    scores = "; ".join(f"{name or 'this checkpoint'}: {r.scores()['cdnv']}" for name, r in named.items())
+    return theme.finish(fig, alt=f"Width of the classes beside shuffled labels. CDNV {scores}.", caption=CAPTION)
 
 
-def _dots(result: NeuralCollapse, values: np.ndarray, said: str, name: str, color: str = theme.CONTROL) -> go.Scatter:
+def _dots(result: NeuralCollapse, values: np.ndarray, group: str, name: str, color: str = theme.CONTROL) -> go.Scatter:
     control = color == theme.CONTROL
     return go.Scatter(
-        x=np.maximum(values, 1e-9), y=[str(c) for c in result.classes], mode="markers", name=name,
-        legendgroup="control" if control else said, customdata=result.counts,
-        marker={"color": color, "size": 13 if control else 10, "symbol": "line-ns" if control else "circle",
-                "line": {"width": 2.5 if control else 0, "color": color}},
-        hovertemplate=f"<b>{escape(said)}</b><br>%{{y}}: %{{x:.3g}}, %{{customdata}} images<extra></extra>",
-    )  # fmt: skip
+        x=np.maximum(values, 1e-9),
+        y=[str(c) for c in result.classes],
+        mode="markers",
+        name=name,
+        legendgroup="control" if control else group,
+        customdata=result.counts,
+        marker={
+            "color": color,
+            "size": 13 if control else 10,
+            "symbol": "line-ns" if control else "circle",
+            "line": {"width": 2.5 if control else 0, "color": color},
+        },
+        hovertemplate=f"<b>{escape(group)}</b><br>%{{y}}: %{{x:.3g}}, %{{customdata}} images<extra></extra>",
+    )

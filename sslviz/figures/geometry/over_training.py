@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from sslviz.diagnostics.geometry.spectrum import Spectrum
 from sslviz.figures.parts import theme
+from sslviz.figures.parts.legend import one_entry_a_group
 from sslviz.figures.parts.player import player
 from sslviz.statistics import Score
 
@@ -36,18 +37,18 @@ def scores(
     for run, by_step in results.items():
         fig.add_trace(_control(run, by_step))
         fig.add_trace(_curve(run, short[run], by_step, name, palette[run]))
-    _once(fig)
+    one_entry_a_group(fig.data)
     fig.update_layout(
         height=300 + theme.legend_room([*short.values(), "control"]),
         xaxis={"title": {"text": "training step"}, "rangemode": "tozero"},
         yaxis={"title": {"text": name}, "rangemode": "tozero"},
     )
-    said = "; ".join(
+    changes = "; ".join(
         f"{run or 'this run'}: {list(s.values())[0].value:.3g} to {list(s.values())[-1].value:.3g}"
         for run, s in results.items()
         if s
     )
-    return theme.finish(fig, alt=f"{name} through training. {said}.", caption=SCORES_CAPTION)
+    return theme.finish(fig, alt=f"{name} through training. {changes}.", caption=SCORES_CAPTION)
 
 
 def spectra(results: Mapping[int, Spectrum], *, color: str = theme.CHECKPOINT_COLORS[0]) -> go.Figure:
@@ -62,12 +63,14 @@ def spectra(results: Mapping[int, Spectrum], *, color: str = theme.CHECKPOINT_CO
     shares = {step: _share(result) for step, result in results.items()}
     last = results[steps[-1]]
     noise = last.noise_eigenvalues / (last.noise_eigenvalues.sum() or 1.0)
-    fig = go.Figure([
-        _line(noise, "noise (control)", theme.CONTROL, 2.5),
-        *(_line(share, "each checkpoint", color, 1, opacity=0.3) for share in shares.values()),
-        _line(shares[steps[-1]], "this checkpoint", color, 3),
-    ])  # fmt: skip
-    _once(fig)
+    fig = go.Figure(
+        [
+            _line(noise, "noise (control)", theme.CONTROL, 2.5),
+            *(_line(share, "each checkpoint", color, 1, opacity=0.3) for share in shares.values()),
+            _line(shares[steps[-1]], "this checkpoint", color, 3),
+        ]
+    )
+    one_entry_a_group(fig.data)
     fig.frames = [
         go.Frame(name=str(step), data=[{"y": share, "x": np.arange(1, len(share) + 1)}], traces=[len(steps) + 1])
         for step, share in shares.items()
@@ -77,11 +80,15 @@ def spectra(results: Mapping[int, Spectrum], *, color: str = theme.CHECKPOINT_CO
         height=430,
         xaxis={"title": {"text": "direction, by variance (rank)"}, "rangemode": "tozero"},
         yaxis={
-            "title": {"text": "share of variance (log)"}, "type": "log", "exponentformat": "power", "dtick": 1,
+            "title": {"text": "share of variance (log)"},
+            "type": "log",
+            "exponentformat": "power",
+            "dtick": 1,
             "range": [np.log10(top * FLOOR), np.log10(top) + 0.3],
         },
-        margin_b=110, **player([str(step) for step in steps], "step ", active=len(steps) - 1),
-    )  # fmt: skip
+        margin_b=110,
+        **player([str(step) for step in steps], "step ", active=len(steps) - 1),
+    )
     used = "; ".join(
         f"step {step}: {result.directions_in_use} of {result.d} in use" for step, result in results.items()
     )
@@ -95,9 +102,15 @@ def _share(result: Spectrum) -> np.ndarray:
 
 def _line(share: np.ndarray, name: str, color: str, width: float, *, opacity: float = 1) -> go.Scatter:
     return go.Scatter(
-        x=np.arange(1, len(share) + 1), y=share, name=name, legendgroup=name, mode="lines", opacity=opacity,
-        line={"color": color, "width": width}, hovertemplate="direction %{x} holds %{y:.2%}<extra></extra>",
-    )  # fmt: skip
+        x=np.arange(1, len(share) + 1),
+        y=share,
+        name=name,
+        legendgroup=name,
+        mode="lines",
+        opacity=opacity,
+        line={"color": color, "width": width},
+        hovertemplate="direction %{x} holds %{y:.2%}<extra></extra>",
+    )
 
 
 def _curve(run: str, short: str, by_step: Mapping[int, Score], name: str, color: str) -> go.Scatter:
@@ -107,30 +120,36 @@ def _curve(run: str, short: str, by_step: Mapping[int, Score], name: str, color:
         for v, s in zip(values, by_step.values(), strict=True)
     ]
     return go.Scatter(
-        x=list(by_step), y=values, name=short or "this run", legendgroup=run, mode="lines+markers",
-        line={"color": color, "width": 2}, marker={"size": 7, "color": color},
+        x=list(by_step),
+        y=values,
+        name=short or "this run",
+        legendgroup=run,
+        mode="lines+markers",
+        line={"color": color, "width": 2},
+        marker={"size": 7, "color": color},
         error_y={
-            "type": "data", "symmetric": False, "thickness": 3, "width": 0, "color": color,
+            "type": "data",
+            "symmetric": False,
+            "thickness": 3,
+            "width": 0,
+            "color": color,
             "array": [high - v for v, (_, high) in zip(values, ends, strict=True)],
             "arrayminus": [v - low for v, (low, _) in zip(values, ends, strict=True)],
         },
         text=[str(score) for score in by_step.values()],
         hovertemplate=f"<b>{escape(run)}</b><br>step %{{x}}: {escape(name)} %{{text}}<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 def _control(run: str, by_step: Mapping[int, Score]) -> go.Scatter:
     known = {step: score for step, score in by_step.items() if score.control is not None}
     return go.Scatter(
-        x=list(known), y=[score.control for score in known.values()], name="strongest control", legendgroup="control",
-        mode="lines", line={"color": theme.CONTROL, "width": 1.5},
+        x=list(known),
+        y=[score.control for score in known.values()],
+        name="strongest control",
+        legendgroup="control",
+        mode="lines",
+        line={"color": theme.CONTROL, "width": 1.5},
         text=[score.control_text for score in known.values()],
         hovertemplate=f"control of {escape(run)}: %{{text}}<extra></extra>",
-    )  # fmt: skip
-
-
-def _once(fig: go.Figure) -> None:
-    seen: set[str] = set()
-    for trace in fig.data:
-        trace.showlegend = trace.legendgroup not in seen
-        seen.add(trace.legendgroup)
+    )

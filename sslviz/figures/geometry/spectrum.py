@@ -49,7 +49,7 @@ def spectrum(results: Spectrum | Mapping[str, Spectrum], *, colors: Mapping[str,
             "dtick": 1,
         },
     )
-    return theme.finish(fig, alt=_alt(named), caption=CAPTION.format(n=images_said(r.n for r in named.values())))
+    return theme.finish(fig, alt=_alt(named), caption=CAPTION.format(n=measured_on(r.n for r in named.values())))
 
 
 def _varies(result: Spectrum) -> bool:
@@ -61,8 +61,8 @@ def _squared_length(result: Spectrum) -> float:
     return float((result.singular_values**2).sum()) or 1.0
 
 
-def images_said(counts: Iterable[int]) -> str:
-    """On how many images, and whether ranks may be compared: a sentence for the caption."""
+def measured_on(counts: Iterable[int]) -> str:
+    """A sentence for the caption: on how many images, and whether ranks may be compared."""
     different = sorted(set(counts))
     if len(different) == 1:
         return f"Measured on {different[0]:,} images."
@@ -72,19 +72,29 @@ def images_said(counts: Iterable[int]) -> str:
 
 def _line(share: np.ndarray, result: Spectrum, name: str, short: str, color: str) -> go.Scatter:
     return go.Scatter(
-        x=np.arange(1, len(share) + 1), y=share, name=short or "this checkpoint", legendgroup=name, mode="lines",
+        x=np.arange(1, len(share) + 1),
+        y=share,
+        name=short or "this checkpoint",
+        legendgroup=name,
+        mode="lines",
         line={"color": color, "width": 2.5},
         hovertemplate=f"<b>{escape(name)}</b><br>direction %{{x}} of {result.d} holds %{{y:.2%}}<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 def _directions_in_use(share: np.ndarray, result: Spectrum, name: str, color: str) -> go.Scatter:
     at = min(max(result.directions_in_use, 1), len(share))
     text = f"<b>{escape(name)}</b><br>{result.directions_in_use} of {result.d} directions in use"
     return go.Scatter(
-        x=[at], y=[share[at - 1]], name=f"{name} in use", legendgroup=name, showlegend=False, mode="markers",
-        marker={"color": color, "size": 10}, hovertemplate=f"{text}<extra></extra>",
-    )  # fmt: skip
+        x=[at],
+        y=[share[at - 1]],
+        name=f"{name} in use",
+        legendgroup=name,
+        showlegend=False,
+        mode="markers",
+        marker={"color": color, "size": 10},
+        hovertemplate=f"{text}<extra></extra>",
+    )
 
 
 def _noise(named: Mapping[str, Spectrum]) -> list[go.Scatter]:
@@ -92,24 +102,31 @@ def _noise(named: Mapping[str, Spectrum]) -> list[go.Scatter]:
     shapes = {(r.n, r.d): r.noise_eigenvalues for r in named.values() if r.noise_eigenvalues.any()}
     return [
         go.Scatter(
-            x=np.arange(1, len(values) + 1), y=values / values.sum(), mode="lines",
+            x=np.arange(1, len(values) + 1),
+            y=values / values.sum(),
+            mode="lines",
             name="noise (control)" if len(shapes) == 1 else f"noise, n = {n:,}, d = {d:,} (control)",
             line={"color": theme.CONTROL, "width": 2.5},
             hovertemplate=f"<b>noise</b> (control), {n:,} images, {d:,} dimensions<br>"
             "direction %{x} holds %{y:.2%}<extra></extra>",
         )
         for (n, d), values in shapes.items()
-    ]  # fmt: skip
+    ]
 
 
 def _mark_alpha(fig: go.Figure, result: Spectrum, color: str) -> None:
     fit = result.alpha_fit
     if np.isfinite(fit["alpha"]):
         fig.add_vrect(
-            x0=fit["first"], x1=fit["last"], fillcolor=color, opacity=0.1, line_width=0, layer="below",
+            x0=fit["first"],
+            x1=fit["last"],
+            fillcolor=color,
+            opacity=0.1,
+            line_width=0,
+            layer="below",
             annotation={"text": f"α = {fit['alpha']:.2f} fitted here (R² {fit['r2']:.2f})", "font": {"size": 11}},
             annotation_position="bottom left",
-        )  # fmt: skip
+        )
 
 
 def _alt(named: Mapping[str, Spectrum]) -> str:

@@ -38,7 +38,7 @@ def uniformity(results: Uniformity | Mapping[str, Uniformity], *, colors: Mappin
     # A collapsed encoder has all of its pairs in one bin, which would press all other lines to the floor.
     top = 4 * max(float(r.sphere_shares.max()) for r in named.values())
     fig.update_yaxes(tickformat=".0%", range=[0, min(1.0, top)])
-    said = "; ".join(f"{name or 'this checkpoint'}: {r.scores()['uniformity']}" for name, r in named.items())
+    scores = "; ".join(f"{name or 'this checkpoint'}: {r.scores()['uniformity']}" for name, r in named.items())
     most = max(r.sample for r in named.values())
-    alt = f"Distances between images beside evenly spread points. Uniformity {said}."
+    alt = f"Distances between images beside evenly spread points. Uniformity {scores}."
     return theme.finish(fig, alt=alt, caption=CAPTION.format(n=most))

@@ -41,33 +41,48 @@ def displacement(
         jitter = rng.uniform(-0.02, 0.02, len(rows))  # shares come in steps of 1 / k: dots would lie on lines
         fig.add_trace(
             go.Scattergl(
-                x=result.change[rows] + jitter, y=result.moved[rows], customdata=result.ids[rows][:, None],
-                mode="markers", name=short[name] or "images", marker={"color": palette[name], "size": 4, "opacity": 0.5},
+                x=result.change[rows] + jitter,
+                y=result.moved[rows],
+                customdata=result.ids[rows][:, None],
+                mode="markers",
+                name=short[name] or "images",
+                marker={"color": palette[name], "size": 4, "opacity": 0.5},
                 hovertemplate=f"<b>{escape(name)}</b> %{{customdata[0]}}<br>moved %{{y:.2f}} radii<extra></extra>",
             )
-        )  # fmt: skip
+        )
     for line in sorted({result.line for result in named.values()}):
         fig.add_trace(
             go.Scatter(
-                x=[-0.05, 1.05], y=[line, line], mode="lines", name="another seed (control)", hoverinfo="name",
+                x=[-0.05, 1.05],
+                y=[line, line],
+                mode="lines",
+                name="another seed (control)",
+                hoverinfo="name",
                 line={"color": theme.CONTROL, "width": 2},
             )
-        )  # fmt: skip
+        )
     fig.add_vline(x=CHANGED, line={"color": theme.CONTROL, "width": 1, "dash": "dot"})
     shares = next(iter(named.values())).quadrants if len(named) == 1 else {}
     for quadrant, (x, y, xanchor, yanchor, words) in CORNERS.items():
         text = f"{words}: {shares[quadrant]:.0%}" if shares else words
         fig.add_annotation(
-            x=x, y=y, xref="paper", yref="paper", xanchor=xanchor, yanchor=yanchor, text=text, showarrow=False,
+            x=x,
+            y=y,
+            xref="paper",
+            yref="paper",
+            xanchor=xanchor,
+            yanchor=yanchor,
+            text=text,
+            showarrow=False,
             font={"size": 12},
-        )  # fmt: skip
+        )
     fig.update_layout(
         height=420 + theme.legend_room([*short.values(), "another seed (control)"]),
         xaxis={"title": {"text": "share of neighbours that changed (0 to 1)"}, "range": [-0.05, 1.05]},
         yaxis={"title": {"text": "moved on the map (radii)"}, "rangemode": "tozero"},
     )
-    said = "; ".join(
+    quadrants = "; ".join(
         f"{name or 'these maps'}: " + ", ".join(f"{q} {share:.0%}" for q, share in r.quadrants.items())
         for name, r in named.items()
     )
-    return theme.finish(fig, alt=f"Movement on the map against change of neighbours. {said}.", caption=CAPTION)
+    return theme.finish(fig, alt=f"Movement on the map against change of neighbours. {quadrants}.", caption=CAPTION)

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from sslviz.data.sampling import sample_rows
 from sslviz.diagnostics.projection.projection import Projection
 from sslviz.figures.parts import theme
+from sslviz.figures.parts.legend import one_entry_a_group
 from sslviz.figures.parts.player import player
-from sslviz.figures.projection.point_colors import Paint
+from sslviz.figures.projection.point_colors import PointColors
 
 POINTS = 5000  # of every map: each frame carries all of its points
 CAPTION = (
@@ -34,52 +36,69 @@ def journey(
         raise ValueError("A journey needs at least one map; give {step: Projection}.")
     maps = list(results.values())
     first, last, names = maps[0], maps[-1], [str(step) for step in results]
-    if any(not np.array_equal(one.ids, first.ids) for one in maps):
+    if any(not np.array_equal(each.ids, first.ids) for each in maps):
         raise ValueError("The maps of a journey must show the same images in the same order; project the same images.")
-    rows = np.sort(np.random.default_rng(0).permutation(len(first.ids))[:POINTS])
-    groups = list(Paint.of(color, first.ids).groups(rows, point_color))
-    fig = go.Figure([
-        go.Scattergl(
-            x=last.xy[mine, 0], y=last.xy[mine, 1], mode="markers", customdata=last.ids[mine][:, None],
-            name=theme.short_names([label])[label] or "images", legendgroup=label, showlegend=bool(label),
-            marker={"size": 5 if len(rows) <= 3000 else 4, "opacity": 0.75, **marker},
-            hovertemplate=f"%{{customdata[0]}}{said}<extra></extra>",
-        )
-        for label, mine, marker, said in groups
-    ])  # fmt: skip
-    seen: set[str] = set()
-    for trace in fig.data:
-        trace.showlegend = bool(trace.showlegend) and trace.legendgroup not in seen
-        seen.add(trace.legendgroup)
+    rows = sample_rows(len(first.ids), POINTS)
+    groups = list(PointColors.of(color, first.ids).groups(rows, point_color))
+    fig = go.Figure([_points(last, group, size=5 if len(rows) <= 3000 else 4) for group in groups])
+    one_entry_a_group(fig.data)
     fig.frames = [
         go.Frame(
-            name=name, data=[{"x": one.xy[mine, 0], "y": one.xy[mine, 1]} for _, mine, _, _ in groups],
-            traces=list(range(len(groups))), layout={"annotations": [_heading(name, one)]},
+            name=name,
+            data=[{"x": each.xy[members, 0], "y": each.xy[members, 1]} for _, members, _, _ in groups],
+            traces=list(range(len(groups))),
+            layout={"annotations": [_heading(name, each)]},
         )
-        for name, one in zip(names, maps, strict=True)
-    ]  # fmt: skip
-    every = np.concatenate([one.xy[rows] for one in maps])
-    low, high = every.min(axis=0), every.max(axis=0)
+        for name, each in zip(names, maps, strict=True)
+    ]
+    points = np.concatenate([each.xy[rows] for each in maps])
+    low, high = points.min(axis=0), points.max(axis=0)
     edge = 0.04 * (high - low).max()
     fig.update_layout(
-        height=620, margin_t=50, margin_b=120, annotations=[_heading(names[-1], last)],
+        height=620,
+        margin_t=50,
+        margin_b=120,
+        annotations=[_heading(names[-1], last)],
         xaxis={"visible": False, "range": [float(low[0] - edge), float(high[0] + edge)]},
         yaxis={"visible": False, "range": [float(low[1] - edge), float(high[1] + edge)], "scaleanchor": "x"},
         **player(names, "step ", active=len(names) - 1),
-    )  # fmt: skip
+    )
     fig.update_layout(legend={"itemsizing": "constant", "y": 1.0, "yref": "paper", "yanchor": "bottom", "x": 0.5})
     shown = f"{len(rows):,} of {len(first.ids):,} images, always the same." if len(rows) < len(first.ids) else ""
-    said = "; ".join(f"step {name}: {_said(one)}" for name, one in zip(names, maps, strict=True))
-    return theme.finish(fig, alt=f"Maps of a run through its training. {said}.", caption=f"{CAPTION} {shown}".strip())
+    scores = "; ".join(f"step {name}: {_score(each)}" for name, each in zip(names, maps, strict=True))
+    return theme.finish(fig, alt=f"Maps of a run through its training. {scores}.", caption=f"{CAPTION} {shown}".strip())
+
+
+def _points(result: Projection, group: tuple[str, np.ndarray, dict[str, Any], str], size: int) -> go.Scattergl:
+    label, members, marker, hover = group
+    return go.Scattergl(
+        x=result.xy[members, 0],
+        y=result.xy[members, 1],
+        mode="markers",
+        customdata=result.ids[members][:, None],
+        name=theme.short_names([label])[label] or "images",
+        legendgroup=label,
+        showlegend=bool(label),
+        marker={"size": size, "opacity": 0.75, **marker},
+        hovertemplate=f"%{{customdata[0]}}{hover}<extra></extra>",
+    )
 
 
 def _heading(name: str, result: Projection) -> dict[str, Any]:
     return {
-        "text": f"<b>step {name}</b>  {_said(result)}", "showarrow": False, "xref": "paper", "yref": "paper", "x": 0,
-        "y": 1, "xanchor": "left", "yanchor": "bottom", "align": "left", "font": {"size": 12},
-    }  # fmt: skip
+        "text": f"<b>step {name}</b>  {_score(result)}",
+        "showarrow": False,
+        "xref": "paper",
+        "yref": "paper",
+        "x": 0,
+        "y": 1,
+        "xanchor": "left",
+        "yanchor": "bottom",
+        "align": "left",
+        "font": {"size": 12},
+    }
 
 
-def _said(result: Projection) -> str:
+def _score(result: Projection) -> str:
     null = result.control_values["trustworthiness"]["null map"]
     return f"trustworthy {result.trustworthiness.mean():.2f} (null map, control: {null:.2f})"

@@ -1,4 +1,4 @@
-"""How are the points of a map coloured?  All alike, by class, along a scale, or by how far each can be believed."""
+"""The colours of the points of a map: all alike, by class, along a scale, or by how far each can be believed."""
 
 from __future__ import annotations
 
@@ -15,30 +15,33 @@ from sslviz.figures.parts import theme
 RELIABILITY = "reliability"
 BY_CHANCE = "keeps no more than chance"
 LAYERS = 4  # in which the classes are drawn in turns, so that the last does not cover the others
-MOST_CLASSES = 20  # in a legend, and drawn in turns; more are told by hover
+MOST_CLASSES = 20  # in a legend, and drawn in turns; of more, hovering shows the class
 
 
 @dataclass(frozen=True)
-class Paint:
-    """How the points are coloured: one `kind` of `values` (n,), called `name`.
+class PointColors:
+    """How the points of a map are coloured.
 
-    The kinds are "one", "classes", "numbers", and "reliability": numbers of which only the `sure` (n,) are shown in full.
+    - kind: "one" colour for all, "classes", "numbers", or "reliability", numbers of which only some are shown in full
+    - values: of the points (n,)
+    - name: what the values are called
+    - reliable: which points are shown in full, bool (n,); None: all
     """
 
     kind: str
     values: np.ndarray
     name: str
-    sure: np.ndarray | None = None
+    reliable: np.ndarray | None = None
 
     @classmethod
-    def over(cls, color: Any, result: Projection) -> Paint:
+    def of_map(cls, color: Any, result: Projection) -> PointColors:
         """As `of`; or, where `color` is "reliability", by the share of its neighbours that each image keeps on the map."""
         if isinstance(color, str) and color == RELIABILITY:
             return cls(RELIABILITY, result.preservation, "neighbours kept (share)", result.reliable)
         return cls.of(color, result.ids)
 
     @classmethod
-    def of(cls, color: Any, ids: np.ndarray) -> Paint:
+    def of(cls, color: Any, ids: np.ndarray) -> PointColors:
         """From values in the order of `ids`; numbers of more than a dozen values are a scale, all else is classes."""
         if color is None:
             return cls("one", np.zeros(len(ids)), "")
@@ -71,27 +74,27 @@ class Paint:
         return self.classes()[0] if self.kind == "classes" else [BY_CHANCE] if self.kind == RELIABILITY else []
 
     def groups(self, rows: np.ndarray, color: str) -> Iterator[tuple[str, np.ndarray, dict[str, Any], str]]:
-        """For each trace: its name in the legend (if any), its rows, its marker, what its hover text adds to the id.
+        """For each trace: its name in the legend (if any), its rows, its marker, and what its hover text adds to the id.
 
         Up to four traces for each class.
         """
-        say = f"<br>{escape(self.name)}: " if self.name else "<br>"
+        hover = f"<br>{escape(self.name)}: " if self.name else "<br>"
         if self.kind == "one":
             yield "", rows, {"color": color}, ""
         elif self.kind == "classes":
-            yield from self._in_turns(rows, say)
+            yield from self._in_turns(rows, hover)
         else:
-            sure = np.ones(len(rows), bool) if self.sure is None else self.sure[rows]
-            for name, mine, faded in ((BY_CHANCE, rows[~sure], {"opacity": 0.2}), ("", rows[sure], {})):
-                if len(mine) or not name:
-                    marker = {"color": self.values[mine], "coloraxis": "coloraxis", **faded}
-                    yield name, mine, marker, f"{say}%{{marker.color:.4g}}"
+            reliable = np.ones(len(rows), bool) if self.reliable is None else self.reliable[rows]
+            for name, members, faded in ((BY_CHANCE, rows[~reliable], {"opacity": 0.2}), ("", rows[reliable], {})):
+                if len(members) or not name:
+                    marker = {"color": self.values[members], "coloraxis": "coloraxis", **faded}
+                    yield name, members, marker, f"{hover}%{{marker.color:.4g}}"
 
-    def _in_turns(self, rows: np.ndarray, say: str) -> Iterator[tuple[str, np.ndarray, dict[str, Any], str]]:
-        """A few traces for each class: a random part of every class, then another, ...  Always the same parts.
+    def _in_turns(self, rows: np.ndarray, hover: str) -> Iterator[tuple[str, np.ndarray, dict[str, Any], str]]:
+        """A few traces for each class: a random part of every class, then another, and so on; always the same parts.
 
-        Every other time in reverse, and fewer from time to time: so that on top of few points as of many each class is
-        seen about as often as it should be.
+        Every other layer is in reverse order, and layers become smaller.  So each class is seen on top about as often as
+        its share, in dense and sparse regions alike.
         """
         classes, codes = self.classes()
         palette = theme.class_colors(classes)
@@ -103,7 +106,7 @@ class Paint:
         )
         for turn in range(layers):
             for i, label in list(enumerate(classes))[:: -1 if turn % 2 else 1]:
-                mine = rows[(layer == turn) & (codes[rows] == i)]
+                members = rows[(layer == turn) & (codes[rows] == i)]
                 symbol = theme.CLASS_SYMBOLS[i // len(theme.CLASS_COLORS) % len(theme.CLASS_SYMBOLS)]
-                if len(mine):
-                    yield label, mine, {"color": palette[label], "symbol": symbol}, say + escape(label)
+                if len(members):
+                    yield label, members, {"color": palette[label], "symbol": symbol}, hover + escape(label)

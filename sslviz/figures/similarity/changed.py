@@ -33,7 +33,7 @@ def changed(results: Changed | Mapping[str, Changed], *, colors: Mapping[str, st
     chance = {(result.k, len(result.ids)): result for result in named.values()}
     fig.add_traces([_unrelated(result, only=len(chance) == 1) for result in chance.values()], rows=1, cols=1)
     for name, result in named.items():
-        fig.add_trace(_histogram(result, name, short[name], palette[name], one=len(named) == 1), row=1, col=1)
+        fig.add_trace(_histogram(result, name, short[name], palette[name], alone=len(named) == 1), row=1, col=1)
     fig.update_xaxes(title_text="neighbours changed (% of k)", range=[-6, 106], dtick=20, row=1)
     fig.update_yaxes(title_text="share of images (%)", rangemode="tozero", row=1)
     if classes:
@@ -41,13 +41,18 @@ def changed(results: Changed | Mapping[str, Changed], *, colors: Mapping[str, st
         fig.update_xaxes(title_text="mean change of the class (%)", range=[-6, 106], dtick=20, row=2)
         shown = theme.short_names(classes)
         fig.update_yaxes(
-            type="category", autorange="reversed", tickvals=classes, title_text="label",
-            ticktext=[escape(shown[name]) for name in classes], row=2,
-        )  # fmt: skip
+            type="category",
+            autorange="reversed",
+            tickvals=classes,
+            title_text="label",
+            ticktext=[escape(shown[name]) for name in classes],
+            row=2,
+        )
     fig.update_layout(
         height=340 + (110 + 20 * len(classes) if classes else 0) + theme.legend_room([*short.values(), "unrelated"]),
-        barmode="overlay", bargap=0.25,
-    )  # fmt: skip
+        barmode="overlay",
+        bargap=0.25,
+    )
     caption = (
         f"{CAPTION} The {len(classes)} classes that changed most, of {len(classes) + left_out}."
         if left_out
@@ -74,19 +79,22 @@ def _classes(named: Mapping[str, Changed]) -> tuple[list[str], int]:
 
 
 def _shares(result: Changed) -> np.ndarray:
-    """Which share of the images changed by 0, 1, ... k neighbours, in per cent?"""
-    steps = np.rint(result.change * result.k).astype(int)
-    return 100 * np.bincount(steps, minlength=result.k + 1) / len(steps)
+    """The shares of images that changed by 0, 1, ... k neighbours, in per cent."""
+    changed = np.rint(result.change * result.k).astype(int)
+    return 100 * np.bincount(changed, minlength=result.k + 1) / len(changed)
 
 
-def _histogram(result: Changed, name: str, short: str, color: str, *, one: bool) -> go.Bar | go.Scatter:
+def _histogram(result: Changed, name: str, short: str, color: str, *, alone: bool) -> go.Bar | go.Scatter:
     at = 100 * np.arange(result.k + 1) / result.k
     look = {
-        "x": at, "y": _shares(result), "name": short or "this pair", "legendgroup": name,
+        "x": at,
+        "y": _shares(result),
+        "name": short or "this pair",
+        "legendgroup": name,
         "hovertemplate": f"<b>{escape(name)}</b><br>%{{y:.1f}} % of the images<br>changed %{{x:.0f}} % of their "
         f"{result.k} nearest<extra></extra>",
-    }  # fmt: skip
-    if one:  # bars of several would hide one another
+    }
+    if alone:  # bars of several would hide one another
         return go.Bar(marker={"color": color}, **look)
     return go.Scatter(
         mode="lines+markers", line={"color": color, "width": 2.5}, marker={"color": color, "size": 6}, **look
@@ -96,31 +104,45 @@ def _histogram(result: Changed, name: str, short: str, color: str, *, one: bool)
 def _unrelated(result: Changed, *, only: bool) -> go.Scatter:
     which = "" if only else f", k = {result.k}, {len(result.ids):,} images"
     return go.Scatter(
-        x=100 * np.arange(result.k + 1) / result.k, y=100 * result.unrelated, mode="lines",
-        name=f"unrelated spaces{which} (control)", line={"color": theme.CONTROL, "width": 2.5},
+        x=100 * np.arange(result.k + 1) / result.k,
+        y=100 * result.unrelated,
+        mode="lines",
+        name=f"unrelated spaces{which} (control)",
+        line={"color": theme.CONTROL, "width": 2.5},
         hovertemplate="<b>unrelated spaces</b> (control)<br>%{y:.1f} % of the images<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 def _class_means(named: Mapping[str, Changed], palette: Mapping[str, str], classes: list[str]) -> list[go.Scatter]:
     chance = 100 * max(result.chance for result in named.values())
     traces = [
         go.Scatter(
-            x=[chance] * len(classes), y=classes, mode="lines+markers", name="unrelated, mean (control)",
-            showlegend=False, line={"color": theme.CONTROL, "width": 2.5}, marker={"size": 1, "color": theme.CONTROL},
+            x=[chance] * len(classes),
+            y=classes,
+            mode="lines+markers",
+            name="unrelated, mean (control)",
+            showlegend=False,
+            line={"color": theme.CONTROL, "width": 2.5},
+            marker={"size": 1, "color": theme.CONTROL},
             hovertemplate=f"<b>unrelated spaces</b> (control): {chance:.1f} %<extra></extra>",
         )
-    ]  # fmt: skip
+    ]
     for name, result in named.items():
         means = {label: result.by_class[label] for label in classes if label in result.by_class}
         counts = [int(np.sum(result.labels == label)) for label in means]
         traces.append(
             go.Scatter(
-                x=[100 * mean for mean in means.values()], y=list(means), mode="markers", name=name, legendgroup=name,
-                showlegend=False, marker={"color": palette[name], "size": 9.5}, customdata=counts,
+                x=[100 * mean for mean in means.values()],
+                y=list(means),
+                mode="markers",
+                name=name,
+                legendgroup=name,
+                showlegend=False,
+                marker={"color": palette[name], "size": 9.5},
+                customdata=counts,
                 hovertemplate=f"<b>{escape(name)}</b><br>%{{y}}: %{{x:.1f}} % changed<br>%{{customdata}} images<extra></extra>",
             )
-        )  # fmt: skip
+        )
     return traces
 
 

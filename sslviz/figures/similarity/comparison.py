@@ -34,12 +34,12 @@ def comparison(results: Comparison | Mapping[str, Comparison], *, colors: Mappin
     fig.add_shape(
         type="line", x0=0.5, x1=0.5, y0=0, y1=1, yref="paper", layer="below", line={"color": theme.CONTROL, "width": 1}
     )
-    said = " ".join(
+    sentences = " ".join(
         f"{name}: {sentence}" if name else sentence
         for name, found in named.items()
         for sentence in found.sentences.values()
     )
-    return theme.finish(fig, alt=f"Paired differences, b less a. {said}", caption=CAPTION)
+    return theme.finish(fig, alt=f"Paired differences, b less a. {sentences}", caption=CAPTION)
 
 
 def _about_zero(nested: Mapping[str, Mapping[str, Score]]) -> dict[str, tuple[float, float]]:

@@ -35,7 +35,7 @@ HEATMAP_CAPTION = (
 
 
 class Cell(NamedTuple):
-    """One pair of the heat map: its value, what is written in it, and what hovering says."""
+    """One pair of the heat map: its value, the text in it, and the text on hovering."""
 
     value: float | None
     text: str
@@ -55,8 +55,8 @@ def similarity(results: Similarity | Mapping[str, Similarity], *, colors: Mappin
         least = scale(score, [scores[score] for scores in nested.values() if score in scores])[0]
         scales[score] = (min(float(low), least), float(high))
     fig, rows = bars(nested, colors or {}, scales, {})
-    said = "; ".join(f"{row.checkpoint} {NAMES[row.name]} {row.score}".strip() for row in rows)
-    return theme.finish(fig, alt=f"How alike pairs of spaces are, beside unrelated images. {said}.", caption=CAPTION)
+    scores = "; ".join(f"{row.checkpoint} {NAMES[row.name]} {row.score}".strip() for row in rows)
+    return theme.finish(fig, alt=f"How alike pairs of spaces are, beside unrelated images. {scores}.", caption=CAPTION)
 
 
 def heatmap(results: Mapping[tuple[str, str], Similarity], *, score: str = "cka") -> go.Figure:
@@ -109,10 +109,10 @@ def _cell(results: Mapping[tuple[str, str], Similarity], row: str, column: str, 
     found = None if result is None else result.scores().get(score)
     if found is None:
         return Cell(None, "", f"{names}<br>not compared")
-    return Cell(found.value, f"{found.value:.2f}".replace("-0.00", "0.00"), f"{names}<br>{_said(found, score)}")
+    return Cell(found.value, f"{found.value:.2f}".replace("-0.00", "0.00"), f"{names}<br>{_hover(found, score)}")
 
 
-def _said(score: Score, name: str) -> str:
+def _hover(score: Score, name: str) -> str:
     interval = "" if score.low is None else f" [{score.low:.3f}, {score.high:.3f}]"
     return f"{NAMES[name]} {score.value:.3f}{interval}<br>unrelated images (control): {score.control:.3f}"
 
@@ -128,11 +128,21 @@ def _grid(cells: list[list[Cell]], rows: list[str], columns: list[str], score: s
     low, high = ENDS[score]
     written = max(len(rows), len(columns)) <= WRITTEN
     return go.Heatmap(
-        z=[[cell.value for cell in row] for row in cells], x=columns, y=rows, name=NAMES[score],
-        zmin=low, zmax=high, colorscale=_scale(score), showscale=False, xgap=1, ygap=1,
-        text=[[cell.text for cell in row] for row in cells], texttemplate="%{text}" if written else None,
-        hovertext=[[cell.hover for cell in row] for row in cells], hovertemplate="%{hovertext}<extra></extra>",
-    )  # fmt: skip
+        z=[[cell.value for cell in row] for row in cells],
+        x=columns,
+        y=rows,
+        name=NAMES[score],
+        zmin=low,
+        zmax=high,
+        colorscale=_scale(score),
+        showscale=False,
+        xgap=1,
+        ygap=1,
+        text=[[cell.text for cell in row] for row in cells],
+        texttemplate="%{text}" if written else None,
+        hovertext=[[cell.hover for cell in row] for row in cells],
+        hovertemplate="%{hovertext}<extra></extra>",
+    )
 
 
 def _key(chance: list[float], score: str) -> list[go.Heatmap | go.Scatter]:
@@ -145,15 +155,26 @@ def _key(chance: list[float], score: str) -> list[go.Heatmap | go.Scatter]:
         y += [value, value, None]
     return [
         go.Heatmap(
-            z=[[value] for value in at.tolist()], x=[0], y=at.tolist(), zmin=low, zmax=high, colorscale=_scale(score),
-            showscale=False, hoverinfo="skip",
+            z=[[value] for value in at.tolist()],
+            x=[0],
+            y=at.tolist(),
+            zmin=low,
+            zmax=high,
+            colorscale=_scale(score),
+            showscale=False,
+            hoverinfo="skip",
         ),
         go.Scatter(
-            x=x, y=y, mode="lines", name="unrelated images (control)", showlegend=True, cliponaxis=False,
+            x=x,
+            y=y,
+            mode="lines",
+            name="unrelated images (control)",
+            showlegend=True,
+            cliponaxis=False,
             line={"color": theme.CONTROL, "width": 3},
             hovertemplate="<b>unrelated images</b> (control): %{y:.3f}<extra></extra>",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _alt(results: Mapping[tuple[str, str], Similarity], score: str) -> str:

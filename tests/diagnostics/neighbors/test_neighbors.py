@@ -234,12 +234,17 @@ def test_ranks_are_those_of_a_full_sort():
         np.testing.assert_array_equal(ranks[i][others], expected[others])
 
 
-@pytest.mark.parametrize("make", [
-    lambda rng: rng.integers(0, 4, size=(900, 3)).astype(float),  # whole numbers: many at exactly the same distance
-    lambda rng: np.ones((300, 3)),
-    lambda rng: 1e-30 * rng.normal(size=(300, 3)),
-    lambda rng: np.repeat(rng.normal(size=(300, 1)), 2, axis=0) + 1e-9 * rng.normal(size=(600, 1)),  # equal in float32
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda rng: rng.integers(0, 4, size=(900, 3)).astype(float),  # whole numbers: many at exactly the same distance
+        lambda rng: np.ones((300, 3)),
+        lambda rng: 1e-30 * rng.normal(size=(300, 3)),
+        lambda rng: (
+            np.repeat(rng.normal(size=(300, 1)), 2, axis=0) + 1e-9 * rng.normal(size=(600, 1))
+        ),  # equal in float32
+    ],
+)
 def test_ranks_are_counted_in_float64_and_equal_ones_share_the_lowest(make):
     rng = np.random.default_rng(0)
     x = make(rng)

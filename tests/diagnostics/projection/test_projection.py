@@ -7,7 +7,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 
 from sslviz.diagnostics.neighbors.neighbors import neighbors, overlap, unit_rows
-from sslviz.diagnostics.projection.displacement import PAIRED, SEEDS, displacement
+from sslviz.diagnostics.projection.displacement import OTHER_SEED, RANDOM_PAIRS, displacement
 from sslviz.diagnostics.projection.projection import aligned_projections, projection
 from sslviz.diagnostics.projection.projection_strip import projection_strip
 from sslviz.diagnostics.projection.quality import align, map_chance, map_quality, seed_agreement
@@ -193,10 +193,14 @@ class TestPCA:
         result = projection(blobs(), "pca")
         rng = np.random.default_rng(0)
         near = neighbors(blobs(), K).indices
-        kept = np.concatenate([
-            overlap(near, map_rows) for map_rows in
-            (np.argsort(rng.random((300, 300)) + 10 * np.eye(300), axis=1)[:, :K] for _ in range(40))
-        ])  # fmt: skip
+        kept = np.concatenate(
+            [
+                overlap(near, map_rows)
+                for map_rows in (
+                    np.argsort(rng.random((300, 300)) + 10 * np.eye(300), axis=1)[:, :K] for _ in range(40)
+                )
+            ]
+        )
         by_chance = replace(result, preservation=kept[:12_000], ids=result.ids)
         assert 0.005 < by_chance.reliable.mean() <= 0.05
         assert replace(result, preservation=np.ones(300)).reliable.all()
@@ -384,8 +388,8 @@ class TestAligned:
         a, b = "step 3", "moved"
         result = displacement(maps[a], maps[b], changed(spaces[a], spaces[b]).change)
         scores = result.scores()
-        assert set(scores["displacement"].controls) == {PAIRED, SEEDS}
-        assert scores["displacement"].value < scores["displacement"].controls[PAIRED]
+        assert set(scores["displacement"].controls) == {RANDOM_PAIRS, OTHER_SEED}
+        assert scores["displacement"].value < scores["displacement"].controls[RANDOM_PAIRS]
         assert scores["map_tells_change"].low > 0
         assert sum(result.quadrants.values()) == pytest.approx(1)
 
@@ -399,7 +403,7 @@ def test_displacement_of_a_turned_map_is_none_and_of_an_unrelated_one_that_of_ra
     assert none.scores()["map_tells_change"].value == 0
     other = replace(a, xy=np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32))
     apart = displacement(a, other, np.ones(300)).scores()["displacement"]
-    assert apart.value == pytest.approx(apart.controls[PAIRED], rel=0.1)
+    assert apart.value == pytest.approx(apart.controls[RANDOM_PAIRS], rel=0.1)
 
 
 def test_how_far_seeds_move_points_is_read_off_their_spread():

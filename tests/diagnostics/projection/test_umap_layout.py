@@ -67,8 +67,19 @@ class TestAgainstUmapLearn:
 
         def ours(epochs):
             xy, states = start.copy(), seeds + start[:, 0].astype(np.float64).view(np.int64)[:, None]
-            move(xy, states, drawn.head, drawn.tail, drawn.every, drawn.every.copy(), drawn.every / 5,
-                 *tables(a, b), 0, epochs + 1, epochs + 1)  # fmt: skip
+            move(
+                xy,
+                states,
+                drawn.head,
+                drawn.tail,
+                drawn.every,
+                drawn.every.copy(),
+                drawn.every / 5,
+                *tables(a, b),
+                0,
+                epochs + 1,
+                epochs + 1,
+            )
             return xy
 
         def apart(a, b):

@@ -130,9 +130,12 @@ def test_a_large_map_is_drawn_at_once(result, color):
     n = 20_000
     rng = np.random.default_rng(0)
     large = replace(
-        result, ids=np.arange(n).astype(str), xy=rng.normal(size=(n, 2)).astype(np.float32),
-        preservation=rng.random(n), trustworthiness=rng.random(n),
-    )  # fmt: skip
+        result,
+        ids=np.arange(n).astype(str),
+        xy=rng.normal(size=(n, 2)).astype(np.float32),
+        preservation=rng.random(n),
+        trustworthiness=rng.random(n),
+    )
     values = rng.integers(10, size=n) if color == "classes" else color
     start = time.perf_counter()
     fig = map_figure(large, values)
