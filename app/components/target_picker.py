@@ -54,8 +54,8 @@ def _of_readout(choice: Choice, subjects: Subjects, features: Features) -> Targe
     )
     values = features.table[column].astype(str).to_numpy()
     own = f"its own {column}"
-    wanted = st.selectbox(f"That it is {column}", [own, *np.unique(values)], key="decided", bind="query-params")
-    classes = tuple(values[subjects.rows]) if wanted == own else (wanted,) * len(subjects.rows)
+    answer = st.selectbox(f"That it is {column}", [own, *np.unique(values)], key="decided", bind="query-params")
+    classes = tuple(values[subjects.rows]) if answer == own else (answer,) * len(subjects.rows)
     return TargetQuestion("readout", column=column, classes=classes)
 
 

@@ -18,8 +18,9 @@ from state.selection import Choice
 from sslviz.data import Images
 from sslviz.data.sampling import spread_rows
 from sslviz.figures.explanations.activation import activation
-from sslviz.figures.explanations.attention import MEASURES, attention, head_table
+from sslviz.figures.explanations.attention import attention
 from sslviz.figures.explanations.attention_maps import head_maps, map_grid, query_view
+from sslviz.figures.explanations.head_table import head_table
 from sslviz.figures.parts.saliency_sheet import MOST
 from sslviz.runs import Checkpoint
 
@@ -92,15 +93,7 @@ def grid_of_maps(choice: Choice, results: dict[str, Any], images: Images, layer:
 def heads(choice: Choice, results: dict[str, Any]) -> None:
     """How far, how widely and how alike the heads of each layer look."""
     st.subheader("How far and how widely do its heads look?", anchor=False)
-    measure = st.segmented_control(
-        "Measure",
-        list(MEASURES),
-        format_func=MEASURE_TITLES.__getitem__,
-        default="distance",
-        required=True,
-        key="attention_measure",
-        bind="query-params",
-    )
+    measure = _segments("Measure", MEASURE_TITLES, "distance", "attention_measure")
     chart(attention(results, measure=measure, colors=choice.colors), choice, "attention_heads")
     chart(head_table(results, measure=measure, colors=choice.colors), choice, "attention_table", caveat=None)
     for name, result in results.items():
@@ -126,6 +119,19 @@ def one_picture(choice: Choice, results: dict[str, Any], checkpoints: dict[str, 
     chart(fig, choice, key, on_select=lambda: _clicked(key), selection_mode="points")
 
 
+def _segments(label: str, titles: dict[str, str], default: str, key: str) -> str:
+    """Draws the options side by side, by their titles; returns the one that is chosen."""
+    return st.segmented_control(
+        label,
+        list(titles),
+        format_func=titles.__getitem__,
+        default=default,
+        required=True,
+        key=key,
+        bind="query-params",
+    )
+
+
 def _clicked(key: str) -> None:
     """Copies the patch that was clicked to the session."""
     points = st.session_state[key]["selection"]["points"]
@@ -136,15 +142,7 @@ def _clicked(key: str) -> None:
 def grids(choice: Choice, checkpoints: dict[str, Checkpoint], images: Images) -> None:
     """Where the last grid of each of these answers, beside that of the encoder untrained."""
     st.subheader("Where does its grid answer?", anchor=False)
-    kind = st.segmented_control(
-        "Read as",
-        list(GRID_TITLES),
-        format_func=GRID_TITLES.__getitem__,
-        default="activation_energy",
-        required=True,
-        key="grid",
-        bind="query-params",
-    )
+    kind = _segments("Read as", GRID_TITLES, "activation_energy", "grid")
     rows = spread_rows(len(images), max(1, min(ROWS, MOST // (2 + 2 * len(checkpoints)))), nearest=True)
     shown = images.rows(rows)
     maps, control_maps = _with_controls(checkpoints, shown, kind)

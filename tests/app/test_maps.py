@@ -146,9 +146,13 @@ def test_every_question_can_be_asked(open_app, foreign, kind):
         outline="object",
     )
     said = {
-        "similarity": "mean of its own shape", "image": "near ", "readout": "the logit of its own shape",
-        "unit": "unit 0", "itself": "itself (dot product)", "component": "principal component 0",
-    }[kind]  # fmt: skip
+        "similarity": "mean of its own shape",
+        "image": "near ",
+        "readout": "the logit of its own shape",
+        "unit": "unit 0",
+        "itself": "itself (dot product)",
+        "component": "principal component 0",
+    }[kind]
     (maps,) = ((alt, spec) for alt, spec in charts(app).items() if alt.startswith("Attribution maps"))
     assert f"input_x_gradient of {said}" in maps[0].replace("similarity to the ", "") and not app.error
     assert any(trace["name"] == "outline" for trace in maps[1]["data"])
@@ -270,8 +274,17 @@ def test_other_images_than_were_diagnosed_are_not_taken_for_them(open_app, forei
 
 @pytest.mark.parametrize("page", ["attention", "attribution"])
 def test_nonsense_in_the_url_is_left_out(open_app, foreign, page):
-    app = open_app(foreign, page, runs="their-resnet", subjects="nobody", layer="layer 99", explained="?", method="magic",
-                   outline="moon", attribution_count="1000000")  # fmt: skip
+    app = open_app(
+        foreign,
+        page,
+        runs="their-resnet",
+        subjects="nobody",
+        layer="layer 99",
+        explained="?",
+        method="magic",
+        outline="moon",
+        attribution_count="1000000",
+    )
     assert not app.error and app.selectbox(key="subjects").value == "a few of each shape"
 
 

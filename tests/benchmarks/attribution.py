@@ -32,9 +32,11 @@ def by_captum(encoder, x, own):
     given = {"baselines": 0.0, "additional_forward_args": (own,)}
     return {
         "occlusion": lambda: Occlusion(score).attribute(x, (3, 4, 4), strides=(3, 2, 2), **given)[0, 0].numpy(),
-        "feature_ablation": lambda: FeatureAblation(score).attribute(x, feature_mask=patch[None, None], **given)[0, 0].numpy(),
+        "feature_ablation": lambda: (
+            FeatureAblation(score).attribute(x, feature_mask=patch[None, None], **given)[0, 0].numpy()
+        ),
         "relax": lambda: one_by_one(encoder, x, own),
-    }  # fmt: skip
+    }
 
 
 def one_by_one(encoder, x, own):
@@ -46,9 +48,7 @@ def one_by_one(encoder, x, own):
 
 def ours(encoder, image, method):
     options = {"samples": SAMPLES} if method == "relax" else {"window": 4, "stride": 2} if method == "occlusion" else {}
-    return attribute(
-        encoder, image, method=method, baseline="grey", check=False, progress=False, **options
-    ).maps[0]  # fmt: skip
+    return attribute(encoder, image, method=method, baseline="grey", check=False, progress=False, **options).maps[0]
 
 
 @torch.no_grad()

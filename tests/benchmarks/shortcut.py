@@ -3,7 +3,7 @@
 Two encoders are pretrained without labels, one where the colour of a tag goes with the shape in 95 % of the pictures and
 one where it does not (bias .25, the share of chance); on each a linear readout of the shape is fitted to pictures of the
 same kind.  The number explained is the logit of each picture's own shape; the tag contrast is the relevance on the tag
-minus that on a distractor of the same size, colours and places, which goes with nothing.  Both are asked about the same
+minus that on a distractor of the same size, colours and places, which goes with nothing.  Both are explained on the same
 pictures, in which the tag goes with the shape.  Views are mild, so that the tag stays in them.  Claims: with the shortcut
 the interval lies above 0, without it 0 is inside or above, and the difference, paired over pictures, lies above 0.  An
 untrained encoder is the control: a readout alone can take the shortcut where the features merely hold the colour."""
@@ -35,29 +35,35 @@ def contrast(checkpoint, fit, images, method, seed):
     return tag_contrast(maps, images.masks, images=images, seed=seed)
 
 
-def one(seed, n, epochs, count):
+def run_seed(seed, n, epochs, count):
     began = time.perf_counter()
     worlds = {"bias .95": tagged_shapes(n, bias=0.95, seed=seed), "bias-free": tagged_shapes(n, bias=0.25, seed=seed)}
-    asked = worlds["bias .95"].split("test-biased")
-    asked = asked.rows(np.arange(min(count, len(asked))))
+    pictures = worlds["bias .95"].split("test-biased")
+    pictures = pictures.rows(np.arange(min(count, len(pictures))))
     checkpoints = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, world in worlds.items():
             run = sslviz.pretrain(
-                world.split("train"), out=f"{folder}/{name}", epochs=epochs, seed=seed, settings=MILD, progress=False,
-                held_out=world.split("probe"), eval_every=epochs,
-            )  # fmt: skip
+                world.split("train"),
+                out=f"{folder}/{name}",
+                epochs=epochs,
+                seed=seed,
+                settings=MILD,
+                progress=False,
+                held_out=world.split("probe"),
+                eval_every=epochs,
+            )
             checkpoints[name] = run.last
         checkpoints["untrained, biased readout"] = checkpoints["bias .95"].untrained()
         print(
-            f"\nseed {seed}: two encoders in {time.perf_counter() - began:.0f} s; {len(asked)} pictures, intervals of 95 %"
+            f"\nseed {seed}: two encoders in {time.perf_counter() - began:.0f} s; {len(pictures)} pictures, intervals of 95 %"
         )
         claims = []
         for method in METHODS:
             results = {}
             for name, checkpoint in checkpoints.items():
                 fit = worlds.get(name, worlds["bias .95"]).split("train")
-                results[name] = contrast(checkpoint, fit, asked, method, seed)
+                results[name] = contrast(checkpoint, fit, pictures, method, seed)
                 print(f"| {method} | {name} | {results[name].scores()['tag_contrast']} |")
             values = [results[name].values[0] for name in worlds]
             gap = values[0] - values[1]
@@ -79,5 +85,5 @@ if __name__ == "__main__":
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
     print(header("torch", "captum"))
     for seed in options.seeds:
-        claims = one(seed, options.n, options.epochs, options.count)
+        claims = run_seed(seed, options.n, options.epochs, options.count)
         print("claims: " + ", ".join(f"{m} {'holds' if c else 'FAILS'}" for m, c in zip(METHODS, claims, strict=True)))

@@ -49,12 +49,18 @@ def test_whatever_differs_is_made_anew(run, tmp_path):
     other = IMAGES.rows(np.array([1, 0, 2, 3]))
     ask(run, run.last, IMAGES, **QUICK)
     asked = [
-        (run.last.untrained(), IMAGES, {}), (run.last.untrained(1), IMAGES, {}), (run.last, other, {}),
-        (run.last, IMAGES, {"seed": 1}), (run.last, IMAGES, {"target": unit(3)}), (run.last, IMAGES, {"target": unit(4)}),
-        (run.last, IMAGES, {"reference": other}), (run.last, IMAGES, {"reference": (other, IMAGES)}),
-        (run.last, IMAGES, {"target": probe(np.ones(128))}), (run.last, IMAGES, {"target": probe(np.ones(128), 1.0)}),
+        (run.last.untrained(), IMAGES, {}),
+        (run.last.untrained(1), IMAGES, {}),
+        (run.last, other, {}),
+        (run.last, IMAGES, {"seed": 1}),
+        (run.last, IMAGES, {"target": unit(3)}),
+        (run.last, IMAGES, {"target": unit(4)}),
+        (run.last, IMAGES, {"reference": other}),
+        (run.last, IMAGES, {"reference": (other, IMAGES)}),
+        (run.last, IMAGES, {"target": probe(np.ones(128))}),
+        (run.last, IMAGES, {"target": probe(np.ones(128), 1.0)}),
         (run.last, IMAGES, {"target": component(sslviz.embed(run.last, sslviz.shapes(n=20), progress=False))}),
-    ]  # fmt: skip
+    ]
     for checkpoint, images, given in asked:
         assert not is_cached(run, attribute, checkpoint, images, **QUICK | given)
     run.save_checkpoint(3, sslviz.create_encoder("conv_nano", seed=2).state_dict())  # other weights, the same name
@@ -79,9 +85,7 @@ def test_results_that_older_versions_stored_are_found(run):
     maps = np.zeros((4, 8, 8), np.float32)
     key = module._key(faithfulness, (maps, run.last, IMAGES), {"control_maps": {"untrained": maps}})
     assert "controls" in key and "control_maps" not in key
-    assert set(key) == {
-        "map", "maps", "checkpoint", "images", "masks", "target", "fill", "steps", "controls", "seed"
-    }  # fmt: skip
+    assert set(key) == {"map", "maps", "checkpoint", "images", "masks", "target", "fill", "steps", "controls", "seed"}
 
 
 def test_a_function_cannot_be_told_from_another_so_nothing_is_cached(run):

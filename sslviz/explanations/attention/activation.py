@@ -47,9 +47,9 @@ def effective_receptive_field(
 ) -> np.ndarray:
     """From how far does the middle cell draw?  float32 (n, s, s), at the encoder's input resolution.
 
-    At each pixel, how strongly the features of the middle cell of the last grid change with it: the root of the
-    summed squares of d feature / d colour (E |d z / dx|; arXiv 1701.04128).  It is estimated with `draws` of random signs
-    over the channels.  Their plain sum would not do: behind a normalisation it does not change at all.
+    At each pixel, how strongly the features of the middle cell of the last grid change with it (E |d z / dx|;
+    arXiv 1701.04128).  That is the root of the summed squares of d feature / d colour, estimated with `draws` of random
+    signs over the channels.  Their plain sum would not do: behind a normalisation it does not change at all.
     `receptive_radius` of the mean over images says how wide it is.  ValueError as for `activation_energy`.
 
     Caveat: It holds at these pictures only, and pictures that saturate the encoder make it look narrower.
@@ -67,8 +67,8 @@ def effective_receptive_field(
 def receptive_radius(field: np.ndarray) -> float:
     """How wide is a receptive field?  The standard deviation in pixels of the round Gaussian that fits it best.
 
-    `field` (h, w), or (n, h, w), which is averaged; least squares over height, place and width.  0 for a field of
-    zeros, and for one of a single pixel about half a pixel.
+    `field` (h, w), or (n, h, w), which is averaged; least squares over height, place and width.  It is 0 for a field of
+    zeros.  For a field of a single pixel it is about half a pixel.
 
     Caveat: A field that is no Gaussian, such as that of a transformer, has no radius worth the name: look at it.
     """

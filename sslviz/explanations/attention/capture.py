@@ -90,9 +90,9 @@ def capture_attention(model: nn.Module, *, reduce: Reduce | None = None) -> Iter
     """Which attention weights does this transformer use?
 
     `model` is a timm vision transformer or an `Encoder`.  Inside the `with`, every forward pass leaves its weights in
-    `Captured.layers`, (b, heads, n, n) each: softmax(q k^T / sqrt(d) + bias) before dropout, rows summing to one, part
-    of the graph where gradients are on.  `reduce(layer number, weights)` is applied to each layer's weights at once, and
-    only what it returns is held.
+    `Captured.layers`, (b, heads, n, n) each.  They are softmax(q k^T / sqrt(d) + bias) before dropout, rows summing to
+    one, and part of the graph where gradients are on.  `reduce(layer number, weights)` is applied to each layer's weights
+    at once, and only what it returns is held.
 
     Fused attention is switched off meanwhile, which moves the outputs by rounding (about 1e-6); compiled models run
     uncompiled.  Afterwards, also after an exception, the model is as it was.  ValueError for models without attention,

@@ -50,8 +50,8 @@ class Attribution:
     - one_step: the same of a single gradient, (k, n)
     - extra: arrays of single methods, such as "uncertainty"
     - masks: those of the images, {name: bool (n, size, size)}
-    - unit: what maps of two encoders have to be divided by to be compared: the mean |s| for the dot product, which
-      grows with the length of the features, else 1
+    - unit: what maps of two encoders are divided by to be compared: the mean |s| for the dot product, which grows with
+      the length of the features, else 1
     - seed: of random samples and of intervals
     """
 
@@ -79,8 +79,8 @@ class Attribution:
     def scores(self) -> dict[str, Score]:
         """Does the map stay when it is made in another way, and does it add up?
 
-        - agreement: Spearman of the map made in two ways, in [-1, 1], mean over images; beside the same between maps of
-          different images, and between a map and its mirror image
+        - agreement: Spearman of the map made in two ways, in [-1, 1], mean over images.  Controls: the same between maps
+          of different images, and between a map and its mirror image
         - completeness: the share of the map that is not accounted for, 0 at best; beside that of a single gradient
 
         Neither says that the map is right; `faithfulness` measures that.
@@ -141,8 +141,8 @@ def attribute(
     image that is itself in a group of several is left out of it.  Baselines are "mean" and "blur" by default, for RELAX
     "mean".  Never more than 2^17 pixels (128 images of 32 px) go through the encoder at once.
 
-    ValueError for what means nothing: the gradient of a cosine to the image itself, which is zero; Grad-CAM without a
-    grid; KernelShap with too few samples; a baseline for a method that has none.
+    ValueError for what means nothing: the gradient of a cosine to the image itself, which is zero; a baseline for a method
+    that has none.  Also for Grad-CAM without a grid, and for KernelShap with too few samples.
 
     Example:
         >>> import sslviz

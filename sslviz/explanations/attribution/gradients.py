@@ -58,11 +58,18 @@ def integrated_gradients(question: Question, *, steps: int = 50) -> Answer:
     for rows, x, references in question.chunks():
         by_baseline = [
             method.attribute(
-                x, baseline[rows].to(x.device), additional_forward_args=references or None,
-                n_steps=steps, internal_batch_size=max(question.batch, len(x)),
-            ).detach().sum(1).float().cpu()
+                x,
+                baseline[rows].to(x.device),
+                additional_forward_args=references or None,
+                n_steps=steps,
+                internal_batch_size=max(question.batch, len(x)),
+            )
+            .detach()
+            .sum(1)
+            .float()
+            .cpu()
             for baseline in question.baselines
-        ]  # fmt: skip
+        ]
         parts.append(torch.stack(by_baseline))
     return Answer(torch.cat(parts, dim=1))
 
@@ -85,12 +92,16 @@ def smoothgrad(question: Question, *, samples: int = 32, sigma: float = 0.15) ->
         for _, x, references in question.chunks():
             two = [
                 method.attribute(
-                    x, nt_type="smoothgrad", nt_samples=half, stdevs=spread, abs=False,
+                    x,
+                    nt_type="smoothgrad",
+                    nt_samples=half,
+                    stdevs=spread,
+                    abs=False,
                     nt_samples_batch_size=max(1, question.batch // len(x)),
                     additional_forward_args=references or None,
                 ).detach()
                 for half in (samples - samples // 2, samples // 2)
-            ]  # fmt: skip
+            ]
             first = (samples - samples // 2) / samples
             whole.append(_length(first * two[0] + (1 - first) * two[1]))
             halves.append(torch.stack([_length(half) for half in two]))

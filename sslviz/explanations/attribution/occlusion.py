@@ -95,10 +95,13 @@ def kernel_shap(question: Question, *, grid: int = 8, samples: int | None = None
                 row = slice(i, i + 1)
                 with torch.no_grad():
                     shares = method.attribute(
-                        question.x[row].to(device), baselines=baseline[row].to(device), feature_mask=groups,
-                        n_samples=samples or least, perturbations_per_eval=question.batch,
+                        question.x[row].to(device),
+                        baselines=baseline[row].to(device),
+                        feature_mask=groups,
+                        n_samples=samples or least,
+                        perturbations_per_eval=question.batch,
                         additional_forward_args=question.references(row) or None,
-                    )  # fmt: skip
+                    )
                 maps[k, i] = shares[0, 0].float().cpu()
                 advance(1)
     return Answer(maps)

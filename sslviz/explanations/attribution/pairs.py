@@ -28,8 +28,8 @@ NAMES = ("image_a", "image_b")
 class PairExplanation:
     """Which patch of one image goes with which patch of the other.
 
-    - pairs: what patch p of `ids[0]` and patch q of `ids[1]` contribute together to their cosine similarity, patches row
-      by row, float32 (grid^2, grid^2); negative where they set the two apart
+    - pairs: what patch p of `ids[0]` and patch q of `ids[1]` contribute together to their cosine similarity, float32
+      (grid^2, grid^2), patches row by row.  Negative where they set the two apart
     - halves: two independent estimates of `pairs`, (2, grid^2, grid^2)
     - ids: of the two images
     - grid: patches a side
@@ -67,8 +67,8 @@ class PairExplanation:
         """How much do the patches make up, does it add up, and do two estimates agree?
 
         - explained: the part of the cosine that the patches make up; beside that of unrelated images
-        - completeness: how far the pairs' sum is from what is to be shared out, as a share of all they hold, 0 at best;
-          beside how far it is from what is to be shared out with unrelated images
+        - completeness: how far the pairs' sum is from what is to be shared out, as a share of all they hold, 0 at best.
+          Control: how far it is from what is to be shared out with unrelated images
         - agreement: Spearman of the halves; beside that with the patches in another order
         """
         return self._scores
@@ -118,10 +118,10 @@ def explain_pair(
     """Which part of one image goes with which part of the other?
 
     `image_a` and `image_b` are Images of one picture each.  The patches (grid x grid) of each are uncovered one after
-    the other, in `orders` random orders and their reverses, and the features that a patch adds are averaged (Shapley
-    values A_p (d,)).  Patch p of a and q of b contribute <A_p, B_q> / (|f(a)| |f(b)|), their interaction in the cosine:
-    in the manner of BiLRP (arXiv:2003.05431) without its rules for single layers, so that any encoder will do.  The sum
-    over all pairs is <f(a) - f(base of a), f(b) - f(base of b)> / (|f(a)| |f(b)|) whatever the encoder.
+    the other, in `orders` random orders and their reverses.  The features that a patch adds are averaged: Shapley values
+    A_p (d,).  Patch p of a and q of b contribute <A_p, B_q> / (|f(a)| |f(b)|), their interaction in the cosine.  That is
+    BiLRP (arXiv:2003.05431) without its rules for single layers, so that any encoder will do.  The sum over all pairs is
+    <f(a) - f(base of a), f(b) - f(base of b)> / (|f(a)| |f(b)|) whatever the encoder.
 
     Control: `others`, images that have nothing to do with either; without them, b with its pixels in another order.
     Costs 4 x orders x grid^2 answers of the encoder.  ValueError for more than one picture, or fewer than 2 orders.

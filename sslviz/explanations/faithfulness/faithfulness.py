@@ -161,11 +161,14 @@ def faithfulness(
     - steps: of deletion and insertion, at most
     - control_maps: further controls, {name: maps}, such as {"untrained": the re-initialised encoder's}
 
-    Measured on the encoder: "deletion" and "insertion", areas under the similarity to the whole image while cells go or
-    come in the map's order (arXiv 1806.07421; random order of an additive score gives the mean of the two ends); and
-    "infidelity", see `perturbation.infidelity`.  Measured on masks: "pointing_game", "relevance_mass" (of positive
-    relevance), "relevance_rank" and "localization_auc", as "NAME measure" where there are several masks.  Images whose
-    mask is empty are left out.
+    Measured on the encoder:
+
+    - "deletion", "insertion": areas under the similarity to the whole image while cells go or come in the map's order
+      (arXiv 1806.07421).  Random order of an additive score gives the mean of the two ends
+    - "infidelity": see `perturbation.infidelity`
+
+    Measured on masks: "pointing_game", "relevance_mass" (of positive relevance), "relevance_rank" and
+    "localization_auc", as "NAME measure" where there are several masks.  Images whose mask is empty are left out.
 
     Controls: random order, a blob in the middle, edges, luminance and saturation, on the map's own grid, and
     `control_maps`.  Intervals: bootstrap over images, paired between maps, from 8 images on.  ValueError for maps that

@@ -1,8 +1,8 @@
 """What happens to the features when pixels go in a map's order: deletion, insertion and infidelity, in batches.
 
-`encode` turns normalised images (b, 3, s, s) into features (b, d), and `similarity` features and `references`, one row
-per image, into one number each; without references, the features of the whole images.  A map's cells are taken away on
-its own grid, whole cells at a time.
+`encode` turns normalised images (b, 3, s, s) into features (b, d).  `similarity` turns features and `references`, one
+row per image, into one number each; without references, these are the features of the whole images.  A map's cells are
+taken away on its own grid, whole cells at a time.
 """
 
 from __future__ import annotations
@@ -107,9 +107,9 @@ def infidelity(
     `maps` (n, h, w) -> (n,), or several maps of each image, (m, n, h, w) -> (m, n).  Of each image 64 square blocks are
     filled, one at a time; a map's sum over the block is the predicted loss of similarity.
 
-    `scaled` is the share of the squared loss that the best non-negative multiple of the map leaves unexplained, in
-    [0, 1], so that maps in different units can be compared; 1 where no block costs anything.  Else it is the mean squared
-    error as it is, for maps in the units of the similarity.
+    `scaled` is the share of the squared loss that the best non-negative multiple of the map leaves unexplained, so that
+    maps in different units can be compared.  It lies in [0, 1], and is 1 where no block costs anything.  Else it is the
+    mean squared error as it is, for maps in the units of the similarity.
 
     Caveat: Large blocks cost more than small ones whatever the map says, so that even a flat map explains a part.
     """

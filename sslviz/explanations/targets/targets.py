@@ -1,6 +1,6 @@
 """Targets: the one number s, made of an encoder's features, that is explained; an encoder has no classes.
 
-Whatever a target compares an image with is computed beforehand, carries no gradient, and travels beside the image
+What a target compares an image with is computed beforehand and carries no gradient.  It travels with the image
 (`references`, one row per image), so that a method that repeats images repeats it alike.
 """
 
@@ -158,8 +158,9 @@ def component(features: Features, index: int = 0) -> Target:
 def agreement(positives: Tensor, temperature: float, head: Callable[[Tensor], Tensor] | None = None) -> Target:
     """What makes views of an image find it among all others?  s(x) = -InfoNCE of the image and its views.
 
-    `positives` (n, v, k): v views of each image as `head` sees them (the projector, or None for the features), at
-    length one; the views of the other images are the negatives (arXiv:1807.03748).  ValueError for fewer than two images.
+    `positives` (n, v, k) are v views of each image as `head` sees them (the projector, or None for the features), at
+    length one.  The views of the other images are the negatives (arXiv:1807.03748).  ValueError for fewer than two
+    images.
 
     Caveat: It depends on the views that were drawn and on the other images given.
     """

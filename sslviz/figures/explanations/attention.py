@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from sslviz.figures.explanations.distinct_controls import distinct
 from sslviz.figures.parts import theme
-from sslviz.figures.parts.saliency_sheet import KEY, key_below
 
 if TYPE_CHECKING:
     from sslviz.explanations.attention.attention import Attention
@@ -68,7 +66,7 @@ def attention(
 
     Caveat: heads are no independent samples, so their spread is no uncertainty.
     """
-    named, words = theme.as_dict(results), _measure_words(measure)
+    named, words = theme.as_dict(results), measure_words(measure)
     palette, short = theme.colors(named, colors), theme.short_names(named)
     fig = go.Figure([*_uniform_lines(named, measure), *_control_lines(named, measure)])
     for i, (name, result) in enumerate(named.items()):
@@ -82,54 +80,8 @@ def attention(
         yaxis={"title": {"text": words.title}, "rangemode": "tozero"},
     )
     marks = {"mark": "One dot, and a line for their mean,", "uniform_mark": "dashed", "control_mark": "grey line"}
-    caption = _caption(named, words, **marks)
-    return theme.finish(fig, alt=_alt(named, measure), caption=caption)
-
-
-def head_table(
-    results: Attention | Mapping[str, Attention],
-    *,
-    measure: Measure = "distance",
-    colors: Mapping[str, str] | None = None,
-) -> go.Figure:
-    """Which head of which layer looks how far?  A table of colours for each checkpoint and each control, at one scale.
-
-    As `attention`, head by head: rows are layers, columns heads, numbered as the encoder numbers them.  The scale
-    has a tick at what attention that falls on all patches alike reads.
-
-    Caveat: heads have no order: the same head of two encoders has nothing in common but its number.
-    """
-    named, words = theme.as_dict(results), _measure_words(measure)
-    palette, short = theme.colors(named, colors), theme.short_names(named, 22)
-    tables = [(escape(short[name]), name, palette[name], by_head(r, measure)) for name, r in named.items()]
-    tables += [
-        (f"{escape(name)} (control)", f"{name} (control)", theme.CONTROL, table)
-        for name, table in _controls(named, measure)
-    ]
-    columns = min(3, len(tables))
-    rows = -(-len(tables) // columns)
-    fig = make_subplots(
-        rows=rows, cols=columns, subplot_titles=[table[0] for table in tables], horizontal_spacing=0.06,
-        vertical_spacing=0.5 / (rows + 2),
-    )  # fmt: skip
-    for i, (_, name, color, table) in enumerate(tables):
-        row, col = i // columns + 1, i % columns + 1
-        fig.add_trace(_table(table, name, words.title), row=row, col=col)
-        fig.update_xaxes(title_text="head", dtick=1, linecolor=color, linewidth=3, row=row, col=col)
-        fig.update_yaxes(title_text="layer" if col == 1 else None, row=row, col=col)
-    fig.update_xaxes(showgrid=False, ticks="", mirror=True)
-    fig.update_yaxes(showgrid=False, ticks="", autorange="reversed", dtick=1)
-    fig.update_annotations(font={"size": 12})
-    layers = max(len(table[3]) for table in tables)
-    fig.update_layout(
-        height=rows * (90 + 17 * layers) + 50 + KEY,
-        margin={"t": 60, "b": KEY + 10},
-        title={"text": f"{_capital(words.title)}, head by head", "font": {"size": 13}},
-        coloraxis=_table_scale([table[3] for table in tables], next(iter(named.values())).uniform[measure]),
-    )
-    marks = {"mark": "One cell", "uniform_mark": "on the scale", "control_mark": "framed in grey"}
-    caption = _caption(named, words, **marks)
-    return theme.finish(fig, alt=_alt(named, measure), caption=caption)
+    caption = caption_text(named, words, **marks)
+    return theme.finish(fig, alt=alt_text(named, measure), caption=caption)
 
 
 def by_head(result: Attention, measure: str, prefix: str = "") -> np.ndarray:
@@ -142,13 +94,14 @@ def by_head(result: Attention, measure: str, prefix: str = "") -> np.ndarray:
     return values.reshape(len(values), -1)
 
 
-def _measure_words(measure: str) -> MeasureWords:
+def measure_words(measure: str) -> MeasureWords:
+    """The words of a measure; ValueError for one that is not there."""
     if measure not in MEASURES:
         raise ValueError(f"There is no measure {measure!r} of attention; there are: {', '.join(MEASURES)}.")
     return MEASURES[measure]
 
 
-def _controls(named: Mapping[str, Attention], measure: str) -> list[tuple[str, np.ndarray]]:
+def control_tables(named: Mapping[str, Attention], measure: str) -> list[tuple[str, np.ndarray]]:
     """Name and table of each control that differs from the others."""
     tables = distinct({name: by_head(result, measure, "control_") for name, result in named.items()})
     first = next(iter(tables))
@@ -164,24 +117,32 @@ def _uniform_lines(named: Mapping[str, Attention], measure: str) -> list[go.Scat
     values = sorted({round(result.uniform[measure], 6) for result in named.values()})
     return [
         go.Scatter(
-            x=[0.4, layers + 0.6], y=[value, value], mode="lines", name=UNIFORM, showlegend=i == 0, legendgroup=UNIFORM,
+            x=[0.4, layers + 0.6],
+            y=[value, value],
+            mode="lines",
+            name=UNIFORM,
+            showlegend=i == 0,
+            legendgroup=UNIFORM,
             line={"color": theme.CONTROL, "width": 2, "dash": "dash"},
             hovertemplate=f"<b>uniform attention</b> (control): {value:.3f}<extra></extra>",
         )
         for i, value in enumerate(values)
-    ]  # fmt: skip
+    ]
 
 
 def _control_lines(named: Mapping[str, Attention], measure: str) -> list[go.Scatter]:
     return [
         go.Scatter(
-            x=np.arange(1, len(table) + 1), y=finite(table.mean(1)), mode="lines+markers",
-            name=f"{name} (control), mean of heads", line={"color": theme.CONTROL, "width": 2},
+            x=np.arange(1, len(table) + 1),
+            y=finite(table.mean(1)),
+            mode="lines+markers",
+            name=f"{name} (control), mean of heads",
+            line={"color": theme.CONTROL, "width": 2},
             marker={"color": theme.CONTROL, "size": 6, "symbol": "diamond"},
             hovertemplate=f"<b>{escape(name)}</b> (control), layer %{{x}}: %{{y:.3f}}<extra></extra>",
         )
-        for name, table in _controls(named, measure)
-    ]  # fmt: skip
+        for name, table in control_tables(named, measure)
+    ]
 
 
 def _head_dots(table: np.ndarray, name: str, short: str, color: str, shift: float) -> list[go.Scatter]:
@@ -190,17 +151,26 @@ def _head_dots(table: np.ndarray, name: str, short: str, color: str, shift: floa
     label = f"<b>{escape(name)}</b><br>" if name else ""
     return [
         go.Scatter(
-            x=np.arange(1, layers + 1) + shift, y=finite(table.mean(1)), mode="lines", name=short or "this checkpoint",
-            legendgroup=name, line={"color": color, "width": 2.5},
+            x=np.arange(1, layers + 1) + shift,
+            y=finite(table.mean(1)),
+            mode="lines",
+            name=short or "this checkpoint",
+            legendgroup=name,
+            line={"color": color, "width": 2.5},
             hovertemplate=f"{label}mean of the heads: %{{y:.3f}}<extra></extra>",
         ),
         go.Scatter(
-            x=layer + 1 + shift, y=finite(table.ravel()), mode="markers", name=f"{short or 'this checkpoint'}, heads",
-            legendgroup=name, showlegend=False, marker={"color": color, "size": 7, "opacity": 0.75},
+            x=layer + 1 + shift,
+            y=finite(table.ravel()),
+            mode="markers",
+            name=f"{short or 'this checkpoint'}, heads",
+            legendgroup=name,
+            showlegend=False,
+            marker={"color": color, "size": 7, "opacity": 0.75},
             customdata=[[int(a), int(b)] for a, b in zip(layer, head, strict=True)],
             hovertemplate=f"{label}layer {'%{customdata[0]}'}, head %{{customdata[1]}}: %{{y:.3f}}<extra></extra>",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def finite(values: np.ndarray) -> list[float | None]:
@@ -208,39 +178,24 @@ def finite(values: np.ndarray) -> list[float | None]:
     return [float(v) if np.isfinite(v) else None for v in values]
 
 
-def _table(table: np.ndarray, name: str, title: str) -> go.Heatmap:
-    return go.Heatmap(
-        z=[finite(row) for row in table], x0=0, dx=1, y0=1, dy=1, coloraxis="coloraxis", xgap=1, ygap=1, name=name,
-        hovertemplate=f"<b>{escape(name)}</b><br>layer %{{y}}, head %{{x}}: %{{z:.3f}}<extra></extra>",
-    )  # fmt: skip
-
-
-def _table_scale(tables: list[np.ndarray], uniform: float) -> dict[str, object]:
-    values = np.concatenate([*(table.ravel() for table in tables), [uniform]])
-    high = float(np.nanmax(values)) * 1.02 or 1.0
-    ticks = [t for t in (0.0, high / 2, high) if abs(t - uniform) > 0.3 * high]
-    text = [f"{t:.2g}" for t in ticks]
-    key = key_below("", [*ticks, uniform], [*text, f"{uniform:.2g} = uniform (control)"])
-    scale = [[i / (len(theme.SCALE) - 1), c] for i, c in enumerate(theme.SCALE)]
-    return {"cmin": 0, "cmax": high, "colorscale": scale, "colorbar": key}
-
-
 def encoder_of(control: str) -> str:
     """How the control is called in a sentence."""
     return "the same encoder untrained" if control == "untrained" else f"the encoder {control}"
 
 
-def _caption(named: Mapping[str, Attention], words: MeasureWords, **marks: str) -> str:
+def caption_text(named: Mapping[str, Attention], words: MeasureWords, **marks: str) -> str:
+    """The caption; `marks` say how values, uniform attention and the control are drawn."""
     counts = ", ".join(f"{n:,}" for n in sorted({len(r.ids) for r in named.values()}))
     control = encoder_of(next(iter(named.values())).control)
     return CAPTION.format(n=counts, low=words.low, high=words.high, control=control, **marks)
 
 
-def _alt(named: Mapping[str, Attention], measure: str) -> str:
+def alt_text(named: Mapping[str, Attention], measure: str) -> str:
+    """The means of a measure in words, with those of the controls."""
     first = next(iter(named.values()))
     parts = [f"{n or 'this checkpoint'} {_mean_text(by_head(r, measure))}" for n, r in named.items()]
     return (
-        f"{_capital(_measure_words(measure).title)}, by layer and head. Mean: {'; '.join(parts)}; {first.control} "
+        f"{capital(measure_words(measure).title)}, by layer and head. Mean: {'; '.join(parts)}; {first.control} "
         f"{_mean_text(by_head(first, measure, 'control_'))}; uniform attention {first.uniform[measure]:.2f}."
     )
 
@@ -249,5 +204,6 @@ def _mean_text(table: np.ndarray) -> str:
     return f"{table.mean():.2f}" if np.isfinite(table).all() else "not defined"
 
 
-def _capital(text: str) -> str:
+def capital(text: str) -> str:
+    """A text with a capital letter in front."""
     return text[0].upper() + text[1:]

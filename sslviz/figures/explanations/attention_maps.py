@@ -139,9 +139,10 @@ def query_view(
     what = f"Attention of the patch in {place} to all patches"
     grey = "nothing, the tick is the only control" if control is None else "the untrained encoder"
     return theme.finish(
-        fig, alt=f"{what} of the picture {id}: {heads} heads and their mean.",
+        fig,
+        alt=f"{what} of the picture {id}: {heads} heads and their mean.",
         caption=MAPS_CAPTION.format(what=what, control=grey),
-    )  # fmt: skip
+    )
 
 
 def _map_columns(named: Mapping[str, Attention], kind: str) -> list[tuple[str, str, np.ndarray, bool]]:

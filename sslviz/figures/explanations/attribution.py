@@ -39,8 +39,7 @@ def attribution(
     """Which pixels does it go by?  One row of maps per checkpoint (or method), one column per image, at one scale.
 
     - results: an Attribution or {name: Attribution}, of the same images
-    - evidence: {name: text, or the Faithfulness of the maps}, also where they are no better than a map that no model
-      made; without it, how well a map agrees with itself
+    - evidence: {name: text, or the Faithfulness of the maps}; without it, how well a map agrees with itself
     - outline: the name of a mask to draw
     - rows: the numbers of the images to show; else at most 6, evenly spread
     - control_maps: further controls that know nothing of any encoder, {name: (n, h, w)}
@@ -150,9 +149,15 @@ def _control_rows(
     controls |= {f"{escape(name)}, no encoder asked (control)": maps[shown] for name, maps in control_maps.items()}
     for name, maps in controls.items():
         yield PanelRow(
-            [name], maps=maps, scale="control", axis=name, limit=float(maps.max()), frame=theme.CONTROL, name=name,
+            [name],
+            maps=maps,
+            scale="control",
+            axis=name,
+            limit=float(maps.max()),
+            frame=theme.CONTROL,
+            name=name,
             outline=mask,
-        )  # fmt: skip
+        )
 
 
 def _edges(result: Attribution, shown: np.ndarray) -> np.ndarray:

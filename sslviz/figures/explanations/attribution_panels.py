@@ -11,6 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from sslviz.explanations.control_maps import resized
+from sslviz.figures.explanations.row_heading import add_heading
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.thumbnails import data_uri, pale
 
@@ -59,7 +60,7 @@ def panel_rows(rows: list[PanelRow], ids: list[str]) -> go.Figure:
     axes = list(dict.fromkeys(row.axis for row in rows if row.maps is not None))
     for r, row in enumerate(rows):
         top = 1 - (TITLE + sum(heights[: r + 1]) + r * CELL) / height
-        _write(fig, "<br>".join(row.heading), 0, top, align="left", xanchor="left", yanchor="bottom", font={"size": 12})
+        add_heading(fig, "<br>".join(row.heading), top)
         for c in range(len(ids)):
             number = r * len(ids) + c + 1
             for trace in _panel(row, c, ids[c], axes):
@@ -67,7 +68,16 @@ def panel_rows(rows: list[PanelRow], ids: list[str]) -> go.Figure:
             layout |= _panel_axes(number, c / columns, (c + 0.95) / columns, top - CELL / height, top, row.frame)
             if r == 0:
                 label = escape(theme.short_names([ids[c]], 14)[ids[c]])
-                _write(fig, label, (c + 0.475) / columns, 1, yanchor="top", font={"size": 11})
+                fig.add_annotation(
+                    text=label,
+                    x=(c + 0.475) / columns,
+                    y=1,
+                    xref="paper",
+                    yref="paper",
+                    yanchor="top",
+                    showarrow=False,
+                    font={"size": 11},
+                )
     for row in rows:
         if row.maps is not None:
             layout[_color_axis(axes, row.axis)] = _color_scale(row)
@@ -76,16 +86,18 @@ def panel_rows(rows: list[PanelRow], ids: list[str]) -> go.Figure:
     return go.Figure(fig.data, layout)
 
 
-def _write(fig: go.Figure, text: str, x: float, y: float, **options: Any) -> None:
-    fig.add_annotation(text=text, x=x, y=y, xref="paper", yref="paper", showarrow=False, **options)
-
-
 def _panel_axes(number: int, left: float, right: float, bottom: float, top: float, frame: str) -> dict[str, Any]:
     """A pair of axes without ticks, framed in the checkpoint's colour."""
     plain: dict[str, Any] = {
-        "showticklabels": False, "ticks": "", "showgrid": False, "zeroline": False, "showline": bool(frame),
-        "mirror": True, "linewidth": 2, "constrain": "domain",
-    }  # fmt: skip
+        "showticklabels": False,
+        "ticks": "",
+        "showgrid": False,
+        "zeroline": False,
+        "showline": bool(frame),
+        "mirror": True,
+        "linewidth": 2,
+        "constrain": "domain",
+    }
     if frame:
         plain["linecolor"] = frame
     down = {"autorange": "reversed", "scaleanchor": f"x{number}", "constraintoward": "top"}
@@ -105,16 +117,29 @@ def _panel(row: PanelRow, c: int, id_: str, axes: list[str]) -> Iterator[Any]:
         z = as_cells(row.maps[c : c + 1])[0]
         step = row.maps.shape[1] / len(z)
         yield go.Heatmap(
-            z=np.array([[float(f"{v:.4g}") for v in line] for line in z]), x0=step / 2, dx=step, y0=step / 2, dy=step,
-            coloraxis=_color_axis(axes, row.axis), name=row.name or "map", customdata=np.full(z.shape, id_),
+            z=np.array([[float(f"{v:.4g}") for v in line] for line in z]),
+            x0=step / 2,
+            dx=step,
+            y0=step / 2,
+            dy=step,
+            coloraxis=_color_axis(axes, row.axis),
+            name=row.name or "map",
+            customdata=np.full(z.shape, id_),
             hovertemplate="%{customdata}: %{z:.3g}<extra>" + escape(row.name) + "</extra>",
-        )  # fmt: skip
+        )
     if row.outline is not None and row.outline[c].any():
         yield go.Contour(
-            z=np.pad(row.outline[c], 1).astype(int), x0=-0.5, dx=1, y0=-0.5, dy=1, showscale=False, hoverinfo="skip",
-            contours={"start": 0.5, "end": 0.5, "size": 1, "coloring": "none"}, line={"color": OUTLINE, "width": 1.5},
+            z=np.pad(row.outline[c], 1).astype(int),
+            x0=-0.5,
+            dx=1,
+            y0=-0.5,
+            dy=1,
+            showscale=False,
+            hoverinfo="skip",
+            contours={"start": 0.5, "end": 0.5, "size": 1, "coloring": "none"},
+            line={"color": OUTLINE, "width": 1.5},
             name="outline",
-        )  # fmt: skip
+        )
 
 
 def as_cells(maps: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from sslviz.figures.explanations.row_heading import add_heading
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.score_bars import CAPTION as BARS_CAPTION
 from sslviz.figures.parts.score_bars import bars
@@ -46,16 +47,15 @@ def faithfulness(
     headings = {name: _heading(short[name], result) for name, result in named.items()}
     n, above = len(named), HEADING + LINE * max(text.count("<br>") for text in headings.values())
     total = n * (ROW + above)
-    fig = make_subplots(rows=n, cols=2, shared_yaxes=True, horizontal_spacing=0.07,
-                        vertical_spacing=above / total if n > 1 else 0)  # fmt: skip
+    fig = make_subplots(
+        rows=n, cols=2, shared_yaxes=True, horizontal_spacing=0.07, vertical_spacing=above / total if n > 1 else 0
+    )
     for row, (name, result) in enumerate(named.items(), 1):
         for col, measure in enumerate(PANELS, 1):
             for trace in _lines(result, measure, name, palette[name]):
                 fig.add_trace(trace, row=row, col=col)
         _put_axes(fig, row, result, last=row == n)
-        top = fig.get_subplot(row, 1).yaxis.domain[1]
-        fig.add_annotation(text=headings[name], x=0, y=top, xref="paper", yref="paper", xanchor="left", yanchor="bottom",
-                           yshift=18, showarrow=False, align="left", font={"size": 12})  # fmt: skip
+        add_heading(fig, headings[name], fig.get_subplot(row, 1).yaxis.domain[1], yshift=18)
     _legend_once(fig)
     fig.update_layout(height=total + BELOW, margin={"t": above + 6, "b": BELOW - 30})
     return theme.finish(fig, alt=_alt(named), caption=CAPTION)
@@ -98,24 +98,38 @@ def _lines(result: Faithfulness, measure: str, name: str, color: str) -> Iterato
     mean, low, high = result.curve(measure, "random")
     if np.isfinite(low).all():
         yield go.Scatter(
-            x=np.concatenate([x, x[::-1]]), y=np.concatenate([high, low[::-1]]), fill="toself", fillcolor=BAND, mode="lines",
-            line={"width": 0, "color": theme.CONTROL}, name="random order, 95 % (control)", hoverinfo="skip",
-        )  # fmt: skip
+            x=np.concatenate([x, x[::-1]]),
+            y=np.concatenate([high, low[::-1]]),
+            fill="toself",
+            fillcolor=BAND,
+            mode="lines",
+            line={"width": 0, "color": theme.CONTROL},
+            name="random order, 95 % (control)",
+            hoverinfo="skip",
+        )
     best = result.best(measure, [n for n in result.names[1:] if n not in DASHES])
     shown = {"random": "random order (control)", best: "best map no model made (control)"}
     if "untrained" in result.names:
         shown["untrained"] = "the untrained encoder's map (control)"
     for control, title in shown.items():
         yield go.Scatter(
-            x=x, y=result.curve(measure, control)[0], mode="lines", name=title,
+            x=x,
+            y=result.curve(measure, control)[0],
+            mode="lines",
+            name=title,
             line={"color": theme.CONTROL, "width": 2, "dash": DASHES.get(control, "dash")},
             hovertemplate=f"<b>{escape(control)}</b> (control)<br>%{{x:.0%}}: %{{y:.2f}}<extra></extra>",
-        )  # fmt: skip
+        )
     label = f"<b>{escape(name)}</b><br>" if name else ""
     yield go.Scatter(
-        x=x, y=result.curve(measure, "map")[0], mode="lines", name=name or "this map", showlegend=False,
-        line={"color": color, "width": 3}, hovertemplate=f"{label}%{{x:.0%}}: %{{y:.2f}}<extra></extra>",
-    )  # fmt: skip
+        x=x,
+        y=result.curve(measure, "map")[0],
+        mode="lines",
+        name=name or "this map",
+        showlegend=False,
+        line={"color": color, "width": 3},
+        hovertemplate=f"{label}%{{x:.0%}}: %{{y:.2f}}<extra></extra>",
+    )
 
 
 def _put_axes(fig: go.Figure, row: int, result: Faithfulness, *, last: bool) -> None:
@@ -123,9 +137,18 @@ def _put_axes(fig: go.Figure, row: int, result: Faithfulness, *, last: bool) -> 
         fig.update_xaxes(title_text=title if last else None, tickformat=".0%", showticklabels=last, row=row, col=col)
         score = result.scores()[measure]
         fig.add_annotation(
-            text=f"{measure} {escape(str(score))}", x=0, y=1, xref="x domain", yref="y domain", xanchor="left",
-            yanchor="bottom", showarrow=False, font={"size": 11}, row=row, col=col,
-        )  # fmt: skip
+            text=f"{measure} {escape(str(score))}",
+            x=0,
+            y=1,
+            xref="x domain",
+            yref="y domain",
+            xanchor="left",
+            yanchor="bottom",
+            showarrow=False,
+            font={"size": 11},
+            row=row,
+            col=col,
+        )
     title = f"{result.target} to the whole picture" if result.target in ("cosine", "dot") else result.target
     fig.update_yaxes(title_text="<br>".join(map(escape, wrap(title, 30))), row=row, col=1)
 

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from sslviz.figures.explanations.attribution_panels import AGAINST, FOR, SIGNED
+from sslviz.figures.explanations.row_heading import add_heading
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.thumbnails import data_uri, pale
 
@@ -44,20 +45,25 @@ def pair_explanation(
     limit = max(float(np.abs(result.pairs).max()) for result in named.values()) or 1.0
     n = len(named)
     total = n * (HEIGHT + HEADING)
-    fig = make_subplots(rows=n, cols=2, column_widths=[0.62, 0.38], horizontal_spacing=0.06,
-                        vertical_spacing=HEADING / total if n > 1 else 0)  # fmt: skip
+    fig = make_subplots(
+        rows=n,
+        cols=2,
+        column_widths=[0.62, 0.38],
+        horizontal_spacing=0.06,
+        vertical_spacing=HEADING / total if n > 1 else 0,
+    )
     for row, (name, result) in enumerate(named.items(), 1):
         for trace in (*_pictures(result), *_links(result, links, limit)):
             fig.add_trace(trace, row=row, col=1)
         fig.add_trace(_table(result, name), row=row, col=2)
         _put_axes(fig, row, palette[name], result)
-        top = fig.get_subplot(row, 1).yaxis.domain[1]
-        fig.add_annotation(text=_heading(short[name], result), x=0, y=top, xref="paper", yref="paper", xanchor="left",
-                           yanchor="bottom", align="left", showarrow=False, font={"size": 12})  # fmt: skip
+        add_heading(fig, _heading(short[name], result), fig.get_subplot(row, 1).yaxis.domain[1])
     fig.update_layout(
-        height=total + 40, showlegend=False, margin_t=HEADING + 8,
+        height=total + 40,
+        showlegend=False,
+        margin_t=HEADING + 8,
         coloraxis={"colorscale": SIGNED, "cmin": -limit, "cmax": limit, "showscale": False},
-    )  # fmt: skip
+    )
     return theme.finish(fig, alt=_alt(named), caption=CAPTION)
 
 
@@ -65,9 +71,14 @@ def _pictures(result: PairExplanation) -> Iterator[go.Image]:
     size = result.pixels.shape[1]
     for k, picture in enumerate(result.pixels):
         yield go.Image(
-            source=data_uri(_half_pale(picture)), x0=k * APART + 0.5 / size, dx=1 / size, y0=0.5 / size, dy=1 / size,
-            name=result.ids[k], hoverinfo="skip",
-        )  # fmt: skip
+            source=data_uri(_half_pale(picture)),
+            x0=k * APART + 0.5 / size,
+            dx=1 / size,
+            y0=0.5 / size,
+            dy=1 / size,
+            name=result.ids[k],
+            hoverinfo="skip",
+        )
 
 
 def _half_pale(picture: np.ndarray) -> np.ndarray:
@@ -84,23 +95,29 @@ def _links(result: PairExplanation, count: int, limit: float) -> Iterator[go.Sca
         x = [(column_a + 0.5) / result.grid, (column_b + 0.5) / result.grid + APART]
         y = [(row_a + 0.5) / result.grid, (row_b + 0.5) / result.grid]
         yield go.Scatter(
-            x=[x[0], sum(x) / 2, x[1]], y=[y[0], sum(y) / 2, y[1]], mode="lines+markers",
-            line={"color": color, "width": 1 + 4 * abs(value) / limit}, opacity=0.85,
+            x=[x[0], sum(x) / 2, x[1]],
+            y=[y[0], sum(y) / 2, y[1]],
+            mode="lines+markers",
+            line={"color": color, "width": 1 + 4 * abs(value) / limit},
+            opacity=0.85,
             marker={"color": color, "size": [9, 4, 9], "symbol": ["square-open", "circle", "square-open"]},
             name=f"{value:+.3g}",
             hovertemplate=f"row {row_a + 1}, column {column_a + 1} of {escape(result.ids[0])}<br>row {row_b + 1}, column "
             f"{column_b + 1} of {escape(result.ids[1])}<br><b>{value:+.3g}</b> of {result.similarity:.3g}<extra></extra>",
-        )  # fmt: skip
+        )
 
 
 def _table(result: PairExplanation, name: str) -> go.Heatmap:
     patches = [f"row {i // result.grid + 1}, column {i % result.grid + 1}" for i in range(result.grid**2)]
     a, b = (escape(i) for i in result.ids)
     return go.Heatmap(
-        z=np.array([[float(f"{v:.3g}") for v in line] for line in result.pairs]), x=patches, y=patches,
-        coloraxis="coloraxis", name=name or "all pairs",
+        z=np.array([[float(f"{v:.3g}") for v in line] for line in result.pairs]),
+        x=patches,
+        y=patches,
+        coloraxis="coloraxis",
+        name=name or "all pairs",
         hovertemplate=f"%{{y}} of {a}<br>%{{x}} of {b}<br><b>%{{z:+.3g}}</b><extra>{escape(name)}</extra>",
-    )  # fmt: skip
+    )
 
 
 def _put_axes(fig: go.Figure, row: int, color: str, result: PairExplanation) -> None:

@@ -61,8 +61,17 @@ def sheet(panels: Sequence[Panel], columns: int, *, unit: str, reference: str) -
             fig.add_traces(list(_traces(panel, left, top)))
             for text, y, anchor in ((panel.title, top - 0.01, "bottom"), (panel.subtitle, top + 1.01, "top")):
                 if text:
-                    fig.add_annotation(text=text, x=left, y=y, xanchor="left", yanchor=anchor, align="left",
-                                       showarrow=False, font={"size": 11}, borderpad=0)  # fmt: skip
+                    fig.add_annotation(
+                        text=text,
+                        x=left,
+                        y=y,
+                        xanchor="left",
+                        yanchor=anchor,
+                        align="left",
+                        showarrow=False,
+                        font={"size": 11},
+                        borderpad=0,
+                    )
         bottom = top + 1 + LINE * max((p.subtitle.count("<br>") + 1 for p in line if p.subtitle), default=0)
     width, height = min(columns, len(panels)) * (1 + GAP) - GAP, bottom
     side = min(130, 660 / width)  # pixels of a panel in a figure 700 px wide
@@ -71,9 +80,11 @@ def sheet(panels: Sequence[Panel], columns: int, *, unit: str, reference: str) -
     fig.update_yaxes(constraintoward="top")
     values = [panel.map.ravel() for panel in panels if panel.map is not None]
     fig.update_layout(
-        height=round(height * side) + 36 + KEY, margin={"t": 36, "b": KEY}, showlegend=False,
+        height=round(height * side) + 36 + KEY,
+        margin={"t": 36, "b": KEY},
+        showlegend=False,
         coloraxis=color_axis(values, unit, reference),
-    )  # fmt: skip
+    )
     return fig
 
 
@@ -89,9 +100,18 @@ def color_axis(values: Sequence[np.ndarray], unit: str, reference: str) -> dict[
 def key_below(title: str, ticks: Sequence[float], text: Sequence[str]) -> dict[str, Any]:
     """The key of a colour scale, lying below the whole figure; it takes `KEY` pixels of its height."""
     return {
-        "title": {"text": title, "side": "top"}, "orientation": "h", "tickvals": list(ticks), "ticktext": list(text),
-        "tickangle": 0, "y": 0, "yref": "container", "yanchor": "bottom", "x": 0.1, "xanchor": "left", "len": 0.6,
-    }  # fmt: skip
+        "title": {"text": title, "side": "top"},
+        "orientation": "h",
+        "tickvals": list(ticks),
+        "ticktext": list(text),
+        "tickangle": 0,
+        "y": 0,
+        "yref": "container",
+        "yanchor": "bottom",
+        "x": 0.1,
+        "xanchor": "left",
+        "len": 0.6,
+    }
 
 
 def patch_points(rows: int, columns: int, left: float = 0, top: float = 0, *, id: str = "") -> go.Scatter:
@@ -102,11 +122,17 @@ def patch_points(rows: int, columns: int, left: float = 0, top: float = 0, *, id
     number = np.arange(rows * columns)
     kind = go.Scattergl if rows * columns > 1000 else go.Scatter
     return kind(
-        x=left + (number % columns + 0.5) / columns, y=top + (number // columns + 0.5) / rows, mode="markers",
-        marker={"size": 14, "symbol": "square", "opacity": 0}, name="patches", showlegend=False,
-        customdata=[[id, int(i)] for i in number], selected={"marker": {"opacity": 0}},
-        unselected={"marker": {"opacity": 0}}, hovertemplate="patch %{customdata[1]}: click to look from here<extra></extra>",
-    )  # fmt: skip
+        x=left + (number % columns + 0.5) / columns,
+        y=top + (number // columns + 0.5) / rows,
+        mode="markers",
+        marker={"size": 14, "symbol": "square", "opacity": 0},
+        name="patches",
+        showlegend=False,
+        customdata=[[id, int(i)] for i in number],
+        selected={"marker": {"opacity": 0}},
+        unselected={"marker": {"opacity": 0}},
+        hovertemplate="patch %{customdata[1]}: click to look from here<extra></extra>",
+    )
 
 
 def frame(left: float, top: float, width: float, height: float, color: str, name: str) -> go.Scatter:
@@ -124,17 +150,28 @@ def _traces(panel: Panel, left: float, top: float) -> Iterator[Any]:
     shown = panel.pixels if panel.map is None else pale(panel.pixels)
     hover = f"{escape(panel.id)}<extra></extra>"
     yield go.Image(
-        source=data_uri(shown, PICTURE), x0=left + 0.5 / columns, dx=1 / columns, y0=top + 0.5 / rows, dy=1 / rows,
-        name="picture", hovertemplate=hover,
-    )  # fmt: skip
+        source=data_uri(shown, PICTURE),
+        x0=left + 0.5 / columns,
+        dx=1 / columns,
+        y0=top + 0.5 / rows,
+        dy=1 / rows,
+        name="picture",
+        hovertemplate=hover,
+    )
     if panel.map is not None:
         rows, columns = panel.map.shape
         yield go.Heatmap(
-            z=[[float(f"{v:.4g}") for v in line] for line in panel.map.tolist()], coloraxis="coloraxis",
-            x0=left + 0.5 / columns, dx=1 / columns, y0=top + 0.5 / rows, dy=1 / rows, zsmooth=False,
-            name=_plain(panel.title), customdata=np.full((rows, columns), panel.id).tolist(),
+            z=[[float(f"{v:.4g}") for v in line] for line in panel.map.tolist()],
+            coloraxis="coloraxis",
+            x0=left + 0.5 / columns,
+            dx=1 / columns,
+            y0=top + 0.5 / rows,
+            dy=1 / rows,
+            zsmooth=False,
+            name=_plain(panel.title),
+            customdata=np.full((rows, columns), panel.id).tolist(),
             hovertemplate=f"<b>{panel.title}</b><br>%{{z:.3g}}<br>{hover}",
-        )  # fmt: skip
+        )
     if panel.control or panel.color:
         color = theme.CONTROL if panel.control else panel.color
         mark = " (control)" * (panel.control and "(control)" not in panel.title)

@@ -72,9 +72,16 @@ class TestLinear:
         encoder, images, v = case
         cell = per_patch((v * levels(images)).sum(1), 2)
         got = run(
-            encoder, images, target=targets.probe(W), method="relax", baseline="black", samples=40_000, grid=2,
-            keep=0.3, smooth=False,
-        ).maps  # fmt: skip
+            encoder,
+            images,
+            target=targets.probe(W),
+            method="relax",
+            baseline="black",
+            samples=40_000,
+            grid=2,
+            keep=0.3,
+            smooth=False,
+        ).maps
         want = 0.7 * (cell - cell.mean((1, 2), keepdims=True))
         spread = cell.std() * 4 / np.sqrt(40_000 * 0.3)
         np.testing.assert_allclose(got - got.mean((1, 2), keepdims=True), want, atol=4 * spread)
@@ -176,9 +183,16 @@ def transformer(pooling="token", registers=0, seed=0):
 
     with seeded(seed):
         model = VisionTransformer(
-            img_size=16, patch_size=4, embed_dim=24, depth=2, num_heads=2, num_classes=0, reg_tokens=registers,
-            global_pool=pooling, class_token=pooling == "token",
-        )  # fmt: skip
+            img_size=16,
+            patch_size=4,
+            embed_dim=24,
+            depth=2,
+            num_heads=2,
+            num_classes=0,
+            reg_tokens=registers,
+            global_pool=pooling,
+            class_token=pooling == "token",
+        )
         for p in model.parameters():
             torch.nn.init.normal_(p, std=0.2) if p.ndim > 1 else None
     return toy(model, 16)

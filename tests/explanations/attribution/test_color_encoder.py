@@ -79,8 +79,14 @@ def test_every_method_that_shares_s_out_gives_the_truth(scene, encoder, weights)
     atol = 1e-5 * np.abs(truth).max()
     np.testing.assert_allclose(run(encoder, scene, "input_x_gradient", **given).maps, truth, atol=atol)
     covered = given | {"baseline": "grey"}
-    by_pixel = run(encoder, scene.rows(np.arange(2)), "occlusion", window=1, stride=1, **(
-        {"target": targets.probe(weights), "baseline": "grey"} if weights is not None else covered)).maps  # fmt: skip
+    by_pixel = run(
+        encoder,
+        scene.rows(np.arange(2)),
+        "occlusion",
+        window=1,
+        stride=1,
+        **({"target": targets.probe(weights), "baseline": "grey"} if weights is not None else covered),
+    ).maps
     s_rounding = 1e-6 * max(1e-3, np.abs(truth.sum((1, 2))).max())
     np.testing.assert_allclose(by_pixel, truth[:2], atol=s_rounding)
     np.testing.assert_allclose(

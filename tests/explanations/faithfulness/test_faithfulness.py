@@ -325,9 +325,14 @@ def test_infidelity_is_captums_for_the_same_blocks():
 
         shared = torch.from_numpy(maps[i]).expand(1, 3, -1, -1) / 3  # among the channels, all of which go together
         one = captum_infidelity(
-            lambda inputs: model(inputs)[:, 0], remove, x[i : i + 1], shared, blank[i : i + 1],
-            n_perturb_samples=len(blocks), max_examples_per_batch=1,
-        )  # fmt: skip
+            lambda inputs: model(inputs)[:, 0],
+            remove,
+            x[i : i + 1],
+            shared,
+            blank[i : i + 1],
+            n_perturb_samples=len(blocks),
+            max_examples_per_batch=1,
+        )
         assert ours[i] == pytest.approx(one.item(), rel=1e-3)
 
 

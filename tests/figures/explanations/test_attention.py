@@ -12,8 +12,9 @@ import pytest
 from sslviz.data import Images
 from sslviz.explanations.attention.attention import Attention
 from sslviz.explanations.attention.heads import uniform_distance
-from sslviz.figures.explanations.attention import attention, head_table
+from sslviz.figures.explanations.attention import attention
 from sslviz.figures.explanations.attention_maps import head_maps, map_grid, query_view
+from sslviz.figures.explanations.head_table import head_table
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.saliency_sheet import MOST, Panel, sheet
 
@@ -37,14 +38,31 @@ def made(seed=0, run="run", heads=HEADS):
     same = np.random.default_rng(99)  # the control is the same for all
     control = {f"control_{n}": same.random((N, LAYERS, heads)).astype(np.float32) for n in numbers}
     return Attention(
-        run=run, ids=np.array([f"i{i}" for i in range(N)]), query="class token",
-        layers=[f"blocks.{i}.attn" for i in range(LAYERS)], layer="blocks.2.attn", image_size=50, registers=0,
-        maps=weights(rng, N, heads), rollout=weights(rng, N), **numbers, redundancy=likeness, norms=weights(rng, N),
-        outliers=np.zeros((N, SIDE, SIDE), bool), outlier_layers=np.zeros(LAYERS), emerges=2,
-        substituted=np.full(N, np.nan), substituted_random=np.full(N, np.nan), control="untrained",
-        control_maps=weights(same, N), control_rollout=weights(same, N), **control,
-        control_redundancy=likeness * 0 + 0.5, control_outliers=np.zeros(N), seed=0,
-    )  # fmt: skip
+        run=run,
+        ids=np.array([f"i{i}" for i in range(N)]),
+        query="class token",
+        layers=[f"blocks.{i}.attn" for i in range(LAYERS)],
+        layer="blocks.2.attn",
+        image_size=50,
+        registers=0,
+        maps=weights(rng, N, heads),
+        rollout=weights(rng, N),
+        **numbers,
+        redundancy=likeness,
+        norms=weights(rng, N),
+        outliers=np.zeros((N, SIDE, SIDE), bool),
+        outlier_layers=np.zeros(LAYERS),
+        emerges=2,
+        substituted=np.full(N, np.nan),
+        substituted_random=np.full(N, np.nan),
+        control="untrained",
+        control_maps=weights(same, N),
+        control_rollout=weights(same, N),
+        **control,
+        control_redundancy=likeness * 0 + 0.5,
+        control_outliers=np.zeros(N),
+        seed=0,
+    )
 
 
 RESULTS = {name: made(i, name) for i, name in enumerate(NAMES)}

@@ -26,13 +26,24 @@ def result(n=4, s=16, seed=0, **given):
     rng = np.random.default_rng(seed)
     empty = np.empty((0, n))
     fields = {
-        "maps": rng.normal(size=(n, s, s)).astype(np.float32), "ids": np.array([f"<i>{i}" for i in range(n)]),
-        "method": "integrated_gradients", "target": "a & b", "name": "", "signed": True,
-        "pixels": rng.integers(0, 256, (n, s, s, 3), dtype=np.uint8), "baseline_names": ["mean colour", "blurred"],
-        "baselines": rng.integers(0, 256, (2, n, s, s, 3), dtype=np.uint8), "by_baseline": empty, "s": np.ones(n),
-        "s_baseline": empty, "twice": rng.normal(size=(2, n, s, s)), "twice_by": "two baselines",
-        "completeness": empty[:0], "one_step": empty[:0], "masks": {"tag": np.tile(np.arange(s) < 4, (n, s, 1))},
-    }  # fmt: skip
+        "maps": rng.normal(size=(n, s, s)).astype(np.float32),
+        "ids": np.array([f"<i>{i}" for i in range(n)]),
+        "method": "integrated_gradients",
+        "target": "a & b",
+        "name": "",
+        "signed": True,
+        "pixels": rng.integers(0, 256, (n, s, s, 3), dtype=np.uint8),
+        "baseline_names": ["mean colour", "blurred"],
+        "baselines": rng.integers(0, 256, (2, n, s, s, 3), dtype=np.uint8),
+        "by_baseline": empty,
+        "s": np.ones(n),
+        "s_baseline": empty,
+        "twice": rng.normal(size=(2, n, s, s)),
+        "twice_by": "two baselines",
+        "completeness": empty[:0],
+        "one_step": empty[:0],
+        "masks": {"tag": np.tile(np.arange(s) < 4, (n, s, 1))},
+    }
     return Attribution(**fields | given)
 
 
@@ -147,11 +158,18 @@ def pair(seed=0, grid=4, **given):
     rng = np.random.default_rng(seed)
     pairs = rng.normal(size=(grid**2, grid**2)).astype(np.float32)
     fields = {
-        "pairs": pairs, "halves": np.stack([pairs, pairs]), "ids": ["<a>", "b"], "grid": grid,
-        "pixels": rng.integers(0, 256, (2, 16, 16, 3), dtype=np.uint8), "baseline": np.zeros((2, 16, 16, 3), np.uint8),
-        "baseline_name": "mean colour", "similarity": 0.9, "due": float(pairs.sum()), "due_others": np.array([0.1, 0.3]),
+        "pairs": pairs,
+        "halves": np.stack([pairs, pairs]),
+        "ids": ["<a>", "b"],
+        "grid": grid,
+        "pixels": rng.integers(0, 256, (2, 16, 16, 3), dtype=np.uint8),
+        "baseline": np.zeros((2, 16, 16, 3), np.uint8),
+        "baseline_name": "mean colour",
+        "similarity": 0.9,
+        "due": float(pairs.sum()),
+        "due_others": np.array([0.1, 0.3]),
         "others": "other images",
-    }  # fmt: skip
+    }
     return PairExplanation(**fields | given)
 
 
