@@ -1,8 +1,7 @@
-"""What can be asked of sslviz in a terminal?  A class for each command about runs; its fields are its options."""
+"""Commands about runs: a class for each, whose fields are its options."""
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import shlex
@@ -13,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg
 
-from sslviz.cli.options import options_of
+from sslviz.cli.options import options_of, parse_settings
 
 Spec = Annotated[
     str, arg(metavar="SPEC", help="shapes | shapes:n=8000,bias=0.95 | digits | folder:PATH | any timm dataset name")
@@ -267,20 +266,6 @@ class Audit:
             with atomic_write(path) as file:
                 file.write(text().encode())
         return report
-
-
-def parse_settings(pairs: list[str]) -> dict[str, Any]:
-    """["temperature=0.2"] -> {"temperature": 0.2}; values are Python literals, or else words."""
-    settings = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise ValueError(f"--set takes NAME=VALUE, e.g. temperature=0.2; got {pair!r}.")
-        try:
-            settings[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            settings[name] = {"true": True, "false": False}.get(value.lower(), value)
-    return settings
 
 
 def _as_json(results: dict[str, dict[str, Any]]) -> dict[str, Any]:

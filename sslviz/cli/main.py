@@ -1,4 +1,4 @@
-"""How is sslviz used from a terminal?  The commands, and how a bad input ends."""
+"""The command line: its commands, and how bad input ends."""
 
 from __future__ import annotations
 

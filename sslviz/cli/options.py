@@ -1,7 +1,8 @@
-"""Options of a command, taken from the signature of the function that it calls."""
+"""Options of a command from the signature of the function that it calls, and settings as words."""
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Callable
 from dataclasses import field
@@ -53,3 +54,17 @@ def _without_help(hint: Any) -> tuple[Any, str | None]:
         return hint, None
     kind, *beside = get_args(hint)
     return kind, next((text for text in beside if isinstance(text, str)), None)
+
+
+def parse_settings(pairs: list[str]) -> dict[str, Any]:
+    """["temperature=0.2"] -> {"temperature": 0.2}; values are Python literals, or else words."""
+    settings = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ValueError(f"--set takes NAME=VALUE, e.g. temperature=0.2; got {pair!r}.")
+        try:
+            settings[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            settings[name] = {"true": True, "false": False}.get(value.lower(), value)
+    return settings

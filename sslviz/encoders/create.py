@@ -1,4 +1,4 @@
-"""Which network turns images into features?  Any timm model behind one small face, and two of our own."""
+"""Encoders by name: any timm model, and two small ones of our own."""
 
 from __future__ import annotations
 
@@ -27,11 +27,17 @@ def create_encoder(
 ) -> Encoder:
     """Which encoder is to be trained or looked at?  One of `list_encoders()`, with weights that `seed` alone decides.
 
-    `image_size` None is the size the model was published for.  `pretrained` takes timm's weights (a download).
-    `stem` matters to ResNets only: "low-resolution" (3x3, stride 1, no max-pool; the default up to 64 px, unless
-    `pretrained`, whose weights know only the standard one) or "standard".  The global random state is left as it was.
+    `image_size` None is the size the model was published for.  `pretrained` takes timm's weights (a download).  `stem`
+    matters to ResNets only: "standard" or "low-resolution" (3x3, stride 1, no max-pool).  The latter is the default up to
+    64 px, unless `pretrained`, whose weights know only the standard one.  The global random state is left as it was.
 
     Raises ValueError for unknown names, for image sizes that the model does not take, and when weights cannot be had.
+
+    Example:
+        >>> import sslviz
+        >>> encoder = sslviz.create_encoder("conv_nano", image_size=64)
+        >>> encoder.name, encoder.dim
+        ('conv_nano', 128)
     """
     with seeded(seed):
         if name not in PRESETS:
@@ -44,7 +50,7 @@ def create_encoder(
 
 
 def list_encoders() -> list[str]:
-    """Which encoders are there?  Our presets for small images first, then every timm model."""
+    """Names of all encoders: our presets for small images first, then every timm model."""
     return [*PRESETS, *timm.list_models()]
 
 

@@ -12,9 +12,20 @@ from torch import Tensor, nn
 class Encoder(nn.Module):
     """What does this network see in an image?  One face for any timm model.
 
-    Images are float32 (b, 3, h, w), normalised with `mean` and `std`; `image_size` is what the network was built for.
-    `dim` is the length of its features, `name` what it is called, and `create_encoder(**spec)` builds it again; `model`
-    is timm's own module.
+    Its input is float32 (b, 3, h, w), normalised with `mean` and `std`.
+
+    - model: timm's own module
+    - name: what it is called
+    - spec: its arguments; `create_encoder(**spec)` builds it again
+    - image_size: the height and width in pixels that it was built for
+    - mean, std: what its input is normalised with, three numbers each
+    - dim: the length of its features
+
+    Example:
+        >>> import sslviz, torch
+        >>> encoder = sslviz.create_encoder("vit_nano")
+        >>> encoder(torch.zeros(5, 3, 32, 32)).shape
+        torch.Size([5, 128])
     """
 
     def __init__(self, model: nn.Module, spec: Mapping[str, Any], mean: Sequence[float], std: Sequence[float]) -> None:
@@ -43,10 +54,10 @@ class Encoder(nn.Module):
         return final[:, -grid.numel() :].mT.unflatten(2, grid)  # class and register tokens come first
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
-        """What is known where?  {block or stage, as timm calls it: its mean over the grid (b, d_l)}, in order.
+        """Features of every layer, in order: {block or stage, as timm calls it: its mean over the grid (b, d_l)}.
 
-        The last entry, "pooled", is what `forward` gives, and the only one of the few models that show no others.
-        Class tokens are left out of the others.
+        The last entry, "pooled", is what `forward` gives; a few models show no other.  Class tokens are left out of the
+        means.
         """
         if not hasattr(self.model, "forward_intermediates"):
             return {"pooled": self(x)}

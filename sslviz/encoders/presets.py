@@ -9,7 +9,7 @@ from torch import nn
 
 def _conv_nano(image_size: int) -> nn.Module:
     """Three residual stages, of which the last has a grid of 4x4 at 32 px: what two CPU cores can train in a minute."""
-    widths, strides = (24, 48, 128), (1, 2, 2)
+    widths, strides = (24, 48, 128), (1, 2, 2)  # as narrow as a minute allows; the last is the length of the features
     stages = tuple(ByoBlockCfg(type="basic", d=1, c=c, s=s, gs=0) for c, s in zip(widths, strides, strict=True))
     config = ByoModelCfg(blocks=stages, stem_type="3x3", stem_pool="", stem_chs=widths[0])
     # Residual branches that start at zero pay off in long training; here they cost half the accuracy of a short one.
@@ -23,9 +23,14 @@ def _vit_nano(image_size: int) -> nn.Module:
     if image_size % 8:
         raise ValueError(f"vit_nano divides an image into 8x8 patches; {image_size} pixels are no multiple of 8.")
     return VisionTransformer(
-        img_size=image_size, patch_size=image_size // 8, embed_dim=128, depth=6, num_heads=4, num_classes=0,
-        dynamic_img_size=True,
-    )  # fmt: skip
+        img_size=image_size,
+        patch_size=image_size // 8,
+        embed_dim=128,
+        depth=6,
+        num_heads=4,
+        num_classes=0,
+        dynamic_img_size=True,  # crops of another size pass
+    )
 
 
 PRESETS = {"conv_nano": _conv_nano, "vit_nano": _vit_nano}

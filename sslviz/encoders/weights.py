@@ -1,4 +1,4 @@
-"""Does this file of weights fit this encoder?  State dicts of any library, under whatever prefixes they were saved."""
+"""Loading of weights: state dicts of any library, under whatever prefixes they were saved."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ NO_LAYER = {"head", "fc", "classifier", "relative_position_index", "relative_coo
 
 @dataclass(frozen=True)
 class LoadReport:
-    """Which weights of the file are in the encoder now?  Every tensor of the encoder is in `matched`.
+    """What was taken from a file of weights, and what was not.
 
-    `prefix` is what stood before the names in the file; `unexpected` are the tensors nobody asked for (heads, optimiser
-    state, a second network).
+    - prefix: what stood before the names in the file
+    - matched: the names of the encoder's tensors, all of which were found
+    - unexpected: tensors of the file that nobody asked for (heads, optimiser state, a second network)
     """
 
     prefix: str
@@ -41,15 +42,17 @@ class LoadReport:
 
 
 def load_weights(encoder: Encoder, path: str | Path) -> LoadReport:
-    """Does this file fit this encoder?  Loads a .safetensors file or a .pt state dict, and reports what it took.
+    """Loads a .safetensors file or a .pt state dict into the encoder, and reports what it took.
 
-    Containers ("state_dict", "teacher") and prefixes ("module.", "backbone.", "encoder.") may have any name: what is
+    Containers ("state_dict", "teacher") and prefixes ("module.", "backbone.", "encoder.") may have any name.  What is
     taken is the part of the file that has most of the encoder's names; of equals the teacher's, then the first.  Copies
     of a network with numbers for names (`nn.Sequential(*children)`) are understood too.
 
-    Raises ValueError, with the encoder unchanged, for files that are missing, truncated or hold pickled code, and for
-    weights of another architecture, with the layers that differ.  Caveat: the number of attention heads leaves no trace
-    in the weights, nor do the mean and std that the pixels were normalised with.
+    Raises ValueError for files that are missing, truncated or hold pickled code.  For weights of another architecture it
+    names the layers that differ.  The encoder is then unchanged.
+
+    Caveat: the number of attention heads leaves no trace in the weights, nor do the mean and std that the pixels were
+    normalised with.
     """
     path = Path(path)
     theirs = _read_tensors(path)
@@ -62,7 +65,7 @@ def load_weights(encoder: Encoder, path: str | Path) -> LoadReport:
 
 
 def _spellings(model: nn.Module) -> tuple[dict[str, str], dict[str, str]]:
-    """How may the tensors be called?  {spelling: our name}, first as they are, then with numbers for the children."""
+    """Two ways to spell the names of tensors, {spelling: our name}: as they are, and with numbers for the children."""
     number = {child: str(i) for i, (child, _) in enumerate(model.named_children())}
 
     def numbered(name: str) -> str:

@@ -92,7 +92,7 @@ def embed_altered(
     Caveat: A parameter is drawn as far as the policy goes, so that parameters cannot be compared with each other.
     """
     from sslviz.views import ViewPolicy
-    from sslviz.views.parameters import one_by_one
+    from sslviz.views.parameters import single_steps
 
     encoder = to_device(checkpoint.encoder())
     device = next(encoder.parameters()).device
@@ -105,7 +105,7 @@ def embed_altered(
     parts: dict[str, list[tuple[Tensor, Tensor]]] = {}
     for start in range(0, len(chosen), step):
         pixels = torch.from_numpy(np.array(chosen.pixels[start : start + step]))
-        for name, parameters, amount in one_by_one(policy.draw(pixels, generator)[0], *chosen.size):
+        for name, parameters, amount in single_steps(policy.draw(pixels, generator)[0], *chosen.size):
             x = encoder(policy.render(pixels, [parameters])[0][0].to(device))
             parts.setdefault(name, []).append((x.float().cpu(), amount))
     rows, amounts = (

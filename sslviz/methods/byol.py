@@ -21,8 +21,15 @@ class BYOL(nn.Module):
 
     There are no negatives: the predictor and the slow copy keep the features from collapsing.  The training loop moves
     each target in `ema` towards its online twin, keeping `momentum` of it.  `predictor=False` is the paper's own
-    experiment (Table 5b): the loss falls to 0, its best, because all images get the same features.  Caveat: the loss may
-    rise while the features improve, for its target moves.
+    experiment (Table 5b): the loss falls to 0, its best, because all images get the same features.
+
+    Example:
+        >>> import sslviz
+        >>> method = BYOL(sslviz.create_encoder("conv_nano"), momentum=0.996)
+        >>> method.ema["target_encoder"]
+        'encoder'
+
+    Caveat: the loss may rise while the features improve, because its target moves.
     """
 
     # The paper's (App. B) less the blur, which leaves too little at 32 px.
@@ -59,8 +66,8 @@ class BYOL(nn.Module):
 
 @in_float32
 def byol_loss(p: Tensor, z: Tensor) -> Tensor:
-    """How far is each prediction from the other view's target?  p, z (2, b, d), any length -> scalar in [0, 4].
+    """Squared distance of each prediction and the other view's target; p, z (2, b, d) -> scalar in [0, 4].
 
-    Eq. 2, averaged over the two ways round (the paper sums them).
+    Both are scaled to unit length.  Eq. 2, averaged over the two ways round (the paper sums them).
     """
     return 2 - 2 * F.cosine_similarity(p, z.flip(0), dim=-1).mean()

@@ -18,8 +18,16 @@ from sslviz.views import ViewPolicy
 class SimCLR(nn.Module):
     """Can a view be told to belong to its image, among all other views in the batch?
 
-    `temperature` says how much the hardest of the others count.  Caveat: what is kept is what both views share most
-    easily, not what matters; and other images in the batch are the only negatives, so it wants large batches.
+    `temperature` says how much the hardest of the others count.  The other images of the batch are the only negatives, so
+    large batches help.
+
+    Example:
+        >>> import sslviz
+        >>> method = SimCLR(sslviz.create_encoder("conv_nano"), temperature=0.5)
+        >>> method.projector[-1].out_features
+        128
+
+    Caveat: what is kept is what both views share most easily, not what matters.
     """
 
     views = ViewPolicy(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)  # App. B.9, for 32 px: no blur
@@ -41,7 +49,7 @@ class SimCLR(nn.Module):
 
 @in_float32
 def nt_xent(z: Tensor, temperature: float) -> Tensor:
-    """How surprising is an image's other view, among all the others?  z (2, b, d), any length -> scalar (Eq. 1)."""
+    """Cross-entropy of an image's other view among all other views; z (2, b, d), any length -> scalar (Eq. 1)."""
     b = z.shape[1]
     z = F.normalize(z.flatten(0, 1), dim=1)  # (2b, d)
     similarity = z @ z.T / temperature  # (2b, 2b)

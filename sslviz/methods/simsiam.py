@@ -17,7 +17,15 @@ class SimSiam(nn.Module):
     """Can the projection of another view be predicted, if that view may not come to meet the prediction?
 
     `stop_gradient=False` is the paper's own experiment (Sec. 4.1): the loss falls to -1, its best, because all images
-    get the same features.  Caveat: a loss near -1 therefore says nothing; look at the features' spread.
+    get the same features.
+
+    Example:
+        >>> import sslviz
+        >>> method = SimSiam(sslviz.create_encoder("conv_nano"), stop_gradient=False)
+        >>> method.views.scale
+        (0.2, 1.0)
+
+    Caveat: a loss near -1 says nothing; look at the features' spread.
     """
 
     views = ViewPolicy(scale=(0.2, 1.0), brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)  # App. A and D: no blur
@@ -42,5 +50,5 @@ class SimSiam(nn.Module):
 
 @in_float32
 def simsiam_loss(p: Tensor, z: Tensor) -> Tensor:
-    """Does each prediction point to the other view's projection?  p, z (2, b, d) -> scalar, -1 at best (Eq. 2)."""
+    """Negative cosine of each prediction and the other view's projection; p, z (2, b, d) -> scalar, -1 at best (Eq. 2)."""
     return -F.cosine_similarity(p, z.flip(0), dim=-1).mean()

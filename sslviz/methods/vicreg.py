@@ -17,8 +17,15 @@ from sslviz.views import ViewPolicy
 class VICReg(nn.Module):
     """Can two views agree while every dimension keeps varying and none repeats another?
 
-    The three weights are the paper's.  Caveat: what is kept from collapsing is the projector's output; the features
-    before it may still be of low rank.
+    The three weights are the paper's.
+
+    Example:
+        >>> import sslviz
+        >>> method = VICReg(sslviz.create_encoder("conv_nano"), covariance=4.0)
+        >>> method.weights
+        {'invariance': 25.0, 'variance': 25.0, 'covariance': 4.0}
+
+    Caveat: what is kept from collapsing is the projector's output; the features before it may still be of low rank.
     """
 
     # BYOL's, as in the paper, less the blur, which leaves too little at 32 px.
@@ -50,11 +57,12 @@ class VICReg(nn.Module):
 
 @in_float32
 def vicreg_terms(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Do views agree, dimensions vary, pairs of dimensions differ?  z (2, b, d) -> three scalars, each 0 at best.
+    """Invariance, variance and covariance; z (2, b, d) -> three scalars, each 0 at best.
 
-    Invariance: the mean squared difference of the views.  Variance: by how much the standard deviations miss 1,
-    averaged over dimensions and views (as in the authors' code; the paper sums the views).  Covariance: the squared
-    covariances of different dimensions, summed over views, divided by d.
+    - invariance: the mean squared difference of the views
+    - variance: by how much the standard deviations miss 1, averaged over dimensions and views (as in the authors' code;
+      the paper sums the views)
+    - covariance: the squared covariances of different dimensions, summed over views, divided by d
     """
     _, b, d = z.shape
     invariance = F.mse_loss(z[0], z[1])

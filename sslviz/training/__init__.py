@@ -1,1 +1,1 @@
-"""The training loop, and what it is fed."""
+"""The training loop, its batches, devices, evaluation and files."""

@@ -64,15 +64,28 @@ def pretrain(
     """What does an encoder learn from these images without labels?
 
     Trains `method` (see `METHODS`) on `images` and returns the Run whose folder `out` holds checkpoints and history.
-    `settings` are hyper-parameters of the method ("temperature") or of its views ("hue"), by name.  `learning_rate`
-    is for a batch of 256 and scales with sqrt(batch_size / 256) (arXiv 2002.05709, App. B.1); `batch_size` counts
-    images over all devices.  `held_out` images are looked at every `eval_every` epochs (kNN accuracy, RankMe, std);
-    without them a tenth of `images` is held back.  `resume` continues an interrupted run.  `devices`, `strategy`,
-    `num_nodes` and `precision` are Lightning Fabric's; precision "auto" is "bf16-mixed" where the hardware multiplies
-    bfloat16 faster, "32-true" elsewhere, and what it was before when a run is resumed.
+
+    - settings: hyper-parameters of the method ("temperature") or of its views ("hue"), by name
+    - batch_size: images of a step, over all devices
+    - learning_rate: for a batch of 256; it scales with sqrt(batch_size / 256) (arXiv 2002.05709, App. B.1)
+    - held_out: images that are looked at every `eval_every` epochs (kNN accuracy, RankMe, std); without them a tenth of
+      `images` is held back
+    - checkpoint_every: epochs between two checkpoints; by default a fifth of all
+    - resume: an interrupted run in `out` is continued
+    - devices, strategy, num_nodes, precision: Lightning Fabric's; precision "auto" is "bf16-mixed" where the hardware
+      multiplies bfloat16 faster, "32-true" elsewhere, and what it was before when a run is resumed
 
     Raises ValueError for an `out` that exists, for settings nobody knows, for fewer images than one batch, and when the
-    loss stops being a number.  Caveat: the loss of one method says nothing about another, and little about the encoder.
+    loss stops being a number.
+
+    Example:
+        >>> import sslviz, tempfile
+        >>> images, folder = sslviz.shapes(n=80, seed=0), tempfile.mkdtemp()
+        >>> run = sslviz.pretrain(images, "simclr", out=f"{folder}/run", epochs=2, batch_size=32, progress=False)
+        >>> [checkpoint.step for checkpoint in run.checkpoints]
+        [0, 2, 4]
+
+    Caveat: the loss of one method says nothing about another, and little about the encoder.
     """
     if held_out is None:
         images, held_out = hold_out(images, seed)
@@ -139,11 +152,11 @@ def _train(
     checkpoint_every: int,
     progress: bool,
 ) -> None:
-    a = run.info["arguments"]
-    seed, batch_size, epochs = a["seed"], a["batch_size"], a["epochs"]
+    arguments = run.info["arguments"]
+    seed, batch_size, epochs = arguments["seed"], arguments["batch_size"], arguments["epochs"]
     steps = len(images) // batch_size  # of an epoch; which images are left over differs from one to the next
     total = steps * epochs
-    peak = a["learning_rate"] * math.sqrt(batch_size / 256)  # arXiv 2002.05709, App. B.1
+    peak = arguments["learning_rate"] * math.sqrt(batch_size / 256)  # arXiv 2002.05709, App. B.1
 
     if fabric.world_size > 1 and fabric.device.type == "cuda":
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # a device's share is too small for batch statistics
@@ -197,7 +210,7 @@ def _train(
             _check_loss(means["loss"], epoch, run)
             row = {"step": step, "epoch": epoch, "images": step * batch_size, **means}
             row |= {"lr": _learning_rate(step - 1, total, peak), "images_per_second": rate}
-            if epoch % a["eval_every"] == 0 or epoch == epochs:
+            if epoch % arguments["eval_every"] == 0 or epoch == epochs:
                 row |= evaluate(fabric, model, held_out, seed)
             row["seconds"] = time.perf_counter() - began
             advance(0, note=progress_note(row))

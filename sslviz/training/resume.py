@@ -64,7 +64,7 @@ def write_history(fabric: Fabric, run: Run, rows: list[dict[str, Any]]) -> None:
 
 
 def write_checkpoint(fabric: Fabric, run: Run, model: nn.Module, step: int) -> None:
-    """The encoder and its projector; targets of an EMA are the optimiser's business and go into resume.pt."""
+    """Writes the method's state but for the slow copies, which only training needs: they go into resume.pt."""
     if fabric.is_global_zero:
         targets = tuple(f"{name}." for name in getattr(model, "ema", {}))
         run.save_checkpoint(step, {k: v for k, v in model.state_dict().items() if not k.startswith(targets)})

@@ -18,12 +18,18 @@ ALTERED = {  # steps of a view that can be taken alone, and the parameter of eac
 
 @dataclass(frozen=True, eq=False)
 class ViewParameters:
-    """How was each view made?  One number per view and image, shape (views, b), for the views of one size.
+    """What was drawn for the views of one size: a number for each view and image, shape (views, b) unless said.
 
-    `box` (views, b, 4) is top, left, height and width of the crop in whole pixels of the image; `flip` is bool.
-    `brightness`, `contrast` and `saturation` are factors (1 changes nothing), `hue` is in turns (0 changes nothing);
-    `gray` is bool and overrules saturation and hue.  `sigma` is the blur in pixels of the view (0 is none), `solarize`
-    is bool; each is None where the policy never does it.  To see what a step does, `dataclasses.replace` it and render.
+    - size: height and width of the views in pixels
+    - box: top, left, height and width of the crop in whole pixels of the image, (views, b, 4)
+    - flip: whether left and right are exchanged, bool
+    - brightness, contrast, saturation: factors; 1 changes nothing
+    - hue: in turns; 0 changes nothing
+    - gray: whether colour is taken out, bool; it overrules saturation and hue
+    - sigma: the blur in pixels of the view, 0 for none; None where the policy never blurs
+    - solarize: whether bright pixels are inverted, bool; None where the policy never does
+
+    To see what a step does, `dataclasses.replace` it and render.
     """
 
     size: int
@@ -38,17 +44,17 @@ class ViewParameters:
     solarize: Tensor | None = None
 
     def of(self, images: slice) -> ViewParameters:
-        """How were the views of some of the images made?"""
+        """The parameters of some of the images."""
         tensors: dict[str, Any] = {name: x[:, images] for name, x in vars(self).items() if isinstance(x, Tensor)}
         return replace(self, **tensors)
 
 
-def one_by_one(p: ViewParameters, height: int, width: int) -> Iterator[tuple[str, ViewParameters, Tensor]]:
-    """What does each step of a view do alone?  First no step at all (""), then one of ALTERED at a time.
+def single_steps(p: ViewParameters, height: int, width: int) -> Iterator[tuple[str, ViewParameters, Tensor]]:
+    """Views with one of the steps in ALTERED at a time, after one with none, whose name is "".
 
     `p` is of images of `height` x `width` pixels.  Yields the name, the parameters to render and how much was changed,
-    (b,): log2 of the crop's share of the area, factors, turns, pixels of blur; NaN for flips and greys, which are all or
-    nothing.
+    (b,).  That is log2 of the crop's share of the area, a factor, turns or pixels of blur.  It is NaN for flips and greys,
+    which are all or nothing.
     """
     one, nothing = torch.ones_like(p.hue), torch.zeros_like(p.flip)
     whole = torch.tensor([0.0, 0.0, height, width], device=p.box.device).expand_as(p.box)

@@ -1,4 +1,4 @@
-"""What does the encoder get to see?  A batch of uint8 images becomes augmented views, where it lies.
+"""ViewPolicy: a batch of uint8 images becomes augmented views, on the device where it lies.
 
 Cropping, antialiased resizing, flipping and blurring are linear along each axis: every view has one matrix for its
 rows and one for its columns, and two batched products make all views at once.  Brightness, contrast, saturation,
@@ -25,21 +25,36 @@ Range = tuple[float, float]
 class ViewPolicy:
     """Which views of an image shall the encoder find alike?  By default SimCLR's, at 32 px (arXiv 2002.05709).
 
-    `policy(batch, generator)` turns uint8 images (b, h, w, 3) or (b, 3, h, w) into a list of normalised float32 tensors
-    (views, b, 3, size, size) on the batch's device: the global views, then `local_views` if there are any (DINO, arXiv
-    2104.14294).  Every view of every image draws its own parameters from the generator, which may be on the CPU or, so
-    that the host need not wait, on the batch's device.  The same state of the generator gives the same views.
+    `policy(batch, generator)` turns uint8 images (b, h, w, 3) or (b, 3, h, w) into normalised float32 views on the batch's
+    device.  They come as a list of tensors (views, b, 3, s, s): the global views, then the local ones if there are any.
+    Every view of every image draws its own parameters from the generator, and the same state gives the same views.  The
+    generator may be on the CPU, or on the batch's device, so that the host need not wait.
 
-    `scale` and `local_scale` are the crop's share of the image's area, uniform; its aspect ratio is log-uniform over
-    the part of `ratio` that fits the image.  With `jitter_prob`, factors of brightness, contrast and saturation come
-    from [max(0, 1-x), 1+x] and the hue from [-hue, hue] turns.  `blur_sigma` is in pixels of the view.  Pixels of at
-    least `solarize_threshold` are inverted.  `blur_prob` and `solarize_prob` may be one number for each view, as BYOL
-    has it (arXiv 2006.07733).  `mean` and `std` are the encoder's.  ValueError for numbers that make no sense.
+    - size, views: pixels and number of the global views
+    - scale: share of the image's area that their crops have, uniform between the two
+    - local_size, local_views, local_scale: the same of the local views (DINO, arXiv 2104.14294)
+    - ratio: width by height of the crops, log-uniform over the part that fits the image
+    - flip_prob: how often left and right are exchanged
+    - jitter_prob: how often brightness, contrast, saturation and hue are changed, all four together
+    - brightness, contrast, saturation: a strength x, whose factor comes from [max(0, 1-x), 1+x]
+    - hue: the hue turns by up to this share of a full turn, either way
+    - gray_prob: how often colour is taken out
+    - blur_prob: how often a view is blurred; one number, or one for each view (BYOL, arXiv 2006.07733)
+    - blur_sigma: in pixels of the view, uniform between the two
+    - solarize_prob: how often pixels of at least `solarize_threshold` are inverted; one number, or one for each view
+    - mean, std: what the views are normalised with; the encoder's
 
-    Crop, flip and blur are torchvision's `resized_crop(antialias=True)`, `hflip`, and `gaussian_blur` with a
-    radius of 4 times the largest sigma.  Caveat: colours differ from torchvision's in two ways.  They are clamped to
-    [0, 1] once, at the end, not after each step; and hue turns the chroma plane (YUV, YIQ), which keeps the luma, where
-    torchvision turns HSV, which keeps the largest channel.  In return the steps commute, and no order is drawn.
+    Crop, flip and blur are torchvision's `resized_crop(antialias=True)`, `hflip`, and `gaussian_blur` with a radius of 4
+    times the largest sigma.  The steps of colour commute, so no order is drawn.  ValueError for numbers that make no sense.
+
+    Example:
+        >>> import sslviz, torch
+        >>> pixels = torch.from_numpy(sslviz.shapes(n=5, seed=0).pixels)
+        >>> [x.shape for x in sslviz.ViewPolicy(local_views=4)(pixels, torch.Generator().manual_seed(0))]
+        [torch.Size([2, 5, 3, 32, 32]), torch.Size([4, 5, 3, 16, 16])]
+
+    Caveat: colours differ from torchvision's: they are clamped to [0, 1] once, at the end, and hue turns the chroma plane
+    (YUV), which keeps the luma, where torchvision turns HSV, which keeps the largest channel.
     """
 
     size: int = 32
@@ -75,7 +90,7 @@ class ViewPolicy:
         return self.render(batch, self.draw(batch, generator))
 
     def draw(self, batch: Tensor, generator: Generator) -> list[ViewParameters]:
-        """How shall the next views of this batch be made?  One `ViewParameters` per size, nothing rendered."""
+        """Draws the parameters of the next views of this batch: one `ViewParameters` per size, nothing rendered."""
         groups = [self._draw(self.size, self.scale, range(self.views), batch, generator)]
         if self.local_views:
             which = range(self.views, self.views + self.local_views)
@@ -111,7 +126,7 @@ class ViewPolicy:
         )
 
     def render(self, batch: Tensor, parameters: Sequence[ViewParameters]) -> list[Tensor]:
-        """What do views made this way look like?  One (views, b, 3, size, size) per entry; nothing is drawn."""
+        """The views with these parameters: one tensor (views, b, 3, size, size) per entry; nothing is drawn."""
         batch = _channels_first(batch)
         results = []
         for p in parameters:

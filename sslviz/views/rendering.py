@@ -15,9 +15,9 @@ CACHED = 300_000  # how many numbers of a view tensor are in work at a time on a
 
 
 def resampling_matrices(pixels: int, start: Tensor, extent: Tensor, size: int, flip: Tensor | None = None) -> Tensor:
-    """How much of each pixel of an axis is in each of `size` outputs?  (..., size, pixels); rows sum to one.
+    """How much each of `size` outputs takes of each pixel of an axis, (..., size, pixels); rows sum to one.
 
-    Bilinear inside the crop; where the crop shrinks, the triangle widens with it, as in PIL and torchvision.
+    Bilinear inside the crop.  Where the crop shrinks, the triangle widens with it, as in PIL and torchvision.
     """
     centers = torch.arange(size, device=start.device) + 0.5
     if flip is not None:
@@ -34,7 +34,7 @@ def resampling_matrices(pixels: int, start: Tensor, extent: Tensor, size: int, f
 
 def blur_matrices(size: int, reach: int, sigma: Tensor) -> Tensor:
     """The Gaussian blur of an axis as a matrix (..., size, size); sigma 0 is the identity."""
-    # From output i, which pixel j does each step from -reach to reach lead to, with the axis mirrored at its ends?
+    # The pixel j to which each step from -reach to reach leads from output i, with the axis mirrored at its ends.
     padded = F.pad(torch.eye(size, device=sigma.device), (reach, reach), mode="reflect")  # (j, size + 2*reach)
     leads = padded.unfold(1, size, 1).permute(1, 2, 0)  # (2*reach + 1, i, j)
     steps = torch.arange(-reach, reach + 1, device=sigma.device)

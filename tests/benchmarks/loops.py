@@ -45,9 +45,17 @@ def ours(images, encoder, batch_size, precision="32-true"):
     forget_memory()
     with tempfile.TemporaryDirectory() as folder, watched_views() as spans:
         run = sslviz.pretrain(
-            images, "simclr", out=f"{folder}/run", encoder=encoder, epochs=2, batch_size=batch_size,
-            learning_rate=LEARNING_RATE, held_out=images.rows(range(batch_size)), precision=precision, progress=False,
-        )  # fmt: skip
+            images,
+            "simclr",
+            out=f"{folder}/run",
+            encoder=encoder,
+            epochs=2,
+            batch_size=batch_size,
+            learning_rate=LEARNING_RATE,
+            held_out=images.rows(range(batch_size)),
+            precision=precision,
+            progress=False,
+        )
         rate = run.history["images_per_second"].iloc[-1]
     steps = len(images) // batch_size
     making_views = sum(seconds(*span) for span in spans[-steps:])
@@ -102,9 +110,14 @@ def plain(images, encoder, batch_size, workers, precision="32-true"):
     """A function that trains an epoch and returns its Pace.  The workers stay between epochs."""
     model, policy = build_method("simclr", sslviz.create_encoder(encoder, image_size=images.size[0]), {})
     loader = DataLoader(
-        TwoViews(torch.from_numpy(images.pixels), torchvision_chain(policy)), batch_size, shuffle=True, drop_last=True,
-        num_workers=workers, persistent_workers=True, pin_memory=DEVICE == "cuda",
-    )  # fmt: skip
+        TwoViews(torch.from_numpy(images.pixels), torchvision_chain(policy)),
+        batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=True,
+        pin_memory=DEVICE == "cuda",
+    )
     loss_of = NTXentLoss(model.temperature)
     optimizer = torch.optim.AdamW(model.to(DEVICE).parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
 

@@ -28,15 +28,17 @@ TARGETS = {"torchvision v2, per image": 25, "kornia, batched": 5}
 def torchvision_chain(policy):
     from torchvision.transforms import v2
 
-    return v2.Compose([
-        v2.RandomResizedCrop(policy.size, policy.scale, policy.ratio, antialias=True),
-        v2.RandomHorizontalFlip(policy.flip_prob),
-        v2.RandomApply([v2.ColorJitter(*jitter(policy))], policy.jitter_prob),
-        v2.RandomGrayscale(policy.gray_prob),
-        v2.ToImage(),
-        v2.ToDtype(torch.float32, scale=True),
-        v2.Normalize(policy.mean, policy.std),
-    ])  # fmt: skip
+    return v2.Compose(
+        [
+            v2.RandomResizedCrop(policy.size, policy.scale, policy.ratio, antialias=True),
+            v2.RandomHorizontalFlip(policy.flip_prob),
+            v2.RandomApply([v2.ColorJitter(*jitter(policy))], policy.jitter_prob),
+            v2.RandomGrayscale(policy.gray_prob),
+            v2.ToImage(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(policy.mean, policy.std),
+        ]
+    )
 
 
 def kornia_chain(policy):

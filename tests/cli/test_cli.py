@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from sslviz.cli.commands import parse_settings
+from sslviz.cli.options import parse_settings
 from sslviz.encoders import create_encoder
 from sslviz.runs import Run
 
@@ -55,10 +55,8 @@ def cache(tmp_path_factory):
 @pytest.fixture(scope="module")
 def runs(photos, cache, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    answer = sslviz(
-        "pretrain", "--images", f"folder:{photos}", "--epochs", 2, "--batch-size", 32, "--out", folder / "mine",
-        "--set", "temperature=0.3", "--set", "hue=0.0", **cache,
-    )  # fmt: skip
+    options = "--epochs 2 --batch-size 32 --set temperature=0.3 --set hue=0.0"
+    answer = sslviz("pretrain", "--images", f"folder:{photos}", "--out", folder / "mine", *options.split(), **cache)
     assert "no `train` split" in answer.stdout
     return folder
 
@@ -84,11 +82,8 @@ def test_pretraining_on_a_folder_of_images_and_all_that_follows(runs, photos, ca
 
 @pytest.mark.slow
 def test_two_processes_train_one_run(tmp_path):
-    answer = sslviz(
-        "pretrain", "--images", "shapes:n=640", "--epochs", 1, "--batch-size", 64, "--devices", 2, "--out", tmp_path / "two",
-        "--method", "vicreg",
-        OMP_NUM_THREADS="1",
-    )  # fmt: skip
+    options = "--images shapes:n=640 --method vicreg --epochs 1 --batch-size 64 --devices 2"
+    answer = sslviz("pretrain", *options.split(), "--out", tmp_path / "two", OMP_NUM_THREADS="1")
     run = Run(tmp_path / "two")
     assert run.info["world_size"] == 2 and run.info["finished"] and np.isfinite(run.history["loss"][1])
     terms = run.history[["loss_invariance", "loss_variance", "loss_covariance"]].iloc[1]

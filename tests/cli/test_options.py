@@ -46,9 +46,16 @@ def test_every_keyword_that_a_word_can_give_is_an_option_with_the_same_default()
 def test_options_are_read_as_the_signature_types_them(capsys):
     words = "--out a --every 2 --devices auto --schedule flat --resume --no-progress --brand-new 2 --method x --width 4"
     assert parsed(train, *words.split()) == {
-        "out": Path("a"), "every": 2, "devices": "auto", "schedule": "flat", "resume": True, "progress": False,
-        "brand_new": 2.0, "method": "x", "width": 4,
-    }  # fmt: skip
+        "out": Path("a"),
+        "every": 2,
+        "devices": "auto",
+        "schedule": "flat",
+        "resume": True,
+        "progress": False,
+        "brand_new": 2.0,
+        "method": "x",
+        "width": 4,
+    }
     assert parsed(train, "--out", "a", "--devices", "2")["devices"] == 2
     for wrong in (
         ["--width", "x"],

@@ -9,7 +9,7 @@ from sslviz.features.embed import embed
 from sslviz.features.embed_views import embed_altered
 from sslviz.runs import Checkpoint
 from sslviz.views import ViewPolicy
-from sslviz.views.parameters import ALTERED, one_by_one
+from sslviz.views.parameters import ALTERED, single_steps
 
 ALWAYS = {"flip_prob": 1.0, "jitter_prob": 1.0, "gray_prob": 1.0, "blur_prob": 1.0}
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
@@ -21,7 +21,7 @@ def rendered():
     batch = torch.from_numpy(shapes(n=4, seed=0).pixels)
     policy = ViewPolicy(views=1, **ALWAYS, **PLAIN)
     drawn = policy.draw(batch, torch.Generator().manual_seed(0))[0]
-    views = {n: (policy.render(batch, [p])[0][0], amount) for n, p, amount in one_by_one(drawn, 32, 32)}
+    views = {n: (policy.render(batch, [p])[0][0], amount) for n, p, amount in single_steps(drawn, 32, 32)}
     return views, batch.permute(0, 3, 1, 2).float() / 255
 
 

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 import sslviz
 from sslviz.cli.main import main
+from sslviz.figures.training import training
 from sslviz.methods import METHODS
 
 from .contract import CHECKS
@@ -96,6 +97,8 @@ def pretrain(images, out, **changes):
 
 def test_it_trains_and_its_terms_stand_in_the_history(made_up, images, tmp_path):
     run = pretrain(images, tmp_path / "run", settings={"centers": 3, "hue": 0.0})
+    earlier = run.history.drop(columns=["loss_agreement", "loss_spread"])  # as runs were before losses had terms
+    assert training({"made up": run.history, "earlier": earlier}).data
     history = run.history[1:]
     assert {"loss_agreement", "loss_spread"} <= set(history)
     np.testing.assert_allclose(history["loss_agreement"] + history["loss_spread"], history["loss"], rtol=1e-5)

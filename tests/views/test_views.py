@@ -206,9 +206,15 @@ def test_solarization_is_torchvisions_where_it_is_drawn(threshold):
 
 def test_the_whole_policy_is_torchvisions_chain_with_the_drawn_parameters():
     policy = ViewPolicy(
-        brightness=0.1, contrast=0.3, saturation=0.3, hue=0.0, blur_prob=(1.0, 0.3), solarize_prob=(0.0, 0.5),
-        mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225),
-    )  # fmt: skip
+        brightness=0.1,
+        contrast=0.3,
+        saturation=0.3,
+        hue=0.0,
+        blur_prob=(1.0, 0.3),
+        solarize_prob=(0.0, 0.5),
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+    )
     batch = mild(12, height=48)
     (p,) = policy.draw(batch, seeded())
     (views,) = policy.render(batch, [p])
@@ -273,9 +279,16 @@ def test_crops_are_whole_pixels_inside_the_image_and_keep_their_shape(height, wi
 
 def test_odds_and_ranges_are_as_promised():
     policy = ViewPolicy(
-        flip_prob=0.3, jitter_prob=0.7, brightness=0.4, contrast=1.5, saturation=0.2, hue=0.1, gray_prob=0.25,
-        blur_prob=(1.0, 0.1), solarize_prob=(0.0, 0.2),
-    )  # fmt: skip
+        flip_prob=0.3,
+        jitter_prob=0.7,
+        brightness=0.4,
+        contrast=1.5,
+        saturation=0.2,
+        hue=0.1,
+        gray_prob=0.25,
+        blur_prob=(1.0, 0.1),
+        solarize_prob=(0.0, 0.2),
+    )
     (p,) = policy.draw(blank(MANY, 32, 32), seeded())
     jittered = p.brightness != 1
 

@@ -8,10 +8,10 @@ from torch import Tensor
 
 
 def gather(z: Tensor) -> Tensor:
-    """What would one process with the whole batch have?  (views, b, d) -> (views, processes * b, d), with gradients.
+    """The outputs of all processes, (views, b, d) -> (views, processes * b, d), with gradients.
 
-    Every process then computes the whole loss, and the average of their gradients, which data-parallel training takes,
-    is the gradient of that one process.
+    Every process then computes the loss of the whole batch.  Data-parallel training averages their gradients, which gives
+    the gradient that one process with the whole batch would have.
     """
     if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
         return z

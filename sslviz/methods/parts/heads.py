@@ -1,4 +1,4 @@
-"""What do the methods share?  The head that is thrown away after training, and the batch of all processes."""
+"""Heads between the features and the loss, which are thrown away after training."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from torch import nn
 
 
 def mlp(*widths: int, last_norm: bool = False) -> nn.Sequential:
-    """What stands between the features and the loss?  Linear layers, (b, widths[0]) -> (b, widths[-1]).
+    """A multilayer perceptron, (b, widths[0]) -> (b, widths[-1]).
 
-    Batch norm and ReLU follow each but the last; `last_norm` adds a batch norm there, without scale and shift
+    Batch norm and ReLU follow each linear layer but the last; `last_norm` adds a batch norm there, without scale and shift
     (SimSiam, arXiv 2011.10566).
     """
     layers: list[nn.Module] = []

@@ -11,10 +11,10 @@ from torch import Tensor
 
 
 def in_float32(objective: Callable[..., Any]) -> Callable[..., Any]:
-    """What if the network runs in half precision?  The objective on its outputs is still computed in float32.
+    """Decorator: the objective is computed in float32 even where the network that made its input runs in half precision.
 
-    Three digits are enough for a network's products; similarities divided by a temperature and differences of views,
-    which are small beside what is subtracted, need more.
+    Three digits are enough for a network's products.  Similarities divided by a temperature need more, and so do
+    differences of views, which are small beside what is subtracted.
     """
 
     @wraps(objective)
