@@ -21,24 +21,38 @@ with st.container(border=True):
         )
         others = [column for column in columns if column != label]
         attributes = st.pills(
-            "Should not matter", others, selection_mode="multi", default=others, key=f"attributes_{label}",
+            "Should not matter",
+            others,
+            selection_mode="multi",
+            default=others,
+            key=f"attributes_{label}",
             bind="query-params",
-        )  # fmt: skip
+        )
         maps = st.toggle(
-            "Maps", True, key="audit_maps", bind="query-params",
+            "Maps",
+            True,
+            key="audit_maps",
+            bind="query-params",
             help=f"Explains {MAPPED} of the images by maps and measures whether these are true.",
-        )  # fmt: skip
+        )
     use = st.text_input(
-        "Intended use", key="intended_use", bind="query-params", max_chars=500,
+        "Intended use",
+        key="intended_use",
+        bind="query-params",
+        max_chars=500,
         placeholder="What the encoder is to be used for, in a sentence. It heads the report.",
-    )  # fmt: skip
+    )
 if not attributes:
     st.info("Choose at least one column that should not matter.", icon=":material/arrow_upward:")
     st.stop()
 plan = make_plan(
-    next(iter(choice.evidence.values())).features.table, label=label, attributes=attributes,
-    partners=partners(choice, label, attributes), intended_use=(use or "").strip(), maps=MAPPED if maps else 0,
-)  # fmt: skip
+    next(iter(choice.evidence.values())).features.table,
+    label=label,
+    attributes=attributes,
+    partners=partners(choice, label, attributes),
+    intended_use=(use or "").strip(),
+    maps=MAPPED if maps else 0,
+)
 report = report_of(choice, plan)
 if report:
     read(choice, report)

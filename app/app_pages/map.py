@@ -23,13 +23,20 @@ columns = dict.fromkeys(
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
     color = st.selectbox("Colour by", [*columns, RELIABILITY], key="color", bind="query-params", width=200)
     layout = st.segmented_control(
-        "Layout", list(LAYOUTS), format_func=LAYOUTS.__getitem__, default="umap", required=True, key="layout",
+        "Layout",
+        list(LAYOUTS),
+        format_func=LAYOUTS.__getitem__,
+        default="umap",
+        required=True,
+        key="layout",
         bind="query-params",
-    )  # fmt: skip
+    )
     null = st.toggle(
-        "Show the null maps", key="null", bind="query-params",
+        "Show the null maps",
+        key="null",
+        bind="query-params",
         help="The control: what the same layout makes of noise with the same mean and covariance, which has no groups.",
-    )  # fmt: skip
+    )
 if len(choice.evidence) > MOST:
     st.caption(f"The first {MOST} of the {len(choice.evidence)} chosen runs; choose others in the sidebar.")
 

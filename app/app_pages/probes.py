@@ -22,9 +22,14 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     column = st.segmented_control("Label", columns, default=columns[0], required=True, key="label", bind="query-params")
     readouts = {entry.name: entry for entry in entries_on("probes")}
     readout = st.segmented_control(
-        "Read by", list(readouts), default=next(iter(readouts)), required=True, key="readout", bind="query-params",
+        "Read by",
+        list(readouts),
+        default=next(iter(readouts)),
+        required=True,
+        key="readout",
+        bind="query-params",
         format_func=lambda name: readouts[name].group or readouts[name].question,
-    )  # fmt: skip
+    )
 entry = readouts[readout]
 probes = results(choice, readout, columns_of(entry, column))
 chart(entry.figure(probes, colors=choice.colors), choice, "probe", caveat=entry.caveat)

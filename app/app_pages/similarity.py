@@ -17,9 +17,14 @@ SCORES = {"cka": "CKA", "procrustes": "Procrustes distance", "mutual_knn": "shar
 choice = chosen()
 names = list(choice.evidence)
 score = st.segmented_control(
-    "Measured by", list(SCORES), format_func=SCORES.__getitem__, default="cka", required=True, key="similarity",
+    "Measured by",
+    list(SCORES),
+    format_func=SCORES.__getitem__,
+    default="cka",
+    required=True,
+    key="similarity",
     bind="query-params",
-)  # fmt: skip
+)
 
 if len(names) > 1:
     pairs = {

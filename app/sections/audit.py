@@ -96,14 +96,23 @@ def read(choice: Choice, report: dict[str, Any]) -> None:
     """The two files to keep, and what was found and what was not; or, where asked for, the whole report."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
-            "Download the report", lambda: audit_page(report), "report.html", "text/html", on_click="ignore",
-            icon=":material/download:", help="One page that opens from disk, prints and needs no network; the one that "
-            "`sslviz audit` writes.",
-        )  # fmt: skip
+            "Download the report",
+            lambda: audit_page(report),
+            "report.html",
+            "text/html",
+            on_click="ignore",
+            icon=":material/download:",
+            help="One page that opens from disk, prints and needs no network; the one that `sslviz audit` writes.",
+        )
         st.download_button(
-            "report.json", lambda: json.dumps(report), "report.json", "application/json", on_click="ignore",
-            icon=":material/data_object:", help="What the page is made from, and what `sslviz audit --diff` compares.",
-        )  # fmt: skip
+            "report.json",
+            lambda: json.dumps(report),
+            "report.json",
+            "application/json",
+            on_click="ignore",
+            icon=":material/data_object:",
+            help="What the page is made from, and what `sslviz audit --diff` compares.",
+        )
         whole = st.toggle("Show the whole report here", key="audit_whole")
     if whole:
         st.iframe(audit_page(report), height=900, alt="The whole report")

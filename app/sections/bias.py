@@ -103,10 +103,13 @@ def partners(choice: Choice, found: Mapping[str, Reliance], label: str, attribut
         )
         now = [str((named or asked).get(c, values[i % len(values)])) for i, c in enumerate(classes)]
         edited = st.data_editor(
-            pd.DataFrame({label: classes, attribute: now}), hide_index=True, disabled=[label], width="content",
+            pd.DataFrame({label: classes, attribute: now}),
+            hide_index=True,
+            disabled=[label],
+            width="content",
             column_config={attribute: st.column_config.SelectboxColumn(options=values, required=True)},
             key=f"partners {of} {digest} {now}",
-        )  # fmt: skip
+        )
         with st.container(horizontal=True):
             ask_so = st.button("Ask with these pairs", icon=":material/link:")
             forget = st.button("Forget the pairs", icon=":material/link_off:", disabled=not _any_named(choice, of))

@@ -85,9 +85,10 @@ def better(choice: Choice, results: dict[str, dict[str, Any]], a: str, b: str) -
         return
     told = [
         (name, one.winner[score], one.sentence(score, a, b))
-        for name, one in found.items() if find_entry(ResultKey.parse(name).name).rates_encoder
+        for name, one in found.items()
+        if find_entry(ResultKey.parse(name).name).rates_encoder
         for score in one.scores()
-    ]  # fmt: skip
+    ]
     for winner in (a, b):
         better = [text for _, sign, text in told if sign == (-1 if winner == a else 1)]
         if better:

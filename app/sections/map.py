@@ -80,9 +80,13 @@ def explore(choice: Choice, names: list[str], found: dict[str, Projection], colo
             state = (key, color, result.method, null, choice.dark)
             lassoed = st.session_state.get("map_drawn_in") == state and st.session_state.get(key)
             fig = map_figure(
-                result, color if by is None else table.loc[result.ids, by], None if lassoed else ids,
-                title=short[name], null=null, point_color=choice.colors[name],
-            )  # fmt: skip
+                result,
+                color if by is None else table.loc[result.ids, by],
+                None if lassoed else ids,
+                title=short[name],
+                null=null,
+                point_color=choice.colors[name],
+            )
             fig.update_layout(height=470 if len(found) == 1 else 370)
             caption = fig.layout.meta["caption"]
             chart(fig, choice, key, caveat=None, selection_mode="lasso", on_select=_remembering(key, state))
@@ -125,10 +129,15 @@ def _onwards(ids: list[str]) -> None:
     """From the images that are selected to the pages that ask about them, alone or against those kept before."""
     kept = st.session_state.get("map_kept", [])
     st.button(
-        "Keep as first group", icon=":material/bookmark:", type="tertiary", on_click=_keep, args=(ids,),
-        help=f"To be set against the next selection. Kept now: {len(kept):,} images." if kept else
-        "To be set against the next selection: why near these, and not those?",
-    )  # fmt: skip
+        "Keep as first group",
+        icon=":material/bookmark:",
+        type="tertiary",
+        on_click=_keep,
+        args=(ids,),
+        help=f"To be set against the next selection. Kept now: {len(kept):,} images."
+        if kept
+        else "To be set against the next selection: why near these, and not those?",
+    )
     against = bool(kept) and set(kept) != set(ids)
     question = "Why near these and not the kept?" if against else "Why are these near each other?"
     st.page_link("app_pages/attention.py", label="Where does it look in them?", icon=":material/visibility:")

@@ -135,10 +135,11 @@ def journey(run: Run, evidences: dict[int, Evidence], layout: str) -> dict[int, 
     return {
         step: run.result(
             {"diagnostic": "projection", "method": layout, "journey": digests, "step": step},
-            Projection, lambda step=step: all_of_them()[str(step)],
+            Projection,
+            lambda step=step: all_of_them()[str(step)],
         )
         for step in evidences
-    }  # fmt: skip
+    }
 
 
 @st.cache_resource(max_entries=10, show_spinner="Laying out nine maps and their null maps …", hash_funcs=KEYS)

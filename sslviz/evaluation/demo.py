@@ -36,8 +36,12 @@ def demo(runs: str | Path = "runs", *, seed: int = 0, progress: bool = True) -> 
 
     images = load_images(f"{IMAGES},seed={seed}")
     options: dict[str, Any] = {
-        "held_out": images.split("probe"), "epochs": EPOCHS, "batch_size": 128, "seed": seed, "progress": progress,
-    }  # fmt: skip
+        "held_out": images.split("probe"),
+        "epochs": EPOCHS,
+        "batch_size": 128,
+        "seed": seed,
+        "progress": progress,
+    }
     train = images.split("train")
     made = [
         pretrain(train, out=Path(runs) / name, resume=True, **options, **arguments) for name, arguments in RUNS.items()

@@ -69,9 +69,16 @@ def diagnose(
 
 
 def _answers(
-    runs: Sequence[Run], images: Images, fit: Images | None, questions: Questions,
-    expected_pairs: Mapping[str, Mapping[str, str]], *, layout: str, every: bool, progress: bool,
-) -> tuple[dict[str, dict[str, Any]], list[str]]:  # fmt: skip
+    runs: Sequence[Run],
+    images: Images,
+    fit: Images | None,
+    questions: Questions,
+    expected_pairs: Mapping[str, Mapping[str, str]],
+    *,
+    layout: str,
+    every: bool,
+    progress: bool,
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """({checkpoint: {diagnostic: Result}}, a sentence for each that could not be had)."""
     from sslviz.features.stored import gather
     from sslviz.runtime.progress import progress_bar
@@ -85,9 +92,14 @@ def _answers(
         for name, run, checkpoint in checkpoints:
             advance(0, note=f"{name}: embedding")
             evidence = gather(
-                run, checkpoint, images, fit, requested=requirements(questions.entries),
-                attributes=bool(questions.attributes), expected_pairs=expected_pairs,
-            )  # fmt: skip
+                run,
+                checkpoint,
+                images,
+                fit,
+                requested=requirements(questions.entries),
+                attributes=bool(questions.attributes),
+                expected_pairs=expected_pairs,
+            )
             advance(1)
             found = results[name] = {}
             for entry, columns, key, other in _in_turn(questions, first):

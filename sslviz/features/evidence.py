@@ -182,9 +182,12 @@ def record_diagnosis(
     sample = images.rows(sample_rows(len(images), find_stimulus("layers").max_images))
     before = run.info.get("diagnosed", {}).get(images.digest, {})
     diagnosis = {
-        "spec": images.spec, "fit": fit.digest if fit else None, "fit_spec": fit.spec if fit else None,
-        "sample": sample.digest, "partners": {**before.get("partners", {}), **(expected_pairs or {})},
-    }  # fmt: skip
+        "spec": images.spec,
+        "fit": fit.digest if fit else None,
+        "fit_spec": fit.spec if fit else None,
+        "sample": sample.digest,
+        "partners": {**before.get("partners", {}), **(expected_pairs or {})},
+    }
     known = {**run.info.get("diagnosed", {}), images.digest: diagnosis}
     if known != run.info.get("diagnosed"):
         run.update(diagnosed=known)

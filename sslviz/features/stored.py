@@ -125,9 +125,13 @@ def stored_embed(
 ) -> Features:
     """The features of a run's checkpoint, read from the run folder if they lie there, else embedded and stored."""
     return _stored(
-        run, checkpoint.key, images.digest, layer, checkpoint.digest,
+        run,
+        checkpoint.key,
+        images.digest,
+        layer,
+        checkpoint.digest,
         lambda: embed(checkpoint, images, layer=layer, progress=progress),
-    )  # fmt: skip
+    )
 
 
 def _embedded(checkpoint: Checkpoint, pictures: Pictures) -> Features:

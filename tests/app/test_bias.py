@@ -127,8 +127,10 @@ def test_a_button_embeds_the_other_controls_and_then_a_slider_moves_pictures(ope
     assert not app.exception and not any(b.label == "Embed the other controls" for b in app.button)
     assert "color histogram" in json.dumps(charts(app))
     assert set(gather(run, run.last, scored, fit, attributes=True).further) == {
-        "color histogram", "untrained (seed 1)", "untrained (seed 2)"
-    }  # fmt: skip
+        "color histogram",
+        "untrained (seed 1)",
+        "untrained (seed 2)",
+    }
     app = open_app(tmp_path, "bias", label="shape", attribute="color", bias=IS_USED)
     assert any("How far each factor moves" in alt for alt in charts(app))
     before = thumbnails(app)

@@ -98,10 +98,12 @@ def main():
         browser.close()
     print(f"{args.runs} maps of {args.points:,} points; min / median / max of {args.rounds} rounds")
     for what, seconds in (
-        ("until the first map is drawn", first), ("of a hundredth of the points", few_first),
-        ("until all maps are drawn", drawing), ("of a hundredth of the points", few),
+        ("until the first map is drawn", first),
+        ("of a hundredth of the points", few_first),
+        ("until all maps are drawn", drawing),
+        ("of a hundredth of the points", few),
         ("from the lasso to its images", gallery),
-    ):  # fmt: skip
+    ):
         print(f"{what:32}{spread(seconds, '.2f'):>20} s")
     print(verdict("first drawing", median(first), 1, " s", at_least=False))
     print(f"what the points cost: {median(drawing) / median(few):.2f}x as long as a hundredth of them")

@@ -67,9 +67,16 @@ def test_pretraining_on_a_folder_of_images_and_all_that_follows(runs, photos, ca
     unknown = sslviz("embed", runs / "mine", "--images", f"folder:{photos}", "--layer", "attic", **cache, check=False)
     assert unknown.returncode == 2 and "no layer 'attic'; it has: " in unknown.stderr
     answer = sslviz(
-        "diagnose", runs / "mine", "--images", f"folder:{photos}", "--json", tmp_path / "scores.json",
-        "--only", "spectrum,knn_probe,linear_probe", **cache,
-    )  # fmt: skip
+        "diagnose",
+        runs / "mine",
+        "--images",
+        f"folder:{photos}",
+        "--json",
+        tmp_path / "scores.json",
+        "--only",
+        "spectrum,knn_probe,linear_probe",
+        **cache,
+    )
     assert "linear_probe" in answer.stdout and "mine: " in answer.stdout and "directions in use" in answer.stdout
     scores = json.loads((tmp_path / "scores.json").read_text())["mine"]
     assert set(scores) == {"spectrum", "knn_probe", "linear_probe", "knn_probe:camera", "linear_probe:camera"}
@@ -120,9 +127,19 @@ def test_an_imported_encoder_is_diagnosed_beside_our_own(runs, photos, cache, tm
     answer = sslviz("import", "--encoder", "resnet10t", "--weights", tmp_path / "w.safetensors", "--out", imported)
     assert "weights loaded" in answer.stdout
     both = sslviz(
-        "diagnose", runs / "mine", imported, "--images", f"folder:{photos}", "--only", "spectrum,knn_probe",
-        "--label", "camera", "--json", tmp_path / "s.json", **cache,
-    )  # fmt: skip
+        "diagnose",
+        runs / "mine",
+        imported,
+        "--images",
+        f"folder:{photos}",
+        "--only",
+        "spectrum,knn_probe",
+        "--label",
+        "camera",
+        "--json",
+        tmp_path / "s.json",
+        **cache,
+    )
     assert "imported: " in both.stdout
     scores = json.loads((tmp_path / "s.json").read_text())
     assert set(scores) == {"mine", "imported"} and set(scores["imported"]) == {"spectrum", "knn_probe:camera"}

@@ -23,9 +23,15 @@ def run(tmp_path_factory):
 
 
 NEGATIVES = Stimulus(
-    "negatives", "on request", ("trained", "untrained"), pictures="negatives:negatives", max_images=12,
-    layer="negatives", words="negatives", missing="Its negatives were not embedded.",
-)  # fmt: skip
+    "negatives",
+    "on request",
+    ("trained", "untrained"),
+    pictures="negatives:negatives",
+    max_images=12,
+    layer="negatives",
+    words="negatives",
+    missing="Its negatives were not embedded.",
+)
 
 
 @pytest.fixture
@@ -49,9 +55,14 @@ def with_negatives(monkeypatch):
 def test_a_new_row_is_drawn_embedded_kept_and_given_to_whoever_asks(run, with_negatives):
     test = sslviz.shapes(n=40, size=16, seed=3)
     entry = Entry(
-        name="darkest", question="?", home="negatives", control="none", page="geometry", inputs=("negatives",),
+        name="darkest",
+        question="?",
+        home="negatives",
+        control="none",
+        page="geometry",
+        inputs=("negatives",),
         options=("negatives_controls",),
-    )  # fmt: skip
+    )
     assert requirements([entry]) == {"negatives"}
     with pytest.raises(ValueError, match="Its negatives were not embedded"):
         compute_entry(entry, gather(run, run.last, test, None))

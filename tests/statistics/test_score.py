@@ -48,9 +48,14 @@ class TestScore:
     def test_its_json_holds_no_number_that_json_has_not(self):
         written = json.dumps(Score(np.nan, np.float32(0.5), np.inf, {"chance": np.nan}).to_dict(), allow_nan=False)
         assert json.loads(written) == {
-            "value": None, "low": 0.5, "high": None, "control": None, "controls": {"chance": None},
-            "higher_is_better": True, "control_is": "floor",
-        }  # fmt: skip
+            "value": None,
+            "low": 0.5,
+            "high": None,
+            "control": None,
+            "controls": {"chance": None},
+            "higher_is_better": True,
+            "control_is": "floor",
+        }
 
     @pytest.mark.parametrize(
         "score",

@@ -411,12 +411,28 @@ def test_parameters_of_another_batch_are_refused():
 @pytest.mark.parametrize(
     "field, value",
     [
-        ("size", 0), ("size", 32.5), ("views", 0), ("local_views", -1), ("scale", (0.5, 0.2)), ("scale", (0.0, 1.0)),
-        ("scale", (0.5, 1.5)), ("scale", 0.5), ("scale", [0.2, 1.0]), ("ratio", (-1.0, 1.0)), ("flip_prob", 1.2),
-        ("brightness", -0.1), ("hue", 0.6), ("hue", math.nan), ("hue", "wide"), ("blur_prob", (0.5, 0.5, 0.5)),
-        ("blur_prob", (0.5, 2.0)), ("blur_sigma", (0.0, 1.0)), ("mean", (0.5,)), ("std", (0.0, 1.0, 1.0)),
+        ("size", 0),
+        ("size", 32.5),
+        ("views", 0),
+        ("local_views", -1),
+        ("scale", (0.5, 0.2)),
+        ("scale", (0.0, 1.0)),
+        ("scale", (0.5, 1.5)),
+        ("scale", 0.5),
+        ("scale", [0.2, 1.0]),
+        ("ratio", (-1.0, 1.0)),
+        ("flip_prob", 1.2),
+        ("brightness", -0.1),
+        ("hue", 0.6),
+        ("hue", math.nan),
+        ("hue", "wide"),
+        ("blur_prob", (0.5, 0.5, 0.5)),
+        ("blur_prob", (0.5, 2.0)),
+        ("blur_sigma", (0.0, 1.0)),
+        ("mean", (0.5,)),
+        ("std", (0.0, 1.0, 1.0)),
     ],
-)  # fmt: skip
+)
 def test_a_policy_that_makes_no_sense_is_refused_by_name(field, value):
     with pytest.raises(ValueError, match=f"The {field} of views"):
         ViewPolicy(**{field: value})

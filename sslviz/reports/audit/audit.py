@@ -87,10 +87,11 @@ def audit(
     for name, of_run in results.items():
         collapse = of_run.get("collapse")
         about[name] |= {
-            "verdict": collapse.verdict if collapse else "", "reasons": collapse.reasons if collapse else [],
+            "verdict": collapse.verdict if collapse else "",
+            "reasons": collapse.reasons if collapse else [],
             "said": sentence(name, of_run),
             "scores": {key: {n: s.to_dict() for n, s in r.scores().items()} for key, r in of_run.items()},
-        }  # fmt: skip
+        }
     return {
         "schema": SCHEMA,
         "plan": asdict(plan) | {"attributes": list(plan.attributes), "skip": list(plan.skip), "digest": plan.digest},
@@ -127,9 +128,7 @@ def _evidence(run: Run, images: Images, fit: Images | None, plan: AuditPlan, abo
         except ValueError as error:
             about["skipped"].append({"what": entry.name, "why": str(error)})
     by_default = requirements(entry for entry in diagnostics() if not entry.opt_in)  # the app's pages show all of it
-    return gather(
-        run, run.last, images, fit, requested=by_default, attributes=True, expected_pairs=plan.by_columns
-    )  # fmt: skip
+    return gather(run, run.last, images, fit, requested=by_default, attributes=True, expected_pairs=plan.by_columns)
 
 
 def _answer(
@@ -188,20 +187,28 @@ def describe(run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     arguments = {key: value for key, value in run.info.get("arguments", {}).items() if value not in (None, "", {})}
     return {
-        "run": run.name, "step": checkpoint.step, "sha256": sha256, "encoder": dict(checkpoint.config),
-        "kind": run.info.get("kind", ""), "arguments": arguments, "versions": run.info.get("versions", {}),
-        "device": run.info.get("device", ""), "seconds": run.info.get("seconds"),
-    }  # fmt: skip
+        "run": run.name,
+        "step": checkpoint.step,
+        "sha256": sha256,
+        "encoder": dict(checkpoint.config),
+        "kind": run.info.get("kind", ""),
+        "arguments": arguments,
+        "versions": run.info.get("versions", {}),
+        "device": run.info.get("device", ""),
+        "seconds": run.info.get("seconds"),
+    }
 
 
 def made() -> dict[str, Any]:
     """By what, on what and when is this made?"""
     packages = ("sslviz", "torch", "timm", "numpy", "scikit-learn", "plotly")
     return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"), "python": platform.python_version(),
-        "versions": {name: version(name) for name in packages}, "machine": f"{platform.system()} {platform.machine()}",
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in packages},
+        "machine": f"{platform.system()} {platform.machine()}",
         "seeds": "every random choice has a fixed seed, 0 unless said otherwise",
-    }  # fmt: skip
+    }
 
 
 def _described(images: Images, fit: Images | None, plan: AuditPlan) -> dict[str, Any]:
@@ -210,9 +217,13 @@ def _described(images: Images, fit: Images | None, plan: AuditPlan) -> dict[str,
         for column in (plan.label, *plan.attributes)
     }
     return {
-        "spec": images.spec, "digest": images.digest, "n": len(images), "size": list(images.size), "counts": counts,
+        "spec": images.spec,
+        "digest": images.digest,
+        "n": len(images),
+        "size": list(images.size),
+        "counts": counts,
         "fit": {"spec": fit.spec, "digest": fit.digest, "n": len(fit)} if fit else None,
-    }  # fmt: skip
+    }
 
 
 def _shown(ids: Sequence[str], images: Images) -> list[dict[str, str]]:

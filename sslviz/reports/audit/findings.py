@@ -86,10 +86,17 @@ def judged(tests: Sequence[HypothesisTest]) -> tuple[list[dict[str, Any]], list[
         name, score = test.effect
         about = find_entry(test.diagnostic)
         one = {
-            "run": test.run, "diagnostic": test.diagnostic, "columns": list(test.columns), "question": about.question,
-            "score": name, "effect": score.to_dict(), "p": float(test.p), "p_corrected": float(p), "n": test.n,
+            "run": test.run,
+            "diagnostic": test.diagnostic,
+            "columns": list(test.columns),
+            "question": about.question,
+            "score": name,
+            "effect": score.to_dict(),
+            "p": float(test.p),
+            "p_corrected": float(p),
+            "n": test.n,
             "detectable": test.detectable,
-        }  # fmt: skip
+        }
         if p < LEVEL:
             rank = (about.gravity or math.inf, -abs(score.value))
             one |= {"said": test.said, "does_not_mean": about.caveat, "examples": list(test.examples)}

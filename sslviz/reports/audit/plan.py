@@ -99,8 +99,12 @@ def make_plan(table: pd.DataFrame, **said: Any) -> AuditPlan:
 def _check_said(said: Mapping[str, Any]) -> None:
     """ValueError for a key that a plan does not have, and for a value that is none for it."""
     kinds: dict[str, type] = {
-        "maps": int, "despite_collapse": bool, "attributes": list, "skip": list, "partners": dict,
-    }  # fmt: skip
+        "maps": int,
+        "despite_collapse": bool,
+        "attributes": list,
+        "skip": list,
+        "partners": dict,
+    }
     known = [field.name for field in fields(AuditPlan)]
     for name, value in said.items():
         if name not in known:
@@ -110,9 +114,11 @@ def _check_said(said: Mapping[str, Any]) -> None:
         words = _words(value)
         if type(value) is not kind or not words or (isinstance(value, int) and value < 0):
             text = {
-                int: "a number, 0 or more", bool: "true or false", list: "a list of names",
+                int: "a number, 0 or more",
+                bool: "true or false",
+                list: "a list of names",
                 dict: 'a table for each attribute, as in [partners.color] square = "red"',
-            }.get(kind, "a text")  # fmt: skip
+            }.get(kind, "a text")
             raise ValueError(f"The plan's {name} is {text}; got {value!r}.")
 
 
