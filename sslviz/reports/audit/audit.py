@@ -165,8 +165,8 @@ def _maps(
         except ValueError as error:
             about[run.name]["skipped"].append({"what": "maps", "why": str(error)})
         else:
-            if found[run.name].note:
-                about[run.name]["skipped"].append({"what": "attention", "why": found[run.name].note})
+            if reason := found[run.name].no_attention:
+                about[run.name]["skipped"].append({"what": "attention", "why": reason})
     return found
 
 
