@@ -290,12 +290,11 @@ def find_entry(name: str) -> Entry:
 
 def readme_table() -> str:
     """The README's table of what can be answered, page by page; `python tests/test_docs.py` writes it there."""
-    lines = ["| page | question | name | control beside it |", "|---|---|---|---|"]
-    pages = dict.fromkeys(entry.page for entry in CATALOG)
-    for page in pages:
+    lines = ["| page | question, and who answers it | control beside it |", "|---|---|---|"]
+    for page in dict.fromkeys(entry.page for entry in CATALOG):
         for i, entry in enumerate(entries_on(page)):
             title = page.capitalize() if i == 0 else ""
-            lines.append(f"| {title} | {entry.question} | `{entry.name}` | {entry.control} |")
+            lines.append(f"| {title} | {entry.question} `{entry.name}` | {entry.control} |")
     return "\n".join(lines)
 
 
