@@ -198,7 +198,7 @@ def reliance(
     draws = draw_at_biases(codes, cues, pairs, len(values), biases, seed)
 
     def answers(x: np.ndarray, z: np.ndarray) -> np.ndarray:
-        return np.array([[_read(x[rows], codes[rows], z) for rows in of_bias] for of_bias in draws])
+        return np.array([[_read(x[rows], codes[rows], z) for rows in bias_draws] for bias_draws in draws])
 
     oracles = {SHORTCUT: (cues, cue, len(values)), CORE: (codes, truth, len(classes))}
     control_answers = {name: answers(np.eye(k)[fit_], np.eye(k)[shown]) for name, (fit_, shown, k) in oracles.items()}
