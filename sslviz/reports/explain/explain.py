@@ -134,7 +134,7 @@ def _explained(run: Run, images: Images, method: str, text: str | None, everythi
 
     measured = {method: measure(maps, untrained.maps)}
     attention, untargeted, no_attention = _untargeted(run, checkpoint, images)
-    measured |= {name: measure(look, look.untrained) for name, look in untargeted.items()}
+    measured |= {name: measure(result, result.untrained) for name, result in untargeted.items()}
     return Explained(maps, untrained, untargeted, measured, attention, no_attention)
 
 
@@ -154,7 +154,7 @@ def _untargeted(run: Run, checkpoint: Checkpoint, images: Images) -> tuple[Atten
         result = cached_result(run, attention, checkpoint, images)
         return result, untargeted_attention(result), ""
     try:
-        looks = {name: cached_result(run, activation, checkpoint, images, method=name) for name in ACTIVATIONS}
+        activations = {name: cached_result(run, activation, checkpoint, images, method=name) for name in ACTIVATIONS}
     except ValueError as error:  # an encoder that ends in no grid still has its attribution
         return None, {}, f"{reason} {error}"
-    return None, looks, reason
+    return None, activations, reason
