@@ -53,7 +53,6 @@ def test_a_result_comes_back_as_it_was(planted, tmp_path):
     assert back.nested["deep"] == {"value": 0.5} and back.listed[1:] == ["word", 2]
 
 
-<<<<<<< HEAD
 def test_fields_that_were_called_otherwise_are_read(planted, tmp_path, monkeypatch):
     monkeypatch.setitem(FORMER_FIELDS, "Planted", {"title": "name", "array": "x"})
     former = make_dataclass("Planted", ["title", "n", "maybe", "array", "words", "nested", "listed"])
@@ -70,8 +69,6 @@ def test_former_names_are_no_fields_and_those_they_became_are():
         assert set(renamed.values()) <= fields and not set(renamed) & fields, kind
 
 
-=======
->>>>>>> geometry
 def test_a_result_is_computed_once_and_read_after(run, planted):
     calls = []
 
