@@ -28,14 +28,9 @@ class Other:
 @pytest.fixture
 def planted():
     return Planted(
-        "a",
-        3,
-        None,
-        np.arange(6.0).reshape(2, 3),
-        np.array(["x", "yy"]),
-        {"null map": np.ones(2), "deep": {"value": 0.5}},
-        [np.zeros(1), "word", 2],
-    )
+        "a", 3, None, np.arange(6.0).reshape(2, 3), np.array(["x", "yy"]),
+        {"null map": np.ones(2), "deep": {"value": 0.5}}, [np.zeros(1), "word", 2],
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -51,22 +46,6 @@ def test_a_result_comes_back_as_it_was(planted, tmp_path):
         np.testing.assert_array_equal(one, two)
         assert one.dtype == two.dtype
     assert back.nested["deep"] == {"value": 0.5} and back.listed[1:] == ["word", 2]
-
-
-def test_fields_that_were_called_otherwise_are_read(planted, tmp_path, monkeypatch):
-    monkeypatch.setitem(FORMER_FIELDS, "Planted", {"title": "name", "array": "x"})
-    former = make_dataclass("Planted", ["title", "n", "maybe", "array", "words", "nested", "listed"])
-    save_result(tmp_path / "r.npz", former(*vars(planted).values()))
-    back = load_result(tmp_path / "r.npz", Planted)
-    assert back.name == "a" and back.n == 3
-    np.testing.assert_array_equal(back.x, planted.x)
-
-
-def test_former_names_are_no_fields_and_those_they_became_are():
-    kinds = {entry.result_type.__name__: entry.result_type for entry in CATALOG}
-    for kind, renamed in FORMER_FIELDS.items():
-        fields = {field.name for field in dataclasses.fields(kinds[kind])}
-        assert set(renamed.values()) <= fields and not set(renamed) & fields, kind
 
 
 def test_a_result_is_computed_once_and_read_after(run, planted):
