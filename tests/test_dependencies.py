@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-OWN = {"sslviz", "components", "sections", "sidebar", "state"}  # the app's rooms are imported by their names
+OWN = {"sslviz"} | {path.stem for path in (ROOT / "app").iterdir()}  # the app's rooms are imported by their names
 NEVER_IMPORTED = {
     "pyarrow": "pandas reads and writes parquet with it",
     "torchvision": "timm imports it",

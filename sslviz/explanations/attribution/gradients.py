@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sslviz.explanations.attribution.question import Answer, Question, seeded_everywhere
+from sslviz.explanations.attribution.question import Answer, Question
+from sslviz.runtime.random_state import seeded
 
 
 def saliency(question: Question) -> Answer:
@@ -88,7 +89,7 @@ def smoothgrad(question: Question, *, samples: int = 32, sigma: float = 0.15) ->
     method = NoiseTunnel(Saliency(question.score))
     spread = sigma * 3 / sum(question.encoder.std)  # of the values as the encoder gets them
     whole, halves = [], []
-    with seeded_everywhere(question.seed, question.device):
+    with seeded(question.seed):
         for _, x, references in question.chunks():
             two = [
                 method.attribute(

@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sslviz.explanations.attribution.baselines import patch_masks, patches, window_masks
-from sslviz.explanations.attribution.question import Answer, Question, read_mixes, seeded_everywhere
+from sslviz.explanations.attribution.question import Answer, Question, read_mixes
 from sslviz.runtime.progress import progress_bar
+from sslviz.runtime.random_state import seeded
 
 SAMPLES_PER_PATCH = 8  # for a regression whose coefficients are not mostly luck: 512 for 8 x 8 patches
 
@@ -89,7 +90,7 @@ def kernel_shap(question: Question, *, grid: int = 8, samples: int | None = None
     method, device = KernelShap(question.score), question.device
     groups = patches(question.x.shape[-1], grid).expand(1, 3, -1, -1).to(device)
     maps = torch.empty(len(question.baselines), len(question.x), *groups.shape[-2:])
-    with _bar(question, len(question.baselines)) as advance, seeded_everywhere(question.seed, device):
+    with _bar(question, len(question.baselines)) as advance, seeded(question.seed):
         for k, baseline in enumerate(question.baselines):
             for i in range(len(question.x)):
                 row = slice(i, i + 1)

@@ -49,17 +49,6 @@ def frozen(encoder: Encoder) -> Iterator[None]:
             weight.requires_grad_(required)
 
 
-@contextmanager
-def seeded_everywhere(seed: int, device: torch.device) -> Iterator[None]:
-    """Inside, the global random state depends on `seed` alone, for libraries that draw from it; then it is as before."""
-    gpu = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if gpu else []):
-        torch.default_generator.manual_seed(seed)
-        if gpu:
-            torch.cuda.manual_seed(seed)
-        yield
-
-
 @dataclass(frozen=True, eq=False)
 class Question:
     """What is explained: one number of each image.

@@ -1,6 +1,5 @@
 """Maps: is each point the image that its id names, and is the null map there?"""
 
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -125,8 +124,8 @@ def test_a_null_map_that_is_as_good_is_said_to_be(result):
 
 
 @pytest.mark.parametrize("color", [None, "reliability", "classes"])
-def test_a_large_map_is_drawn_at_once(result, color):
-    """Bounds ten times those of a quiet machine: what they catch is a loop over points."""
+def test_a_large_map_is_a_few_traces_of_all_points(result, color):
+    """A trace for each point would stop any browser; how long it takes is in benchmarks/figures.py."""
     n = 20_000
     rng = np.random.default_rng(0)
     large = replace(
@@ -137,10 +136,11 @@ def test_a_large_map_is_drawn_at_once(result, color):
         trustworthiness=rng.random(n),
     )
     values = rng.integers(10, size=n) if color == "classes" else color
-    start = time.perf_counter()
     fig = map_figure(large, values)
-    assert time.perf_counter() - start < 2.5
     assert len(fig.data) <= 48
+    assert {point[0] for trace in fig.data if trace.customdata is not None for point in trace.customdata} >= set(
+        large.ids
+    )
 
 
 def test_more_classes_than_colours_differ_by_symbol_and_leave_the_legend(result):
