@@ -46,12 +46,16 @@ def audit(
 ) -> dict[str, Any]:
     """May these encoders be relied on?  The last checkpoint of each run, on `images`, with probes fitted on `fit`.
 
-    Returns the report, a dict of plain JSON: `schema`, `plan` and its digest, `made` (versions, hardware, seconds), `images`,
-    `runs` {name: checkpoint, verdict, whether it was stopped, scores, what was skipped and why}, `findings` (the gravest
-    first, each with effect, interval, p corrected over the whole audit, n, example images and what it does not mean),
-    `not_found` (each with the least effect that would have been found) and `figures`.  Results are kept in the run
-    folders as soon as they are there, so that a stopped audit goes on where it was.  A collapsed encoder is asked no
-    further.  ValueError for runs of one name and what `read_plan` refuses.
+    Returns the report, a dict of plain JSON:
+
+    - schema, plan (with its digest), made (versions, hardware, seconds), images
+    - runs: {name: its checkpoint, verdict, whether the audit stopped, scores, what was skipped and why}
+    - findings: the gravest first, each with effect, interval, p corrected over the audit, examples, what it does not mean
+    - not_found: each with the least effect that would have been found
+    - figures: of every result, beside those of the other runs
+
+    Results are kept in the run folders at once, so that a stopped audit goes on where it was.  A collapsed encoder is
+    asked no further.  ValueError for runs of one name and what `read_plan` refuses.
 
     Caveat: An audit finds what its columns name, in images like these; what nobody wrote down it cannot see.
     """

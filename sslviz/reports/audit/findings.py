@@ -70,26 +70,26 @@ def hypothesis_tests(run: str, results: Mapping[str, Any]) -> list[HypothesisTes
 
 
 def judged(tests: Sequence[HypothesisTest]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Which tests hold, if at most 1 audit in 20 may hold one by luck?  Findings, the gravest first, and what was not found.
+    """The findings, the gravest first, and what was not found, as a report writes them.
 
-    p is corrected by Holm over all tests; of what does not hold, `follow_up` says what Benjamini and Hochberg would still
-    let through, one in twenty of which and the findings together is expected to be luck, and of which alone many may be:
-    a question to ask of new images, no finding.  Gravest is who is
-    served worse, then what is used, what moves a picture, what associates, what neighbours share, what is there, and
-    last what the images themselves hold; among equals the larger effect comes first.
+    p is corrected by Holm over all tests: at most 1 audit in 20 holds a finding by luck.  The gravest come first, by the
+    catalog's `gravity`; among equals, the larger effect.
+
+    Of what was not found, `follow_up` marks what Benjamini and Hochberg would let through.  Of these and the findings
+    together one in twenty is expected to be luck, so of these alone many may be: questions to ask of new images.
     """
     p_values = np.array([test.p for test in tests])
     corrected, discovered = holm(p_values), benjamini_hochberg(p_values) < LEVEL
     found: list[tuple[tuple[float, float], dict[str, Any]]] = []
-    wanting = []
+    not_found = []
     for test, p, follow_up in zip(tests, corrected, discovered, strict=True):
         name, score = test.effect
-        about = find_entry(test.diagnostic)
-        one = {
+        entry = find_entry(test.diagnostic)
+        written = {
             "run": test.run,
             "diagnostic": test.diagnostic,
             "columns": list(test.columns),
-            "question": about.question,
+            "question": entry.question,
             "score": name,
             "effect": score.to_dict(),
             "p": float(test.p),
@@ -98,9 +98,9 @@ def judged(tests: Sequence[HypothesisTest]) -> tuple[list[dict[str, Any]], list[
             "detectable": test.detectable,
         }
         if p < LEVEL:
-            rank = (about.gravity or math.inf, -abs(score.value))
-            one |= {"said": test.said, "does_not_mean": about.caveat, "examples": list(test.examples)}
-            found.append((rank, one))
+            rank = (entry.gravity or math.inf, -abs(score.value))
+            written |= {"said": test.said, "does_not_mean": entry.caveat, "examples": list(test.examples)}
+            found.append((rank, written))
         else:
-            wanting.append(one | {"follow_up": bool(follow_up)})
-    return [one for _, one in sorted(found, key=lambda pair: pair[0])], wanting
+            not_found.append(written | {"follow_up": bool(follow_up)})
+    return [finding for _, finding in sorted(found, key=lambda pair: pair[0])], not_found

@@ -20,13 +20,16 @@ MAPPED = 16  # images that maps are made and measured on
 
 @dataclass(frozen=True)
 class AuditPlan:
-    """What is the encoder to be used for, and what is asked of it?  Written down before anything is looked at.
+    """What an encoder is to be used for and what is asked of it, written down before anything is looked at.
 
-    `label` is what will be read from its features, `attributes` what should not matter.  `details`, `intended_use` and
-    `not_for` are sentences of the model's owner that head the report; `partners` {attribute: {class: value}} are what the
-    classes of the label may have been met with where the encoder was trained (otherwise the images fitted on tell);
-    `skip` are diagnostics left out, and the report says so; `maps` are how many images are explained by maps (0: none);
-    a collapsed encoder is audited no further unless `despite_collapse`.
+    - label: column that will be read from its features
+    - attributes: columns that should not matter
+    - details, intended_use, not_for: sentences of the model's owner, which head the report
+    - partners: {attribute: {class: value}}, what the classes were met with where the encoder was trained; by default the
+      images that probes are fitted on tell
+    - skip: diagnostics left out, which the report lists
+    - maps: how many images are explained by maps; 0: none
+    - despite_collapse: whether a collapsed encoder is audited further
     """
 
     label: str
@@ -47,8 +50,8 @@ class AuditPlan:
     @property
     def digest(self) -> str:
         """The SHA-256 of all of it."""
-        said = {name: value for name, value in asdict(self).items() if name != "partners" or value}
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+        content = {name: value for name, value in asdict(self).items() if name != "partners" or value}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def read_plan(path: str | Path | None, table: pd.DataFrame) -> AuditPlan:
