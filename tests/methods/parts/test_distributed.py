@@ -1,3 +1,4 @@
+import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
@@ -32,6 +33,7 @@ def one_of_two(rank, folder, x, weight, loss, gradient):
     dist.destroy_process_group()
 
 
+@pytest.mark.slow  # each process loads torch and timm
 def test_two_processes_see_the_loss_and_gradient_of_one(tmp_path):
     x, linear = normal(2, 8, 6), linear_map(normal(5, 6, seed=1))
     loss = whole_batch_loss(gather(linear(x)))
