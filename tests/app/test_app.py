@@ -398,7 +398,7 @@ def test_diagnose_now_makes_a_run_comparable(open_app, trained, tmp_path):
 def test_what_was_left_out_is_offered_and_then_shown(open_app, trained, tmp_path):
     shutil.copytree(trained / "first", tmp_path / "first")
     run = Run(tmp_path / "first")
-    assert stored_evidence(run, run.last, next(iter(run.info["diagnosed"]))).views is None
+    assert stored_evidence(run, run.last, next(iter(run.info["diagnosed"]))).of("views") is None
     app = open_app(tmp_path, "geometry")
     assert "Views and altered pictures of **first** were not embedded." in [m.value for m in app.markdown]
     next(b for b in app.button if b.label == "Embed views and altered pictures").click().run(timeout=300)

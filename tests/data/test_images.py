@@ -17,7 +17,6 @@ from scipy.ndimage import convolve1d
 from sklearn.datasets import load_digits
 
 from sslviz.data import Images, digits, folder, named
-from sslviz.data import folder as folder_module
 from sslviz.data.sources import decoding
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
@@ -451,7 +450,7 @@ def test_a_picture_that_could_not_be_opened_is_tried_again_once_it_can(classes, 
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patch:
-        patch.setattr(folder_module, "read", forbidden)
+        patch.setattr("sslviz.data.sources.folder.read", forbidden)
         with pytest.raises(ValueError, match="6 of 6 pictures .* Permission denied"):
             folder(classes)
     for path in classes.rglob("*.png"):

@@ -44,6 +44,11 @@ class Counterfactual:
         return self.moved.mean(axis=1) / self.spread.mean()
 
     @property
+    def share(self) -> float:
+        """The attribute's part of what all factors move together, 0 to 1."""
+        return float(self.effects[self._index] / self.effects.sum())
+
+    @property
     def found(self) -> bool:
         """Whether the attribute moves a picture more than the other factors do on average."""
         low = self.scores()["against_others"].low

@@ -50,6 +50,9 @@ class Told:
     def scores(self):
         return self.given
 
+    def paired_replicates(self):
+        return self.replicates
+
 
 class TestClosedForms:
     def test_the_difference_of_means_has_the_interval_of_paired_differences(self):

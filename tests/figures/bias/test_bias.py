@@ -67,7 +67,7 @@ def test_groups_lie_worst_first_with_the_interval_that_holds_for_all():
 
 
 def test_factors_share_one_scale_and_the_one_asked_about_comes_first(planted_evidence):
-    changed = planted_evidence().changed
+    changed = planted_evidence().of("changed")
     fig = counterfactual({"one": counterfactual_effect(changed, "coin")})
     assert fig.layout.yaxis.ticktext[0].startswith("coin changed")
     ends = next(trace for trace in fig.data if trace.mode == "text")

@@ -19,10 +19,10 @@ def evidence(planted_evidence):
 @pytest.fixture(scope="module")
 def result(evidence):
     return measure_invariance(
-        evidence.altered,
-        changed=evidence.changed,
-        altered_controls=evidence.altered_controls,
-        changed_controls=evidence.changed_controls,
+        evidence.of("altered"),
+        changed=evidence.of("changed"),
+        altered_controls=evidence.given("altered_controls"),
+        changed_controls=evidence.given("changed_controls"),
     )
 
 
@@ -49,11 +49,11 @@ def test_the_parameter_that_spans_a_factor_is_that_of_the_untaught_encoder(resul
 
 def test_without_factors_nothing_spans_one(evidence):
     with pytest.raises(ValueError, match="No factor was changed in these pictures"):
-        spanning(measure_invariance(evidence.altered))
+        spanning(measure_invariance(evidence.of("altered")))
 
 
 def test_drift_reaches_from_the_best_to_the_worst_severity(evidence):
-    found = measure_drift(evidence.features, evidence.corrupted)
+    found = measure_drift(evidence.features, evidence.of("corrupted"))
     marks = dots(drift({"one": found}))
     np.testing.assert_allclose(marks.x, found.accuracy.mean(axis=1))
     np.testing.assert_allclose(np.add(marks.x, marks.error_x.array), found.accuracy.max(axis=1))
