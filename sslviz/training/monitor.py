@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from sslviz.diagnostics.probes.knn import knn_probe
 from sslviz.features import Features
 from sslviz.features.columns import stratified_half
 from sslviz.features.embed import embed_pixels
+from sslviz.runs import Run
 
 HELD_OUT = 2000  # images at most that an evaluation looks at: half of them give an accuracy to within 0.03
 
@@ -55,6 +57,15 @@ def training_features(model: Any, images: Images) -> torch.Tensor:
     """The encoder's features of all training images, float32 (n, d), where the encoder is."""
     x = torch.from_numpy(embed_pixels(model.encoder, images.pixels))
     return x.to(next(model.encoder.parameters()).device)
+
+
+def check_loss(loss: float, epoch: int, run: Run) -> None:
+    """ValueError for a loss that is no number."""
+    if not math.isfinite(loss):
+        raise ValueError(
+            f"The loss stopped being a number in epoch {epoch} of {run.name}; lower --learning-rate or use "
+            "--precision 32-true. The checkpoints before it are kept."
+        )
 
 
 def progress_note(row: Mapping[str, float]) -> str:

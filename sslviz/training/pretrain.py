@@ -30,8 +30,8 @@ from sslviz.runs import Run
 from sslviz.runtime.progress import progress_bar
 from sslviz.training.batches import batches_on, class_numbers
 from sslviz.training.devices import choose_precision, launch_fabric
-from sslviz.training.monitor import evaluate, hold_out, progress_note, training_features
-from sslviz.training.resume import load_resume, locked, open_run, save_resume, write_checkpoint, write_history
+from sslviz.training.monitor import check_loss, evaluate, hold_out, progress_note, training_features
+from sslviz.training.resume import finish, load_resume, locked, open_run, save_resume, write_checkpoint, write_history
 from sslviz.views import ViewPolicy
 
 WEIGHT_DECAY = 0.05  # AdamW's usual value for encoders of this size; not applied to biases and norms
@@ -168,7 +168,7 @@ def _train(
     state = load_resume(run, model, optimizer) or {"epoch": 0, "rows": [], "seconds": 0.0}
     done, history, began = state["epoch"], state["rows"], time.perf_counter() - state["seconds"]
     if done == epochs:
-        return _finish(fabric, run, state["seconds"])
+        return finish(fabric, run, state["seconds"])
     if done == 0:
         write_checkpoint(fabric, run, model, 0)  # the untrained encoder, the control of all that follows
         history = [{"step": 0, "epoch": 0, "images": 0, "seconds": 0.0, **evaluate(fabric, model, held_out, seed)}]
@@ -207,7 +207,7 @@ def _train(
             step = epoch * steps
             means = {name: float(x) / steps for name, x in sums.items()}  # the one wait for the device in an epoch
             rate = steps * batch_size / (time.perf_counter() - epoch_began)
-            _check_loss(means["loss"], epoch, run)
+            check_loss(means["loss"], epoch, run)
             row = {"step": step, "epoch": epoch, "images": step * batch_size, **means}
             row |= {"lr": _learning_rate(step - 1, total, peak), "images_per_second": rate}
             if epoch % arguments["eval_every"] == 0 or epoch == epochs:
@@ -219,21 +219,7 @@ def _train(
             if epoch % checkpoint_every == 0 or epoch == epochs:
                 write_checkpoint(fabric, run, model, step)
             save_resume(fabric, run, model, optimizer, {"epoch": epoch, "rows": history, "seconds": row["seconds"]})
-    _finish(fabric, run, history[-1]["seconds"])
-
-
-def _finish(fabric: Fabric, run: Run, seconds: float) -> None:
-    if fabric.is_global_zero:
-        run.update(seconds=round(seconds, 2), finished=True)
-    fabric.barrier()
-
-
-def _check_loss(loss: float, epoch: int, run: Run) -> None:
-    if not math.isfinite(loss):
-        raise ValueError(
-            f"The loss stopped being a number in epoch {epoch} of {run.name}; lower --learning-rate or use "
-            "--precision 32-true. The checkpoints before it are kept."
-        )
+    finish(fabric, run, history[-1]["seconds"])
 
 
 def _parameter_groups(model: nn.Module) -> list[dict[str, Any]]:

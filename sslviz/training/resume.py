@@ -70,6 +70,13 @@ def write_checkpoint(fabric: Fabric, run: Run, model: nn.Module, step: int) -> N
         run.save_checkpoint(step, {k: v for k, v in model.state_dict().items() if not k.startswith(targets)})
 
 
+def finish(fabric: Fabric, run: Run, seconds: float) -> None:
+    """Says in run.json that the run is complete, on the first device only; the others wait."""
+    if fabric.is_global_zero:
+        run.update(seconds=round(seconds, 2), finished=True)
+    fabric.barrier()
+
+
 def save_resume(fabric: Fabric, run: Run, model: nn.Module, optimizer: Any, state: dict[str, Any]) -> None:
     """Writes resume.pt: weights, optimiser and `state`, on the first device only."""
     if fabric.is_global_zero:
