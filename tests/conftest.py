@@ -2,11 +2,23 @@ import os
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 collect_ignore_glob = ["benchmarks/*", "fixtures/*", "browser/screenshots.py"]  # scripts, not tests
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # there are as many test processes as processors
+
+# The same examples on every machine and in every run; slow ones are no failure on a busy machine.
+settings.register_profile(
+    "sslviz",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("sslviz")
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from sslviz.data.reading import Reading
+
 
 @dataclass(frozen=True, eq=False)
 class Images:
@@ -20,6 +22,7 @@ class Images:
     - table: n rows, `label` and one column per attribute
     - masks: {name: bool (n, h, w)}, optional
     - spec: the text that makes the same images again ("shapes:n=8000,bias=0.95"), empty where there is none
+    - reading: what their source was taken for, None for images that were drawn
 
     A slice, a split and an augmented view of Images are Images.  ValueError for pixels of another kind, for lengths that
     disagree, and for repeated ids.
@@ -36,6 +39,7 @@ class Images:
     table: pd.DataFrame
     masks: Mapping[str, np.ndarray] = field(default_factory=dict)
     spec: str = ""
+    reading: Reading | None = None
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim < 4 or self.pixels.shape[-1] != 3:
