@@ -48,6 +48,9 @@ class Entry:
     - section: of the report, one of `SECTIONS`; empty: not reported
     - gravity: place of its hypothesis test among the findings of a report, 1 the gravest; 0: it tests nothing there
     - overview: heading of its first score in the overview; empty: it is not in there
+    - many_classes: whether it is asked of columns with more classes than fit into a figure's bars
+    - least_per_class: images that a class needs where one half is fitted on; smaller ones are left out
+    - varying: whether a class is left out that shows one value of the attribute only
     - max_images: of more images a sample is taken, the same for every checkpoint; None: all are looked at
     - page_stimuli: stimuli that its page shows beside it
     - opt_in: whether it is asked only where it is named, because it takes a package of its own and a minute
@@ -70,6 +73,9 @@ class Entry:
     section: str = ""
     gravity: int = 0
     overview: str = ""
+    many_classes: bool = False
+    least_per_class: int = 2
+    varying: bool = False
     max_images: int | None = None
     page_stimuli: tuple[str, ...] = ()
     opt_in: bool = False
@@ -141,7 +147,7 @@ CATALOG: tuple[Entry, ...] = (
     ),
     Entry(
         name="neural_collapse", question="How tight are the classes?", home="diagnostics.geometry.neural_collapse",
-        control="the labels shuffled", page="geometry", scope="label",
+        control="the labels shuffled", page="geometry", scope="label", many_classes=True,
     ),
     Entry(
         name="invariance", question="What is it blind to, and why?", home="diagnostics.robustness.invariance",
@@ -169,18 +175,19 @@ CATALOG: tuple[Entry, ...] = (
         name="linear_probe", question="What can a linear readout decode?", home="diagnostics.probes.linear",
         control="chance, raw pixels, the encoder untrained", page="probes", scope="label",
         options=("fit", "control_features"), group="Linear", section=DECODABILITY, gravity=6, overview="linear",
+        many_classes=True,
     ),
     Entry(
         name="knn_probe", question="Are an image's neighbours of its own kind?", home="diagnostics.probes.knn",
         control="chance, raw pixels, the encoder untrained", page="probes", scope="label",
-        options=("fit", "control_features"), group="Neighbours", section=DECODABILITY, overview="kNN",
+        options=("fit", "control_features"), group="Neighbours", section=DECODABILITY, many_classes=True, overview="kNN",
     ),
     # --- bias
     Entry(
         name="reliance", question="Is an attribute used?", home="diagnostics.bias.reliance",
         control="oracles of label and attribute, raw pixels, colours alone, three encoders untrained", page="bias",
         scope="columns", options=("fit", "control_features", "expected_pairs"), group="Is it used?", section=RELIANCE,
-        gravity=2,
+        gravity=2, varying=True,
     ),
     Entry(
         name="counterfactual_effect", question="What moves a picture's features?",
@@ -192,6 +199,7 @@ CATALOG: tuple[Entry, ...] = (
         name="groups", question="Who is served worse?", home="diagnostics.bias.groups",
         control="the attribute shuffled, raw pixels, colours alone, three encoders untrained", page="bias", scope="columns",
         options=("fit", "control_features"), group="Who is served worse?", section=GROUPS, gravity=1,
+        varying=True,
     ),
     Entry(
         name="mlp_probe", question="What can a small network decode?", home="diagnostics.probes.mlp",
@@ -216,7 +224,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         name="association", question="What does it associate?", home="diagnostics.bias.association",
         control="the labels shuffled, the attribute shuffled", page="bias", scope="columns", options=("fit",),
-        group="What goes with it?", section=ASSOCIATION, gravity=4, max_images=MAP_POINTS,
+        group="What goes with it?", section=ASSOCIATION, gravity=4, max_images=MAP_POINTS, least_per_class=4,
     ),
     Entry(
         name="retrieval", question="Do neighbours share an attribute?", home="diagnostics.bias.retrieval",

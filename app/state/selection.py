@@ -17,7 +17,7 @@ from state import cached
 from sslviz.catalog import Entry, diagnostics
 from sslviz.diagnostics.result import ResultKey
 from sslviz.evaluation.answers import Columns, is_stored
-from sslviz.features.columns import probe_labels
+from sslviz.features.column_kinds import Column, asked_columns, describe_columns
 from sslviz.features.evidence import Evidence
 from sslviz.figures.parts import theme
 from sslviz.runs import Run
@@ -96,8 +96,14 @@ def columns_of(entry: Entry, label: str, attribute: str = "") -> Columns:
 
 
 def labels(choice: Choice) -> list[str]:
-    """The columns of the table that can be probed."""
-    return probe_labels(next(iter(choice.evidence.values())).features.table)
+    """The columns of the table that can be asked about, the label first."""
+    return asked_columns(columns(choice))
+
+
+def columns(choice: Choice) -> list[Column]:
+    """Every column of the table, and why those that are not asked about are left out."""
+    evidence = next(iter(choice.evidence.values()))
+    return describe_columns(evidence.features.table, None if evidence.fit is None else evidence.fit.table)
 
 
 def chosen_runs() -> list[Run]:

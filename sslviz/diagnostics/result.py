@@ -58,6 +58,13 @@ class Replicated(Result, Protocol):
         ...
 
 
+@runtime_checkable
+class Partial(Result, Protocol):
+    """A result that could be had only without some of the images."""
+
+    left_out: dict[str, int]  # {reason: images}; empty where all were looked at
+
+
 @dataclass(frozen=True)
 class ResultKey:
     """What a result is called among those of a checkpoint: "spectrum", "linear_probe:color", "reliance:shape~color".

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import pandas as pd
+
 from sslviz.catalog import Entry
 from sslviz.data.sampling import sample_rows
+from sslviz.features.column_kinds import class_texts
+from sslviz.features.complete_rows import CompleteRows, complete_rows
 from sslviz.features.evidence import Evidence, find_stimulus
 from sslviz.runs import Run
 
@@ -107,10 +111,12 @@ def compute_entry(
     if entry.scope == "pair":
         assert other is not None
         return entry.compute(other.features, evidence.features)
-    inputs = [evidence.given(name) for name in entry.inputs]
-    for name, features in zip(entry.inputs, inputs, strict=True):
-        if features is None:
+    for name in entry.inputs:
+        if evidence.given(name) is None:
             raise ValueError(find_stimulus(name).missing)
+    if columns and "features" in entry.inputs:
+        evidence = _of_complete_rows(entry, evidence, columns)
+    inputs = [evidence.given(name) for name in entry.inputs]
     if entry.max_images and len(inputs[0]) > entry.max_images:
         inputs = [features.rows(sample_rows(len(features), entry.max_images)) for features in inputs]
     further = _has_further_controls(entry)
@@ -118,5 +124,36 @@ def compute_entry(
     if LAYOUT in entry.options:
         options[LAYOUT] = layout
     if EXPECTED_PAIRS in entry.options:
-        options[EXPECTED_PAIRS] = _expected_pairs(entry, evidence, columns)
+        options[EXPECTED_PAIRS] = _pairs_of_classes(_expected_pairs(entry, evidence, columns), evidence, columns)
     return entry.compute(*inputs, *columns, **options)
+
+
+def rows_asked(entry: Entry, table: pd.DataFrame, fit: pd.DataFrame | None, columns: Columns) -> CompleteRows:
+    """Of which images an entry is asked, and how many are left out: those without a value and those of tiny classes."""
+    of_fit = fit if "fit" in entry.options else None
+    return complete_rows(table, of_fit, columns, least=entry.least_per_class, varying=entry.varying)
+
+
+def _of_complete_rows(entry: Entry, evidence: Evidence, columns: Columns) -> Evidence:
+    """The evidence on the images that the entry can be asked of; ValueError where these are of fewer than two classes."""
+    fit = evidence.fit
+    rows = rows_asked(entry, evidence.features.table, None if fit is None else fit.table, columns)
+    if rows.all:
+        return evidence
+    for column in columns:
+        if class_texts(evidence.features.table[column][rows.keep]).nunique() < 2:
+            raise ValueError(f"{column} has no two classes left to tell apart: {' '.join(rows.sentences())}")
+    ids = {"images": evidence.features.ids[rows.keep]}
+    if fit is not None and rows.keep_fit is not None:
+        ids["fit"] = fit.ids[rows.keep_fit]
+    return evidence.of_images(ids)
+
+
+def _pairs_of_classes(
+    pairs: Mapping[str, str] | None, evidence: Evidence, columns: Columns
+) -> Mapping[str, str] | None:
+    """The pairs of the classes that were not left out."""
+    if pairs is None:
+        return None
+    classes = set(class_texts(evidence.features.table[columns[0]]))
+    return {name: value for name, value in pairs.items() if name in classes} or pairs

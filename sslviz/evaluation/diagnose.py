@@ -10,8 +10,9 @@ from sslviz.catalog import Entry, diagnostics, find_entry
 from sslviz.data import Images
 from sslviz.diagnostics.result import CheckpointKey, ResultKey
 from sslviz.evaluation.answers import DEFAULT_LAYOUT, Columns, requirements, stored_result
-from sslviz.evaluation.questions import Questions, check_columns, check_run_names
-from sslviz.features.columns import partners_of, probe_labels
+from sslviz.evaluation.questions import Questions, check_columns, check_run_names, make_questions
+from sslviz.features.columns import partners_of
+from sslviz.features.complete_rows import complete_rows
 from sslviz.features.evidence import Evidence, record_diagnosis
 from sslviz.runs import Checkpoint, Run
 
@@ -52,17 +53,18 @@ def diagnose(
     runs = [runs] if isinstance(runs, Run) else list(runs)
     check_run_names(runs)
     entries = _entries(only)
-    labels = probe_labels(images.table) if label is None else [label]
     attributes = [attribute] if isinstance(attribute, str) else list(attribute)
-    check_columns(images, entries if only else [], label, attributes)
-    expected_pairs = _named_pairs(images, label, attributes, partners or {})
-    pairs = [(one, other) for one in labels for other in attributes if one != other]
-    questions = Questions(entries, labels, attributes, pairs)
+    check_columns(images, fit, entries if only else [], label, attributes)
+    expected_pairs = _named_pairs(images, fit, label, attributes, partners or {})
+    questions = make_questions(entries, images, fit, label=label, attributes=attributes)
     results, problems = _answers(
         runs, images, fit, questions, expected_pairs, layout=layout, every=every, progress=progress
     )
-    if problems and not any(results.values()):
-        raise ValueError(problems[0])
+    if not any(results.values()):
+        alone = (
+            f"{questions.of_pairs[0].name} compares two checkpoints: name a second run." if questions.of_pairs else ""
+        )
+        raise ValueError(problems[0] if problems else alone)
     for problem in problems:
         warnings.warn(problem, stacklevel=2)
     return results
@@ -146,7 +148,11 @@ def _checkpoints(runs: Sequence[Run], every: bool) -> Iterator[tuple[str, Run, C
 
 
 def _named_pairs(
-    images: Images, label: str | None, attributes: Sequence[str], partners: Mapping[str, Mapping[str, str]]
+    images: Images,
+    fit: Images | None,
+    label: str | None,
+    attributes: Sequence[str],
+    partners: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Mapping[str, str]]:
     """{"label~attribute": {class: value}}; ValueError where they are not of a label and attribute that are asked about."""
     for attribute, given in partners.items():
@@ -154,5 +160,6 @@ def _named_pairs(
             raise ValueError(
                 f"Partners of {attribute!r} need it named as attribute, and the label they are partners of."
             )
-        partners_of(images.table, label, attribute, given)
+        rows = complete_rows(images.table, None if fit is None else fit.table, (label, attribute))
+        partners_of(images.table[rows.keep], label, attribute, given)
     return {f"{label}~{attribute}": given for attribute, given in partners.items()}

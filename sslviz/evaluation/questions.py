@@ -1,13 +1,26 @@
-"""Questions: which entries of the catalog are asked of which columns, and on which images."""
+"""Questions: which entries of the catalog are asked of which columns, on which images; and what is not asked, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
 
 from sslviz.catalog import Entry
 from sslviz.data import Images
-from sslviz.evaluation.answers import Columns
+from sslviz.diagnostics.result import Partial, ResultKey
+from sslviz.evaluation.answers import Columns, rows_asked
+from sslviz.features.column_kinds import (
+    MANY_CLASSES,
+    Column,
+    asked_columns,
+    class_counts,
+    describe_column,
+    describe_columns,
+)
+from sslviz.features.complete_rows import left_out_sentences
 from sslviz.runs import Run
 
 
@@ -17,12 +30,18 @@ def scored_and_fit(images: Images) -> tuple[Images, Images | None]:
     test (or validation) images are scored; probes are fitted on probe (or train) images.  Without such a column all are
     scored, and a probe is fitted on one half to be scored on the other.
     """
-    splits = set(images.table["split"]) if "split" in images.table else set()
-    score = next((s for s in ("test", "val", "validation") if s in splits), None)
-    fit = next((s for s in ("probe", "train") if s in splits), None)
+    score, fit = scored_and_fit_splits(images.table)
     if score is None:
         return images, None
     return images.split(score), images.split(fit) if fit else None
+
+
+def scored_and_fit_splits(table: pd.DataFrame) -> tuple[str | None, str | None]:
+    """The names of the split that is scored and of that fitted on; None where there is none such."""
+    splits = set(table["split"].dropna().astype(str)) if "split" in table else set()
+    score = next((s for s in ("test", "val", "validation") if s in splits), None)
+    fit = next((s for s in ("probe", "train") if s in splits), None)
+    return score, fit if score else None
 
 
 @dataclass(frozen=True)
@@ -33,31 +52,92 @@ class Questions:
     - labels: columns that a readout is asked for
     - attributes: columns that should not matter
     - pairs: (label, attribute) that are asked about together
+    - class_counts: {column: how many classes it has}; of too many, not every entry is asked
     """
 
     entries: Sequence[Entry]
     labels: Sequence[str]
     attributes: Sequence[str]
     pairs: Sequence[tuple[str, str]]
+    class_counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def of_checkpoints(self) -> list[tuple[Entry, Columns]]:
         """(entry, columns) of all that are asked of one checkpoint."""
-        return [(entry, columns) for entry in self.entries for columns in self._columns(entry)]
+        return [(entry, columns) for entry, columns in self._all() if not self._too_many(entry, columns)]
 
     @property
     def of_pairs(self) -> list[Entry]:
         """The entries that compare two checkpoints."""
         return [entry for entry in self.entries if entry.scope == "pair"]
 
-    def _columns(self, entry: Entry) -> list[Columns]:
-        columns: dict[str, list[Columns]] = {
-            "checkpoint": [()],
-            "label": [(label,) for label in self.labels],
-            "attribute": [(attribute,) for attribute in self.attributes],
-            "columns": [*self.pairs],
-        }
-        return columns.get(entry.scope, [])
+    def left_out(self, table: pd.DataFrame, fit: pd.DataFrame | None) -> dict[str, list[str]]:
+        """{reason: what it holds for}: questions that are not asked, and images that a question leaves out."""
+        reasons: dict[str, list[str]] = {}
+        for entry, columns in self._all():
+            if too_many := self._too_many(entry, columns):
+                why = f"{too_many} has {self.class_counts[too_many]} classes; it is asked of up to {MANY_CLASSES}"
+                reasons.setdefault(f"Not asked: {why}.", []).append(str(ResultKey(entry.name, columns)))
+            elif columns and "features" in entry.inputs:
+                for sentence in rows_asked(entry, table, fit, columns).sentences():
+                    reasons.setdefault(sentence, []).append(str(ResultKey(entry.name, columns)))
+        return reasons
+
+    def _all(self) -> Iterator[tuple[Entry, Columns]]:
+        for entry in self.entries:
+            columns: dict[str, list[Columns]] = {
+                "checkpoint": [()],
+                "label": [(label,) for label in self.labels],
+                "attribute": [(attribute,) for attribute in self.attributes],
+                "columns": [*self.pairs],
+            }
+            yield from ((entry, asked) for asked in columns.get(entry.scope, []))
+
+    def _too_many(self, entry: Entry, columns: Columns) -> str:
+        """The column with more classes than the entry is asked of; empty where there is none."""
+        if entry.many_classes:
+            return ""
+        return next((name for name in columns if self.class_counts.get(name, 0) > MANY_CLASSES), "")
+
+
+def make_questions(
+    entries: Sequence[Entry],
+    images: Images,
+    fit: Images | None,
+    *,
+    label: str | None = None,
+    attributes: Sequence[str] = (),
+) -> Questions:
+    """What is asked where nothing but these is named: of every column with classes, unless a label is.
+
+    ValueError where that is nothing at all, with what is in the way.
+    """
+    columns = describe_columns(images.table, None if fit is None else fit.table)
+    labels = asked_columns(columns) if label is None else [label]
+    pairs = [(one, other) for one in labels for other in attributes if one != other]
+    counts = {name: len(class_counts(images.table[name])) for name in {*labels, *attributes}}
+    questions = Questions(entries, labels, attributes, pairs, counts)
+    if not questions.of_checkpoints and not questions.of_pairs:
+        raise ValueError(_nothing_asked(questions, images, fit, columns))
+    return questions
+
+
+def _nothing_asked(questions: Questions, images: Images, fit: Images | None, columns: Sequence[Column]) -> str:
+    names = ", ".join(dict.fromkeys(entry.name for entry in questions.entries))
+    reasons = questions.left_out(images.table, None if fit is None else fit.table) if questions.labels else {}
+    why = [*reasons, *(f"{column.name}: {column.left_out}." for column in columns if column.kind != "split")]
+    said = (
+        " ".join(why)
+        or "The table has no columns: put the pictures into class folders, or name them in a metadata.csv."
+    )
+    return f"Nothing can be asked of these images by {names}, for want of a column with classes. {said}"
+
+
+def left_out_of(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(key of the result, a sentence) for what single results {key: Result} left out themselves."""
+    for key, result in results.items():
+        if isinstance(result, Partial):
+            yield from ((key, sentence) for sentence in left_out_sentences(result.left_out))
 
 
 def check_run_names(runs: Sequence[Run]) -> None:
@@ -67,14 +147,27 @@ def check_run_names(runs: Sequence[Run]) -> None:
         raise ValueError(f"Runs are told apart by name, but two are called the same: {names}.")
 
 
-def check_columns(images: Images, named: Sequence[Entry], label: str | None, attributes: Sequence[str]) -> None:
-    """ValueError where a column is not there, where label and attribute are one, or where an attribute is wanting."""
-    for column in [*([] if label is None else [label]), *attributes]:
-        if column not in images.table:
-            have = ", ".join(map(str, images.table.columns)) or "none"
-            raise ValueError(f"The table has no column {column!r}; its columns are: {have}.")
-    if label in attributes:
-        raise ValueError(f"{label!r} is named as label and as attribute; what it does to itself is no question.")
+def check_columns(
+    images: Images, fit: Images | None, named: Sequence[Entry], label: str | None, attributes: Sequence[str]
+) -> None:
+    """ValueError where a column is not there or has no classes, where label and attribute are one, or one is wanting."""
+    check_named_columns(images.table, None if fit is None else fit.table, label, attributes)
     for entry in named:
         if entry.scope in ("attribute", "columns") and not attributes:
             raise ValueError(f"{entry.name} asks about an attribute; name a column, e.g. attribute='color'.")
+
+
+def check_named_columns(
+    table: pd.DataFrame, fit: pd.DataFrame | None, label: str | None, attributes: Sequence[str]
+) -> None:
+    """ValueError for a column that is not there or has no classes, and for a label that is an attribute too."""
+    for column in [*([] if label is None else [label]), *attributes]:
+        for side, what in ((table, "The table"), (fit, "The table of the images that are fitted on")):
+            if side is not None and column not in side:
+                have = ", ".join(map(str, side.columns)) or "none"
+                raise ValueError(f"{what} has no column {column!r}; its columns are: {have}.")
+        described = describe_column(column, table[column], None if fit is None else fit[column], named=True)
+        if not described.asked:
+            raise ValueError(f"Nothing can be asked about {column!r}: {described.left_out}.")
+    if label in attributes:
+        raise ValueError(f"{label!r} is named as label and as attribute; what it does to itself is no question.")

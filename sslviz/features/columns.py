@@ -1,4 +1,4 @@
-"""The columns of the table: which can be probed, which class each image has, and which images are fitted on."""
+"""Classes in the columns of the table: which class each image has, and which images are fitted on."""
 
 from __future__ import annotations
 
@@ -7,21 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from sslviz.features.column_kinds import class_text
 from sslviz.features.features import Features
-
-MOST_CLASSES = 50
-
-
-def probe_labels(table: pd.DataFrame) -> list[str]:
-    """The columns that can be probed: complete ones of 2 to 50 classes with two images each or more; no fractions.
-
-    `split` is left out, and so is `label` where another column says the same (the shapes' `label` is their `shape`).
-    Whole numbers with few values count as classes, whether or not they are meant so.
-    """
-    codes = {str(c): table[c].factorize()[0] for c in table.columns if c != "split" and _is_categorical(table[c])}
-    label = codes.pop("label", None)
-    repeated = any(label is not None and np.array_equal(label, other) for other in codes.values())
-    return ([] if label is None or repeated else ["label"]) + list(codes)
 
 
 def coded(features: Features, label: str) -> tuple[np.ndarray, np.ndarray]:
@@ -39,7 +26,7 @@ def coded_values(values: np.ndarray | pd.Series, label: str) -> tuple[np.ndarray
         raise ValueError(
             f"The column {label!r} has no value for {missing} of {len(values)} images; drop those rows or fill them in."
         )
-    text = pd.Index([str(value) for value in values])
+    text = pd.Index([class_text(value) for value in values])
     names = sorted(set(text), key=int if all(map(str.isdigit, set(text))) else str)
     if len(names) < 2:
         raise ValueError(
@@ -90,11 +77,3 @@ def place_in_class(codes: np.ndarray, seed: int) -> np.ndarray:
     place = np.empty(len(codes), dtype=int)
     place[order] = np.arange(len(codes)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     return place
-
-
-def _is_categorical(column: pd.Series) -> bool:
-    if pd.api.types.is_float_dtype(column) or column.isna().any():
-        return False
-    counts = column.value_counts()
-    counts = counts[counts > 0]  # a pandas category may hold names that no image has
-    return 2 <= len(counts) <= MOST_CLASSES and counts.min() >= 2

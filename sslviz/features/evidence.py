@@ -8,7 +8,7 @@ the features in the run folder; `Evidence` is what was kept, in the order of the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ import pandas as pd
 
 from sslviz.data import Images
 from sslviz.data.sampling import sample_rows
+from sslviz.features.complete_rows import kept
 from sslviz.features.features import Features
 from sslviz.runs import Checkpoint, Run
 
@@ -140,6 +141,19 @@ class Evidence:
         if name.endswith("_controls"):
             return {encoder: x for encoder, x in self.shown.get(stimulus, {}).items() if encoder != TRAINED}
         return self.of(stimulus)
+
+    def of_images(self, ids: Mapping[str, np.ndarray]) -> Evidence:
+        """The same evidence on some of the images, {"images" or "fit": their ids}; of corrupted pictures, on those of them."""
+        shown = {name: dict(of_encoders) for name, of_encoders in self.shown.items()}
+        for name, keep in ids.items():
+            shown[name] = {encoder: kept(x, keep) for encoder, x in self.shown[name].items()}
+        if "corrupted" in shown:
+            objects = ids["images"]
+            shown["corrupted"] = {
+                encoder: x.rows(np.isin(x.column("object").astype(str), objects))
+                for encoder, x in self.shown["corrupted"].items()
+            }
+        return replace(self, shown=shown)
 
     def _view(self, number: int) -> Features | None:
         """The first or second view of each object, called by the object's id."""

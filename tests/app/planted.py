@@ -15,7 +15,7 @@ from sslviz.diagnostics.projection.projection import Projection
 from sslviz.evaluation.answers import storage_key
 from sslviz.evaluation.questions import scored_and_fit
 from sslviz.features import Features
-from sslviz.features.columns import probe_labels
+from sslviz.features.column_kinds import asked_columns, describe_columns
 from sslviz.features.evidence import record_diagnosis, stored_evidence
 from sslviz.features.pixel_controls import raw_pixels
 from sslviz.runs import Run, save_result
@@ -153,7 +153,7 @@ def plant_results(run: Run) -> None:
     """Stores probes that read what the encoder keeps, and a UMAP that is only the first two features, in no time."""
     evidence = stored_evidence(run, run.last, next(iter(run.info["diagnosed"])))
     features, rng = evidence.features, np.random.default_rng(0)
-    for column in probe_labels(features.table):
+    for column in asked_columns(describe_columns(features.table)):
         classes, truth = np.unique(features.column(column).astype(str), return_inverse=True)
         guessed = rng.integers(len(classes), size=len(truth))
         predicted = np.where(rng.random(len(truth)) < 0.6, truth, guessed)

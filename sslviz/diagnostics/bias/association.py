@@ -18,6 +18,7 @@ from sslviz.diagnostics.bias.margins import (
 from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.neighbors.neighbors import unit_rows
 from sslviz.features import Features
+from sslviz.features.column_kinds import class_text
 from sslviz.features.columns import coded, stratified_half
 from sslviz.statistics import POWER_80_PAST_THRESHOLD, WIDTH_95, Score
 from sslviz.statistics.shuffling import Null, all_sums, drawn_sums
@@ -224,7 +225,7 @@ def _with_names(features: Features, names: dict[str, Sequence[str] | None]) -> F
     """The images whose columns hold one of these names; ValueError where there is no such name."""
     for column, chosen in names.items():
         if chosen is not None:
-            text = np.array([str(value) for value in features.column(column)])
+            text = np.array([class_text(value) for value in features.column(column)])
             if missing := sorted(set(map(str, chosen)) - set(text)):
                 raise ValueError(
                     f"No image has the {column!r} {missing[0]!r}; there are: {', '.join(sorted(set(text)))}."

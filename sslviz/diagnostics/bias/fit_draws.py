@@ -27,18 +27,35 @@ def dependent(codes: np.ndarray, cues: np.ndarray) -> bool:
     return bool(chi2_contingency(crosstab(codes, cues).count, correction=False).pvalue < 0.05)
 
 
-def check_groups(
-    truth: np.ndarray, cue: np.ndarray, pairs: np.ndarray, classes: np.ndarray, values: np.ndarray
-) -> None:
-    """ValueError where no image of a class agrees with its pair, or none disagrees."""
-    aligned = pairs[truth] == cue
-    for c in range(len(classes)):
-        for side, what in ((aligned, "that show"), (~aligned, "that do not show")):
-            if not (side & (truth == c)).any():
-                raise ValueError(
-                    f"There are no images of {str(classes[c])!r} {what} {str(values[pairs[c]])!r} among those scored, so "
-                    "that label and attribute cannot be told apart; score images of every combination."
-                )
+def contrasting_classes(
+    codes: np.ndarray,
+    cues: np.ndarray,
+    truth: np.ndarray,
+    cue: np.ndarray,
+    pairs: np.ndarray,
+    biases: np.ndarray,
+    m: int,
+) -> np.ndarray:
+    """Classes that show their pair and something else, to be fitted on at every bias and to be scored: (k,) bool.
+
+    Where all together leave too few images to fit on, the class with the fewest goes, and so on.
+    """
+    k = len(pairs)
+    each = np.zeros(k, int)
+    for c in range(k):
+        own, scored = codes == c, truth == c
+        agreeing, conflicting = (own & (cues == pairs[c])).sum(), (own & (cues != pairs[c])).sum()
+        if (scored & (cue == pairs[c])).any() and (scored & (cue != pairs[c])).any():
+            each[c] = images_at_every_bias(int(agreeing), int(conflicting), biases)
+    kept = each > 0
+    while kept.sum() > 2 and (each[kept].min() // m * m) * kept.sum() < MIN_FIT_IMAGES:
+        kept[np.flatnonzero(kept)[each[kept].argmin()]] = False
+    return kept
+
+
+def images_at_every_bias(agreeing: int, conflicting: int, biases: np.ndarray) -> int:
+    """How many images can be drawn of a class with so many that show its pair, and so many that do not."""
+    return min(int(agreeing / biases.max()), *(int(conflicting / (1 - bias)) for bias in biases[biases < 1]))
 
 
 def draw_at_biases(
@@ -48,9 +65,7 @@ def draw_at_biases(
     k = len(pairs)
     aligned = pairs[codes] == cues
     available = np.array([[(aligned & (codes == c)).sum(), (~aligned & (codes == c)).sum()] for c in range(k)])
-    each = int(available[:, 0].min() / biases.max())
-    for bias in biases[biases < 1]:
-        each = min(each, int(available[:, 1].min() / (1 - bias)))
+    each = images_at_every_bias(int(available[:, 0].min()), int(available[:, 1].min()), biases)
     each -= each % m  # so that fitting evenly is exactly even
     if each * k < MIN_FIT_IMAGES:
         raise ValueError(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from sslviz.diagnostics.bias.fit_draws import check_groups, dependent, draw_at_biases, likely_pairs
+from sslviz.diagnostics.bias.fit_draws import contrasting_classes, dependent, draw_at_biases, likely_pairs
 from sslviz.diagnostics.bias.reliance_measures import MEASURES, reliance_measures
 from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.probes.control_features import ControlFeatures, aligned_controls
@@ -42,6 +42,7 @@ class Reliance:
     - answers: the classes read, (b, draws, n)
     - control_answers: those of controls and of both oracles, {name: (b, draws, n)}
     - seed: of draws and resamples
+    - left_out: {reason: images}, of classes in which label and attribute cannot be told apart
     """
 
     label: str
@@ -58,6 +59,7 @@ class Reliance:
     answers: np.ndarray
     control_answers: dict[str, np.ndarray]
     seed: int
+    left_out: dict[str, int] = field(default_factory=dict)
 
     def curve(self, measure: str, name: str = "") -> np.ndarray:
         """A measure at each bias, (b,): one of MEASURES or "gap"; of the control `name`, if given."""
@@ -171,8 +173,8 @@ def reliance(
 
     Controls: chance, the `control_features` {name: Features, or (Features, fit Features)}, and two oracles.  The shortcut
     oracle sees the attribute alone, the core oracle the label alone.  `detectable` is the least gap that would have been
-    found.  ValueError as for `linear_probe`, and where fewer than 16 images can be drawn at every bias or a group is not
-    among those scored.
+    found.  A class that is not often enough with its value, or not often enough without, is left out and counted.  ValueError
+    as for `linear_probe`, and where fewer than two classes, or 16 images at every bias, are left.
 
     Example:
         >>> import numpy as np, sslviz
@@ -186,15 +188,10 @@ def reliance(
     encoder, and of nothing smaller than what could be found.
     """
     scored, fitted = halves(features, label, attribute, seed) if fit is None else (features, fit)
+    scored, fitted, pairs, left_out = _contrasting(scored, fitted, label, attribute, expected_pairs)
     classes, codes, truth = _common(fitted, scored, label)
     values, cues, cue = _common(fitted, scored, attribute)
-    pairs = (
-        likely_pairs(codes, cues, len(classes), len(values))
-        if expected_pairs is None
-        else partners_of(fitted.table, label, attribute, expected_pairs)
-    )
-    check_groups(truth, cue, pairs, classes, values)
-    biases = np.array([1 / len(values), *(b for b in BIASES if b > 1 / len(values))])
+    biases = _biases(len(values))
     draws = draw_at_biases(codes, cues, pairs, len(values), biases, seed)
 
     def answers(x: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -219,7 +216,49 @@ def reliance(
         answers=answers(fitted.x, scored.x),
         control_answers=control_answers,
         seed=seed,
+        left_out=left_out,
     )
+
+
+def _contrasting(
+    scored: Features, fitted: Features, label: str, attribute: str, expected_pairs: Mapping[str, str] | None
+) -> tuple[Features, Features, np.ndarray, dict[str, int]]:
+    """The images of classes in which label and attribute can be told apart, their pairs, and {reason: images} of others.
+
+    Without a class other pairs may be the likely ones, so that it is asked again until all classes can stay.
+    """
+    left_out: dict[str, int] = {}
+    while True:
+        classes, codes, truth = _common(fitted, scored, label)
+        values, cues, cue = _common(fitted, scored, attribute)
+        pairs = _pairs(fitted, label, attribute, expected_pairs)
+        keep = contrasting_classes(codes, cues, truth, cue, pairs, _biases(len(values)), len(values))
+        if keep.all():
+            return scored, fitted, pairs, left_out
+        listed = ", ".join(f"{classes[c]} ({values[pairs[c]]})" for c in np.flatnonzero(~keep))
+        if keep.sum() < 2:
+            raise ValueError(
+                f"Label and attribute cannot be told apart: there are too few images of {label} {listed} with the {attribute} "
+                "in brackets, or too few without it; bring images of every combination."
+            )
+        why = f"{label} {listed} is not often enough with the {attribute} in brackets, or not often enough without it"
+        left_out[why] = int((~keep[truth]).sum() + (~keep[codes]).sum())
+        scored, fitted = scored.rows(keep[truth]), fitted.rows(keep[codes])
+        if expected_pairs is not None:
+            expected_pairs = {str(name): expected_pairs[str(name)] for name in classes[keep]}
+
+
+def _pairs(fitted: Features, label: str, attribute: str, expected_pairs: Mapping[str, str] | None) -> np.ndarray:
+    """The value that goes with each class, (k,): as it was said, or as the images to fit on show."""
+    (classes, codes), (values, cues) = coded(fitted, label), coded(fitted, attribute)
+    if expected_pairs is None:
+        return likely_pairs(codes, cues, len(classes), len(values))
+    return partners_of(fitted.table, label, attribute, expected_pairs)
+
+
+def _biases(values: int) -> np.ndarray:
+    """Shares of the images fitted on that show the pair; the first is even."""
+    return np.array([1 / values, *(b for b in BIASES if b > 1 / values)])
 
 
 def _common(fitted: Features, scored: Features, column: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

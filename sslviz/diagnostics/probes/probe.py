@@ -13,6 +13,7 @@ from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.neighbors.neighbors import Neighbors
 from sslviz.diagnostics.probes.control_features import ControlFeatures, aligned_controls
 from sslviz.features import Features
+from sslviz.features.column_kinds import class_text
 from sslviz.features.columns import stratified_half
 from sslviz.statistics import (
     MIN_PER_CLASS,
@@ -179,7 +180,7 @@ def _complete(features: Features, label: str) -> np.ndarray:
         raise ValueError(
             f"The column {label!r} has no value for {missing} of {len(values)} images; drop those rows or fill them in."
         )
-    return np.array([str(value) for value in values], dtype=object)
+    return np.array([class_text(value) for value in values], dtype=object)
 
 
 def class_codes(scored: Features, fitted: Features, label: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

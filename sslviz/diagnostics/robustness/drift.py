@@ -12,6 +12,7 @@ from sslviz.diagnostics.probes.control_features import ControlFeatures, scored_a
 from sslviz.diagnostics.probes.linear import linear_weights
 from sslviz.diagnostics.robustness.feature_steps import Steps, feature_steps
 from sslviz.features import Features
+from sslviz.features.column_kinds import class_text
 from sslviz.features.columns import coded
 from sslviz.statistics import Score, percentile_interval
 
@@ -122,7 +123,7 @@ def drift(
     """
     steps = feature_steps(corrupted)
     kinds = _kinds(corrupted)
-    truth = np.array([str(value) for value in features.select(list(steps.ids)).column(label)])
+    truth = np.array([class_text(value) for value in features.select(list(steps.ids)).column(label)])
     correct, clean = _read(features, fit, label, steps, truth)
     control_values = {}
     for name, control in (control_features or {}).items():

@@ -23,11 +23,13 @@ from sslviz.catalog import HEALTH, Entry, diagnostics, draw, find_entry
 from sslviz.data import Images
 from sslviz.diagnostics.result import ResultKey
 from sslviz.evaluation.answers import Columns, requirements, stored_result
-from sslviz.evaluation.questions import Questions, check_run_names
+from sslviz.evaluation.questions import check_run_names
 from sslviz.evaluation.summary import HEALTHY, sentence
+from sslviz.features.column_kinds import class_counts
 from sslviz.features.evidence import Evidence, record_diagnosis
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.thumbnails import data_uri
+from sslviz.reports.audit.asked import asked_of_images, audit_questions, not_asked
 from sslviz.reports.audit.findings import IMAGES, HypothesisTest, hypothesis_tests, judged
 from sslviz.reports.audit.plan import AuditPlan, make_plan
 from sslviz.runs import Checkpoint, Run
@@ -49,6 +51,7 @@ def audit(
     Returns the report, a dict of plain JSON:
 
     - schema, plan (with its digest), made (versions, hardware, seconds), images
+    - asked: what was chosen of which columns, what each holds, and what is left out, in `lines` too
     - runs: {name: its checkpoint, verdict, whether the audit stopped, scores, what was skipped and why}
     - findings: the gravest first, each with effect, interval, p corrected over the audit, examples, what it does not mean
     - not_found: each with the least effect that would have been found
@@ -63,9 +66,10 @@ def audit(
 
     runs = [runs] if isinstance(runs, Run) else list(runs)
     check_run_names(runs)
-    plan = plan or make_plan(images.table)
+    plan = plan or make_plan(images.table, None if fit is None else fit.table)
     began = time.perf_counter()
-    questions = _questions(plan)
+    asked = audit_questions(plan, images)
+    questions = asked.of_checkpoints
     about: dict[str, dict[str, Any]] = {}
     results: dict[str, dict[str, Any]] = {}
     with progress_bar(
@@ -75,7 +79,10 @@ def audit(
             advance(0, note=f"{run.name}: embedding")
             about[run.name] = {
                 "checkpoint": describe(run, run.last),
-                "skipped": [{"what": name, "why": "The plan skips it."} for name in plan.skip],
+                "skipped": [
+                    *({"what": name, "why": "The plan skips it."} for name in plan.skip),
+                    *not_asked(plan),
+                ],
             }
             evidence = _evidence(run, images, fit, plan, about[run.name])
             record_diagnosis(run, images, fit, plan.by_columns)
@@ -95,25 +102,20 @@ def audit(
             "reasons": collapse.reasons if collapse else [],
             "said": sentence(name, of_run),
             "scores": {key: {n: s.to_dict() for n, s in r.scores().items()} for key, r in of_run.items()},
+            "tests": sum(test.run in (name, IMAGES) for test in tests),
         }
     return {
         "schema": SCHEMA,
         "plan": asdict(plan) | {"attributes": list(plan.attributes), "skip": list(plan.skip), "digest": plan.digest},
         "made": {**made(), "seconds": round(time.perf_counter() - began, 1)},
         "images": _described(images, fit, plan),
+        "asked": asked_of_images(asked, images, fit, plan, results),
         "runs": about,
         "tests": len(tests),
         "findings": [one | {"examples": _shown(one["examples"], images)} for one in findings],
         "not_found": not_found,
         "figures": _figures(results, explained),
     }
-
-
-def _questions(plan: AuditPlan) -> list[tuple[Entry, Columns]]:
-    """(entry, columns) of all that is asked of every checkpoint, collapse first: what has a section in the report."""
-    entries = [entry for entry in diagnostics() if entry.section and entry.name not in plan.skip]
-    pairs = [(plan.label, attribute) for attribute in plan.attributes]
-    return Questions(entries, [plan.label, *plan.attributes], plan.attributes, pairs).of_checkpoints
 
 
 def _evidence(run: Run, images: Images, fit: Images | None, plan: AuditPlan, about: dict[str, Any]) -> Evidence:
@@ -217,7 +219,7 @@ def made() -> dict[str, Any]:
 
 def _described(images: Images, fit: Images | None, plan: AuditPlan) -> dict[str, Any]:
     counts = {
-        column: {str(value): int(n) for value, n in images.table[column].astype(str).value_counts().items()}
+        column: {str(value): int(n) for value, n in class_counts(images.table[column]).items()}
         for column in (plan.label, *plan.attributes)
     }
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,10 @@ from typing import Any
 import pandas as pd
 
 from sslviz.catalog import diagnostics
-from sslviz.features.columns import partners_of, probe_labels
+from sslviz.evaluation.questions import check_named_columns
+from sslviz.features.column_kinds import LABEL, Column, asked_columns, describe_columns, label_column
+from sslviz.features.columns import partners_of
+from sslviz.features.complete_rows import complete_rows
 
 MAPPED = 16  # images that maps are made and measured on
 
@@ -54,12 +57,12 @@ class AuditPlan:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def read_plan(path: str | Path | None, table: pd.DataFrame) -> AuditPlan:
-    """The plan in a TOML file; what it leaves out is taken from the table: `label`, and all other columns as attributes.
+def read_plan(path: str | Path | None, table: pd.DataFrame, fit: pd.DataFrame | None = None, **said: Any) -> AuditPlan:
+    """The plan in a TOML file, or what is `said` in its place; what both leave out is taken from the tables.
 
-    ValueError for a file that cannot be read, unknown keys and columns, and tables with a single column.
+    ValueError for a file that cannot be read, for unknown keys and columns, and where no label is named and none is there.
     """
-    return make_plan(table, **(read_toml(path, "plan") if path is not None else {}))
+    return make_plan(table, fit, **(read_toml(path, "plan") if path is not None else {}) | said)
 
 
 def read_toml(path: str | Path, what: str) -> dict[str, Any]:
@@ -72,22 +75,17 @@ def read_toml(path: str | Path, what: str) -> dict[str, Any]:
         raise ValueError(f"The {what} {path} is no TOML: {error}.") from None
 
 
-def make_plan(table: pd.DataFrame, **said: Any) -> AuditPlan:
-    """A plan in which what is not said is taken from the table; ValueError as for `read_plan`."""
+def make_plan(table: pd.DataFrame, fit: pd.DataFrame | None = None, **said: Any) -> AuditPlan:
+    """A plan in which what is not said is taken from the tables of the images scored and of those fitted on.
+
+    The label is the column called `label`; the attributes are all others with classes, and there may be none.  ValueError
+    as for `read_plan`.
+    """
     _check_said(said)
-    columns = probe_labels(table)
-    label = said.pop("label", None) or next(iter(columns), "")
-    attributes = tuple(said.pop("attributes", [c for c in columns if c != label]))
-    for column in (label, *attributes):
-        if column not in table:
-            raise ValueError(
-                f"An audit needs a column to read and one that should not matter; the table has no {column or 'such'} "
-                f"column, it has: {', '.join(map(str, table.columns)) or 'none'}."
-            )
-    if not attributes or label in attributes:
-        raise ValueError(
-            f"An audit needs attributes other than the label {label!r}; name some in the plan or the table."
-        )
+    columns = describe_columns(table, fit)
+    label = said.pop("label", None) or _label(table, columns)
+    attributes = tuple(said.pop("attributes", [name for name in asked_columns(columns) if name != label]))
+    check_named_columns(table, fit, label, attributes)
     if unknown := sorted(set(said.get("skip", ())) - {entry.name for entry in diagnostics()}):
         raise ValueError(
             f"The plan skips {unknown[0]!r}, but there is no such diagnostic; see `sslviz list diagnostics`."
@@ -95,8 +93,29 @@ def make_plan(table: pd.DataFrame, **said: Any) -> AuditPlan:
     for attribute, given in said.get("partners", {}).items():
         if attribute not in attributes:
             raise ValueError(f"The plan names partners of {attribute!r}, which is none of its attributes.")
-        partners_of(table, label, attribute, given)
+        partners_of(table[complete_rows(table, fit, (label, attribute)).keep], label, attribute, given)
     return AuditPlan(label, attributes, skip=tuple(said.pop("skip", ())), **said)
+
+
+def _label(table: pd.DataFrame, columns: Sequence[Column]) -> str:
+    """The column that is the label where nobody named one; ValueError where there is none called so, or it has no classes.
+
+    No other column is taken in its place: what is read and what should not matter would change places without a word.
+    """
+    label = label_column(table)
+    named = ", ".join(column.name for column in columns if column.kind != "split") or "none"
+    if label is None:
+        raise ValueError(
+            f"An audit reads a label, and the table has no column called {LABEL!r}; its columns are: {named}. Name one, by "
+            "--label or in the plan, or put the pictures into class folders."
+        )
+    described = next(column for column in columns if column.name == label)
+    if not described.asked:
+        raise ValueError(
+            f"The column {label!r} cannot be the label: {described.left_out}. Mend it, or name another, by --label or in the "
+            f"plan, of: {named}."
+        )
+    return label
 
 
 def _check_said(said: Mapping[str, Any]) -> None:

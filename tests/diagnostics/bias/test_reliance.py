@@ -199,17 +199,30 @@ def test_two_encoders_are_compared_over_the_same_images():
     assert difference.winner["conflict"] == -1 and difference.scores()["conflict"].high < 0
 
 
+@pytest.mark.parametrize("pairs", [None, dict(zip("abcd", "uvwx", strict=True))])
+def test_a_class_that_shows_one_value_only_is_left_out_and_counted_and_the_others_are_asked(pairs):
+    scored, fit = world(seed=1), world(prefix="f")
+    keep = (scored.column("label") != "a") | (scored.column("hue") == "u")
+    result = reliance(scored.rows(keep), "label", "hue", fit=fit, expected_pairs=pairs)
+    without = [features.rows(features.column("label") != "a") for features in (scored, fit)]
+    pairs = pairs and {name: value for name, value in pairs.items() if name != "a"}
+    alone = reliance(without[0], "label", "hue", fit=without[1], expected_pairs=pairs)
+    assert result.classes.tolist() == list("bcd") and (result.answers == alone.answers).all()
+    [(why, n)] = result.left_out.items()
+    assert why.startswith("label a (u)") and n == 40 + 160 and not alone.left_out
+
+
 class TestBadInput:
-    def test_a_group_that_is_not_among_those_scored(self):
-        features = world(seed=1)
+    def test_two_classes_of_which_one_shows_one_value_only(self):
+        features = world(seed=1, classes=2, values=2)
         keep = (features.column("label") != "a") | (features.column("hue") == "u")
-        with pytest.raises(ValueError, match="no images of 'a' that do not show 'u'"):
+        with pytest.raises(ValueError, match="cannot be told apart: .* label a"):
             reliance(
                 features.rows(keep),
                 "label",
                 "hue",
-                fit=world(prefix="f"),
-                expected_pairs=dict(zip("abcd", "uvwx", strict=True)),
+                fit=world(prefix="f", classes=2, values=2),
+                expected_pairs={"a": "u", "b": "v"},
             )
 
     def test_too_few_that_disagree(self):

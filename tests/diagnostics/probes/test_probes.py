@@ -12,7 +12,7 @@ from sslviz.diagnostics.neighbors.neighbors import neighbors
 from sslviz.diagnostics.probes.knn import knn_probe
 from sslviz.diagnostics.probes.linear import linear_probe, linear_weights
 from sslviz.features import Features
-from sslviz.features.columns import probe_labels, stratified_half
+from sslviz.features.columns import stratified_half
 from sslviz.statistics import balanced_mean
 
 PROBES = [knn_probe, linear_probe]
@@ -182,29 +182,6 @@ class TestHalves:
         assert set(one.ids) == set(features.ids[~stratified_half(features.column("label"))])
         np.testing.assert_array_equal(one.predicted, again.predicted)
         assert (one.ids != other.ids).any()
-
-
-def test_columns_that_can_be_probed():
-    n = 120
-    table = pd.DataFrame(
-        {
-            "label": np.array(["x", "y", "z"])[np.arange(n) % 3],
-            "shape": np.array(["cross", "disc", "square"])[np.arange(n) % 3],  # says what label says
-            "color": pd.Categorical(np.array(["red", "blue"])[np.arange(n) // 60], categories=["red", "blue", "green"]),
-            "smiling": np.arange(n) % 5 == 0,
-            "digit": np.arange(n) % 10,
-            "split": np.array(["probe", "test"])[np.arange(n) % 2],
-            "file": [f"{i}.png" for i in range(n)],
-            "radius": np.linspace(0, 1, n).round(1),
-            "same": "one",
-            "rare": ["only"] + ["many"] * (n - 1),
-            "holes": [None] * 5 + ["a", "b"] * ((n - 5) // 2) + ["a"],
-            "year": np.arange(n) // 2,
-        }
-    )
-    assert probe_labels(table) == ["shape", "color", "smiling", "digit"]
-    assert probe_labels(table.drop(columns="shape")) == ["label", "color", "smiling", "digit"]
-    assert probe_labels(table[["file"]]) == []
 
 
 def test_classes_that_are_numbers_are_in_their_order():

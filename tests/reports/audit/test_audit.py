@@ -194,7 +194,8 @@ def test_a_collapsed_encoder_is_asked_no_further(tmp_path, folder):
     dead = {name: value * 0 if name in last else value for name, value in weights.items()}
     dead |= {name.replace("weight", "bias"): 1 + 0 * weights[name] for name in last}
     run.save_checkpoint(1, dead)
-    report = sslviz.audit(run, sslviz.folder(folder), progress=False)
+    images = sslviz.folder(folder)
+    report = sslviz.audit(run, images, plan=make_plan(images.table, label="shape"), progress=False)
     about = report["runs"]["dead"]
     assert about["stopped"] and "collapse" in about["verdict"] and set(about["scores"]) <= {"collapse", "spectrum"}
     assert all("collapse" in one["why"] for one in about["skipped"]) and report["findings"] == []
@@ -203,17 +204,31 @@ def test_a_collapsed_encoder_is_asked_no_further(tmp_path, folder):
 
 def test_a_plan_takes_what_it_does_not_say_from_the_table(folder):
     table = sslviz.folder(folder).table
-    assert make_plan(table) == AuditPlan("shape", ("color",))
+    assert make_plan(table, label="shape") == AuditPlan("shape", ("color",))
     assert make_plan(table, label="color") == AuditPlan("color", ("shape",))
-    assert make_plan(table).digest != make_plan(table, maps=3).digest
+    assert make_plan(table.rename(columns={"color": "label"})) == AuditPlan("label", ("shape",))
+    assert make_plan(table[["shape"]], label="shape") == AuditPlan("shape", ())
+    assert make_plan(table, label="shape").digest != make_plan(table, label="shape", maps=3).digest
+
+
+def test_no_other_column_takes_the_place_of_the_label(folder):
+    table = sslviz.folder(folder).table
+    with pytest.raises(ValueError, match="no column called 'label'; its columns are: shape, color"):
+        make_plan(table)
+    with pytest.raises(
+        ValueError, match="'label' cannot be the label: numbers with fractions .* of: label, shape, color"
+    ):
+        make_plan(table.assign(label=np.linspace(0, 1, len(table))))
+    odd = table.assign(label=["odd", *table["shape"][1:]])  # one row that is no class leaves the others
+    assert make_plan(odd).label == "label"
 
 
 @pytest.mark.parametrize(
     ("said", "message"),
     [
         ({"lable": "shape"}, "has no 'lable'; it has label, attributes"),
-        ({"label": "size"}, "the table has no size column, it has: "),
-        ({"attributes": ["shape"]}, "attributes other than the label 'shape'"),
+        ({"label": "size"}, "The table has no column 'size'; its columns are: shape, color"),
+        ({"attributes": ["shape"]}, "'shape' is named as label and as attribute"),
         ({"attributes": "color"}, "attributes is a list of names; got 'color'"),
         ({"skip": ["everything"]}, "skips 'everything', but there is no such diagnostic"),
         ({"maps": -1}, "maps is a number, 0 or more; got -1"),
@@ -226,7 +241,7 @@ def test_a_plan_takes_what_it_does_not_say_from_the_table(folder):
 )
 def test_plans_that_cannot_be_followed_are_refused(folder, said, message):
     with pytest.raises(ValueError, match=message):
-        make_plan(sslviz.folder(folder).table, **said)
+        make_plan(sslviz.folder(folder).table, **{"label": "shape"} | said)
 
 
 def test_bad_files_and_folders_end_in_one_sentence(tmp_path, imported, folder, capsys):

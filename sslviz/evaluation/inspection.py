@@ -1,0 +1,114 @@
+"""Inspection: what a source of images was taken for, in a few lines, before anything is asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from sslviz.data import Images
+from sslviz.data.reading import Reading
+from sslviz.evaluation.questions import scored_and_fit, scored_and_fit_splits
+from sslviz.features.column_kinds import Column, class_counts, describe_columns, left_out_lines
+
+NAMED = 6  # classes that a line names
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a source of images was taken for.
+
+    - spec: the text that makes the images again
+    - n, size: how many pictures, and their height and width
+    - splits: {name: pictures}; empty without a column `split`
+    - scored: a sentence that says which are scored, which are fitted on, and which are not used
+    - columns: of the table of those that are scored, the label first
+    - classes: {column: its classes, the most frequent first}, of those that are asked about
+    - reading: how the source was read; None for images that were drawn
+    """
+
+    spec: str
+    n: int
+    size: tuple[int, int]
+    splits: Mapping[str, int]
+    scored: str
+    columns: Sequence[Column]
+    classes: Mapping[str, Sequence[str]]
+    reading: Reading | None
+
+    @property
+    def source_lines(self) -> list[str]:
+        """The pictures, how they were found, and which are scored."""
+        height, width = self.size
+        first = f"{self.n:,} pictures of {width} x {height} pixels: {self.spec or 'given as an array'}."
+        return [first, *(self.reading.lines if self.reading else []), self.scored]
+
+    @property
+    def lines(self) -> list[str]:
+        """All of it, a few lines: what is asked about stands in one, what is left out in one for each reason."""
+        asked = [f"{c.name} ({c.text})" for c in self.columns if c.asked]
+        said = f"Asked about: {'; '.join(asked)}." if asked else "There is no column with classes to ask about."
+        return [*self.source_lines, said, *left_out_lines(self.columns)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it is written to JSON."""
+        return {
+            "spec": self.spec,
+            "n": self.n,
+            "size": list(self.size),
+            "splits": dict(self.splits),
+            "scored": self.scored,
+            "columns": [column.to_dict() for column in self.columns],
+            "reading": self.reading.to_dict() if self.reading else None,
+        }
+
+
+def inspect_images(images: Images, fit: Images | None = None) -> Inspection:
+    """What are these images taken for?  Their size, splits and columns, and what can be asked about each.
+
+    - fit: other images that probes are fitted on; by default those that the column `split` names
+
+    Example:
+        >>> import sslviz
+        >>> inspection = sslviz.inspect_images(sslviz.load_images("digits"))
+        >>> inspection.columns[0].name, inspection.columns[0].classes
+        ('label', 10)
+    """
+    scored, own_fit = scored_and_fit(images) if fit is None else (images, fit)
+    columns = describe_columns(scored.table, None if own_fit is None else own_fit.table)
+    counted = {column.name: class_counts(scored.table[column.name]) for column in columns if column.asked}
+    return Inspection(
+        spec=images.spec,
+        n=len(images),
+        size=images.size,
+        splits=_splits(images.table),
+        scored=_scored(images, scored, own_fit),
+        columns=columns,
+        classes={name: [str(value) for value in counts.index] for name, counts in counted.items()},
+        reading=images.reading,
+    )
+
+
+def _splits(table: pd.DataFrame) -> dict[str, int]:
+    return {str(name): int(n) for name, n in table["split"].value_counts().items()} if "split" in table else {}
+
+
+def _scored(images: Images, scored: Images, fit: Images | None) -> str:
+    """Which pictures are scored, fitted on and not used."""
+    splits = _splits(images.table)
+    if fit is not None and not (splits and scored is not images):
+        return f"All {len(images):,} are scored; probes are fitted on {len(fit):,} others ({fit.spec or 'an array'})."
+    score, fitted = scored_and_fit_splits(images.table)
+    if score is None:
+        unknown = f" The splits {', '.join(splits)} say nothing of this." if splits else ""
+        return f"All {len(images):,} are scored; a probe is fitted on one half and scored on the other.{unknown}"
+    said = f"Scored: {len(scored):,} of split {score}"
+    said += (
+        f"; probes are fitted on {splits[fitted]:,} of split {fitted}" if fitted else ", half of them to fit probes on"
+    )
+    rest = [f"{n:,} of split {name}" for name, n in splits.items() if name not in (score, fitted)]
+    gaps = len(images) - sum(splits.values())
+    rest += [f"{gaps:,} without a split"] if gaps else []
+    return f"{said}; not used: {', '.join(rest)}." if rest else f"{said}."

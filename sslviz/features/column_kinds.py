@@ -1,0 +1,237 @@
+"""What each column of a table is, and whether it can be asked about: every column is asked, or left out with a reason."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+LABEL = "label"  # the column that is the label, wherever there is one of this name
+SPLIT = "split"
+MOST_NUMBERS = 50  # different whole numbers that are classes; of more they measure or count something
+MOST_CLASSES = 1000  # as ImageNet has; a readout of more is a matter of hours
+MANY_CLASSES = 50  # from here on only the questions that the catalog marks are asked
+LEAST_PER_CLASS = 2  # images: one to fit on, one to score
+
+Kind = Literal["classes", "whole numbers", "numbers", "dates", "lists", "names", "constant", "empty", "split"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    - name: the column's
+    - kind: what its values are; "names" tell single images apart
+    - classes: how many classes it has that can be asked about
+    - gaps: rows without a value
+    - small: classes of too few images, which are left out
+    - left_out: why nothing is asked about it; empty where it is asked about
+    - note: what to know of it, e.g. that another column says the same; may be empty
+    """
+
+    name: str
+    kind: Kind
+    classes: int = 0
+    gaps: int = 0
+    small: tuple[str, ...] = ()
+    left_out: str = ""
+    note: str = ""
+
+    @property
+    def asked(self) -> bool:
+        """Whether it is asked about."""
+        return not self.left_out
+
+    @property
+    def text(self) -> str:
+        """What is known of it in a line, without its name."""
+        said = [f"{self.classes} classes" if self.asked else self.left_out]
+        if self.asked and self.gaps:
+            said.append(f"{self.gaps:,} images without a value left out")
+        if self.asked and self.small:
+            listed = ", ".join(self.small[:3]) + ", ..." * (len(self.small) > 3)
+            plural = "class" if len(self.small) == 1 else "classes"
+            said.append(f"{len(self.small)} {plural} of too few images left out ({listed})")
+        return "; ".join(filter(None, [*said, self.note]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it is written to JSON."""
+        return asdict(self) | {"small": list(self.small)}
+
+
+def describe_columns(table: pd.DataFrame, fit: pd.DataFrame | None = None) -> list[Column]:
+    """Every column of the table of images that are scored, the label first.
+
+    - fit: the table of other images that probes are fitted on; None: one half of the same images
+
+    The label is the column called `label`, or one that repeats it word for word (the shapes' `label` is their `shape`).
+    A column whose name says that it spells the label out (`label_name`) and that agrees with it is left out.
+    """
+    columns = [_beside(name, table[name], fit) for name in table.columns]
+    first = label_column(table)
+    ordered = [c for c in columns if c.name == first] + [c for c in columns if c.name != first]
+    said: list[Column] = []
+    for column in ordered:
+        said.append(_compared(column, [other for other in said if other.asked], table) if column.asked else column)
+    return said
+
+
+def _beside(name: Any, column: pd.Series, fit: pd.DataFrame | None) -> Column:
+    if fit is not None and name not in fit and name != SPLIT:
+        return Column(str(name), "classes", left_out="the images that are fitted on have no such column")
+    return describe_column(name, column, None if fit is None else fit.get(name))
+
+
+def label_column(table: pd.DataFrame) -> str | None:
+    """The column that is the label: `label`, or the first that repeats it word for word; None without one."""
+    if LABEL not in table:
+        return None
+    label = class_texts(table[LABEL])
+    copies = (name for name in table.columns if name not in (LABEL, SPLIT) and class_texts(table[name]).equals(label))
+    return str(next(copies, LABEL))
+
+
+def asked_columns(columns: Iterable[Column]) -> list[str]:
+    """The names of those that are asked about."""
+    return [column.name for column in columns if column.asked]
+
+
+def left_out_lines(columns: Sequence[Column]) -> list[str]:
+    """A sentence for each reason, with the columns that are left out for it."""
+    reasons: dict[str, list[str]] = {}
+    for column in columns:
+        if not column.asked and column.kind != "split":
+            reasons.setdefault(column.left_out, []).append(column.name)
+    return [f"Not asked about: {', '.join(names)} ({reason})." for reason, names in reasons.items()]
+
+
+def class_text(value: Any) -> str:
+    """The name of a class as it is written: a whole number without its fraction, so that 1.0 and 1 are one class."""
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral) and float(value).is_integer():
+        return str(int(float(value)))
+    return str(value)
+
+
+def class_texts(column: pd.Series) -> pd.Series:
+    """The name of each image's class, missing where there is no value."""
+    if column.dtype == object:  # of mixed values each is written as it is: pandas would take True for 1
+        return column.map(class_text, na_action="ignore")
+    codes, values = pd.factorize(column)  # numbers of a million rows are told apart once
+    names = np.array([*map(class_text, values), None], dtype=object)
+    return pd.Series(names[codes], index=column.index, dtype=object)
+
+
+def class_counts(column: pd.Series) -> pd.Series:
+    """How many images each class has, by its text; images without a value count nowhere."""
+    return class_texts(column).value_counts()
+
+
+def usable_classes(
+    column: pd.Series, fit: pd.Series | None, least: int = LEAST_PER_CLASS
+) -> tuple[set[str], list[str]]:
+    """The classes with images enough to score and to fit on, and the others.
+
+    Without images of their own to fit on, a class needs `least`; else half of that to score, and one to fit on.
+    """
+    counts = class_counts(column)
+    if fit is None:
+        enough = set(counts.index[counts >= least])
+    else:
+        enough = set(counts.index[counts >= max(least // 2, 1)]) & set(class_counts(fit).index)
+    return enough, sorted(set(counts.index) - enough)
+
+
+# --- one column -------------------------------------------------------------------------------------------------------
+
+
+def describe_column(name: Any, column: pd.Series, fit: pd.Series | None = None, *, named: bool = False) -> Column:
+    """One column by itself; somebody `named` it where many different numbers are meant as classes."""
+    name, gaps = str(name), int(column.isna().sum())
+    kind, reason = _kind(name, column.dropna(), named or name == LABEL)
+    if reason:
+        return Column(name, kind, gaps=gaps, left_out=reason)
+    enough, small = usable_classes(column, fit)
+    if len(enough) < 2:
+        return Column(name, kind, gaps=gaps, left_out=_too_few(class_counts(column), enough, fit))
+    if len(enough) > MOST_CLASSES:
+        return Column(name, kind, gaps=gaps, left_out=f"{len(enough):,} classes, and at most {MOST_CLASSES:,} are read")
+    return Column(name, kind, len(enough), gaps, tuple(small))
+
+
+def _kind(name: str, values: pd.Series, named: bool) -> tuple[Kind, str]:
+    """What the values are, and why nothing can be asked of such; empty where it can."""
+    if name == SPLIT:
+        return "split", "it says which images are scored and which are fitted on"
+    if values.empty:
+        return "empty", "it has no value for any image"
+    if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
+        return "dates", "dates are no classes; add a column of years or seasons"
+    if values.dtype == object and values.map(_is_list).any():
+        return "lists", "its values are lists, not one class an image"
+    counts = class_counts(values)
+    if len(counts) == 1:
+        return "constant", f"all images have the value {counts.index[0]!r}"
+    if not _are_numbers(values):
+        if len(counts) > len(values) / 2 and len(values) > 2 * LEAST_PER_CLASS:
+            return "names", "most of its values occur once, as names of images do"
+        return "classes", ""
+    if not values.map(lambda value: float(value).is_integer()).all():
+        return "numbers", "numbers with fractions are no classes; add a column that cuts them into some"
+    if len(counts) > MOST_NUMBERS and not named:
+        return "numbers", f"more than {MOST_NUMBERS} different numbers; name it as the label to take them for classes"
+    return "whole numbers", ""
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | dict | set | tuple) or hasattr(value, "shape")
+
+
+def _are_numbers(values: pd.Series) -> bool:
+    if values.dtype != object:
+        return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    return bool(values.map(lambda value: isinstance(value, numbers.Real) and not isinstance(value, bool)).all())
+
+
+def _too_few(counts: pd.Series, enough: set[str], fit: pd.Series | None) -> str:
+    """Why fewer than two classes are left."""
+    if fit is not None and not class_counts(fit).index.intersection(counts.index).size:
+        return "the images that are fitted on show none of its classes"
+    left = f"only {next(iter(enough))!r} has" if enough else "no class has"
+    return f"{left} images enough to be fitted on and scored"
+
+
+# --- columns that say the same ----------------------------------------------------------------------------------------
+
+
+def _compared(column: Column, before: Sequence[Column], table: pd.DataFrame) -> Column:
+    """The column, left out where one before it says the same and its name says so too; else with a note of that."""
+    own = class_texts(table[column.name])
+    for other in before:
+        theirs = class_texts(table[other.name])
+        if other.classes != column.classes or not (pd.factorize(own)[0] == pd.factorize(theirs)[0]).all():
+            continue
+        if own.equals(theirs) or _related(column.name, other.name):
+            return replace(column, classes=0, small=(), left_out=f"it says the same as {other.name}")
+        return replace(column, note=f"it goes with {other.name} in every image: what is read of one may be the other")
+    return column
+
+
+SPELLINGS = ("name", "names", "id", "idx", "index", "code", "number", "num", "text", "str", "string", "label", "class")
+SYNONYMS = {"label", "labels", "class", "classes", "target", "category", "y"}  # of the label itself
+
+
+def _related(name: str, other: str) -> bool:
+    """Whether one name says that it is the other in other words: `label_name` of `label`, `sex_code` of `sex`."""
+    roots = {_root(name), _root(other)}
+    return len(roots) == 1 or roots <= SYNONYMS
+
+
+def _root(name: str) -> str:
+    words = name.lower().replace("-", "_").replace(" ", "_").split("_")
+    while len(words) > 1 and words[-1] in SPELLINGS:
+        words.pop()
+    return "_".join(words)

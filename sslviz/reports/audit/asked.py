@@ -1,0 +1,62 @@
+"""What an audit asks of which columns, what it does not ask, and what was left out: its first lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sslviz.catalog import diagnostics
+from sslviz.data import Images
+from sslviz.evaluation.inspection import inspect_images
+from sslviz.evaluation.questions import Questions, left_out_of
+from sslviz.features.column_kinds import class_counts, left_out_lines
+from sslviz.reports.audit.plan import AuditPlan
+
+
+def audit_questions(plan: AuditPlan, images: Images) -> Questions:
+    """What is asked of every checkpoint, collapse first: what has a section in the report."""
+    entries = [entry for entry in diagnostics() if entry.section and entry.name not in plan.skip]
+    pairs = [(plan.label, attribute) for attribute in plan.attributes]
+    columns = [plan.label, *plan.attributes]
+    counts = {name: len(class_counts(images.table[name])) for name in columns}
+    return Questions(entries, columns, plan.attributes, pairs, counts)
+
+
+def not_asked(plan: AuditPlan) -> list[dict[str, str]]:
+    """The questions about attributes, where there is none."""
+    if plan.attributes:
+        return []
+    asked = [entry for entry in diagnostics() if entry.section and entry.name not in plan.skip]
+    why = "It asks about a column that should not matter, and no other column with classes is named."
+    return [{"what": entry.name, "why": why} for entry in asked if entry.scope in ("attribute", "columns")]
+
+
+def asked_of_images(
+    questions: Questions,
+    images: Images,
+    fit: Images | None,
+    plan: AuditPlan,
+    results: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """What was chosen and of what, and what was left out: the first lines of the report, whoever reads it."""
+    inspection = inspect_images(images, fit)
+    reasons = questions.left_out(images.table, None if fit is None else fit.table)
+    for of_run in results.values():
+        for key, sentence_ in left_out_of(of_run):
+            reasons.setdefault(sentence_, []).append(key)
+    chosen = [c for c in inspection.columns if c.name in (plan.label, *plan.attributes)]
+    others = [c for c in inspection.columns if c.asked and c not in chosen]
+    by_name = {
+        c.name: f"{c.name} ({c.text if c.asked else f'{questions.class_counts[c.name]} classes'})" for c in chosen
+    }
+    columns = ", ".join(str(column) for column in images.table.columns)
+    attributes = "; ".join(by_name[name] for name in plan.attributes) or "none"
+    lines = [
+        *inspection.source_lines,
+        f"The label, which is to be read: {by_name[plan.label]}; of the columns {columns}.",
+        f"Attributes, which should not matter: {attributes}.",
+        *([f"Not named in the plan: {', '.join(c.name for c in others)}."] if others else []),
+        *left_out_lines([c for c in inspection.columns if c not in chosen]),
+        *(f"{reason} ({', '.join(dict.fromkeys(keys))})" for reason, keys in reasons.items()),
+    ]
+    return {"lines": lines, "left_out": reasons, **inspection.to_dict()}
