@@ -79,7 +79,7 @@ def test_it_asks_reads_and_hands_out_what_the_command_writes(open_app, signs, of
     assert about_images["effect"]["value"] > 0.3  # 80 of 100 is a V of about 0.6, in the files themselves
     assert "would have been found from" in shown
 
-    plan = make_plan(images.table, maps=0, intended_use="Sorting <signs> by shape.")
+    plan = make_plan(images.table, label="shape", maps=0, intended_use="Sorting <signs> by shape.")
     again = sslviz.audit(Run(folder / "mine"), images, plan=plan, progress=False)
     for key in ("plan", "images", "findings", "not_found"):
         assert json.loads(json.dumps(again[key])) == json.loads(json.dumps(report[key]))

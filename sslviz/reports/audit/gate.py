@@ -13,6 +13,7 @@ from sslviz.reports.audit.plan import read_toml
 
 OPERATORS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
 CONDITION = re.compile(r"(?:(value|low|high)\s*)?(<=|>=|<|>)\s*(-?[0-9]*\.?[0-9]+(?:e-?[0-9]+)?)")
+ALLOW_STOPPED = "allow_stopped"
 HOW = 'e.g. "<= 0.05", or "low >= 0.8" where the interval counts'
 
 
@@ -21,15 +22,18 @@ def read_gate(path: str | Path) -> dict[str, Any]:
 
     verdict = "healthy"
     findings = "<= 3"
+    allow_stopped = false
     [scores]
     "linear_probe:shape.accuracy" = "low >= 0.8"
     "reliance:shape~color.even_gap" = "<= 0.05"
     """
     gate = read_toml(path, "gate")
-    if unknown := sorted(set(gate) - {"verdict", "findings", "scores"}):
-        raise ValueError(f"A gate has no {unknown[0]!r}; it has verdict, findings and scores.")
+    if unknown := sorted(set(gate) - {"verdict", "findings", "scores", ALLOW_STOPPED}):
+        raise ValueError(f"A gate has no {unknown[0]!r}; it has verdict, findings, scores and {ALLOW_STOPPED}.")
+    if not isinstance(gate.get(ALLOW_STOPPED, False), bool):
+        raise ValueError(f"The gate's {ALLOW_STOPPED} is true or false; got {gate[ALLOW_STOPPED]!r}.")
     scores = gate.get("scores", {})
-    if not gate or not isinstance(scores, Mapping):
+    if not set(gate) - {ALLOW_STOPPED} or not isinstance(scores, Mapping):
         raise ValueError(f"The gate {path} holds no condition; write verdict, findings or [scores].")
     for name, condition in [*scores.items(), *([("findings", gate["findings"])] if "findings" in gate else [])]:
         if not isinstance(condition, str) or not CONDITION.fullmatch(condition.strip()):
@@ -40,10 +44,16 @@ def read_gate(path: str | Path) -> dict[str, Any]:
 def failures(report: Mapping[str, Any], gate: Mapping[str, Any]) -> list[str]:
     """Which conditions does the report not meet?  A sentence for each, for each checkpoint; empty where it passes.
 
-    A score that a condition names and the report lacks is a failure: what was not looked at has not passed.
+    What was not looked at has not passed: a score that a condition names and the report lacks is a failure, and so is a
+    number of findings of which none was tested.  An audit that stopped fails whatever the conditions, unless the gate says
+    `allow_stopped = true`.
     """
     failed = []
     for name, run in report["runs"].items():
+        if run.get("stopped") and gate and not gate.get(ALLOW_STOPPED, False):
+            failed.append(f"{name}: the audit stopped ({run['stopped']}), so that nothing else was asked.")
+        if "findings" in gate and not run.get("tests", report.get("tests")):
+            failed.append(f"{name}: nothing was tested, so that no findings say nothing.")
         if "verdict" in gate and run["verdict"] != gate["verdict"]:
             failed.append(f"{name}: the verdict is {run['verdict']!r}, not {gate['verdict']!r}.")
         for score, condition in gate.get("scores", {}).items():

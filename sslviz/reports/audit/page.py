@@ -39,15 +39,22 @@ def audit_page(report: Mapping[str, Any]) -> str:
 
 
 def summary_html(report: Mapping[str, Any]) -> str:
-    """A sentence for each checkpoint, and how many tests found something."""
+    """What was chosen of what, a sentence for each checkpoint, and how many tests found something."""
     counts = report["tests"], len(report["findings"]), len(report["not_found"])
-    return fragment("audit", "summary", list(report["runs"].values()), *counts)
+    asked = report.get("asked", {}).get("lines", [])  # a report of an older sslviz has none
+    return fragment("audit", "summary", asked, list(report["runs"].values()), *counts)
 
 
 def findings_html(report: Mapping[str, Any], colors: Mapping[str, str], dark: bool = False) -> str:
     """The findings, the gravest first, each with its score, pictures, and what it does not mean."""
     stopped = {name: run for name, run in report["runs"].items() if run["stopped"]}
-    return fragment("audit", "findings", stopped, [_finding(finding, colors, dark) for finding in report["findings"]])
+    return fragment(
+        "audit",
+        "findings",
+        stopped,
+        [_finding(finding, colors, dark) for finding in report["findings"]],
+        report["tests"],
+    )
 
 
 def _finding(finding: Mapping[str, Any], colors: Mapping[str, str], dark: bool) -> dict[str, Any]:
@@ -79,7 +86,7 @@ def not_found_html(report: Mapping[str, Any]) -> str:
         ]
         for test in tests
     ]
-    return fragment("audit", "not_found", hints, rows)
+    return fragment("audit", "not_found", hints, rows, report["tests"])
 
 
 def _details(report: Mapping[str, Any]) -> str:
@@ -94,7 +101,10 @@ def _details(report: Mapping[str, Any]) -> str:
 
 
 def _intended_use(plan: Mapping[str, Any]) -> str:
-    rows = [["to be read from it", plan["label"]], ["should not matter", ", ".join(plan["attributes"])]]
+    rows = [
+        ["to be read from it", plan["label"]],
+        ["should not matter", ", ".join(plan["attributes"]) or "no column is named"],
+    ]
     for attribute, pairs in plan.get("partners", {}).items():
         met = ", ".join(f"{value} with {class_}" for class_, value in pairs.items())
         rows.append([f"{attribute} met with each {plan['label']}", met])

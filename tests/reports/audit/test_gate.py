@@ -14,6 +14,7 @@ def report(**changes):
     made = {
         "schema": 1,
         "plan": {"digest": "p"},
+        "tests": 5,
         "images": {"digest": "i"},
         "runs": {"one": {"verdict": "healthy", "scores": {"linear_probe:shape": {"accuracy": score(0.8, 0.7, 0.9)}}}},
         "findings": [{"run": "one", "diagnostic": "groups", "columns": ["shape", "color"], "said": "It is so."}],
@@ -53,9 +54,35 @@ def test_what_fails_is_said_with_its_number(tmp_path):
     ]
 
 
+STOPPED = {"verdict": "complete collapse", "stopped": "complete collapse", "scores": {}, "tests": 0}
+
+
+@pytest.mark.parametrize("condition", ['findings = "<= 3"', 'verdict = "complete collapse"', 'findings = ">= 0"'])
+def test_a_stopped_audit_fails_every_gate(tmp_path, condition):
+    stopped = report(runs={"dead": STOPPED}, findings=[], tests=0)
+    failed = failures(stopped, gate(tmp_path, condition))
+    assert failed[0] == "dead: the audit stopped (complete collapse), so that nothing else was asked."
+
+
+def test_a_gate_may_allow_it_but_none_of_none_is_no_pass(tmp_path):
+    stopped = report(runs={"dead": STOPPED}, findings=[], tests=0)
+    allowed = gate(tmp_path, 'verdict = "complete collapse"\nallow_stopped = true')
+    assert failures(stopped, allowed) == []
+    allowed = gate(tmp_path, 'findings = "<= 3"\nallow_stopped = true')
+    assert failures(stopped, allowed) == ["dead: nothing was tested, so that no findings say nothing."]
+
+
+def test_of_two_runs_the_one_of_which_nothing_was_tested_does_not_pass(tmp_path):
+    both = report(runs={"one": {**report()["runs"]["one"], "tests": 5}, "dead": STOPPED})
+    failed = failures(both, gate(tmp_path, 'findings = "<= 3"'))
+    assert [sentence.partition(":")[0] for sentence in failed] == ["dead", "dead"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("allow_stopped = true", "holds no condition"),
+        ('findings = "<= 3"\nallow_stopped = "yes"', "is true or false; got 'yes'"),
         ("verdict = ", "is no TOML"),
         ("", "holds no condition"),
         ("verdikt = 'healthy'", "has no 'verdikt'"),
