@@ -46,6 +46,7 @@ from sslviz.diagnostics.similarity.similarity import similarity
 from sslviz.encoders import Encoder, create_encoder
 from sslviz.evaluation.demo import demo
 from sslviz.evaluation.diagnose import diagnose
+from sslviz.evaluation.inspection import inspect_images
 from sslviz.explanations.attention.attention import attention
 from sslviz.explanations.attention.capture import capture_attention
 from sslviz.explanations.attribution.attribution import attribute
@@ -111,6 +112,7 @@ __all__ = [
     "groups",
     "hubness",
     "import_checkpoint",
+    "inspect_images",
     "intrinsic_dimension",
     "invariance",
     "knn_probe",

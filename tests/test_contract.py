@@ -207,7 +207,7 @@ class TestColumns:
         assert not self.entry("columns").by_default and not self.entry("attribute").by_default
 
     def test_columns_that_cannot_be_asked_about_are_one_sentence(self):
-        images = sslviz.shapes(n=20)
+        images = sslviz.shapes(n=200)
         for given, message in [
             ({"label": "shape", "attribute": "hue"}, "no column 'hue'"),
             ({"label": "color", "attribute": ["color"]}, "named as label and as attribute"),
@@ -218,7 +218,7 @@ class TestColumns:
             with pytest.raises(ValueError, match=message):
                 sslviz.diagnose([], images, **given)
         with pytest.raises(ValueError, match="paired asks about an attribute; name a column"):
-            check_columns(images, [self.entry("columns")], None, [])
+            check_columns(images, None, [self.entry("columns")], None, [])
         with pytest.raises(ValueError, match="attention asks about pictures"):
             sslviz.diagnose([], images, only=["attention"])
 
@@ -257,7 +257,9 @@ class TestColumns:
         named = sslviz.diagnose(run, images.split("test"), **given)["r"]["reliance:shape~color"]
         found = results["reliance:shape~color"]
         assert not found.pairs_known and named.pairs_known and [*named.values[named.expected_pairs]] == colors
-        sslviz.diagnose(run, images.split("test"), **given | {"partners": None})  # what was named stays known
+        with pytest.warns(UserWarning, match="with the pairs named before: cross=blue"):  # what was named stays known
+            kept = sslviz.diagnose(run, images.split("test"), **given | {"partners": None})["r"]["reliance:shape~color"]
+        assert kept.pairs_known and np.array_equal(kept.expected_pairs, named.expected_pairs)
         again = stored_evidence(run, run.last, images.split("test").digest)
         assert again.expected_pairs == {"shape~color": pairs}
         answer = compute_entry(find_entry("reliance"), again, ("shape", "color"))

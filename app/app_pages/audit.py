@@ -1,17 +1,19 @@
 import streamlit as st
 from sections.audit import partners, read, report_of
+from sections.columns import reasons
 from state.selection import chosen, labels
 
 from sslviz.reports.audit.plan import MAPPED, make_plan
 
 choice = chosen()
 columns = labels(choice)
-if len(columns) < 2:
+if not columns:
     st.info(
-        "An audit is about two columns: one to be read from the features, and one that should not matter. Describe the "
-        "images in a metadata.csv with a column for each, and diagnose again.",
+        "An audit reads a column from the features, and asks about others that should not matter. These images have no "
+        "column with classes: describe them in a metadata.csv, and diagnose again.",
         icon=":material/label_off:",
     )
+    reasons(choice)
     st.stop()
 
 with st.container(border=True):
@@ -43,12 +45,13 @@ with st.container(border=True):
         placeholder="What the encoder is to be used for, in a sentence. It heads the report.",
     )
 if not attributes:
-    st.info("Choose at least one column that should not matter.", icon=":material/arrow_upward:")
-    st.stop()
+    st.caption("No column that should not matter is chosen: questions about attributes will be listed as not asked.")
+evidence = next(iter(choice.evidence.values()))
 plan = make_plan(
-    next(iter(choice.evidence.values())).features.table,
+    evidence.features.table,
+    None if evidence.fit is None else evidence.fit.table,
     label=label,
-    attributes=attributes,
+    attributes=list(attributes),
     partners=partners(choice, label, attributes),
     intended_use=(use or "").strip(),
     maps=MAPPED if maps else 0,

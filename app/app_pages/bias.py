@@ -1,5 +1,6 @@
 import streamlit as st
 from sections.bias import prepare, under
+from sections.columns import reasons
 from sections.questions import question
 from state.selection import chosen, labels
 
@@ -17,6 +18,7 @@ if len(columns) < 2:
         "in a metadata.csv with a column for each, and diagnose again.",
         icon=":material/label_off:",
     )
+    reasons(choice)
     st.stop()
 
 with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 from components.html import dot, literal
 from components.score_table import score_table
+from sections.columns import source_of_images
 from state.selection import chosen, everything
 
 from sslviz.catalog import find_entry
@@ -48,3 +49,5 @@ with st.expander("All scores", icon=":material/table_rows:"):
     table["controls"] = table["controls"].map(lambda c: ", ".join(f"{name} {value:.3g}" for name, value in c.items()))
     st.dataframe(table, hide_index=True, alt="All scores beside their intervals and controls")
     st.download_button("Download as CSV", table.to_csv(index=False), "scores.csv", icon=":material/download:")
+
+source_of_images(choice)

@@ -2,6 +2,7 @@ import streamlit as st
 from components.charts import chart
 from components.html import literal
 from components.thumbnails import pictures
+from sections.columns import reasons
 from state.selection import chosen, columns_of, labels, results
 
 from sslviz.catalog import entries_on
@@ -12,10 +13,11 @@ choice = chosen()
 columns = labels(choice)
 if not columns:
     st.info(
-        "Nothing is known of these images that could be decoded: no column with 2 to 50 classes and no gaps. Sort them into "
-        "class folders, or describe them in a metadata.csv, and diagnose again.",
+        "Nothing is known of these images that could be decoded: there is no column with classes. Sort them into class "
+        "folders, or describe them in a metadata.csv, and diagnose again.",
         icon=":material/label_off:",
     )
+    reasons(choice)
     st.stop()
 
 with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -111,10 +111,18 @@ def _diagnose(runs: list[Run], spec: str, fit_spec: str | None, *, every: bool =
         try:
             images, fit = (load_images(spec), load_images(fit_spec)) if fit_spec else scored_and_fit(load_images(spec))
             questions = [(run, entry) for run in runs for entry in _entries(every)]
+            problems: list[str] = []
             for done, (run, entry) in enumerate(questions):
                 bar.progress(done / len(questions), f"{run.name}: {entry.question}")
                 status.update(label=f"Diagnosing {run.name} on {len(images):,} images")
-                diagnose(run, images, fit=fit, only=[entry.name], every=every, progress=False)
+                try:
+                    diagnose(run, images, fit=fit, only=[entry.name], every=every, progress=False)
+                except (
+                    ValueError
+                ) as error:  # one question that cannot be asked must not cost the others; its page says why
+                    problems.append(str(error))
+            if len(problems) == len(questions):
+                raise ValueError(problems[0])
         except (ValueError, OSError) as error:
             status.update(label=str(error), state="error")
             return

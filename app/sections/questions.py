@@ -7,7 +7,8 @@ from typing import Any
 
 import streamlit as st
 from components.charts import section
-from state.selection import Choice, columns_of, labels, results
+from sections.columns import reasons
+from state.selection import Choice, columns_of, labels_of, results
 
 from sslviz.catalog import Entry, entries_on
 
@@ -25,13 +26,12 @@ def question(choice: Choice, entry: Entry, label: str, attribute: str = "", *, e
 
 def questions(choice: Choice, page: str, *, drawn: Collection[str] = ()) -> None:
     """All questions of a page but those it draws itself; each of a label has a box to choose it in."""
-    columns = labels(choice)
     for entry in entries_on(page):
         if entry.name in drawn or entry.scope not in ("checkpoint", "label"):
             continue
         if entry.scope == "checkpoint":
             question(choice, entry, "")
-        elif columns:
+        elif columns := labels_of(choice, entry):
             st.subheader(entry.question, anchor=False)
             label = st.segmented_control(
                 "Label", columns, default=columns[0], required=True, key=f"{entry.name}_label", bind="query-params"
@@ -40,3 +40,4 @@ def questions(choice: Choice, page: str, *, drawn: Collection[str] = ()) -> None
         else:
             st.subheader(entry.question, anchor=False)
             st.caption("These images have no column with classes to ask about.")
+            reasons(choice)

@@ -25,6 +25,7 @@ from sslviz.diagnostics.similarity.similarity import Similarity, similarity
 from sslviz.evaluation.answers import Columns, stored_result
 from sslviz.explanations.targets.question import TargetQuestion, target_of
 from sslviz.features import Features
+from sslviz.features.column_kinds import Column, describe_columns
 from sslviz.features.evidence import Evidence, diagnosed_steps, layers_of, stored_evidence
 from sslviz.runs import Checkpoint, Run, open_runs
 
@@ -80,6 +81,16 @@ def evidence(run: Run, digest: str, checkpoint: Checkpoint | None = None) -> Evi
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=KEYS)
 def _evidence(run: Run, _checkpoint: Checkpoint, key: str, digest: str, written: int, known: int) -> Evidence:
     return stored_evidence(run, _checkpoint, digest)
+
+
+def columns(evidence: Evidence) -> list[Column]:
+    """Every column of the images' table, and what can be asked about it."""
+    return _columns(evidence, tuple(map(str, evidence.features.table.columns)))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=KEYS)
+def _columns(evidence: Evidence, names: tuple[str, ...]) -> list[Column]:
+    return describe_columns(evidence.features.table, None if evidence.fit is None else evidence.fit.table)
 
 
 def steps(run: Run, digest: str) -> dict[int, Evidence]:

@@ -14,10 +14,11 @@ from typing import Any
 import streamlit as st
 from state import cached
 
-from sslviz.catalog import Entry, diagnostics
-from sslviz.diagnostics.result import ResultKey
-from sslviz.evaluation.answers import Columns, is_stored
-from sslviz.features.column_kinds import Column, asked_columns, describe_columns
+from sslviz.catalog import Entry, diagnostics, find_entry
+from sslviz.diagnostics.result import Partial, ResultKey
+from sslviz.evaluation.answers import Columns, is_stored, rows_asked
+from sslviz.features.column_kinds import MANY_CLASSES, Column, asked_columns
+from sslviz.features.complete_rows import left_out_sentences
 from sslviz.features.evidence import Evidence
 from sslviz.figures.parts import theme
 from sslviz.runs import Run
@@ -67,21 +68,39 @@ def chosen() -> Choice:
 def results(choice: Choice, name: str, columns: Columns = ()) -> dict[str, Any]:
     """{run: Result} of one of the catalog's diagnostics, for a column of the table, or two, where it is asked of them.
 
-    A line on the page says of which runs it cannot be had, and why."""
-    found = {}
+    A line on the page says of which runs it cannot be had, and why; and how many images were left out for which reason."""
+    found: dict[str, Any] = {}
+    entry = find_entry(name)
+    if many := sorted(set(columns) - set(labels_of(choice, entry)) & set(labels(choice))):
+        st.caption(f":material/block: {escape(many[0])} has more than {MANY_CLASSES} classes; this is asked of fewer.")
+        return found
     for run, evidence in choice.evidence.items():
         try:
             found[run] = cached.result(choice.runs[run], name, evidence, columns)
         except ValueError as error:
             st.caption(f":material/block: {escape(run)}: {error}")
+    for line in _left_out(choice, entry, columns, found):
+        st.caption(f":material/filter_alt: {line}")
     return found
+
+
+def _left_out(choice: Choice, entry: Entry, columns: Columns, found: dict[str, Any]) -> list[str]:
+    """How many images a question leaves out, for which reason; of runs that agree once."""
+    first = next(iter(choice.evidence.values()))
+    lines = []
+    if columns and "features" in entry.inputs:
+        fit = None if first.fit is None else first.fit.table
+        lines += rows_asked(entry, first.features.table, fit, columns).sentences()
+    for result in found.values():
+        lines += left_out_sentences(result.left_out) if isinstance(result, Partial) else []
+    return list(dict.fromkeys(map(escape, lines)))
 
 
 def everything(choice: Choice) -> dict[str, dict[str, Any]]:
     """{run: {diagnostic: Result}} of all that the catalog asks by default; what takes minutes only where it is stored."""
     found: dict[str, dict[str, Any]] = {run: {} for run in choice.evidence}
     for entry in (entry for entry in diagnostics() if entry.by_default):
-        for columns in [(label,) for label in labels(choice)] if entry.scope == "label" else [()]:
+        for columns in [(label,) for label in labels_of(choice, entry)] if entry.scope == "label" else [()]:
             for run, evidence in choice.evidence.items():
                 if not entry.on_demand or is_stored(choice.runs[run], entry, evidence):
                     with suppress(ValueError):  # what cannot be asked of these images is told where it is asked
@@ -97,13 +116,17 @@ def columns_of(entry: Entry, label: str, attribute: str = "") -> Columns:
 
 def labels(choice: Choice) -> list[str]:
     """The columns of the table that can be asked about, the label first."""
-    return asked_columns(columns(choice))
+    return asked_columns(columns_here(choice))
 
 
-def columns(choice: Choice) -> list[Column]:
+def columns_here(choice: Choice) -> list[Column]:
     """Every column of the table, and why those that are not asked about are left out."""
-    evidence = next(iter(choice.evidence.values()))
-    return describe_columns(evidence.features.table, None if evidence.fit is None else evidence.fit.table)
+    return cached.columns(next(iter(choice.evidence.values())))
+
+
+def labels_of(choice: Choice, entry: Entry) -> list[str]:
+    """The columns that an entry is asked of: many classes are no matter to some."""
+    return [c.name for c in columns_here(choice) if c.asked and (entry.many_classes or c.classes <= MANY_CLASSES)]
 
 
 def chosen_runs() -> list[Run]:

@@ -26,6 +26,9 @@ Settings = Annotated[
 ]
 
 
+ABOUT = "_images"  # beside the runs in the JSON of `diagnose`: what the images were taken for, and what was left out
+
+
 @dataclass
 class Pretrain:
     """Pretrain an encoder on images, without labels."""
@@ -90,6 +93,32 @@ class Import:
 
 
 @dataclass
+class Inspect:
+    """Say what a source of images is taken for: pictures, files passed over, splits, columns; nothing is computed."""
+
+    images: Positional[Spec]
+    fit: Spec | None = None
+    """As for `sslviz diagnose`."""
+    json: Path | None = None
+    """Also write it to this file."""
+
+    def __call__(self) -> None:
+        from sslviz.cli.tables import print_columns
+        from sslviz.data import load_images
+        from sslviz.evaluation.inspection import inspect_images
+        from sslviz.features.column_kinds import left_out_lines
+        from sslviz.runtime.files import atomic_write
+
+        inspection = inspect_images(load_images(self.images), load_images(self.fit) if self.fit else None)
+        print("\n".join(inspection.source_lines), end="\n\n")
+        print_columns(inspection.column_rows)
+        print("\n".join(left_out_lines(inspection.columns)))
+        if self.json:
+            with atomic_write(self.json) as file:
+                file.write(json.dumps(inspection.to_dict(), indent=1).encode())
+
+
+@dataclass
 class Embed:
     """Embed images with a run's last checkpoint and store the features in the run."""
 
@@ -135,7 +164,8 @@ class Diagnose:
         from sslviz.cli.tables import print_scores, print_through_training
         from sslviz.data import load_images
         from sslviz.evaluation.diagnose import diagnose
-        from sslviz.evaluation.questions import scored_and_fit
+        from sslviz.evaluation.inspection import inspect_images
+        from sslviz.evaluation.questions import left_out_reasons, make_questions, named_entries, scored_and_fit
         from sslviz.runs import Run
         from sslviz.runtime.files import atomic_write
 
@@ -143,16 +173,21 @@ class Diagnose:
             raise ValueError("Name at least one run folder, e.g. `sslviz diagnose runs/simclr --images shapes`.")
         columns: dict[str, Any] = {"label": self.label, "attribute": self.attribute, "partners": self._partners()}
         runs = [Run(path) for path in self.run]
-        images, fit = scored_and_fit(load_images(self.images))
+        everything = load_images(self.images)
+        images, fit = scored_and_fit(everything)
         fit = load_images(self.fit) if self.fit else fit
+        inspection = inspect_images(everything, fit if self.fit else None)
+        print("\n".join(inspection.lines if self.label is None else inspection.source_lines), end="\n\n")
         only = [name.strip() for name in self.only.split(",")] if self.only else None
         results = diagnose(runs, images, fit=fit, only=only, layout=self.layout, every=self.every, **columns)
         if self.every:
             print_through_training(results)
         print_scores({run.name: results[run.name] for run in runs})
         if self.json:
+            questions = make_questions(named_entries(only), images, fit, label=self.label, attributes=self.attribute)
+            about = inspection.to_dict() | {"left_out": left_out_reasons(questions, images, fit, results)}
             with atomic_write(self.json) as file:
-                file.write(json.dumps(_as_json(results), indent=1).encode())
+                file.write(json.dumps({**_as_json(results), ABOUT: about}, indent=1).encode())
 
     def _partners(self) -> dict[str, dict[str, str]]:
         if not self.partner:
@@ -218,6 +253,10 @@ class Audit:
     """The page to write; report.json is written beside it, and first."""
     config: Path | None = None
     """The plan (TOML): label, attributes, intended_use, ...; without it, all columns are asked about."""
+    label: str | None = None
+    """The column that is to be read; without it, the plan's, or the one called label."""
+    attribute: list[str] = field(default_factory=list)
+    """Columns that should not matter; without it, the plan's, or all others with classes."""
     fit: Spec | None = None
     """As for `sslviz diagnose`."""
     gate: Path | None = None
@@ -235,15 +274,21 @@ class Audit:
             return
         gate = read_gate(self.gate) if self.gate else {}
         report = self._report()
+        print("\n".join(report["asked"]["lines"]), end="\n\n")
+        for name, run in report["runs"].items():
+            if run["stopped"]:
+                print(f"{name}: {run['stopped']}; the audit stopped here, nothing else was asked.")
         for one in report["findings"]:
             print(f"{one['run']}: {one['said']}")
-        print(f"{self.out}: {len(report['findings'])} findings of {report['tests']} tests.")
+        count = f"{len(report['findings'])} findings of {report['tests']} tests"
+        print(f"{self.out}: {count if report['tests'] else 'nothing was tested'}.")
         if failed := failures(report, gate):
             print("The gate is not passed:", *failed, sep="\n  ")
             raise SystemExit(1)
 
     def _report(self) -> dict[str, Any]:
         from sslviz.data import load_images
+        from sslviz.evaluation.inspection import inspect_images
         from sslviz.evaluation.questions import scored_and_fit
         from sslviz.reports.audit.audit import audit
         from sslviz.reports.audit.page import audit_page
@@ -258,9 +303,14 @@ class Audit:
             problem = "already exists" if self.out.suffix == ".html" else "does not end in .html"
             raise ValueError(f"The report to write, {self.out}, {problem}; choose another --out.")
         runs = [Run(path) for path in self.run]
-        images, fit = scored_and_fit(load_images(self.images))
-        plan = read_plan(self.config, images.table)
-        report = audit(runs, images, fit=load_images(self.fit) if self.fit else fit, plan=plan)
+        everything = load_images(self.images)
+        images, fit = scored_and_fit(everything)
+        fit = load_images(self.fit) if self.fit else fit
+        inspection = inspect_images(everything, fit if self.fit else None)
+        said = {"label": self.label, "attributes": self.attribute}
+        given = {name: value for name, value in said.items() if value}
+        plan = read_plan(self.config, images.table, None if fit is None else fit.table, **given)
+        report = audit(runs, images, fit=fit, plan=plan, inspection=inspection)
         report["made"]["command"] = shlex.join(["sslviz", *sys.argv[1:]])
         for path, text in zip(written, (lambda: json.dumps(report), lambda: audit_page(report)), strict=True):
             with atomic_write(path) as file:

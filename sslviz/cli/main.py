@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional, subcommand
 
-from sslviz.cli.commands import Audit, Diagnose, Embed, Explain, Import, Pretrain
+from sslviz.cli.commands import Audit, Diagnose, Embed, Explain, Import, Inspect, Pretrain
 
 
 @dataclass
@@ -76,6 +76,7 @@ COMMANDS: dict[str, type] = {
     "demo": Demo,
     "pretrain": Pretrain,
     "import": Import,
+    "inspect": Inspect,
     "embed": Embed,
     "diagnose": Diagnose,
     "explain": Explain,

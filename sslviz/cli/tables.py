@@ -34,6 +34,19 @@ def print_scores(results: dict[str, dict[str, Any]], sentences: list[str] | None
     console.print("\n✓ the whole interval beats the strongest control   ✗ it does not", style="dim", highlight=False)
 
 
+def print_columns(rows: list[tuple[str, str, str]]) -> None:
+    """A line for each column that is asked about: its name, its kind and its classes."""
+    if not rows:
+        print("There is no column with classes to ask about.")
+        return
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for heading in ("column", "kind", "asked about"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    Console().print(table)
+
+
 def print_through_training(results: dict[str, dict[str, Any]]) -> None:
     """A table for each run: a score in each row, a checkpoint in each column."""
     console = Console()

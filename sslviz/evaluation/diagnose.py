@@ -6,11 +6,20 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sslviz.catalog import Entry, diagnostics, find_entry
+from sslviz.catalog import Entry
 from sslviz.data import Images
 from sslviz.diagnostics.result import CheckpointKey, ResultKey
 from sslviz.evaluation.answers import DEFAULT_LAYOUT, Columns, requirements, stored_result
-from sslviz.evaluation.questions import Questions, check_columns, check_run_names, make_questions
+from sslviz.evaluation.questions import (
+    Questions,
+    check_columns,
+    check_run_names,
+    left_out_reasons,
+    make_questions,
+    named_entries,
+    pairs_named_before,
+    reason_lines,
+)
 from sslviz.features.columns import partners_of
 from sslviz.features.complete_rows import complete_rows
 from sslviz.features.evidence import Evidence, record_diagnosis
@@ -48,11 +57,12 @@ def diagnose(
     compared with.  Features, thumbnails and results are stored in the run folders, and read from there the next time.
 
     ValueError for an unknown diagnostic or column, for a diagnostic of an attribute without one, and for partners of an
-    attribute that is not asked about.
+    attribute that is not asked about, and where nothing can be asked.  Warnings name what was left out: images without a
+    value, classes of too few images, questions of columns with too many classes.
     """
     runs = [runs] if isinstance(runs, Run) else list(runs)
     check_run_names(runs)
-    entries = _entries(only)
+    entries = named_entries(only)
     attributes = [attribute] if isinstance(attribute, str) else list(attribute)
     check_columns(images, fit, entries if only else [], label, attributes)
     expected_pairs = _named_pairs(images, fit, label, attributes, partners or {})
@@ -65,6 +75,10 @@ def diagnose(
             f"{questions.of_pairs[0].name} compares two checkpoints: name a second run." if questions.of_pairs else ""
         )
         raise ValueError(problems[0] if problems else alone)
+    said = left_out_reasons(questions, images, fit, results)
+    said |= pairs_named_before(questions, runs, images, expected_pairs)
+    for line in reason_lines(said):
+        warnings.warn(line, stacklevel=2)
     for problem in problems:
         warnings.warn(problem, stacklevel=2)
     return results
@@ -127,17 +141,6 @@ def _in_turn(
     if first is not None:
         for entry in questions.of_pairs:
             yield entry, (), ResultKey(entry.name, (first[0],)), first[1]
-
-
-def _entries(only: Sequence[str] | None) -> list[Entry]:
-    """The diagnostics of these names, or all that take no package of their own."""
-    if not only:
-        return [entry for entry in diagnostics() if not entry.opt_in]
-    entries = [find_entry(name) for name in only]
-    for entry in entries:
-        if entry.scope == "pictures":
-            raise ValueError(f"{entry.name} asks about pictures that somebody chose: see `sslviz explain --help`.")
-    return entries
 
 
 def _checkpoints(runs: Sequence[Run], every: bool) -> Iterator[tuple[str, Run, Checkpoint]]:

@@ -52,6 +52,16 @@ class Inspection:
         said = f"Asked about: {'; '.join(asked)}." if asked else "There is no column with classes to ask about."
         return [*self.source_lines, said, *left_out_lines(self.columns)]
 
+    @property
+    def column_rows(self) -> list[tuple[str, str, str]]:
+        """(column, kind, what is known of its classes) of every column that is asked about."""
+        return [(c.name, c.kind, self._about(c)) for c in self.columns if c.asked]
+
+    def _about(self, column: Column) -> str:
+        named = self.classes[column.name]
+        listed = ", ".join(named[:NAMED]) + ", ..." * (len(named) > NAMED)
+        return f"{column.text}: {listed}"
+
     def to_dict(self) -> dict[str, Any]:
         """As it is written to JSON."""
         return {

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from sslviz.catalog import Entry
+from sslviz.catalog import Entry, diagnostics, find_entry
 from sslviz.data import Images
 from sslviz.diagnostics.result import Partial, ResultKey
-from sslviz.evaluation.answers import Columns, rows_asked
+from sslviz.evaluation.answers import EXPECTED_PAIRS, Columns, rows_asked
 from sslviz.features.column_kinds import (
     MANY_CLASSES,
     Column,
@@ -21,7 +21,10 @@ from sslviz.features.column_kinds import (
     describe_columns,
 )
 from sslviz.features.complete_rows import left_out_sentences
+from sslviz.features.evidence import recorded_pairs
 from sslviz.runs import Run
+
+NAMED = 4  # questions that a line names
 
 
 def scored_and_fit(images: Images) -> tuple[Images, Images | None]:
@@ -100,6 +103,17 @@ class Questions:
         return next((name for name in columns if self.class_counts.get(name, 0) > MANY_CLASSES), "")
 
 
+def named_entries(only: Sequence[str] | None) -> list[Entry]:
+    """The diagnostics of these names, or all that take no package of their own."""
+    if not only:
+        return [entry for entry in diagnostics() if not entry.opt_in]
+    entries = [find_entry(name) for name in only]
+    for entry in entries:
+        if entry.scope == "pictures":
+            raise ValueError(f"{entry.name} asks about pictures that somebody chose: see `sslviz explain --help`.")
+    return entries
+
+
 def make_questions(
     entries: Sequence[Entry],
     images: Images,
@@ -133,11 +147,44 @@ def _nothing_asked(questions: Questions, images: Images, fit: Images | None, col
     return f"Nothing can be asked of these images by {names}, for want of a column with classes. {said}"
 
 
-def left_out_of(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(key of the result, a sentence) for what single results {key: Result} left out themselves."""
-    for key, result in results.items():
-        if isinstance(result, Partial):
-            yield from ((key, sentence) for sentence in left_out_sentences(result.left_out))
+def left_out_reasons(
+    questions: Questions, images: Images, fit: Images | None, results: Mapping[str, Mapping[str, Any]]
+) -> dict[str, list[str]]:
+    """{reason: the questions it holds for}: what is not asked, and images that a question or a result left out."""
+    reasons = questions.left_out(images.table, None if fit is None else fit.table)
+    for of_run in results.values():
+        for key, result in of_run.items():
+            for sentence in left_out_sentences(result.left_out) if isinstance(result, Partial) else ():
+                reasons.setdefault(sentence, []).append(key)
+    return {reason: list(dict.fromkeys(keys)) for reason, keys in reasons.items()}
+
+
+def reason_lines(reasons: Mapping[str, Sequence[str]]) -> list[str]:
+    """A line for each reason, with the first few of the questions it holds for."""
+    return [
+        f"{reason} ({', '.join(keys[:NAMED])}{f' and {len(keys) - NAMED} more' if len(keys) > NAMED else ''})"
+        for reason, keys in reasons.items()
+    ]
+
+
+def pairs_named_before(
+    questions: Questions, runs: Sequence[Run], images: Images, given: Collection[str]
+) -> dict[str, list[str]]:
+    """{sentence: the questions it holds for}: questions asked with pairs that were named before, in the app or by an option.
+
+    - given: the "label~attribute" of which pairs are named now
+    """
+    said: dict[str, list[str]] = {}
+    asked = [
+        ("~".join(c), str(ResultKey(e.name, c))) for e, c in questions.of_checkpoints if EXPECTED_PAIRS in e.options
+    ]
+    for run in runs:
+        known = recorded_pairs(run, images.digest)
+        for columns, key in asked:
+            if columns in known and columns not in given:
+                listed = ", ".join(f"{name}={value}" for name, value in known[columns].items())
+                said.setdefault(f"Asked of {run.name} with the pairs named before: {listed}.", []).append(key)
+    return said
 
 
 def check_run_names(runs: Sequence[Run]) -> None:

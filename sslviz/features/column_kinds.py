@@ -51,7 +51,7 @@ class Column:
         """What is known of it in a line, without its name."""
         said = [f"{self.classes} classes" if self.asked else self.left_out]
         if self.asked and self.gaps:
-            said.append(f"{self.gaps:,} images without a value left out")
+            said.append(f"{self.gaps:,} {'image' if self.gaps == 1 else 'images'} without a value left out")
         if self.asked and self.small:
             listed = ", ".join(self.small[:3]) + ", ..." * (len(self.small) > 3)
             plural = "class" if len(self.small) == 1 else "classes"

@@ -194,17 +194,22 @@ def record_diagnosis(
     Expected pairs that were named once stay known.
     """
     sample = images.rows(sample_rows(len(images), find_stimulus("layers").max_images))
-    before = run.info.get("diagnosed", {}).get(images.digest, {})
     diagnosis = {
         "spec": images.spec,
         "fit": fit.digest if fit else None,
         "fit_spec": fit.spec if fit else None,
         "sample": sample.digest,
-        "partners": {**before.get("partners", {}), **(expected_pairs or {})},
+        "understood": images.reading.lines if images.reading else [],
+        "partners": {**recorded_pairs(run, images.digest), **(expected_pairs or {})},
     }
     known = {**run.info.get("diagnosed", {}), images.digest: diagnosis}
     if known != run.info.get("diagnosed"):
         run.update(diagnosed=known)
+
+
+def recorded_pairs(run: Run, digest: str) -> dict[str, Mapping[str, str]]:
+    """{"label~attribute": {class: value}}, the pairs that were named before, in the app or by an option."""
+    return run.info.get("diagnosed", {}).get(digest, {}).get("partners", {})
 
 
 def record_expected_pairs(run: Run, digest: str, columns: str, pairs: Mapping[str, str] | None) -> None:

@@ -25,6 +25,7 @@ from sslviz.features.evidence import (
     Stimulus,
     encoder_key,
     read_evidence,
+    recorded_pairs,
 )
 from sslviz.features.features import Features
 from sslviz.features.pixel_controls import color_histogram, raw_pixels
@@ -74,6 +75,7 @@ def gather(
 ) -> Evidence:
     """Embeds, or reads, what is to be known of a checkpoint, and keeps in the run folder what the app needs of it.
 
+    Expected pairs that were named before count where none are given now.
     Of the stimuli that are shown on request, those that `requested` names.  With `attributes`, also what stands beside
     answers about those.
     """
@@ -87,7 +89,8 @@ def gather(
             show(run, checkpoint, drawn, encoders)
             if stimulus.shown == "with an attribute":
                 _record_pictures(run, images, drawn)
-    recorded = {"fit": fit.digest if fit else None, "expected_pairs": expected_pairs or {}, "attributes": attributes}
+    pairs = {**recorded_pairs(run, images.digest), **(expected_pairs or {})}
+    recorded = {"fit": fit.digest if fit else None, "expected_pairs": pairs, "attributes": attributes}
     return read_evidence(run, checkpoint, images.digest, recorded)
 
 

@@ -98,10 +98,10 @@ def test_a_finished_report_is_there_at_once_and_another_plan_is_another_report(o
     assert not offered and any(b.label.startswith("Audit this") for b in app.button)
 
 
-def test_with_nothing_that_should_not_matter_there_is_nothing_to_audit(open_app, signs):
+def test_with_nothing_that_should_not_matter_the_rest_can_be_audited(open_app, signs):
     app = open_app(signs[0], "audit")
     app.button_group(key="attributes_shape").set_value([]).run()
-    assert "Choose at least one column" in app.info[0].value and not app.button and not app.exception
+    assert any("will be listed as not asked" in c.value for c in app.caption) and app.button and not app.exception
 
 
 def test_where_the_images_are_not_at_hand_it_says_what_to_type(open_app, signs, tmp_path):
@@ -122,9 +122,10 @@ def test_weights_that_cannot_be_read_end_in_a_sentence(open_app, tmp_path):
     assert not app.exception and "cannot be read" in app.error[0].value
 
 
-def test_images_of_a_single_column_cannot_be_audited(open_app, tmp_path):
+def test_images_without_a_column_with_classes_cannot_be_audited_and_it_says_why(open_app, tmp_path):
     plant(tmp_path / "one", shapes(300, size=16), "shape", losses=[1.0], knn=[0.5])
     for path in (tmp_path / "one").glob("features/*.parquet"):
-        pd.read_parquet(path).drop(columns=["label", "color", "texture"], errors="ignore").to_parquet(path)
+        pd.read_parquet(path).drop(columns=["label", "shape", "color", "texture"], errors="ignore").to_parquet(path)
     app = open_app(tmp_path, "audit")
-    assert "An audit is about two columns" in app.info[0].value and not app.exception
+    assert "no column with classes" in app.info[0].value and not app.exception
+    assert any("numbers with fractions are no classes" in c.value for c in app.caption)

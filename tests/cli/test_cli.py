@@ -142,6 +142,8 @@ def test_an_imported_encoder_is_diagnosed_beside_our_own(runs, photos, cache, tm
     )
     assert "imported: " in both.stdout
     scores = json.loads((tmp_path / "s.json").read_text())
+    understood = scores.pop("_images")
+    assert understood["n"] == 120 and {c["name"] for c in understood["columns"]} >= {"camera"}
     assert set(scores) == {"mine", "imported"} and set(scores["imported"]) == {"spectrum", "knn_probe:camera"}
 
 

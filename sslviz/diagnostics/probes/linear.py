@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from typing import Any
 
@@ -81,8 +82,10 @@ def _fitted(fitted: Features, codes: np.ndarray, seed: int) -> tuple[Any, Standa
 
     standard = standardization(fitted.x)
     x = standard(fitted.x)
-    penalty = best_penalty(x, codes, codes, seed, class_weight="balanced")
-    return LogisticRegression(C=penalty, class_weight="balanced", max_iter=1000).fit(x, codes), standard
+    with warnings.catch_warnings():  # scikit-learn takes many small classes for numbers
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        penalty = best_penalty(x, codes, codes, seed, class_weight="balanced")
+        return LogisticRegression(C=penalty, class_weight="balanced", max_iter=1000).fit(x, codes), standard
 
 
 def best_penalty(

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from sslviz.diagnostics.geometry.neural_collapse import NeuralCollapse
 from sslviz.figures.parts import theme
 
+MOST_ROWS = 50  # classes with a row of their own
 CAPTION = (
     "How wide each class is, in units of its distance to the others (CDNV, log): left is tighter, and 1 is as wide as far. "
     "Grey: the same with the labels shuffled."
@@ -28,40 +29,52 @@ def neural_collapse(
     named = theme.as_dict(results)
     palette, short = theme.colors(named, colors), theme.short_names(named)
     classes = list(dict.fromkeys(str(c) for r in named.values() for c in r.classes))
+    shown = _widest(next(iter(named.values())), classes)
     fig = go.Figure()
     for name, result in named.items():
         fig.add_trace(
-            _dots(result, result.shuffled_by_class, f"{name} with labels shuffled", "labels shuffled (control)")
+            _dots(result, shown, result.shuffled_by_class, f"{name} with labels shuffled", "labels shuffled (control)")
         )
-        fig.add_trace(_dots(result, result.by_class, name, short[name] or "this checkpoint", palette[name]))
+        fig.add_trace(_dots(result, shown, result.by_class, name, short[name] or "this checkpoint", palette[name]))
     for trace in fig.data[2::2]:
         trace.showlegend = False
     fig.update_layout(
         height=150
-        + 30 * min(len(classes), 20)
-        + 14 * max(0, len(classes) - 20)
+        + 30 * min(len(shown), 20)
+        + 14 * max(0, len(shown) - 20)
         + theme.legend_room([*short.values(), "labels shuffled (control)"]),
         xaxis={"title": {"text": "width of the class over its distance to others (CDNV, log)"}, "type": "log"},
         yaxis={
             "title": {"text": escape(next(iter(named.values())).label)},
             "categoryorder": "array",
-            "categoryarray": classes[::-1],
+            "categoryarray": [name for name in classes if name in shown][::-1],
             "type": "category",
         },
     )
     scores = "; ".join(f"{name or 'this checkpoint'}: {r.scores()['cdnv']}" for name, r in named.items())
-    return theme.finish(fig, alt=f"Width of the classes beside shuffled labels. CDNV {scores}.", caption=CAPTION)
+    more = f" Of {len(classes)} classes the {MOST_ROWS} widest are shown." if len(shown) < len(classes) else ""
+    return theme.finish(fig, alt=f"Width of the classes beside shuffled labels. CDNV {scores}.", caption=CAPTION + more)
 
 
-def _dots(result: NeuralCollapse, values: np.ndarray, group: str, name: str, color: str = theme.CONTROL) -> go.Scatter:
+def _widest(result: NeuralCollapse, classes: list[str]) -> set[str]:
+    """The classes that have a row: all of them, or of too many the widest."""
+    if len(classes) <= MOST_ROWS:
+        return set(classes)
+    return {str(name) for name in result.classes[np.argsort(-result.by_class, kind="stable")[:MOST_ROWS]]}
+
+
+def _dots(
+    result: NeuralCollapse, shown: set[str], values: np.ndarray, group: str, name: str, color: str = theme.CONTROL
+) -> go.Scatter:
     control = color == theme.CONTROL
+    rows = np.array([str(c) in shown for c in result.classes])
     return go.Scatter(
-        x=np.maximum(values, 1e-9),
-        y=[str(c) for c in result.classes],
+        x=np.maximum(values[rows], 1e-9),
+        y=[str(c) for c in result.classes[rows]],
         mode="markers",
         name=name,
         legendgroup="control" if control else group,
-        customdata=result.counts,
+        customdata=result.counts[rows],
         marker={
             "color": color,
             "size": 13 if control else 10,

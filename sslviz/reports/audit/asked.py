@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sslviz.catalog import diagnostics
 from sslviz.data import Images
-from sslviz.evaluation.inspection import inspect_images
-from sslviz.evaluation.questions import Questions, left_out_of
+from sslviz.evaluation.inspection import Inspection
+from sslviz.evaluation.questions import Questions, left_out_reasons, pairs_named_before, reason_lines
 from sslviz.features.column_kinds import class_counts, left_out_lines
 from sslviz.reports.audit.plan import AuditPlan
+from sslviz.runs import Run
 
 
 def audit_questions(plan: AuditPlan, images: Images) -> Questions:
@@ -37,13 +38,12 @@ def asked_of_images(
     fit: Images | None,
     plan: AuditPlan,
     results: Mapping[str, Mapping[str, Any]],
+    runs: Sequence[Run],
+    inspection: Inspection,
 ) -> dict[str, Any]:
     """What was chosen and of what, and what was left out: the first lines of the report, whoever reads it."""
-    inspection = inspect_images(images, fit)
-    reasons = questions.left_out(images.table, None if fit is None else fit.table)
-    for of_run in results.values():
-        for key, sentence_ in left_out_of(of_run):
-            reasons.setdefault(sentence_, []).append(key)
+    reasons = left_out_reasons(questions, images, fit, results)
+    reasons |= pairs_named_before(questions, runs, images, plan.by_columns)
     chosen = [c for c in inspection.columns if c.name in (plan.label, *plan.attributes)]
     others = [c for c in inspection.columns if c.asked and c not in chosen]
     by_name = {
@@ -57,6 +57,6 @@ def asked_of_images(
         f"Attributes, which should not matter: {attributes}.",
         *([f"Not named in the plan: {', '.join(c.name for c in others)}."] if others else []),
         *left_out_lines([c for c in inspection.columns if c not in chosen]),
-        *(f"{reason} ({', '.join(dict.fromkeys(keys))})" for reason, keys in reasons.items()),
+        *reason_lines(reasons),
     ]
     return {"lines": lines, "left_out": reasons, **inspection.to_dict()}

@@ -23,6 +23,7 @@ from sslviz.catalog import HEALTH, Entry, diagnostics, draw, find_entry
 from sslviz.data import Images
 from sslviz.diagnostics.result import ResultKey
 from sslviz.evaluation.answers import Columns, requirements, stored_result
+from sslviz.evaluation.inspection import Inspection, inspect_images
 from sslviz.evaluation.questions import check_run_names
 from sslviz.evaluation.summary import HEALTHY, sentence
 from sslviz.features.column_kinds import class_counts
@@ -44,9 +45,12 @@ def audit(
     *,
     fit: Images | None = None,
     plan: AuditPlan | None = None,
+    inspection: Inspection | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
     """May these encoders be relied on?  The last checkpoint of each run, on `images`, with probes fitted on `fit`.
+
+    `inspection` says what the source of the images was taken for, where they are some of it.
 
     Returns the report, a dict of plain JSON:
 
@@ -109,7 +113,7 @@ def audit(
         "plan": asdict(plan) | {"attributes": list(plan.attributes), "skip": list(plan.skip), "digest": plan.digest},
         "made": {**made(), "seconds": round(time.perf_counter() - began, 1)},
         "images": _described(images, fit, plan),
-        "asked": asked_of_images(asked, images, fit, plan, results),
+        "asked": asked_of_images(asked, images, fit, plan, results, runs, inspection or inspect_images(images, fit)),
         "runs": about,
         "tests": len(tests),
         "findings": [one | {"examples": _shown(one["examples"], images)} for one in findings],

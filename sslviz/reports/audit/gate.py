@@ -53,7 +53,7 @@ def failures(report: Mapping[str, Any], gate: Mapping[str, Any]) -> list[str]:
         if run.get("stopped") and gate and not gate.get(ALLOW_STOPPED, False):
             failed.append(f"{name}: the audit stopped ({run['stopped']}), so that nothing else was asked.")
         if "findings" in gate and not run.get("tests", report.get("tests")):
-            failed.append(f"{name}: nothing was tested, so that no findings say nothing.")
+            failed.append(f"{name}: nothing was tested, so that having no findings proves nothing.")
         if "verdict" in gate and run["verdict"] != gate["verdict"]:
             failed.append(f"{name}: the verdict is {run['verdict']!r}, not {gate['verdict']!r}.")
         for score, condition in gate.get("scores", {}).items():

@@ -69,7 +69,7 @@ def test_a_gate_may_allow_it_but_none_of_none_is_no_pass(tmp_path):
     allowed = gate(tmp_path, 'verdict = "complete collapse"\nallow_stopped = true')
     assert failures(stopped, allowed) == []
     allowed = gate(tmp_path, 'findings = "<= 3"\nallow_stopped = true')
-    assert failures(stopped, allowed) == ["dead: nothing was tested, so that no findings say nothing."]
+    assert failures(stopped, allowed) == ["dead: nothing was tested, so that having no findings proves nothing."]
 
 
 def test_of_two_runs_the_one_of_which_nothing_was_tested_does_not_pass(tmp_path):
