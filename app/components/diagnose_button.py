@@ -14,6 +14,7 @@ from sslviz.catalog import Entry, diagnostics, entries_on
 from sslviz.data import load_images
 from sslviz.evaluation.answers import requirements
 from sslviz.evaluation.diagnose import diagnose
+from sslviz.evaluation.inspection import inspect_images
 from sslviz.evaluation.questions import scored_and_fit
 from sslviz.features.evidence import STIMULI
 from sslviz.runs import Run
@@ -109,7 +110,10 @@ def _diagnose(runs: list[Run], spec: str, fit_spec: str | None, *, every: bool =
     with st.status(f"Loading {spec}", expanded=True) as status:
         bar = st.progress(0.0)
         try:
-            images, fit = (load_images(spec), load_images(fit_spec)) if fit_spec else scored_and_fit(load_images(spec))
+            everything, own_fit = load_images(spec), load_images(fit_spec) if fit_spec else None
+            for line in inspect_images(everything, own_fit).lines:
+                st.caption(literal(line))
+            images, fit = (everything, own_fit) if own_fit is not None else scored_and_fit(everything)
             questions = [(run, entry) for run in runs for entry in _entries(every)]
             problems: list[str] = []
             for done, (run, entry) in enumerate(questions):

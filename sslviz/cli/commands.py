@@ -43,25 +43,18 @@ class Pretrain:
 
     def __call__(self) -> None:
         from sslviz.data import load_images
+        from sslviz.evaluation.questions import trained_and_watched
         from sslviz.training.pretrain import pretrain
 
         options = dict(vars(self))
-        images, settings = load_images(options.pop("images")), parse_settings(options.pop("set"))
-        splits = set(images.table["split"]) if "split" in images.table else set()
-        held_out = next((s for s in ("probe", "val", "validation", "test") if s in splits), None)
-        use_splits = "train" in splits and len(splits) > 1
-        run = pretrain(
-            images.split("train") if use_splits else images,
-            settings=settings,
-            held_out=images.split(held_out) if use_splits and held_out else None,
-            **options,
-        )
-        if os.environ.get("LOCAL_RANK", "0") == "0":  # one of several processes speaks
+        everything, settings = load_images(options.pop("images")), parse_settings(options.pop("set"))
+        images, held_out, said = trained_and_watched(everything)
+        speaks = os.environ.get("LOCAL_RANK", "0") == "0"  # one of several processes
+        if speaks:
+            print("\n".join([*(everything.reading.lines if everything.reading else []), said]), flush=True)
+        run = pretrain(images, settings=settings, held_out=held_out, **options)
+        if speaks:
             print(f"{run.path}: {len(run.checkpoints)} checkpoints, the last at step {run.last.step}.")
-            if not use_splits:
-                print(
-                    "The images have no `train` split: some of them, a tenth at most, were kept to watch the training by."
-                )
 
 
 @dataclass

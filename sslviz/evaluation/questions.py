@@ -47,6 +47,29 @@ def scored_and_fit_splits(table: pd.DataFrame) -> tuple[str | None, str | None]:
     return score, fit if score else None
 
 
+def trained_and_watched(images: Images) -> tuple[Images, Images | None, str]:
+    """The images to train on, those to watch the training by (None: some of the same), and a sentence that says so.
+
+    Where there is a split `train`, nothing else is trained on.
+    """
+    splits = images.table["split"].dropna().astype(str).value_counts() if "split" in images.table else pd.Series()
+    if "train" not in splits or len(splits) < 2:
+        other = (
+            f" The splits {', '.join(splits.index)} hold no `train`." if len(splits) and "train" not in splits else ""
+        )
+        said = (
+            f"Trained on all {len(images):,} images; a tenth of them at most is kept to watch the training by.{other}"
+        )
+        return images, None, said
+    watched = next((s for s in ("probe", "val", "validation", "test") if s in splits), None)
+    rest = [f"{n:,} of split {name}" for name, n in splits.items() if name not in ("train", watched)]
+    rest += [f"{gaps:,} without a split"] if (gaps := len(images) - int(splits.sum())) else []
+    said = f"Trained on {splits['train']:,} of split train"
+    said += f", watched on {splits[watched]:,} of split {watched}" if watched else ""
+    said += f"; not used: {', '.join(rest)}." if rest else "."
+    return images.split("train"), images.split(watched) if watched else None, said
+
+
 @dataclass(frozen=True)
 class Questions:
     """What is asked of every checkpoint.

@@ -12,7 +12,7 @@ from sslviz.catalog import diagnostics, find_entry
 from sslviz.data import Images
 from sslviz.diagnostics.result import ResultKey
 from sslviz.evaluation.answers import compute_entry
-from sslviz.evaluation.questions import Questions, make_questions
+from sslviz.evaluation.questions import Questions, make_questions, trained_and_watched
 from sslviz.features import Features
 from sslviz.features.evidence import Evidence
 
@@ -156,3 +156,17 @@ def test_an_audit_of_classes_alone_asks_what_it_can_and_lists_the_rest(run):
     )
     assert any(line.startswith("Not asked about: age (numbers with fractions") for line in lines)
     assert json.loads(json.dumps(report["asked"]))["columns"][1]["name"] == "age"
+
+
+@pytest.mark.parametrize(
+    ("split", "trained", "watched", "said"),
+    [
+        (["train"] * 6 + ["probe"] * 3 + ["test"] * 2 + [None], 6, 3, "not used: 2 of split test, 1 without a split."),
+        (["val"] * 8 + ["test"] * 4, 12, None, "The splits val, test hold no `train`."),
+        (["train"] * 12, 12, None, "a tenth of them at most is kept to watch the training by."),
+        (["train"] * 10 + ["extra"] * 2, 10, None, "Trained on 10 of split train; not used: 2 of split extra."),
+    ],
+)
+def test_what_is_trained_on_watched_and_not_used_adds_up(split, trained, watched, said):
+    train, held_out, sentence = trained_and_watched(images(label=list("ab") * 6, split=split))
+    assert len(train) == trained and (None if held_out is None else len(held_out)) == watched and said in sentence
