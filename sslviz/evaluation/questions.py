@@ -54,12 +54,9 @@ def trained_and_watched(images: Images) -> tuple[Images, Images | None, str]:
     """
     splits = images.table["split"].dropna().astype(str).value_counts() if "split" in images.table else pd.Series()
     if "train" not in splits or len(splits) < 2:
-        other = (
-            f" The splits {', '.join(splits.index)} hold no `train`." if len(splits) and "train" not in splits else ""
-        )
-        said = (
-            f"Trained on all {len(images):,} images; a tenth of them at most is kept to watch the training by.{other}"
-        )
+        there = f" (but {', '.join(splits.index)})" if len(splits) else ""
+        why = "" if "train" in splits else f"The images have no `train` split{there}. "
+        said = f"{why}Trained on all {len(images):,} images; a tenth of them at most is kept to watch the training by."
         return images, None, said
     watched = next((s for s in ("probe", "val", "validation", "test") if s in splits), None)
     rest = [f"{n:,} of split {name}" for name, n in splits.items() if name not in ("train", watched)]
