@@ -8,11 +8,14 @@ import shlex
 import sys
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg
 
 from sslviz.cli.options import options_of, parse_settings
+
+if TYPE_CHECKING:
+    from sslviz.runs import Run
 
 Spec = Annotated[
     str, arg(metavar="SPEC", help="shapes | shapes:n=8000,bias=0.95 | digits | folder:PATH | any timm dataset name")
@@ -102,7 +105,8 @@ class Embed:
         from sslviz.features.stored import stored_embed
         from sslviz.runs import Run
 
-        run, images = Run(self.run), load_images(self.images)
+        run = Run(self.run)
+        images = load_images(self.images, _image_size([run]))
         features = stored_embed(run, run.last, images, layer=self.layer)
         stem = run.features_stem(run.last.key, images.digest, self.layer)
         print(f"{stem}.npy: {features.x.shape[0]:,} images x {features.x.shape[1]} dimensions of layer {self.layer}.")
@@ -143,8 +147,9 @@ class Diagnose:
             raise ValueError("Name at least one run folder, e.g. `sslviz diagnose runs/simclr --images shapes`.")
         columns: dict[str, Any] = {"label": self.label, "attribute": self.attribute, "partners": self._partners()}
         runs = [Run(path) for path in self.run]
-        images, fit = scored_and_fit(load_images(self.images))
-        fit = load_images(self.fit) if self.fit else fit
+        size = _image_size(runs)
+        images, fit = scored_and_fit(load_images(self.images, size))
+        fit = load_images(self.fit, size) if self.fit else fit
         only = [name.strip() for name in self.only.split(",")] if self.only else None
         results = diagnose(runs, images, fit=fit, only=only, layout=self.layout, every=self.every, **columns)
         if self.every:
@@ -197,7 +202,7 @@ class Explain:
             problem = "already exists" if self.out.exists() else "does not end in .html"
             raise ValueError(f"The page to write, {self.out}, {problem}; choose another --out.")
         runs = [Run(path) for path in self.run]
-        everything = load_images(self.images)
+        everything = load_images(self.images, _image_size(runs))
         images, shown = chosen(everything, self.ids)
         found = explain(runs, images, method=self.method, target=self.target, everything=everything, seed=self.seed)
         said = [one.sentence(name) for name, one in found.items()]
@@ -258,14 +263,20 @@ class Audit:
             problem = "already exists" if self.out.suffix == ".html" else "does not end in .html"
             raise ValueError(f"The report to write, {self.out}, {problem}; choose another --out.")
         runs = [Run(path) for path in self.run]
-        images, fit = scored_and_fit(load_images(self.images))
+        size = _image_size(runs)
+        images, fit = scored_and_fit(load_images(self.images, size))
         plan = read_plan(self.config, images.table)
-        report = audit(runs, images, fit=load_images(self.fit) if self.fit else fit, plan=plan)
+        report = audit(runs, images, fit=load_images(self.fit, size) if self.fit else fit, plan=plan)
         report["made"]["command"] = shlex.join(["sslviz", *sys.argv[1:]])
         for path, text in zip(written, (lambda: json.dumps(report), lambda: audit_page(report)), strict=True):
             with atomic_write(path) as file:
                 file.write(text().encode())
         return report
+
+
+def _image_size(runs: list[Run]) -> int | None:
+    """What the largest encoder of these runs looks at, in pixels."""
+    return max((int(run.info.get("encoder", {}).get("image_size", 0)) for run in runs), default=0) or None
 
 
 def _as_json(results: dict[str, dict[str, Any]]) -> dict[str, Any]:

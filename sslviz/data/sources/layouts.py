@@ -1,0 +1,228 @@
+"""What a folder of pictures is taken for: class folders, split folders or a table, by rules that are told."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from sslviz.data.reading import counted
+from sslviz.data.sources.formats import LOOKED_FOR
+from sslviz.data.sources.listing import Listing, list_files, printable
+from sslviz.data.sources.matching import Described, Problem, describe, find_table
+from sslviz.data.sources.split_names import NO_SPLIT, folder_splits, with_split_column
+from sslviz.data.sources.tables import with_label
+
+
+@dataclass
+class Layout:
+    """What was found in a folder.
+
+    - layout: the form it was recognised by
+    - table: a row for each picture: `file_name` (relative, with forward slashes), `label`, `split`, attributes
+    - passed_over: {reason: names}
+    - problems: what is an error, unless it may be skipped
+    - notes: a sentence for each choice that was made
+    - tables: the names of those that were read
+    """
+
+    layout: str
+    table: pd.DataFrame
+    passed_over: dict[str, list[str]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    tables: set[str] = field(default_factory=set)
+
+
+def list_pictures(root: Path) -> Layout:
+    """The pictures below `root`, one row each, and how they were understood.
+
+    The first rule that fits is taken:
+    - a table in it (`metadata.csv`, .tsv, .jsonl or .parquet, or the only table with a column of files) names the pictures
+      and describes them
+    - its folders are splits if they are called so (train, Test, validation, ...), each read by these rules
+    - its folders are the labels, and what lies deeper in one has its label
+    - if the pictures lie in `root` itself, they have no label
+
+    Links to folders are followed.  ValueError where there is no picture, and where a table does not name any.
+    """
+    if not root.is_dir():
+        raise ValueError(f"{root} is a file, not a folder." if root.exists() else f"There is no folder {root}.")
+    files = list_files(root)
+    found = _read(files, "")
+    if found is None:
+        passed = "; ".join(f"{counted(names)} {reason}" for reason, names in files.counted().items())
+        raise ValueError(
+            f"There are no pictures in {root}; {LOOKED_FOR}{f'; passed over: {passed}' if passed else ''}."
+        )
+    for reason, names in files.broken.items():
+        sentence = f"{root} holds files that cannot be read ({reason}): {counted(names)}."
+        found.problems.append(Problem(sentence, reason, names))
+    _count_the_rest(found, files)
+    if "split" not in found.table and not any("split" in note for note in found.notes):
+        found.notes.append(f"There are no splits; {NO_SPLIT}.")
+    return found
+
+
+def _count_the_rest(found: Layout, files: Listing) -> None:
+    """All files that are neither pictures nor described them are passed over; what a table names is not."""
+    taken = set(found.table["file_name"])
+    if unread := [name for name in files.tables if name not in found.tables]:
+        found.passed_over["tables that describe no pictures"] = [printable(name) for name in unread]
+    for reason, names in files.counted().items():
+        if rest := [name for name in names if name not in taken]:
+            found.passed_over[reason] = [*found.passed_over.get(reason, []), *rest]
+
+
+def _read(files: Listing, inside: str) -> Layout | None:
+    """What lies in one folder of the listing (its name with a slash), by the rules of `list_pictures`; None if nothing."""
+    names = [name for name in files.pictures if name.startswith(inside)]
+    table = find_table(files, inside)
+    if table.paths:
+        found = _described(files, describe(files, inside, table), inside, names)
+        found.tables = {path.relative_to(files.root).as_posix() for path in table.paths}
+        return found
+    if not names:
+        return None
+    tops = _parts(names, inside, 0)
+    if not tops:
+        return Layout("pictures without labels", pd.DataFrame({"file_name": names}), notes=table.notes)
+    found = _in_folders(files, inside, names, tops)
+    found.notes[:0] = table.notes
+    return found
+
+
+def _in_folders(files: Listing, inside: str, names: list[str], tops: list[str]) -> Layout:
+    loose = [name for name in names if "/" not in name[len(inside) :]]
+    splits = folder_splits(tops)
+    if splits is None and len(tops) == 1 and not loose and _is_wrapper(files, f"{inside}{tops[0]}/"):
+        if found := _read(files, f"{inside}{tops[0]}/"):
+            found.notes.insert(0, f"All lies in the folder {printable(inside + tops[0])}, which is no label.")
+            return found
+    names = [name for name in names if "/" in name[len(inside) :]]
+    found = _of_splits(files, inside, splits) if splits else _of_classes(files, inside, names)
+    if loose:
+        where = files.root / inside if inside else files.root
+        listed = ", ".join(tops[:3])
+        kind = "split" if splits else "class"
+        sentence = (
+            f"{where} holds {len(loose)} pictures ({loose[0]!r}, ...) beside its {kind} folders ({listed}); "
+            "move them into one, or describe all in a metadata.csv."
+        )
+        found.problems.append(Problem(sentence, f"beside the {kind} folders", loose))
+    return found
+
+
+def _is_wrapper(files: Listing, inside: str) -> bool:
+    """Whether a folder holds split folders or a table, and so is itself no class."""
+    names = [name for name in files.pictures if name.startswith(inside)]
+    return bool(folder_splits(_parts(names, inside, 0)) or find_table(files, inside).paths)
+
+
+def _of_splits(files: Listing, inside: str, splits: dict[str, str]) -> Layout:
+    """Split folders, each read on its own."""
+    parts = {top: part for top in splits if (part := _read(files, f"{inside}{top}/"))}
+    tables = [part.table.assign(split=splits[top]) for top, part in parts.items()]
+    kinds = " and ".join(sorted({part.layout for part in parts.values()}))
+    found = Layout(f"split folders of {kinds}", pd.concat(tables, ignore_index=True))
+    if overruled := [top for top, part in parts.items() if "split" in part.table]:
+        found.notes.append(f"The split is that of the folder, not that of the table in {counted(overruled)}.")
+    if renamed := [f"{top} is {split}" for top, split in splits.items() if top != split]:
+        found.notes.append(f"The splits were read as: {', '.join(renamed)}.")
+    for part in parts.values():
+        found.tables |= part.tables
+        found.problems += part.problems
+        found.notes += [note for note in part.notes if note not in found.notes]
+        for reason, names in part.passed_over.items():
+            found.passed_over.setdefault(reason, []).extend(names)
+    empty = [top for top in _children(files, inside) if top not in splits]
+    found.notes += [f"No picture lies in {counted(empty)}, beside the split folders."] if empty else []
+    return found
+
+
+def _of_classes(files: Listing, inside: str, names: list[str]) -> Layout:
+    """Class folders; where each of them holds a train and a test folder, these are the splits."""
+    labels = [name[len(inside) :].split("/")[0] for name in names]
+    table = pd.DataFrame({"file_name": names, "label": labels})
+    layout, notes = "class folders", _about_classes(files, inside, sorted(set(labels)))
+    deep = [name[len(inside) :].split("/")[1] if name.count("/") > inside.count("/") + 1 else "" for name in names]
+    splits = folder_splits(sorted(set(deep))) if all(deep) else None
+    if splits and len(set(splits.values())) > 1:
+        table["split"] = [splits[folder] for folder in deep]
+        layout, notes = "class folders of split folders", [*notes, f"Splits within the classes: {', '.join(splits)}."]
+    elif len(set(labels)) == 1 and len(set(deep) - {""}) > 1:
+        notes.append(
+            f"{labels[0]!r} is the only class folder; if the folders in it are the classes, name it: folder:PATH/{labels[0]}."
+        )
+    return Layout(layout, table, notes=notes)
+
+
+def _about_classes(files: Listing, inside: str, labels: list[str]) -> list[str]:
+    """Which class folders gave no picture, and which are hardly told apart."""
+    notes = []
+    lost = [name for name in _children(files, inside) if name not in labels]
+    reasons = [*files.broken.values(), *files.passed_over.values(), files.tables]
+    bad = [name for names in reasons for name in names]
+    full = [name for name in lost if any(other.startswith(f"{printable(inside + name)}/") for other in bad)]
+    if full:
+        notes.append(f"No picture was taken from these folders, all their files were passed over: {counted(full)}.")
+    if empty := [name for name in lost if name not in full]:
+        notes.append(f"These folders are empty, and no classes: {counted(empty)}.")
+    alike = defaultdict(list)
+    for label in labels:
+        alike[" ".join(label.split()).casefold()].append(label)
+    for same in alike.values():
+        if len(same) > 1:
+            notes.append(
+                f"The classes {' and '.join(map(repr, same))} differ only in case or blanks; they are kept apart."
+            )
+    return notes
+
+
+def _children(files: Listing, inside: str) -> list[str]:
+    """The names of the folders that lie right in one, empty or not."""
+    return [name[len(inside) :] for name in files.folders if name.startswith(inside) and "/" not in name[len(inside) :]]
+
+
+def _parts(names: Iterable[str], inside: str, level: int) -> list[str]:
+    """The names of the folders at this level below `inside` in which pictures lie."""
+    split = (name[len(inside) :].split("/") for name in names)
+    return sorted({parts[level] for parts in split if len(parts) > level + 1})
+
+
+def _described(files: Listing, found: Described, inside: str, names: list[str]) -> Layout:
+    """What a table says, and of what it does not say: labels and splits from the folders, pictures that it does not name."""
+    table, label_notes = with_label(found.table)
+    table, split_notes = with_split_column(table)
+    notes = [*found.notes, *label_notes, *split_notes]
+    below = set(names)  # a table may name files elsewhere
+    parts = [name[len(inside) :].split("/")[:-1] if name in below else [] for name in table["file_name"]]
+    tops = sorted({part[0] for part in parts if part})
+    splits = folder_splits(tops) if all(parts) else None
+    if splits and len(set(splits.values())) > 1:
+        parts = [part[1:] for part in parts]
+        if "split" not in table:
+            table["split"] = [splits[name[len(inside) :].split("/")[0]] for name in table["file_name"]]
+            notes.append(f"The table has no split; it is the folder's: {', '.join(tops)}.")
+    if "label" not in table and not any("label" in note for note in label_notes):
+        if all(parts) and len(classes := {part[0] for part in parts}) > 1:
+            table.insert(0, "label", [part[0] for part in parts])
+            notes.append(f"The table has no label; it is the folder's: {counted(sorted(classes))}.")
+        else:
+            notes.append("The table has no label: no column is called label, and there are no class folders.")
+    passed_over = {}
+    if unnamed := sorted(set(names) - found.files):
+        passed_over[f"not named in {found.name}"] = [printable(name) for name in unnamed]
+    notes += _lost_classes(unnamed, names, inside)
+    return Layout(found.name, table, passed_over, found.problems, notes)
+
+
+def _lost_classes(unnamed: list[str], names: list[str], inside: str) -> list[str]:
+    """The folders of which a table names no picture."""
+    all_of = Counter(name[len(inside) :].split("/")[0] for name in names if "/" in name[len(inside) :])
+    lost = Counter(name[len(inside) :].split("/")[0] for name in unnamed if "/" in name[len(inside) :])
+    gone = sorted(name for name, n in lost.items() if n == all_of[name])
+    return [f"The table names no picture of these folders: {counted(gone)}."] if gone else []

@@ -1,0 +1,268 @@
+"""Which table describes a folder, and which file each of its rows is about."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from os.path import normpath, splitext
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from sslviz.data.sources.formats import picture_suffixes
+from sslviz.data.sources.listing import Listing, is_utf8, printable
+from sslviz.data.sources.split_names import split_of
+from sslviz.data.sources.tables import file_columns, read_table
+
+ORDER = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+NO_ROW_FILE = "rows whose file is not there"
+NO_NAME = "rows without a file name"
+TWICE = "rows about a picture that has a row already"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is an error in a folder, unless it may be skipped.
+
+    - sentence: what is wrong
+    - reason: the same in a few words, for what was passed over
+    - names: of the files or rows
+    """
+
+    sentence: str
+    reason: str
+    names: list[str]
+
+
+@dataclass
+class Candidate:
+    """The table of a folder, not yet matched with its files.
+
+    - paths: where it lies, none where there is none; several where each is a split
+    - name: what it is called
+    - table: its rows
+    - column: of the files
+    - notes: how it was read, and which other tables were not
+    """
+
+    paths: list[Path] = field(default_factory=list)
+    name: str = ""
+    table: pd.DataFrame = field(default_factory=pd.DataFrame)
+    column: str = ""
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Described:
+    """A table matched with files.
+
+    - name: of the table
+    - table: `file_name` and the other columns, of the rows that have a file
+    - files: all files that it names
+    - problems: rows that have none
+    - notes: how it was read
+    """
+
+    name: str
+    table: pd.DataFrame
+    files: set[str]
+    problems: list[Problem]
+    notes: list[str]
+
+
+def find_table(files: Listing, inside: str) -> Candidate:
+    """The table that describes a folder: `metadata`, or the only one that names at least half of its rows' files.
+
+    Several that are called like splits (train.csv, test.csv) are one.  ValueError where `metadata` is no table.
+    """
+    here = [name for name in files.tables if name.startswith(inside) and "/" not in name[len(inside) :]]
+    here.sort(key=lambda name: (not _is_metadata(name), ORDER.index(splitext(name)[1].lower()), name))
+    if here and _is_metadata(here[0]):
+        return _metadata(files, inside, here[0])
+    fitting, notes = [], []
+    for name in here:
+        one, note = _fitting(files, inside, name)
+        fitting += [one] if one else []
+        notes += note
+    if len(fitting) == 1:
+        fitting[0].notes[:0] = notes
+        return fitting[0]
+    if fitting and all(split_of(Path(one.name).stem) for one in fitting):
+        return _together(fitting, notes)
+    if fitting:
+        names = " and ".join(one.name for one in fitting)
+        notes = [f"{names} both name pictures; neither was read: call the right one metadata.csv.", *notes]
+    return Candidate(notes=notes)
+
+
+def _is_metadata(name: str) -> bool:
+    return Path(name).stem.casefold() == "metadata"
+
+
+def _metadata(files: Listing, inside: str, name: str) -> Candidate:
+    path = files.root / name
+    table, notes = read_table(path)
+    columns = file_columns(table)
+    if not columns:
+        raise ValueError(f"{path} needs a column 'file_name'; its columns are: {', '.join(map(str, table.columns))}.")
+    column = _likeliest(files, inside, table, columns)
+    if column != "file_name":
+        notes.append(f"{path.name}: the files are named in the column {column}.")
+    return Candidate([path], path.name, table, column, notes)
+
+
+def _likeliest(files: Listing, inside: str, table: pd.DataFrame, columns: list[str]) -> str:
+    """The first of the columns that names a file; without any, the first."""
+    find = Finder(files, inside)
+    return next((c for c in columns if any(find(value) for value in table[c].dropna().head(50))), columns[0])
+
+
+def _fitting(files: Listing, inside: str, name: str) -> tuple[Candidate | None, list[str]]:
+    """A table with a column of files, if at least half of these are here; else perhaps a sentence why not."""
+    path = files.root / name
+    try:
+        table, notes = read_table(path)
+    except ValueError:  # it is not asked to be a description; `counted` names it
+        return None, []
+    if not (columns := file_columns(table)) or table.empty:
+        return None, []
+    column, find = _likeliest(files, inside, table, columns), Finder(files, inside)
+    here = sum(find(value) is not None for value in table[column])
+    if not here:
+        return None, []
+    if here < len(table) / 2:
+        return None, [f"{path.name} was not read: of {len(table):,} files in its column {column} {here:,} are here."]
+    notes.append(f"{path.name} was read as the description; its column {column} names the files.")
+    return Candidate([path], path.name, table, column, notes), []
+
+
+def _together(parts: list[Candidate], notes: list[str]) -> Candidate:
+    """Tables of splits as one, with the split that each is called by."""
+    tables = [
+        one.table.rename(columns={one.column: "file_name"}).assign(split=split_of(Path(one.name).stem)) for one in parts
+    ]
+    names = " and ".join(one.name for one in parts)
+    notes = [*notes, *(note for one in parts for note in one.notes), f"The splits are those of {names}."]
+    return Candidate([one.paths[0] for one in parts], names, pd.concat(tables, ignore_index=True), "file_name", notes)
+
+
+class Finder:
+    """Finds the picture that a cell means: by its path, the end of its path, its name or its name without suffix."""
+
+    def __init__(self, files: Listing, inside: str) -> None:
+        self.base = files.root / inside if inside else files.root
+        self.names = [name[len(inside) :] for name in files.pictures if name.startswith(inside)]
+        self.known = set(self.names)
+
+    def __call__(self, value: object) -> str | None:
+        """The file's name, relative to the folder of the table; None where there is none or more than one."""
+        if value is None or value != value:
+            return None
+        text = str(int(value)) if isinstance(value, float) and value == int(value) else str(value)
+        if not text.strip() or not is_utf8(text):
+            return None
+        plain = PurePosixPath(text).as_posix()
+        if plain in self.known or self._is_file(plain):
+            return plain
+        parts = [part for part in text.strip().replace("\\", "/").split("/") if part not in ("", ".")]
+        tails = ("/".join(parts[i:]) for i in range(len(parts)))
+        return next((tail for tail in tails if tail in self.known), None) or self._by_name(parts[-1:])
+
+    def _is_file(self, name: str) -> bool:
+        try:
+            return (self.base / name).is_file()
+        except (OSError, ValueError):  # too long, or holds a NUL
+            return False
+
+    def _by_name(self, last: list[str]) -> str | None:
+        if not last:
+            return None
+        name = last[0]
+        stem, suffix = splitext(name)
+        if name in self.by_name:
+            return self._only(self.by_name[name])
+        if suffix.lower() not in picture_suffixes() and name in self.by_stem:
+            return self._only(self.by_stem[name])
+        return self._only(self.by_folded.get(name.strip().casefold(), []))
+
+    @staticmethod
+    def _only(names: list[str]) -> str | None:
+        return names[0] if len(names) == 1 else None
+
+    def _grouped(self, key: Callable[[str], str]) -> dict[str, list[str]]:
+        groups = defaultdict(list)
+        for name in self.names:
+            groups[key(name.rpartition("/")[2])].append(name)
+        return dict(groups)
+
+    @cached_property
+    def by_name(self) -> dict[str, list[str]]:
+        """The pictures that are called so, in any folder."""
+        return self._grouped(str)
+
+    @cached_property
+    def by_stem(self) -> dict[str, list[str]]:
+        """The same without suffix."""
+        return self._grouped(lambda name: splitext(name)[0])
+
+    @cached_property
+    def by_folded(self) -> dict[str, list[str]]:
+        """The same whatever the case and blanks around."""
+        return self._grouped(lambda name: name.strip().casefold())
+
+
+def describe(files: Listing, inside: str, of: Candidate) -> Described:
+    """The rows of a table with the files that they are about; rows without one are problems."""
+    find = Finder(files, inside)
+    empty = [
+        i for i, value in enumerate(of.table[of.column]) if value is None or value != value or not str(value).strip()
+    ]
+    if of.table.empty:
+        raise ValueError(
+            f"{of.paths[0]} needs a file_name in every row and at least one row; fill or remove the empty ones."
+        )
+    found = [find(value) for value in of.table[of.column]]
+    problems = _problems(of, found, empty)
+    repeated = _names(found).duplicated()
+    keep = [i for i, name in enumerate(found) if name is not None and not repeated[i]]
+    if not keep:
+        raise ValueError(problems[0].sentence)
+    names = [found[i] or "" for i in keep]
+    table, notes = of.table.iloc[keep].reset_index(drop=True), list(of.notes)
+    if of.column != "file_name" and "file_name" in table:
+        table, notes = table.drop(columns="file_name"), [*notes, "The column file_name names no file, and is left out."]
+    table = table.rename(columns={of.column: "file_name"})
+    given = [str(value) for value in of.table[of.column].iloc[keep]]
+    table["file_name"] = [inside + name for name in names]
+    plain = [(g, n) for g, n in zip(given, names, strict=True) if PurePosixPath(g).as_posix() != n]
+    if plain:
+        notes.append(
+            f"{len(plain):,} rows write their file otherwise than it is called: {plain[0][0]!r} is {plain[0][1]!r}."
+        )
+    return Described(of.name, table, {normpath(inside + name) for name in names}, problems, notes)
+
+
+def _problems(of: Candidate, found: list[str | None], empty: list[int]) -> list[Problem]:
+    given, path, problems = of.table[of.column], of.paths[0], []
+    if empty:
+        sentence = f"{path} needs a file_name in every row and at least one row; fill or remove the empty ones."
+        problems.append(Problem(sentence, NO_NAME, [f"row {i + 1}" for i in empty]))
+    repeated = _names(found).duplicated()
+    if again := [f"row {i + 1}: {name}" for i, name in enumerate(found) if name is not None and repeated[i]]:
+        name = again[0].partition(": ")[2]
+        sentence = f"{path} names {name!r} more than once; keep one row per picture."
+        problems.append(Problem(sentence, TWICE, [printable(row) for row in again]))
+    without = set(empty)
+    missing = [printable(str(given.iloc[i])) for i, name in enumerate(found) if name is None and i not in without]
+    if missing:
+        listed = ", ".join(missing[:3]) + ", ..." * (len(missing) > 3)
+        sentence = f"{path} names {len(missing)} files that are not there: {listed}."
+        problems.append(Problem(sentence, NO_ROW_FILE, missing))
+    return problems
+
+
+def _names(found: list[str | None]) -> pd.Series:
+    """The same file by the same name, however it is written (a/../b.png)."""
+    return pd.Series([normpath(name) if name else None for name in found], dtype=object)
