@@ -105,10 +105,8 @@ def _scale(kind: str, ones: list[Extremes]) -> tuple[tuple[float, float], str]:
     low, high = min(one.low for one in ones), max(one.high for one in ones)
     declared, name = max(one.declared for one in ones), KINDS[kind]
     if kind == "RGB;16":
-        return (
-            0,
-            255,
-        ), f"{name} pictures are read by their upper eight bits; the largest of {len(ones):,} pictures is {high:.0f}."
+        said = f"the largest value of {len(ones):,} pictures is {high:.0f} of 255"
+        return (0, 255), f"{name} pictures are read by their upper eight bits: {said}."
     seen = f"the values of {len(ones):,} pictures lie from {_number(low)} to {_number(high)}"
     if low < 0:
         return (low, high), f"{name} pictures hold negative values: {seen}, and these become black and white."

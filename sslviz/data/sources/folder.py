@@ -19,7 +19,7 @@ from sslviz.data.sources.depth import scales_of, scan
 from sslviz.data.sources.formats import HEIF, picture_suffixes
 from sslviz.data.sources.gathering import about_size, check_size, gather_images
 from sslviz.data.sources.layouts import Layout, list_pictures
-from sslviz.data.sources.listing import is_utf8
+from sslviz.data.sources.listing import is_utf8, printable
 from sslviz.data.sources.matching import Problem
 
 
@@ -72,7 +72,8 @@ def folder(
     stem = cache_stem(cache, *key)
     decoded = decode((partial(read, file) for file in files), len(files), size, stem, root.name, scales)
     notes = [*found.notes, *about_size(size, asked, image_size, sides), *said]
-    reading = Reading(found.layout, {"": len(names)}, found.passed_over, notes)
+    passed_over = {reason: [printable(name) for name in of] for reason, of in found.passed_over.items()}
+    reading = Reading(found.layout, {"": len(names)}, passed_over, [printable(note) for note in notes])
     spec = f"folder:{root},size={size}" + ",on_error=skip" * skipped
     return gather_images(decoded, names, table.iloc[decoded.readable], spec, on_error, stem, reading)
 
@@ -97,7 +98,7 @@ def _skip(found: Layout, root: Path, on_error: str) -> bool:
     if not found.problems:
         return False
     if on_error == "raise":
-        sentence = found.problems[0].sentence
+        sentence = printable(found.problems[0].sentence)
         raise ValueError(f"{sentence[:-1]} (or leave them out with on_error='skip')." if sentence else sentence)
     for problem in found.problems:
         found.passed_over.setdefault(problem.reason, []).extend(problem.names)

@@ -79,6 +79,6 @@ def about_size(size: int, asked: int | None, image_size: int | None, sides: Sequ
     if smaller and size > median:
         notes.append(f"{smaller:,} {of.split(',')[0]} are smaller than that, and are enlarged.")
     if image_size and size < image_size:
-        why = "as asked" if asked else "the pictures hold no more"
+        why = "as asked" if asked else f"their median shorter side is {median:,.0f}"
         notes.append(f"The encoder looks at {image_size} px: pictures of {size} px ({why}) are enlarged for it.")
     return notes

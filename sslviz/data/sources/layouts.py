@@ -199,13 +199,13 @@ def _described(files: Listing, found: Described, inside: str, names: list[str]) 
     table, split_notes = with_split_column(table)
     notes = [*found.notes, *label_notes, *split_notes]
     below = set(names)  # a table may name files elsewhere
-    parts = [name[len(inside) :].split("/")[:-1] if name in below else [] for name in table["file_name"]]
+    parts = [name[len(inside) :].split("/")[:-1] if name in below else [] for name in found.places]
     tops = sorted({part[0] for part in parts if part})
     splits = folder_splits(tops) if all(parts) else None
     if splits and len(set(splits.values())) > 1:
         parts = [part[1:] for part in parts]
         if "split" not in table:
-            table["split"] = [splits[name[len(inside) :].split("/")[0]] for name in table["file_name"]]
+            table["split"] = [splits[name[len(inside) :].split("/")[0]] for name in found.places]
             notes.append(f"The table has no split; it is the folder's: {', '.join(tops)}.")
     if "label" not in table and not any("label" in note for note in label_notes):
         if all(parts) and len(classes := {part[0] for part in parts}) > 1:
@@ -214,7 +214,7 @@ def _described(files: Listing, found: Described, inside: str, names: list[str]) 
         else:
             notes.append("The table has no label: no column is called label, and there are no class folders.")
     passed_over = {}
-    if unnamed := sorted(set(names) - found.files):
+    if unnamed := sorted(below.difference(found.places)):
         passed_over[f"not named in {found.name}"] = [printable(name) for name in unnamed]
     notes += _lost_classes(unnamed, names, inside)
     return Layout(found.name, table, passed_over, found.problems, notes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from os.path import normpath, splitext
@@ -60,14 +60,14 @@ class Described:
 
     - name: of the table
     - table: `file_name` and the other columns, of the rows that have a file
-    - files: all files that it names
+    - places: where these files lie below the folder that is read, however the table writes it
     - problems: rows that have none
     - notes: how it was read
     """
 
     name: str
     table: pd.DataFrame
-    files: set[str]
+    places: list[str]
     problems: list[Problem]
     notes: list[str]
 
@@ -152,7 +152,7 @@ class Finder:
     """Finds the picture that a cell means: by its path, the end of its path, its name or its name without suffix."""
 
     def __init__(self, files: Listing, inside: str) -> None:
-        self.base = files.root / inside if inside else files.root
+        self.base, self.whole = files.root / inside, not inside
         self.names = [name[len(inside) :] for name in files.pictures if name.startswith(inside)]
         self.known = set(self.names)
 
@@ -164,7 +164,7 @@ class Finder:
         if not text.strip() or not is_utf8(text):
             return None
         plain = PurePosixPath(text).as_posix()
-        if plain in self.known or self._is_file(plain):
+        if plain in self.known or ((self.whole or not plain.startswith("/")) and self._is_file(plain)):
             return plain
         parts = [part for part in text.strip().replace("\\", "/").split("/") if part not in ("", ".")]
         tails = ("/".join(parts[i:]) for i in range(len(parts)))
@@ -180,12 +180,13 @@ class Finder:
         if not last:
             return None
         name = last[0]
-        stem, suffix = splitext(name)
+        suffix = splitext(name)[1]
         if name in self.by_name:
             return self._only(self.by_name[name])
-        if suffix.lower() not in picture_suffixes() and name in self.by_stem:
-            return self._only(self.by_stem[name])
-        return self._only(self.by_folded.get(name.strip().casefold(), []))
+        folded = name.strip().casefold()
+        if suffix.lower() not in picture_suffixes():
+            return self._only(self.by_stem.get(name) or self.by_folded_stem.get(folded, []))
+        return self._only(self.by_folded.get(folded, []))
 
     @staticmethod
     def _only(names: list[str]) -> str | None:
@@ -212,6 +213,11 @@ class Finder:
         """The same whatever the case and blanks around."""
         return self._grouped(lambda name: name.strip().casefold())
 
+    @cached_property
+    def by_folded_stem(self) -> dict[str, list[str]]:
+        """The same whatever the case, without suffix."""
+        return self._grouped(lambda name: splitext(name)[0].strip().casefold())
+
 
 def describe(files: Listing, inside: str, of: Candidate) -> Described:
     """The rows of a table with the files that they are about; rows without one are problems."""
@@ -224,8 +230,8 @@ def describe(files: Listing, inside: str, of: Candidate) -> Described:
             f"{of.paths[0]} needs a file_name in every row and at least one row; fill or remove the empty ones."
         )
     found = [find(value) for value in of.table[of.column]]
-    problems = _problems(of, found, empty)
-    repeated = _names(found).duplicated()
+    repeated = pd.Series(_places(files, inside, found), dtype=object).duplicated()
+    problems = _problems(of, found, empty, repeated)
     keep = [i for i, name in enumerate(found) if name is not None and not repeated[i]]
     if not keep:
         raise ValueError(problems[0].sentence)
@@ -241,15 +247,14 @@ def describe(files: Listing, inside: str, of: Candidate) -> Described:
         notes.append(
             f"{len(plain):,} rows write their file otherwise than it is called: {plain[0][0]!r} is {plain[0][1]!r}."
         )
-    return Described(of.name, table, {normpath(inside + name) for name in names}, problems, notes)
+    return Described(of.name, table, _places(files, inside, names), problems, notes)
 
 
-def _problems(of: Candidate, found: list[str | None], empty: list[int]) -> list[Problem]:
+def _problems(of: Candidate, found: list[str | None], empty: list[int], repeated: pd.Series) -> list[Problem]:
     given, path, problems = of.table[of.column], of.paths[0], []
     if empty:
         sentence = f"{path} needs a file_name in every row and at least one row; fill or remove the empty ones."
         problems.append(Problem(sentence, NO_NAME, [f"row {i + 1}" for i in empty]))
-    repeated = _names(found).duplicated()
     if again := [f"row {i + 1}: {name}" for i, name in enumerate(found) if name is not None and repeated[i]]:
         name = again[0].partition(": ")[2]
         sentence = f"{path} names {name!r} more than once; keep one row per picture."
@@ -263,6 +268,10 @@ def _problems(of: Candidate, found: list[str | None], empty: list[int]) -> list[
     return problems
 
 
-def _names(found: list[str | None]) -> pd.Series:
-    """The same file by the same name, however it is written (a/../b.png)."""
-    return pd.Series([normpath(name) if name else None for name in found], dtype=object)
+def _places(files: Listing, inside: str, names: Sequence[str | None]) -> list[str]:
+    """The same file by the same name, however it is written (a/../b.png, or from the root of the disk)."""
+    start = f"{files.root}/"
+    return [
+        normpath(name.removeprefix(start) if name.startswith(start) else inside + name) if name else ""
+        for name in names
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from io import BytesIO
 from itertools import islice
@@ -18,8 +18,8 @@ from PIL import Image
 from sslviz.data.images import Images
 from sslviz.data.reading import Reading
 from sslviz.data.sampling import spread_rows
-from sslviz.data.sources.decoding import Job, cache_stem, decode, default_size
-from sslviz.data.sources.depth import extremes, scales_of
+from sslviz.data.sources.decoding import Job, cache_stem, decode, default_size, read
+from sslviz.data.sources.depth import extremes, kind_of, scales_of
 from sslviz.data.sources.gathering import about_size, check_size, gather_images
 
 # What a name may start with, and the package that reads it.
@@ -55,7 +55,15 @@ def open_dataset(name: str, root: str | Path | None, split: str, download: bool)
         raise ValueError(f"{name} (root {place}, split {split}) could not be opened: {error}.") from error
     if hasattr(dataset, "load_bytes"):
         dataset.load_bytes = True  # so that we decode: timm replaces what it cannot read by the next picture
+    if callable(getattr(dataset, "loader", None)):
+        dataset.loader = partial(_load_deep_too, dataset.loader)
     return dataset, place
+
+
+def _load_deep_too(load: Callable[[str], Any], path: str) -> Any:
+    """What torchvision's loader gives, but for deep greys, which it would clip to 255."""
+    image, _ = read(Path(path))
+    return image if kind_of(image) in ("I;16", "I", "F") else load(path)
 
 
 def is_stream(dataset: Any) -> bool:
