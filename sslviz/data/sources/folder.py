@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -73,7 +74,8 @@ def folder(
     decoded = decode((partial(read, file) for file in files), len(files), size, stem, root.name, scales)
     notes = [*found.notes, *about_size(size, asked, image_size, sides), *said]
     passed_over = {reason: [printable(name) for name in of] for reason, of in found.passed_over.items()}
-    reading = Reading(found.layout, {"": len(names)}, passed_over, [printable(note) for note in notes])
+    suffixes = Counter(Path(name).suffix.lower() or "without a suffix" for name in names[decoded.readable])
+    reading = Reading(found.layout, dict(suffixes), passed_over, [printable(note) for note in notes])
     spec = f"folder:{root},size={size}" + ",on_error=skip" * skipped
     return gather_images(decoded, names, table.iloc[decoded.readable], spec, on_error, stem, reading)
 

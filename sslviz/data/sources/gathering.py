@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from os.path import splitext
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +44,7 @@ def gather_images(
             raise ValueError(f"{what}. Repair or remove them, or leave them out with on_error='skip'.")
         warnings.warn(f"{what}. They are left out.", stacklevel=3)
         spec += ",on_error=skip" * (not spec.endswith(",on_error=skip"))
-    reading = with_decoded(reading, decoded, names)
+    reading = with_unreadable(reading, decoded, names)
     images = Images(decoded.pixels, names[decoded.readable], table, spec=spec, reading=reading)
     digest = stem.with_suffix(".digest")
     if digest.exists():
@@ -57,15 +55,13 @@ def gather_images(
     return images
 
 
-def with_decoded(reading: Reading, decoded: Decoded, names: np.ndarray) -> Reading:
-    """The reading with the pictures that were taken, by suffix, and those that could not be read, by reason."""
+def with_unreadable(reading: Reading, decoded: Decoded, names: np.ndarray) -> Reading:
+    """The reading with the pictures that could not be read, by reason."""
     passed_over = {reason: list(of) for reason, of in reading.passed_over.items()}
     for position, reason in decoded.unreadable.items():
         kind = re.sub(r"\s*\(.*\)$", "", reason)  # "image file is truncated (12 bytes not processed)"
         passed_over.setdefault(f"cannot be read ({kind})", []).append(printable(names[position]))
-    suffixes = Counter(splitext(name)[1].lower() for name in names[decoded.readable]) if reading.suffixes else {}
-    told = {suffix or "without a suffix": n for suffix, n in suffixes.items()}
-    return replace(reading, suffixes=told, passed_over=passed_over)
+    return replace(reading, passed_over=passed_over)
 
 
 def about_size(size: int, asked: int | None, image_size: int | None, sides: Sequence[int]) -> list[str]:
@@ -73,11 +69,12 @@ def about_size(size: int, asked: int | None, image_size: int | None, sides: Sequ
     if not sides:
         return []
     median, smaller = float(np.median(sides)), sum(side < size for side in sides)
-    of = f"of {len(sides):,} looked at, the median shorter side is {median:,.0f} px"
     chosen = "as asked" if asked else "size=PIXELS chooses another"
-    notes = [f"Read at {size} x {size} px, the middle of each picture ({chosen}; {of})."]
-    if smaller and size > median:
-        notes.append(f"{smaller:,} {of.split(',')[0]} are smaller than that, and are enlarged.")
+    notes = [
+        f"Read at {size} x {size} px, the middle square of each; their median shorter side is {median:,.0f} ({chosen})."
+    ]
+    if size > median:
+        notes.append(f"{smaller:,} of {len(sides):,} looked at are smaller than that, and are enlarged.")
     if image_size and size < image_size:
         why = "as asked" if asked else f"their median shorter side is {median:,.0f}"
         notes.append(f"The encoder looks at {image_size} px: pictures of {size} px ({why}) are enlarged for it.")

@@ -13,7 +13,7 @@ from sslviz.data.reading import counted
 from sslviz.data.sources.formats import LOOKED_FOR
 from sslviz.data.sources.listing import Listing, list_files, printable
 from sslviz.data.sources.matching import Described, Problem, describe, find_table
-from sslviz.data.sources.split_names import NO_SPLIT, folder_splits, with_split_column
+from sslviz.data.sources.split_names import NO_SPLIT, folder_splits, split_of, with_split_column
 from sslviz.data.sources.tables import with_label
 
 
@@ -63,7 +63,7 @@ def list_pictures(root: Path) -> Layout:
         found.problems.append(Problem(sentence, reason, names))
     _count_the_rest(found, files)
     if "split" not in found.table and not any("split" in note for note in found.notes):
-        found.notes.append(f"There are no splits; {NO_SPLIT}.")
+        found.notes.append(f"There are no splits: call folders train and test, or {NO_SPLIT}.")
     return found
 
 
@@ -132,6 +132,8 @@ def _of_splits(files: Listing, inside: str, splits: dict[str, str]) -> Layout:
         found.notes.append(f"The split is that of the folder, not that of the table in {counted(overruled)}.")
     if renamed := [f"{top} is {split}" for top, split in splits.items() if top != split]:
         found.notes.append(f"The splits were read as: {', '.join(renamed)}.")
+    if own := [top for top in splits if split_of(top) is None]:
+        found.notes.append(f"A split of its own name, beside those that are known: {counted(own)}.")
     for part in parts.values():
         found.tables |= part.tables
         found.problems += part.problems
@@ -157,7 +159,20 @@ def _of_classes(files: Listing, inside: str, names: list[str]) -> Layout:
         notes.append(
             f"{labels[0]!r} is the only class folder; if the folders in it are the classes, name it: folder:PATH/{labels[0]}."
         )
+    elif splits is None and len(set(labels)) > 1 and (same := _same_inside(labels, deep)):
+        notes.append(
+            f"All class folders hold the same folders, {counted(same)}; if these are the classes, say so in a table."
+        )
     return Layout(layout, table, notes=notes)
+
+
+def _same_inside(labels: list[str], deep: list[str]) -> list[str]:
+    """The folders that lie in every class folder, if there are several and no others (domains of the same classes)."""
+    inside = defaultdict(set)
+    for label, folder in zip(labels, deep, strict=True):
+        inside[label].add(folder)
+    first, *others = inside.values()
+    return sorted(first) if len(first) > 1 and "" not in first and all(other == first for other in others) else []
 
 
 def _about_classes(files: Listing, inside: str, labels: list[str]) -> list[str]:
@@ -213,11 +228,24 @@ def _described(files: Listing, found: Described, inside: str, names: list[str]) 
             notes.append(f"The table has no label; it is the folder's: {counted(sorted(classes))}.")
         else:
             notes.append("The table has no label: no column is called label, and there are no class folders.")
+    elif differ := _differences(table, parts):
+        notes.append(
+            f"The table's label was taken; in {differ:,} of {len(table):,} pictures the class folder says another."
+        )
     passed_over = {}
     if unnamed := sorted(below.difference(found.places)):
         passed_over[f"not named in {found.name}"] = [printable(name) for name in unnamed]
     notes += _lost_classes(unnamed, names, inside)
     return Layout(found.name, table, passed_over, found.problems, notes)
+
+
+def _differences(table: pd.DataFrame, parts: list[list[str]]) -> int:
+    """The pictures whose label is not their class folder's, where the two use the same words."""
+    if "label" not in table or not all(parts):
+        return 0
+    labels, folders = [str(label) for label in table["label"]], [part[0] for part in parts]
+    both = zip(labels, folders, strict=True)
+    return sum(label != folder for label, folder in both) if set(labels) & set(folders) else 0
 
 
 def _lost_classes(unnamed: list[str], names: list[str], inside: str) -> list[str]:

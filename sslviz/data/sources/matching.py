@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from os.path import normpath, splitext
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from sslviz.data.sources.formats import picture_suffixes
-from sslviz.data.sources.listing import Listing, is_utf8, printable
+from sslviz.data.sources.finder import Finder
+from sslviz.data.sources.listing import Listing, printable
 from sslviz.data.sources.split_names import split_of
 from sslviz.data.sources.tables import file_columns, read_table
 
 ORDER = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 NO_ROW_FILE = "rows whose file is not there"
 NO_NAME = "rows without a file name"
+NO_LABELS = "submission"  # Kaggle's form to be filled in: its labels are made up
 TWICE = "rows about a picture that has a row already"
 
 
@@ -44,6 +43,7 @@ class Candidate:
     - name: what it is called
     - table: its rows
     - column: of the files
+    - found: the file that each row is about, relative to the table's folder; None where there is none
     - notes: how it was read, and which other tables were not
     """
 
@@ -51,6 +51,7 @@ class Candidate:
     name: str = ""
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
     column: str = ""
+    found: list[str | None] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -78,6 +79,7 @@ def find_table(files: Listing, inside: str) -> Candidate:
     Several that are called like splits (train.csv, test.csv) are one.  ValueError where `metadata` is no table.
     """
     here = [name for name in files.tables if name.startswith(inside) and "/" not in name[len(inside) :]]
+    here = [name for name in here if NO_LABELS not in name.casefold()]
     here.sort(key=lambda name: (not _is_metadata(name), ORDER.index(splitext(name)[1].lower()), name))
     if here and _is_metadata(here[0]):
         return _metadata(files, inside, here[0])
@@ -107,16 +109,19 @@ def _metadata(files: Listing, inside: str, name: str) -> Candidate:
     columns = file_columns(table)
     if not columns:
         raise ValueError(f"{path} needs a column 'file_name'; its columns are: {', '.join(map(str, table.columns))}.")
-    column = _likeliest(files, inside, table, columns)
+    column, found = _files_of(files, inside, path, table, columns)
     if column != "file_name":
         notes.append(f"{path.name}: the files are named in the column {column}.")
-    return Candidate([path], path.name, table, column, notes)
+    return Candidate([path], path.name, table, column, found, notes)
 
 
-def _likeliest(files: Listing, inside: str, table: pd.DataFrame, columns: list[str]) -> str:
-    """The first of the columns that names a file; without any, the first."""
-    find = Finder(files, inside)
-    return next((c for c in columns if any(find(value) for value in table[c].dropna().head(50))), columns[0])
+def _files_of(
+    files: Listing, inside: str, path: Path, table: pd.DataFrame, columns: list[str]
+) -> tuple[str, list[str | None]]:
+    """The first of the columns that names a file (without any, the first), and the file of each row."""
+    find = Finder(files, inside, split_of(path.stem))
+    column = next((c for c in columns if any(find(value) for value in table[c].dropna().head(50))), columns[0])
+    return column, [find(value) for value in table[column]]
 
 
 def _fitting(files: Listing, inside: str, name: str) -> tuple[Candidate | None, list[str]]:
@@ -128,14 +133,14 @@ def _fitting(files: Listing, inside: str, name: str) -> tuple[Candidate | None, 
         return None, []
     if not (columns := file_columns(table)) or table.empty:
         return None, []
-    column, find = _likeliest(files, inside, table, columns), Finder(files, inside)
-    here = sum(find(value) is not None for value in table[column])
+    column, found = _files_of(files, inside, path, table, columns)
+    here = len(found) - found.count(None)
     if not here:
         return None, []
     if here < len(table) / 2:
         return None, [f"{path.name} was not read: of {len(table):,} files in its column {column} {here:,} are here."]
     notes.append(f"{path.name} was read as the description; its column {column} names the files.")
-    return Candidate([path], path.name, table, column, notes), []
+    return Candidate([path], path.name, table, column, found, notes), []
 
 
 def _together(parts: list[Candidate], notes: list[str]) -> Candidate:
@@ -145,83 +150,13 @@ def _together(parts: list[Candidate], notes: list[str]) -> Candidate:
     ]
     names = " and ".join(one.name for one in parts)
     notes = [*notes, *(note for one in parts for note in one.notes), f"The splits are those of {names}."]
-    return Candidate([one.paths[0] for one in parts], names, pd.concat(tables, ignore_index=True), "file_name", notes)
-
-
-class Finder:
-    """Finds the picture that a cell means: by its path, the end of its path, its name or its name without suffix."""
-
-    def __init__(self, files: Listing, inside: str) -> None:
-        self.base, self.whole = files.root / inside, not inside
-        self.names = [name[len(inside) :] for name in files.pictures if name.startswith(inside)]
-        self.known = set(self.names)
-
-    def __call__(self, value: object) -> str | None:
-        """The file's name, relative to the folder of the table; None where there is none or more than one."""
-        if value is None or value != value:
-            return None
-        text = str(int(value)) if isinstance(value, float) and value == int(value) else str(value)
-        if not text.strip() or not is_utf8(text):
-            return None
-        plain = PurePosixPath(text).as_posix()
-        if plain in self.known or ((self.whole or not plain.startswith("/")) and self._is_file(plain)):
-            return plain
-        parts = [part for part in text.strip().replace("\\", "/").split("/") if part not in ("", ".")]
-        tails = ("/".join(parts[i:]) for i in range(len(parts)))
-        return next((tail for tail in tails if tail in self.known), None) or self._by_name(parts[-1:])
-
-    def _is_file(self, name: str) -> bool:
-        try:
-            return (self.base / name).is_file()
-        except (OSError, ValueError):  # too long, or holds a NUL
-            return False
-
-    def _by_name(self, last: list[str]) -> str | None:
-        if not last:
-            return None
-        name = last[0]
-        suffix = splitext(name)[1]
-        if name in self.by_name:
-            return self._only(self.by_name[name])
-        folded = name.strip().casefold()
-        if suffix.lower() not in picture_suffixes():
-            return self._only(self.by_stem.get(name) or self.by_folded_stem.get(folded, []))
-        return self._only(self.by_folded.get(folded, []))
-
-    @staticmethod
-    def _only(names: list[str]) -> str | None:
-        return names[0] if len(names) == 1 else None
-
-    def _grouped(self, key: Callable[[str], str]) -> dict[str, list[str]]:
-        groups = defaultdict(list)
-        for name in self.names:
-            groups[key(name.rpartition("/")[2])].append(name)
-        return dict(groups)
-
-    @cached_property
-    def by_name(self) -> dict[str, list[str]]:
-        """The pictures that are called so, in any folder."""
-        return self._grouped(str)
-
-    @cached_property
-    def by_stem(self) -> dict[str, list[str]]:
-        """The same without suffix."""
-        return self._grouped(lambda name: splitext(name)[0])
-
-    @cached_property
-    def by_folded(self) -> dict[str, list[str]]:
-        """The same whatever the case and blanks around."""
-        return self._grouped(lambda name: name.strip().casefold())
-
-    @cached_property
-    def by_folded_stem(self) -> dict[str, list[str]]:
-        """The same whatever the case, without suffix."""
-        return self._grouped(lambda name: splitext(name)[0].strip().casefold())
+    found = [name for one in parts for name in one.found]
+    table = pd.concat(tables, ignore_index=True)
+    return Candidate([one.paths[0] for one in parts], names, table, "file_name", found, notes)
 
 
 def describe(files: Listing, inside: str, of: Candidate) -> Described:
     """The rows of a table with the files that they are about; rows without one are problems."""
-    find = Finder(files, inside)
     empty = [
         i for i, value in enumerate(of.table[of.column]) if value is None or value != value or not str(value).strip()
     ]
@@ -229,7 +164,7 @@ def describe(files: Listing, inside: str, of: Candidate) -> Described:
         raise ValueError(
             f"{of.paths[0]} needs a file_name in every row and at least one row; fill or remove the empty ones."
         )
-    found = [find(value) for value in of.table[of.column]]
+    found = of.found
     repeated = pd.Series(_places(files, inside, found), dtype=object).duplicated()
     problems = _problems(of, found, empty, repeated)
     keep = [i for i, name in enumerate(found) if name is not None and not repeated[i]]
@@ -245,7 +180,7 @@ def describe(files: Listing, inside: str, of: Candidate) -> Described:
     plain = [(g, n) for g, n in zip(given, names, strict=True) if PurePosixPath(g).as_posix() != n]
     if plain:
         notes.append(
-            f"{len(plain):,} rows write their file otherwise than it is called: {plain[0][0]!r} is {plain[0][1]!r}."
+            f"{len(plain):,} files were found by the end of their path or by their name: {plain[0][0]!r} is {plain[0][1]!r}."
         )
     return Described(of.name, table, _places(files, inside, names), problems, notes)
 

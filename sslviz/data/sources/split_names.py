@@ -28,7 +28,7 @@ YES_OR_NO = {
     "is_validation": ("val", "train"),
 }
 YES = {"true": True, "yes": True, "1": True, "1.0": True, "false": False, "no": False, "0": False, "0.0": False}
-NO_SPLIT = "write train, val or test in a column called split to have probes fitted on one and scored on the other"
+NO_SPLIT = "write train, val or test in a column called split"
 
 
 def split_of(word: object) -> str | None:
@@ -92,7 +92,9 @@ def _in_own_words(table: pd.DataFrame, column: str) -> tuple[pd.DataFrame, list[
         notes.append(f"{gaps:,} rows have no split.")
     if words and not any(split_of(word) for word in words):
         listed = ", ".join(sorted(words)[:5]) + ", ..." * (len(words) > 5)
-        notes.append(f"The column {column} holds {listed}, of which none says what it is: it is not used; {NO_SPLIT}.")
+        notes.append(
+            f"The column {column} holds {listed}, and which of them is train is not known: it is not used; {NO_SPLIT}."
+        )
     elif not words <= AS_THEY_ARE:
         meant = [word if pd.isna(word) else split_of(word) or str(word).strip() for word in values]
         notes.append(f"The splits were read as: {_pairs(values, pd.Series(meant, index=values.index))}.")

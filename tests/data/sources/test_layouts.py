@@ -180,6 +180,25 @@ def test_a_table_for_each_split(tmp_path):
     assert sorted(rows(images, "split")) == [("a.png", "train"), ("b.png", "train"), ("c.png", "test")]
 
 
+def test_kaggles_table_is_about_the_folder_that_it_is_called_by(tmp_path):
+    files = {f"{split}/{i}.png": i for split in ("train", "test") for i in range(2)}
+    tables = {"train.csv": "image_id,label\n0,x\n1,y\n", "sample_submission.csv": "image_id,label\n0,x\n1,x\n"}
+    images = read(tmp_path, files | tables)
+    assert rows(images, "label") == [("train/0.png", "x"), ("train/1.png", "y")]
+    assert images.reading.passed_over["not named in train.csv"] == ["test/0.png", "test/1.png"]
+    assert told(images, "names no picture of these folders: 1 (test)")
+
+
+def test_a_table_that_contradicts_the_class_folders_says_so(tmp_path):
+    images = read(tmp_path, HERE | {"labels.csv": "file,label\n" + "".join(f"{name},cat\n" for name in HERE)})
+    assert set(images.table["label"]) == {"cat"} and told(images, "in 2 of 4 pictures the class folder says another")
+
+
+def test_the_same_folders_in_every_class_are_asked_about(tmp_path):
+    images = read(tmp_path, {f"{d}/{c}/0.png": 1 for d in ("amazon", "webcam") for c in ("cat", "dog")})
+    assert set(images.table["label"]) == {"amazon", "webcam"} and told(images, "hold the same folders, 2 (cat, dog)")
+
+
 def test_two_tables_that_both_could_are_not_guessed_between(tmp_path):
     images = read(tmp_path, FLAT | {"one.csv": TABLES["labels.csv"], "two.csv": TABLES["labels.csv"]})
     assert "label" not in images.table and told(images, "one.csv and two.csv both name pictures; neither was read")
