@@ -7,10 +7,16 @@ from collections.abc import Callable
 from functools import cached_property
 from os.path import splitext
 from pathlib import PurePosixPath
+from unicodedata import normalize
 
 from sslviz.data.sources.formats import picture_suffixes
 from sslviz.data.sources.listing import Listing, is_utf8
 from sslviz.data.sources.split_names import split_of
+
+
+def _folded(name: str) -> str:
+    """The name whatever its case, the blanks around, and how accents are written (a Mac takes them apart)."""
+    return normalize("NFC", name.strip()).casefold()
 
 
 class Finder:
@@ -53,7 +59,7 @@ class Finder:
         suffix = splitext(name)[1]
         if name in self.by_name:
             return self._only(self.by_name[name])
-        folded = name.strip().casefold()
+        folded = _folded(name)
         if suffix.lower() not in picture_suffixes():
             return self._only(self.by_stem.get(name) or self.by_folded_stem.get(folded, []))
         return self._only(self.by_folded.get(folded, []))
@@ -82,9 +88,9 @@ class Finder:
     @cached_property
     def by_folded(self) -> dict[str, list[str]]:
         """The same whatever the case and blanks around."""
-        return self._grouped(lambda name: name.strip().casefold())
+        return self._grouped(_folded)
 
     @cached_property
     def by_folded_stem(self) -> dict[str, list[str]]:
         """The same whatever the case, without suffix."""
-        return self._grouped(lambda name: splitext(name)[0].strip().casefold())
+        return self._grouped(lambda name: _folded(splitext(name)[0]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -13,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from sslviz.data.images import Images
-from sslviz.data.reading import Reading
+from sslviz.data.reading import Reading, counted
 from sslviz.data.sampling import spread_rows
 from sslviz.data.sources.decoding import cache_stem, decode, default_size, read, shorter_side
 from sslviz.data.sources.depth import scales_of, scan
@@ -104,10 +103,6 @@ def _skip(found: Layout, root: Path, on_error: str) -> bool:
         raise ValueError(f"{sentence[:-1]} (or leave them out with on_error='skip')." if sentence else sentence)
     for problem in found.problems:
         found.passed_over.setdefault(problem.reason, []).extend(problem.names)
-    listed = _listed(found.problems)
-    warnings.warn(f"folder:{root} is read without what cannot be: {listed}. They are left out.", stacklevel=4)
+    listed = "; ".join(f"{problem.reason}: {counted(problem.names)}" for problem in found.problems)
+    warnings.warn(printable(f"Of {root} these are left out: {listed}."), stacklevel=4)
     return True
-
-
-def _listed(problems: Sequence[Problem]) -> str:
-    return ", ".join(f"{len(problem.names):,} {problem.reason} ({problem.names[0]}, ...)" for problem in problems)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from os.path import splitext
 from pathlib import Path
 
 import pandas as pd
 
 from sslviz.data.reading import counted
 from sslviz.data.sources.formats import LOOKED_FOR
-from sslviz.data.sources.listing import Listing, list_files, printable
+from sslviz.data.sources.listing import BY_SUFFIX, Listing, list_files, printable
 from sslviz.data.sources.matching import Described, Problem, describe, find_table
 from sslviz.data.sources.split_names import NO_SPLIT, folder_splits, split_of, with_split_column
 from sslviz.data.sources.tables import with_label
+
+LIKE_A_TABLE = {"metadata", "labels", "annotations", "attributes"}
 
 
 @dataclass
@@ -62,9 +65,16 @@ def list_pictures(root: Path) -> Layout:
         sentence = f"{root} holds files that cannot be read ({reason}): {counted(names)}."
         found.problems.append(Problem(sentence, reason, names))
     _count_the_rest(found, files)
+    if others := [name for name in files.passed_over.get(BY_SUFFIX, []) if _called_like_a_table(name)]:
+        found.notes.append(f"{counted(others)} cannot be read as a table: save it as metadata.csv.")
     if "split" not in found.table and not any("split" in note for note in found.notes):
         found.notes.append(f"There are no splits: call folders train and test, or {NO_SPLIT}.")
     return found
+
+
+def _called_like_a_table(name: str) -> bool:
+    stem, suffix = splitext(name.casefold())
+    return stem in LIKE_A_TABLE and suffix in (".xlsx", ".xls", ".ods", ".json", ".txt", ".xml", ".pkl")
 
 
 def _count_the_rest(found: Layout, files: Listing) -> None:

@@ -108,7 +108,10 @@ def _metadata(files: Listing, inside: str, name: str) -> Candidate:
     table, notes = read_table(path)
     columns = file_columns(table)
     if not columns:
-        raise ValueError(f"{path} needs a column 'file_name'; its columns are: {', '.join(map(str, table.columns))}.")
+        find = Finder(files, inside)
+        hint = " Its first line names a picture: write a head above it." if any(map(find, table.columns)) else ""
+        listed = ", ".join(map(str, table.columns))
+        raise ValueError(f"{path} needs a column 'file_name'; its columns are: {listed}.{hint}")
     column, found = _files_of(files, inside, path, table, columns)
     if column != "file_name":
         notes.append(f"{path.name}: the files are named in the column {column}.")

@@ -199,6 +199,21 @@ def test_the_same_folders_in_every_class_are_asked_about(tmp_path):
     assert set(images.table["label"]) == {"amazon", "webcam"} and told(images, "hold the same folders, 2 (cat, dog)")
 
 
+def test_accents_that_a_mac_took_apart_are_the_same_name(tmp_path):
+    images = read(tmp_path, {"Bu\u0308ro.png": 1, "metadata.csv": "file_name,label\nB\u00fcro.png,x\n"})
+    assert images.table["label"].tolist() == ["x"]
+
+
+def test_a_table_without_a_head_is_answered(tmp_path):
+    with pytest.raises(ValueError, match="needs a column 'file_name'; .* names a picture: write a head above it"):
+        read(tmp_path, FLAT | {"metadata.csv": "a.png,x\nb.png,y\n"})
+
+
+def test_a_table_of_another_kind_is_not_overlooked_in_silence(tmp_path):
+    images = read(tmp_path, FLAT | {"labels.xlsx": "PK"})
+    assert told(images, "(labels.xlsx) cannot be read as a table: save it as metadata.csv")
+
+
 def test_two_tables_that_both_could_are_not_guessed_between(tmp_path):
     images = read(tmp_path, FLAT | {"one.csv": TABLES["labels.csv"], "two.csv": TABLES["labels.csv"]})
     assert "label" not in images.table and told(images, "one.csv and two.csv both name pictures; neither was read")
@@ -366,9 +381,13 @@ def test_links_in_a_circle_are_walked_once(tmp_path):
     (root / "cat" / "all").symlink_to(root)
     (root / "cat" / "again").symlink_to(root / "cat")
     (root / "bird").symlink_to(root / "dog")
+    (root / "dog" / "loop").symlink_to(root / "dog" / "loop")
     images = folder(root, size=12)
     assert images.ids.tolist() == ["bird/0.png", "bird/1.png", *HERE]
-    assert images.reading.passed_over == {"a link back to a folder above it": ["cat/again/", "cat/all/"]}
+    assert images.reading.passed_over == {
+        "a link to nothing": ["bird/loop", "dog/loop"],
+        "a link back to a folder above it": ["cat/again/", "cat/all/"],
+    }
 
 
 # --- what is an error, and what on_error="skip" makes of it -----------------------------------------------------------
