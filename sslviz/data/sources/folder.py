@@ -18,9 +18,9 @@ from sslviz.data.sources.decoding import cache_stem, decode, default_size, read,
 from sslviz.data.sources.depth import scales_of, scan
 from sslviz.data.sources.formats import HEIF, picture_suffixes
 from sslviz.data.sources.gathering import about_size, check_size, gather_images
-from sslviz.data.sources.layouts import Layout, list_pictures
+from sslviz.data.sources.layout import Layout, Problem
 from sslviz.data.sources.listing import is_utf8, printable
-from sslviz.data.sources.matching import Problem
+from sslviz.data.sources.recognizing import list_pictures
 
 
 def folder(

@@ -32,6 +32,7 @@ class Listing:
     - folders: all that are not hidden
     - passed_over: {reason: names}; a folder that is not looked into stands for all in it, its name ends with a slash
     - broken: {reason: names}, of pictures and folders that are there and cannot be read
+    - twice: folders that are links to others that are read too
     """
 
     root: Path
@@ -40,6 +41,8 @@ class Listing:
     folders: list[str] = field(default_factory=list)
     passed_over: dict[str, list[str]] = field(default_factory=dict)
     broken: dict[str, list[str]] = field(default_factory=dict)
+    twice: list[str] = field(default_factory=list)
+    seen: dict[tuple[int, int], str] = field(default_factory=dict, repr=False)
 
     def counted(self) -> dict[str, list[str]]:
         """What is passed over, with the files that are no pictures counted by suffix in their reason."""
@@ -73,7 +76,7 @@ def list_files(root: Path) -> Listing:
 def _look_into(found: Listing, inside: str, above: tuple[tuple[int, int], ...]) -> Iterator[Inside]:
     """Sorts what lies in one folder; the folders in it are to be looked into next."""
     try:
-        entries = list(os.scandir(found.root / inside))
+        entries = sorted(os.scandir(found.root / inside), key=lambda entry: (entry.is_symlink(), entry.name))
     except OSError as error:
         if not inside:
             raise
@@ -109,6 +112,9 @@ def _enter(found: Listing, name: str, key: tuple[int, int], above: tuple[tuple[i
     else:
         if is_utf8(name):
             found.folders.append(name)
+        if key in found.seen:
+            found.twice.append(f"{printable(name)} is {found.seen[key]}")
+        found.seen.setdefault(key, printable(name))
         return name + "/", (*above, key)
     return None
 

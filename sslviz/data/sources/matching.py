@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from sslviz.data.sources.finder import Finder
+from sslviz.data.sources.layout import Problem
 from sslviz.data.sources.listing import Listing, printable
 from sslviz.data.sources.split_names import split_of
 from sslviz.data.sources.tables import file_columns, read_table
@@ -19,20 +20,6 @@ NO_ROW_FILE = "rows whose file is not there"
 NO_NAME = "rows without a file name"
 NO_LABELS = "submission"  # Kaggle's form to be filled in: its labels are made up
 TWICE = "rows about a picture that has a row already"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is an error in a folder, unless it may be skipped.
-
-    - sentence: what is wrong
-    - reason: the same in a few words, for what was passed over
-    - names: of the files or rows
-    """
-
-    sentence: str
-    reason: str
-    names: list[str]
 
 
 @dataclass

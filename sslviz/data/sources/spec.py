@@ -31,7 +31,7 @@ SOURCES = {
     "textured": "a grey object on a background that betrays its shape; textured:n=8000,size=32,bias=0.95,seed=0",
     "randbit": "shapes above a strip of random bits; randbit:n=8000,bits=4,size=32,bias=0.95,seed=0",
     "digits": "scikit-learn's 1,797 handwritten digits; digits:size=32",
-    "folder:PATH": "your own pictures, in class folders or with a metadata.csv; folder:PATH,size=64,on_error=skip",
+    "folder:PATH": "your own pictures, in class or split folders or with a metadata.csv; folder:PATH,size=64,on_error=skip",
     "torch/NAME": "a torchvision dataset by its timm name; torch/cifar10:root=data,split=test,size=32,limit=1000",
     "hfds/NAME": "a Hugging Face dataset (needs the package datasets); hfids/NAME streams it",
     "tfds/NAME": "a TensorFlow dataset (needs the package tensorflow_datasets)",

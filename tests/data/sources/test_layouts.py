@@ -214,6 +214,21 @@ def test_a_table_of_another_kind_is_not_overlooked_in_silence(tmp_path):
     assert told(images, "(labels.xlsx) cannot be read as a table: save it as metadata.csv")
 
 
+def test_folders_around_all_that_a_table_names_are_no_classes(tmp_path):
+    files = {f"data/images/{s}/{c}/0.png": 1 for s in ("train", "test") for c in ("cat", "dog")}
+    images = read(tmp_path, files | {"metadata.csv": "file_name,n\n" + "".join(f"{name},1\n" for name in files)})
+    assert rows(images, "split", "label") == [(name, *name.split("/")[2:4]) for name in files]
+    bare = {name: grey for name, grey in files.items()}
+    images = folder(lay(tmp_path / "bare", bare), size=12)
+    assert sorted(rows(images, "split", "label")) == sorted((name, *name.split("/")[2:4]) for name in files)
+
+
+def test_splits_without_labels_are_named(tmp_path):
+    files = {f"train/{c}/0.png": 1 for c in ("cat", "dog")} | {"test/0.png": 1, "train/bird": None}
+    images = read(tmp_path, files)
+    assert told(images, "have no label: 1 (test)") and told(images, "are empty, and no classes: 1 (train/bird)")
+
+
 def test_two_tables_that_both_could_are_not_guessed_between(tmp_path):
     images = read(tmp_path, FLAT | {"one.csv": TABLES["labels.csv"], "two.csv": TABLES["labels.csv"]})
     assert "label" not in images.table and told(images, "one.csv and two.csv both name pictures; neither was read")
@@ -384,6 +399,7 @@ def test_links_in_a_circle_are_walked_once(tmp_path):
     (root / "dog" / "loop").symlink_to(root / "dog" / "loop")
     images = folder(root, size=12)
     assert images.ids.tolist() == ["bird/0.png", "bird/1.png", *HERE]
+    assert told(images, "pictures come twice: 1 (bird is dog)")
     assert images.reading.passed_over == {
         "a link to nothing": ["bird/loop", "dog/loop"],
         "a link back to a folder above it": ["cat/again/", "cat/all/"],

@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from os.path import splitext
 from pathlib import Path
 
 import pandas as pd
 
 from sslviz.data.reading import counted
+from sslviz.data.sources.completing import completed
 from sslviz.data.sources.formats import LOOKED_FOR
+from sslviz.data.sources.layout import Layout, Problem
 from sslviz.data.sources.listing import BY_SUFFIX, Listing, list_files, printable
-from sslviz.data.sources.matching import Described, Problem, describe, find_table
-from sslviz.data.sources.split_names import NO_SPLIT, folder_splits, split_of, with_split_column
-from sslviz.data.sources.tables import with_label
+from sslviz.data.sources.matching import describe, find_table
+from sslviz.data.sources.split_names import NO_SPLIT, folder_splits, split_of
 
 LIKE_A_TABLE = {"metadata", "labels", "annotations", "attributes"}
-
-
-@dataclass
-class Layout:
-    """What was found in a folder.
-
-    - layout: the form it was recognised by
-    - table: a row for each picture: `file_name` (relative, with forward slashes), `label`, `split`, attributes
-    - passed_over: {reason: names}
-    - problems: what is an error, unless it may be skipped
-    - notes: a sentence for each choice that was made
-    - tables: the names of those that were read
-    """
-
-    layout: str
-    table: pd.DataFrame
-    passed_over: dict[str, list[str]] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    tables: set[str] = field(default_factory=set)
 
 
 def list_pictures(root: Path) -> Layout:
@@ -67,6 +47,10 @@ def list_pictures(root: Path) -> Layout:
     _count_the_rest(found, files)
     if others := [name for name in files.passed_over.get(BY_SUFFIX, []) if _called_like_a_table(name)]:
         found.notes.append(f"{counted(others)} cannot be read as a table: save it as metadata.csv.")
+    if files.twice:
+        found.notes.append(
+            f"Links lead to folders that are read too, so that pictures come twice: {counted(files.twice)}."
+        )
     if "split" not in found.table and not any("split" in note for note in found.notes):
         found.notes.append(f"There are no splits: call folders train and test, or {NO_SPLIT}.")
     return found
@@ -92,7 +76,7 @@ def _read(files: Listing, inside: str) -> Layout | None:
     names = [name for name in files.pictures if name.startswith(inside)]
     table = find_table(files, inside)
     if table.paths:
-        found = _described(files, describe(files, inside, table), inside, names)
+        found = completed(describe(files, inside, table), inside, names)
         found.tables = {path.relative_to(files.root).as_posix() for path in table.paths}
         return found
     if not names:
@@ -127,9 +111,11 @@ def _in_folders(files: Listing, inside: str, names: list[str], tops: list[str]) 
 
 
 def _is_wrapper(files: Listing, inside: str) -> bool:
-    """Whether a folder holds split folders or a table, and so is itself no class."""
-    names = [name for name in files.pictures if name.startswith(inside)]
-    return bool(folder_splits(_parts(names, inside, 0)) or find_table(files, inside).paths)
+    """Whether a folder holds split folders or a table, or only one folder that does, and so is itself no class."""
+    tops = _parts([name for name in files.pictures if name.startswith(inside)], inside, 0)
+    if folder_splits(tops) or find_table(files, inside).paths:
+        return True
+    return len(tops) == 1 and _is_wrapper(files, f"{inside}{tops[0]}/")
 
 
 def _of_splits(files: Listing, inside: str, splits: dict[str, str]) -> Layout:
@@ -144,6 +130,9 @@ def _of_splits(files: Listing, inside: str, splits: dict[str, str]) -> Layout:
         found.notes.append(f"The splits were read as: {', '.join(renamed)}.")
     if own := [top for top in splits if split_of(top) is None]:
         found.notes.append(f"A split of its own name, beside those that are known: {counted(own)}.")
+    bare = [top for top, part in parts.items() if "label" not in part.table]
+    if bare and len(bare) < len(parts):
+        found.notes.append(f"The pictures of these splits have no label: {counted(bare)}.")
     for part in parts.values():
         found.tables |= part.tables
         found.problems += part.problems
@@ -193,9 +182,9 @@ def _about_classes(files: Listing, inside: str, labels: list[str]) -> list[str]:
     bad = [name for names in reasons for name in names]
     full = [name for name in lost if any(other.startswith(f"{printable(inside + name)}/") for other in bad)]
     if full:
-        notes.append(f"No picture was taken from these folders, all their files were passed over: {counted(full)}.")
+        notes.append(f"No picture was taken from these folders, all their files were passed over: {_in(inside, full)}.")
     if empty := [name for name in lost if name not in full]:
-        notes.append(f"These folders are empty, and no classes: {counted(empty)}.")
+        notes.append(f"These folders are empty, and no classes: {_in(inside, empty)}.")
     alike = defaultdict(list)
     for label in labels:
         alike[" ".join(label.split()).casefold()].append(label)
@@ -207,6 +196,10 @@ def _about_classes(files: Listing, inside: str, labels: list[str]) -> list[str]:
     return notes
 
 
+def _in(inside: str, folders: list[str]) -> str:
+    return counted([inside + folder for folder in folders])
+
+
 def _children(files: Listing, inside: str) -> list[str]:
     """The names of the folders that lie right in one, empty or not."""
     return [name[len(inside) :] for name in files.folders if name.startswith(inside) and "/" not in name[len(inside) :]]
@@ -216,51 +209,3 @@ def _parts(names: Iterable[str], inside: str, level: int) -> list[str]:
     """The names of the folders at this level below `inside` in which pictures lie."""
     split = (name[len(inside) :].split("/") for name in names)
     return sorted({parts[level] for parts in split if len(parts) > level + 1})
-
-
-def _described(files: Listing, found: Described, inside: str, names: list[str]) -> Layout:
-    """What a table says, and of what it does not say: labels and splits from the folders, pictures that it does not name."""
-    table, label_notes = with_label(found.table)
-    table, split_notes = with_split_column(table)
-    notes = [*found.notes, *label_notes, *split_notes]
-    below = set(names)  # a table may name files elsewhere
-    parts = [name[len(inside) :].split("/")[:-1] if name in below else [] for name in found.places]
-    tops = sorted({part[0] for part in parts if part})
-    splits = folder_splits(tops) if all(parts) else None
-    if splits and len(set(splits.values())) > 1:
-        parts = [part[1:] for part in parts]
-        if "split" not in table:
-            table["split"] = [splits[name[len(inside) :].split("/")[0]] for name in found.places]
-            notes.append(f"The table has no split; it is the folder's: {', '.join(tops)}.")
-    if "label" not in table and not any("label" in note for note in label_notes):
-        if all(parts) and len(classes := {part[0] for part in parts}) > 1:
-            table.insert(0, "label", [part[0] for part in parts])
-            notes.append(f"The table has no label; it is the folder's: {counted(sorted(classes))}.")
-        else:
-            notes.append("The table has no label: no column is called label, and there are no class folders.")
-    elif differ := _differences(table, parts):
-        notes.append(
-            f"The table's label was taken; in {differ:,} of {len(table):,} pictures the class folder says another."
-        )
-    passed_over = {}
-    if unnamed := sorted(below.difference(found.places)):
-        passed_over[f"not named in {found.name}"] = [printable(name) for name in unnamed]
-    notes += _lost_classes(unnamed, names, inside)
-    return Layout(found.name, table, passed_over, found.problems, notes)
-
-
-def _differences(table: pd.DataFrame, parts: list[list[str]]) -> int:
-    """The pictures whose label is not their class folder's, where the two use the same words."""
-    if "label" not in table or not all(parts):
-        return 0
-    labels, folders = [str(label) for label in table["label"]], [part[0] for part in parts]
-    both = zip(labels, folders, strict=True)
-    return sum(label != folder for label, folder in both) if set(labels) & set(folders) else 0
-
-
-def _lost_classes(unnamed: list[str], names: list[str], inside: str) -> list[str]:
-    """The folders of which a table names no picture."""
-    all_of = Counter(name[len(inside) :].split("/")[0] for name in names if "/" in name[len(inside) :])
-    lost = Counter(name[len(inside) :].split("/")[0] for name in unnamed if "/" in name[len(inside) :])
-    gone = sorted(name for name, n in lost.items() if n == all_of[name])
-    return [f"The table names no picture of these folders: {counted(gone)}."] if gone else []
