@@ -61,7 +61,8 @@ class Finder:
             return self._only(self.by_name[name])
         folded = _folded(name)
         if suffix.lower() not in picture_suffixes():
-            return self._only(self.by_stem.get(name) or self.by_folded_stem.get(folded, []))
+            by_number = self.by_number.get(str(int(name)), []) if name.isdecimal() else []
+            return self._only(self.by_stem.get(name) or self.by_folded_stem.get(folded) or by_number)
         return self._only(self.by_folded.get(folded, []))
 
     def _only(self, names: list[str]) -> str | None:
@@ -94,3 +95,8 @@ class Finder:
     def by_folded_stem(self) -> dict[str, list[str]]:
         """The same whatever the case, without suffix."""
         return self._grouped(lambda name: _folded(splitext(name)[0]))
+
+    @cached_property
+    def by_number(self) -> dict[str, list[str]]:
+        """The pictures that are called by a number, without the zeros before it: Excel drops them."""
+        return self._grouped(lambda name: str(int(stem)) if (stem := splitext(name)[0]).isdecimal() else "")

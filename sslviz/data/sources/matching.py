@@ -19,6 +19,7 @@ ORDER = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 NO_ROW_FILE = "rows whose file is not there"
 NO_NAME = "rows without a file name"
 NO_LABELS = "submission"  # Kaggle's form to be filled in: its labels are made up
+TOO_GENERAL = {"id", "path", "file", "url"}  # a table with such a column need not be about pictures
 TWICE = "rows about a picture that has a row already"
 
 
@@ -125,7 +126,7 @@ def _fitting(files: Listing, inside: str, name: str) -> tuple[Candidate | None, 
         return None, []
     column, found = _files_of(files, inside, path, table, columns)
     here = len(found) - found.count(None)
-    if not here:
+    if not here and column in TOO_GENERAL:
         return None, []
     if here < len(table) / 2:
         return None, [f"{path.name} was not read: of {len(table):,} files in its column {column} {here:,} are here."]

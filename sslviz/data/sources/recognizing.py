@@ -65,7 +65,7 @@ def _count_the_rest(found: Layout, files: Listing) -> None:
     """All files that are neither pictures nor described them are passed over; what a table names is not."""
     taken = set(found.table["file_name"])
     if unread := [name for name in files.tables if name not in found.tables]:
-        found.passed_over["tables that describe no pictures"] = [printable(name) for name in unread]
+        found.passed_over["tables that were not read"] = [printable(name) for name in unread]
     for reason, names in files.counted().items():
         if rest := [name for name in names if name not in taken]:
             found.passed_over[reason] = [*found.passed_over.get(reason, []), *rest]

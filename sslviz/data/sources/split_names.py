@@ -97,13 +97,14 @@ def _in_own_words(table: pd.DataFrame, column: str) -> tuple[pd.DataFrame, list[
         )
     elif not words <= AS_THEY_ARE:
         meant = [word if pd.isna(word) else split_of(word) or str(word).strip() for word in values]
-        notes.append(f"The splits were read as: {_pairs(values, pd.Series(meant, index=values.index))}.")
+        notes.append(f"The splits were read as: {_pairs(values, meant)}.")
         table = table.assign(split=meant)
     return table, notes
 
 
-def _pairs(given: pd.Series, meant: pd.Series) -> str:
-    seen = dict(zip(given.astype(str), meant.astype(str), strict=True))
+def _pairs(given: pd.Series, meant: Iterable[object]) -> str:
+    """Which word was taken for which split, of those that are not empty."""
+    seen = {str(word): str(split) for word, split, known in zip(given, meant, given.notna(), strict=True) if known}
     return ", ".join(f"{word} is {split}" for word, split in sorted(seen.items())[:8])
 
 

@@ -17,7 +17,7 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 # What a column of files is called; the first that is there is taken.
 FILE_COLUMNS = (
     "file_name filename file file_path filepath path image_file_name image_name image_path image_file image img_name "
-    "img_path img_file img picture picture_name photo image_id img_id picture_id photo_id id"
+    "img_path img_file img picture picture_name photo image_url url image_id img_id picture_id photo_id id"
 ).split()
 LABEL_COLUMNS = ("class", "category", "target", "y", "labels", "class_name", "class_label")
 MISSING = ["", "nan", "NaN"]  # "NA" and "None" are words that somebody chose as a label
@@ -68,10 +68,17 @@ def file_columns(table: pd.DataFrame) -> list[str]:
 
 def with_label(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The table with a column `label`, if one of its columns is called that or like it; and what is to be said of that."""
+    if same := [str(c) for c in table.columns if folded_name(c) == "label" and c != "label"]:
+        if "label" in table or len(same) > 1:
+            taken = "label" if "label" in table else same[0]
+            said = [
+                f"Several columns are called label: {taken} was taken, {', '.join(c for c in same if c != taken)} not."
+            ]
+        else:
+            taken, said = same[0], []
+        return table.rename(columns={taken: "label"}), said
     if "label" in table:
         return table, []
-    if found := column_called(table, ["label"]):
-        return table.rename(columns={found[0]: "label"}), []
     found = column_called(table, LABEL_COLUMNS)
     if len(found) == 1:
         return table.rename(columns={found[0]: "label"}), [f"The column {found[0]} was taken as the label."]
@@ -111,6 +118,8 @@ def _from_text(text: str, notes: list[str], suffix: str) -> tuple[pd.DataFrame, 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", pd.errors.ParserWarning)
         written = pd.read_csv(StringIO(text), dtype=str, **options)
+    if again := [c for c in written.columns if f"{c}.1" in written]:
+        notes = [*notes, f"it has {again[0]} more than once; what follows is called {again[0]}.1, ..."]
     if said:
         notes = [*notes, "its rows have more cells than its head has names; what is too much was left out."]
     cells = written.apply(lambda column: column.str.strip())

@@ -229,10 +229,27 @@ def test_splits_without_labels_are_named(tmp_path):
     assert told(images, "have no label: 1 (test)") and told(images, "are empty, and no classes: 1 (train/bird)")
 
 
+def test_zeros_that_a_spreadsheet_dropped_are_no_loss(tmp_path):
+    images = read(tmp_path, {"0007.png": 1, "0010.png": 2, "labels.csv": "image_id,label\n7,x\n10,y\n"})
+    assert rows(images, "label") == [("0007.png", "x"), ("0010.png", "y")]
+
+
+def test_columns_of_the_same_name_are_told_apart(tmp_path):
+    images = read(tmp_path, FLAT | {"metadata.csv": "file_name,Label,label,n,n\na.png,x,y,1,2\nb.png,x,z,1,2\n"})
+    assert images.table["label"].tolist() == ["y", "z"] and told(images, "label was taken, Label not")
+    assert told(images, "it has n more than once")
+
+
+def test_gaps_among_splits_are_counted(tmp_path):
+    images = read(tmp_path, FLAT | {"metadata.csv": "file_name,split\na.png,Train\nb.png,\nc.png,Test\n"})
+    assert images.table["split"].isna().tolist() == [False, True, False] and told(images, "1 rows have no split")
+    assert images.split("train").ids.tolist() == ["a.png"]
+
+
 def test_two_tables_that_both_could_are_not_guessed_between(tmp_path):
     images = read(tmp_path, FLAT | {"one.csv": TABLES["labels.csv"], "two.csv": TABLES["labels.csv"]})
     assert "label" not in images.table and told(images, "one.csv and two.csv both name pictures; neither was read")
-    assert images.reading.passed_over == {"tables that describe no pictures": ["one.csv", "two.csv"]}
+    assert images.reading.passed_over == {"tables that were not read": ["one.csv", "two.csv"]}
 
 
 def test_a_table_about_other_pictures_is_not_taken(tmp_path):
