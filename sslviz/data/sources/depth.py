@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from sslviz.runtime.files import atomic_write
+from sslviz.runtime.progress import progress_bar
 
 Scales = Mapping[str, tuple[float, float]]  # {kind: the values that become black and white}
 
@@ -27,6 +27,7 @@ OVERSHOOT = 1.02  # sharpening and rounding lead a little beyond white
 MOST = 0.999  # of a floating-point picture's values lie below its white; a few hot pixels do not set the scale
 FLAT = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".gif", ".webp", ".bmp"})  # formats that are never deep
 BITS, LARGEST_TAGS = 258, (281, 341)  # TIFF: BitsPerSample, MaxSampleValue, SMaxSampleValue
+CHUNK = 512  # pictures in flight at once
 NOT_FINITE = "it holds NaN or infinite values"
 
 
@@ -138,9 +139,15 @@ def scan(files: Iterable[Path], read: Callable[[Path], tuple[Image.Image, object
     maybe = [path for path in files if path.suffix.lower() not in FLAT]
     if not maybe:
         return []
-    with ThreadPoolExecutor() as pool, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # decoding gives the same ones
-        found = [one for one in pool.map(lambda path: _of_file(path, read), maybe, chunksize=1) if one]
+    found = []
+    with (
+        ThreadPoolExecutor() as pool,
+        progress_bar("looking for deep", len(maybe), "pictures", shown=len(maybe) > CHUNK) as advance,
+    ):
+        for start in range(0, len(maybe), CHUNK):
+            for one in pool.map(lambda path: _of_file(path, read), maybe[start : start + CHUNK]):
+                found += [one] if one else []
+                advance()
     with atomic_write(cached) as file:
         file.write(json.dumps([asdict(one) for one in found]).encode())
     return found
