@@ -52,7 +52,9 @@ def kind_of(image: Image.Image) -> str | None:
     """The kind of a deep picture; None for one of eight bits."""
     if image.mode.startswith("I;16"):
         return "I;16"
-    if image.mode in ("RGB", "RGBA") and ";16" in str(getattr(image, "tile", "")):  # PIL gives the upper bytes only
+    if image.mode in ("RGB", "RGBA", "LA") and ";16" in str(
+        getattr(image, "tile", [])[:1]
+    ):  # PIL gives the upper bytes only
         return "RGB;16"
     return image.mode if image.mode in ("I", "F") else None
 
@@ -128,7 +130,7 @@ def _white(most: float) -> float:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.4g}"
+    return f"{value:,.0f}" if value == int(value) and abs(value) < 1e12 else f"{value:,.4g}"
 
 
 def scan(files: Iterable[Path], read: Callable[[Path], tuple[Image.Image, object]], stem: Path) -> list[Extremes]:

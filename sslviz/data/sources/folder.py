@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from sslviz.data.images import Images
 from sslviz.data.reading import Reading, counted
@@ -71,12 +72,20 @@ def folder(
         key += [".heic" in picture_suffixes()]  # installing the package makes them readable
     stem = cache_stem(cache, *key)
     decoded = decode((partial(read, file) for file in files), len(files), size, stem, root.name, scales)
-    notes = [*found.notes, *about_size(size, asked, image_size, sides), *said]
+    notes = [*found.notes, *_lost(table, decoded.readable), *about_size(size, asked, image_size, sides), *said]
     passed_over = {reason: [printable(name) for name in of] for reason, of in found.passed_over.items()}
     suffixes = Counter(Path(name).suffix.lower() or "without a suffix" for name in names[decoded.readable])
     reading = Reading(found.layout, dict(suffixes), passed_over, [printable(note) for note in notes])
     spec = f"folder:{root},size={size}" + ",on_error=skip" * skipped
     return gather_images(decoded, names, table.iloc[decoded.readable], spec, on_error, stem, reading)
+
+
+def _lost(table: pd.DataFrame, readable: np.ndarray) -> list[str]:
+    """A sentence on the classes of which no picture can be read."""
+    if "label" not in table or len(readable) == len(table):
+        return []
+    lost = set(table["label"].dropna().astype(str)) - set(table["label"].iloc[readable].astype(str))
+    return [f"No picture of these classes can be read: {counted(sorted(lost))}."] if lost else []
 
 
 def _stamped(root: Path, found: Layout) -> tuple[np.ndarray, list[tuple[int, int, int]]]:

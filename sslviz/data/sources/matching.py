@@ -9,11 +9,12 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from sslviz.data.reading import counted
 from sslviz.data.sources.finder import Finder
 from sslviz.data.sources.layout import Problem
 from sslviz.data.sources.listing import Listing, printable
 from sslviz.data.sources.split_names import split_of
-from sslviz.data.sources.tables import file_columns, read_table
+from sslviz.data.sources.tables import file_columns, read_table, with_label
 
 ORDER = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 NO_ROW_FILE = "rows whose file is not there"
@@ -173,7 +174,18 @@ def describe(files: Listing, inside: str, of: Candidate) -> Described:
         notes.append(
             f"{len(plain):,} files were found by the end of their path or by their name: {plain[0][0]!r} is {plain[0][1]!r}."
         )
+    if lost := _lost_labels(of.table, keep):
+        notes.append(f"No row of these classes has a picture: {counted(lost)}.")
     return Described(of.name, table, _places(files, inside, names), problems, notes)
+
+
+def _lost_labels(table: pd.DataFrame, keep: list[int]) -> list[str]:
+    """The classes of which no row is kept."""
+    table, _ = with_label(table)
+    labels = table["label"].astype(str) if "label" in table else pd.Series(dtype=str)
+    return (
+        sorted(set(labels.dropna()) - set(labels.iloc[keep] if len(labels) else [])) if len(keep) < len(labels) else []
+    )
 
 
 def _problems(of: Candidate, found: list[str | None], empty: list[int], repeated: pd.Series) -> list[Problem]:

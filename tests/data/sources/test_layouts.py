@@ -500,6 +500,16 @@ def test_skipping_covers_all_that_cannot_be_read(tmp_path, harm):
     assert images.reading.passed_over == {reason: names}
 
 
+@pytest.mark.parametrize("how", ["rows", "pictures"])
+def test_a_class_that_is_skipped_whole_is_named(tmp_path, how):
+    files = HERE | {"bird/0.png": "no"} if how == "pictures" else dict(HERE)
+    if how == "rows":
+        files["metadata.csv"] = "file_name,label\n" + "".join(f"{n},x\n" for n in HERE) + "gone.png,bird\n"
+    with pytest.warns(UserWarning, match="left out"):
+        images = read(tmp_path, files, on_error="skip")
+    assert "bird" not in set(images.table["label"]) and told(images, "of these classes")[0].endswith("1 (bird).")
+
+
 def test_a_folder_that_may_not_be_opened_is_counted(tmp_path, monkeypatch):
     root, scandir = lay(tmp_path / "p", HERE), os.scandir
 
