@@ -13,7 +13,10 @@ from pathlib import Path
 from sslviz.data.sources.formats import HEIF, NEEDS_HEIF, opens, picture_suffixes
 
 TABLES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
-Inside = tuple[str, tuple[tuple[int, int], ...]]  # a folder's name with a slash, and which folders lead to it
+MOST_LINKS = 3  # one in another; folders that are full of links to each other would never end
+BEHIND_LINKS = "behind links in links in links"
+# A folder's name with a slash, which folders lead to it, and how many of these are links.
+Inside = tuple[str, tuple[tuple[int, int], ...], int]
 OF_A_SYSTEM = {"__MACOSX", "Thumbs.db", "ehthumbs.db", "desktop.ini", "Desktop.ini", "$RECYCLE.BIN", "@eaDir"}
 HIDDEN = "hidden, or left by a system"
 BY_SUFFIX = "no picture by the suffix"
@@ -62,10 +65,9 @@ def list_files(root: Path) -> Listing:
     found = Listing(root)
     try:
         start = os.stat(root)
-        ahead: list[Inside] = [("", ((start.st_dev, start.st_ino),))]
+        ahead: list[Inside] = [("", ((start.st_dev, start.st_ino),), 0)]
         while ahead:
-            inside, above = ahead.pop()
-            ahead += _look_into(found, inside, above)
+            ahead += _look_into(found, ahead.pop())
     except OSError as error:
         raise ValueError(f"{root} cannot be read: {error.strerror}.") from error
     for names in (found.pictures, found.tables, found.folders):
@@ -73,8 +75,9 @@ def list_files(root: Path) -> Listing:
     return found
 
 
-def _look_into(found: Listing, inside: str, above: tuple[tuple[int, int], ...]) -> Iterator[Inside]:
+def _look_into(found: Listing, here: Inside) -> Iterator[Inside]:
     """Sorts what lies in one folder; the folders in it are to be looked into next."""
+    inside, above, links = here
     try:
         entries = sorted(os.scandir(found.root / inside), key=lambda entry: (entry.is_symlink(), entry.name))
     except OSError as error:
@@ -90,7 +93,7 @@ def _look_into(found: Listing, inside: str, above: tuple[tuple[int, int], ...]) 
             _dead(found, name, entry, error)
             continue
         if stat.S_ISDIR(status.st_mode):
-            if folder := _enter(found, name, (status.st_dev, status.st_ino), above):
+            if folder := _enter(found, name, (status.st_dev, status.st_ino), above, links + entry.is_symlink()):
                 yield folder
         else:
             _sort_file(found, name, stat.S_ISREG(status.st_mode))
@@ -104,18 +107,21 @@ def _dead(found: Listing, name: str, entry: os.DirEntry[str], error: OSError) ->
     where.setdefault(reason, []).append(printable(name))
 
 
-def _enter(found: Listing, name: str, key: tuple[int, int], above: tuple[tuple[int, int], ...]) -> Inside | None:
+def _enter(
+    found: Listing, name: str, key: tuple[int, int], above: tuple[tuple[int, int], ...], links: int
+) -> Inside | None:
+    """The folder as one to be looked into, unless there is a reason not to."""
     if hidden(name.rpartition("/")[2]):
         found.passed_over.setdefault(HIDDEN, []).append(printable(name) + "/")
-    elif key in above:
-        found.passed_over.setdefault(LOOP, []).append(printable(name) + "/")
+    elif key in above or links > MOST_LINKS:
+        found.passed_over.setdefault(LOOP if key in above else BEHIND_LINKS, []).append(printable(name) + "/")
     else:
         if is_utf8(name):
             found.folders.append(name)
         if key in found.seen:
             found.twice.append(f"{printable(name)} is {found.seen[key]}")
         found.seen.setdefault(key, printable(name))
-        return name + "/", (*above, key)
+        return name + "/", (*above, key), links
     return None
 
 

@@ -423,6 +423,15 @@ def test_links_in_a_circle_are_walked_once(tmp_path):
     }
 
 
+def test_folders_full_of_links_to_each_other_come_to_an_end(tmp_path):
+    root = lay(tmp_path / "p", {f"{letter}/0.png": 1 for letter in "abcdefgh"})
+    for here in "abcdefgh":
+        for there in "abcdefgh":
+            (root / here / there).symlink_to(root / there)
+    images = folder(root, size=12)
+    assert set(images.table["label"]) == set("abcdefgh") and told(images, "behind links in links")
+
+
 # --- what is an error, and what on_error="skip" makes of it -----------------------------------------------------------
 
 
