@@ -55,11 +55,13 @@ def declared(requirements):
 
 def distributions(modules):
     known = packages_distributions()
-    return {module: {name.lower() for name in known.get(module, [module])} for module in modules}
+    return {module: {name.lower().replace("_", "-") for name in known.get(module, [module])} for module in modules}
 
 
 def test_what_the_library_imports_is_declared():
-    allowed = declared(PROJECT["dependencies"]) | declared(EXTRAS["audit"]) | declared(EXTRAS["torchdr"])
+    allowed = declared(PROJECT["dependencies"]) | set().union(
+        *(declared(EXTRAS[e]) for e in ("audit", "torchdr", "heic"))
+    )
     for module, names in distributions(imported("sslviz")).items():
         assert names & allowed, f"sslviz imports {module}, which no dependency brings: {sorted(names)}"
 

@@ -8,11 +8,14 @@ import shlex
 import sys
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg
 
 from sslviz.cli.options import options_of, parse_settings
+
+if TYPE_CHECKING:
+    from sslviz.runs import Run
 
 Spec = Annotated[
     str, arg(metavar="SPEC", help="shapes | shapes:n=8000,bias=0.95 | digits | folder:PATH | any timm dataset name")
@@ -124,7 +127,8 @@ class Embed:
         from sslviz.features.stored import stored_embed
         from sslviz.runs import Run
 
-        run, images = Run(self.run), load_images(self.images)
+        run = Run(self.run)
+        images = load_images(self.images, _image_size([run]))
         features = stored_embed(run, run.last, images, layer=self.layer)
         stem = run.features_stem(run.last.key, images.digest, self.layer)
         print(f"{stem}.npy: {features.x.shape[0]:,} images x {features.x.shape[1]} dimensions of layer {self.layer}.")
@@ -166,9 +170,10 @@ class Diagnose:
             raise ValueError("Name at least one run folder, e.g. `sslviz diagnose runs/simclr --images shapes`.")
         columns: dict[str, Any] = {"label": self.label, "attribute": self.attribute, "partners": self._partners()}
         runs = [Run(path) for path in self.run]
-        everything = load_images(self.images)
+        size = _image_size(runs)
+        everything = load_images(self.images, size)
         images, fit = scored_and_fit(everything)
-        fit = load_images(self.fit) if self.fit else fit
+        fit = load_images(self.fit, size) if self.fit else fit
         inspection = inspect_images(everything, fit if self.fit else None)
         print("\n".join(inspection.lines if self.label is None else inspection.source_lines), end="\n\n")
         only = [name.strip() for name in self.only.split(",")] if self.only else None
@@ -225,7 +230,7 @@ class Explain:
             problem = "already exists" if self.out.exists() else "does not end in .html"
             raise ValueError(f"The page to write, {self.out}, {problem}; choose another --out.")
         runs = [Run(path) for path in self.run]
-        everything = load_images(self.images)
+        everything = load_images(self.images, _image_size(runs))
         images, shown = chosen(everything, self.ids)
         found = explain(runs, images, method=self.method, target=self.target, everything=everything, seed=self.seed)
         said = [one.sentence(name) for name, one in found.items()]
@@ -296,9 +301,10 @@ class Audit:
             problem = "already exists" if self.out.suffix == ".html" else "does not end in .html"
             raise ValueError(f"The report to write, {self.out}, {problem}; choose another --out.")
         runs = [Run(path) for path in self.run]
-        everything = load_images(self.images)
+        size = _image_size(runs)
+        everything = load_images(self.images, size)
         images, fit = scored_and_fit(everything)
-        fit = load_images(self.fit) if self.fit else fit
+        fit = load_images(self.fit, size) if self.fit else fit
         inspection = inspect_images(everything, fit if self.fit else None)
         said = {"label": self.label, "attributes": self.attribute}
         given = {name: value for name, value in said.items() if value}
@@ -309,6 +315,11 @@ class Audit:
             with atomic_write(path) as file:
                 file.write(text().encode())
         return report
+
+
+def _image_size(runs: list[Run]) -> int | None:
+    """What the largest encoder of these runs looks at, in pixels."""
+    return max((int(run.info.get("encoder", {}).get("image_size", 0)) for run in runs), default=0) or None
 
 
 def _as_json(results: dict[str, dict[str, Any]]) -> dict[str, Any]:

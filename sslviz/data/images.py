@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sslviz.data.reading import Reading
+from sslviz.data.sources.split_names import split_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +97,8 @@ class Images:
         known = "split" in self.table
         splits = np.array([str(s) for s in self.table["split"]]) if known else _split_by_hash(self.ids)
         keep = splits == name
+        if not keep.any() and (meant := split_of(name)):  # "val" for "validation", as specs and tables write it
+            keep = np.isin(splits, [word for word in set(splits) if split_of(word) == meant])
         if not keep.any():
             raise ValueError(f"There is no split {name!r} here; the splits are: {', '.join(sorted(set(splits)))}.")
         return self.rows(keep, f"{self.spec}{',' if ':' in self.spec else ':'}split={name}" if self.spec else "")

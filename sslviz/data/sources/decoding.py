@@ -13,10 +13,13 @@ from functools import partial
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from sslviz.data.sources.depth import Scales, kind_of, to_eight_bits
+from sslviz.data.sources.formats import HEIF, NEEDS_HEIF, picture_suffixes, register_formats
 from sslviz.runtime.files import atomic_write
 from sslviz.runtime.progress import progress_bar
 
@@ -56,9 +59,13 @@ def cache_stem(cache: str | Path | None, *key: object) -> Path:
     return home / "images" / hashlib.blake2b(repr((VERSION, *key)).encode(), digest_size=12).hexdigest()
 
 
-def default_size(sides: Sequence[int]) -> int:
-    """The size to which pictures are brought: the median shorter side, as a multiple of 32 from 32 to 224."""
-    return int(np.clip(round(float(np.median(sides)) / 32) * 32, 32, LARGEST)) if len(sides) else 32
+def default_size(sides: Sequence[int], image_size: int | None = None) -> int:
+    """The size to which pictures are brought: the median shorter side, as a multiple of 32 from 32 to 224.
+
+    An encoder that looks at more (`image_size`) raises the upper end to what it looks at.
+    """
+    largest = max(LARGEST, image_size or 0)
+    return int(np.clip(round(float(np.median(sides)) / 32) * 32, 32, largest)) if len(sides) else 32
 
 
 def shorter_side(path: Path) -> int | None:
@@ -74,42 +81,40 @@ def read(path: Path) -> tuple[Image.Image, None]:
     """Opens a picture file; its bytes are read at once, so that no file stays open."""
     if not (content := path.read_bytes()):
         raise ValueError("the file is empty")
+    if path.suffix.lower() in HEIF and path.suffix.lower() not in picture_suffixes():
+        raise ValueError(NEEDS_HEIF)
     return Image.open(BytesIO(content)), None
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """The picture as on a white page: 8-bit RGB, upright by its EXIF; of an animation the first frame."""
+def to_rgb(image: Image.Image, scales: Scales) -> Image.Image:
+    """The picture as on a white page: 8-bit RGB, upright by its EXIF; of an animation the first frame.
+
+    - scales: what is black and white in deep pictures, by their kind
+    """
     image = ImageOps.exif_transpose(image)
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        image = _to_eight_bits(image)
+    if kind_of(image) in ("I;16", "I", "F"):
+        image = to_eight_bits(image, scales)
     if image.mode in ALPHA or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
 
 
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scales deep grey values to 0..255 by the depth they were stored in (PIL itself would clip them)."""
-    values = np.asarray(image).astype(np.float64)
-    # Mode I holds 16-bit files in 32 bits, and F both 0..1 and 0..255: the smallest depth that holds the values.
-    depths = {"I": (2**16 - 1, 2**31 - 1), "F": (1, 255, 2**16 - 1)}.get(image.mode, (2**16 - 1,))
-    top = next((depth for depth in depths if values.max() <= depth), values.max())
-    return Image.fromarray(np.rint(np.clip(values / top, 0, 1) * 255).astype(np.uint8))
-
-
-def square(image: Image.Image, size: int) -> np.ndarray:
+def square(image: Image.Image, size: int, scales: Scales) -> np.ndarray:
     """The picture's middle as uint8 (size, size, 3): the shorter side becomes `size`, the longer one is cropped."""
     if min(image.size) < 2:
         raise ValueError(f"{image.width}x{image.height} pixels is too small")
     image.draft("RGB", (2 * size, 2 * size))  # a large JPEG is decoded at 1/2, 1/4 or 1/8, never below twice the size
-    image = to_rgb(image)
+    image = to_rgb(image, scales)
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     box = (left, top, left + side, top + side)
     return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box))
 
 
-def decode(jobs: Iterable[Job], total: int, size: int, stem: Path, title: str) -> Decoded:
+def decode(
+    jobs: Iterable[Job], total: int, size: int, stem: Path, title: str, scales: Scales = MappingProxyType({})
+) -> Decoded:
     """The pictures, each as (size, size, 3): decoded in threads, or read from the cache.
 
     STEM.u8 holds the pixels and STEM.json, written last, the rest; both appear whole or not at all.  Processes that
@@ -117,6 +122,7 @@ def decode(jobs: Iterable[Job], total: int, size: int, stem: Path, title: str) -
     """
     with suppress(OSError, ValueError, KeyError):
         return _open(stem)
+    register_formats()
     labels: list[str | None] = []
     unreadable: dict[int, str] = {}
     with (
@@ -124,7 +130,7 @@ def decode(jobs: Iterable[Job], total: int, size: int, stem: Path, title: str) -
         ThreadPoolExecutor() as pool,
         progress_bar(f"decoding {title}", total, "pictures") as advance,
     ):
-        for position, (pixels, text) in enumerate(_in_order(pool, partial(_attempt, size=size), jobs)):
+        for position, (pixels, text) in enumerate(_in_order(pool, partial(_attempt, size=size, scales=scales), jobs)):
             if pixels is None:
                 unreadable[position] = text or ""
             else:
@@ -157,12 +163,16 @@ def _in_order(
         yield from pool.map(work, chunk)
 
 
-def _attempt(job: Job, size: int) -> tuple[np.ndarray | None, str | None]:
+def _attempt(job: Job, size: int, scales: Scales) -> tuple[np.ndarray | None, str | None]:
     """(pixels, label), or (None, reason)."""
     try:
         image, label = job()
-        return square(image, size), label
+        return square(image, size, scales), label
     except UnidentifiedImageError:
         return None, "not a picture"
+    except FileNotFoundError:
+        return None, "the file went away"
+    except PermissionError as error:
+        return None, error.strerror or "Permission denied"
     except Exception as error:  # PIL's readers raise nearly everything on broken files; the reason is passed on
         return None, str(error) or type(error).__name__

@@ -1,94 +1,34 @@
-"""A folder of pictures: class folders, split folders or a metadata.csv."""
+"""A folder of pictures as Images."""
 
 from __future__ import annotations
 
 import os
+import warnings
+from collections import Counter
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from sslviz.data.images import Images
+from sslviz.data.reading import Reading, counted
 from sslviz.data.sampling import spread_rows
 from sslviz.data.sources.decoding import cache_stem, decode, default_size, read, shorter_side
-from sslviz.data.sources.gathering import check_size, gather_images
-
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"})
-SAME_SPLIT = {"training": "train", "valid": "val", "validation": "val", "dev": "val", "testing": "test"}
-SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "probe", "test", "testing"})
-
-
-def list_pictures(root: Path) -> pd.DataFrame:
-    """The pictures below `root`, one row each: `file_name` (relative, with forward slashes), `label`, `split`, attributes.
-
-    The first rule that fits is taken:
-    - a `metadata.csv` in it names the pictures in its column `file_name`; its other columns are taken as they are
-    - if all its folders are called train, val, test or the like, each is a `split`, itself read by these rules
-    - its folders are the labels, and what lies deeper in one has its label
-    - if the pictures lie in `root` itself, they have no label
-
-    Hidden files are passed over, links to folders followed.  ValueError for anything else, and where there is no picture.
-    """
-    if not root.is_dir():
-        raise ValueError(f"{root} is a file, not a folder." if root.exists() else f"There is no folder {root}.")
-    if (root / "metadata.csv").exists():
-        return _from_csv(root / "metadata.csv")
-    names = _picture_names(root)
-    if not names:
-        raise ValueError(f"There are no pictures in {root}; looked for {', '.join(sorted(SUFFIXES))}.")
-    top = sorted({name.partition("/")[0] for name in names if "/" in name})
-    if not top:
-        return pd.DataFrame({"file_name": names})
-    if loose := [name for name in names if "/" not in name]:
-        raise ValueError(
-            f"{root} holds {len(loose)} pictures ({loose[0]!r}, ...) beside its class folders ({', '.join(top[:3])}); "
-            "move them into one, or describe all in a metadata.csv."
-        )
-    if SPLITS.issuperset(top):
-        return pd.concat([_in_split(root, split) for split in top], ignore_index=True)
-    return pd.DataFrame({"file_name": names, "label": [name.partition("/")[0] for name in names]})
-
-
-def _picture_names(root: Path) -> list[str]:
-    names = []
-    for here, folders, files in os.walk(root, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        inside = Path(here).relative_to(root)
-        for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                names.append((inside / name).as_posix())
-    return sorted(names)
-
-
-def _in_split(root: Path, split: str) -> pd.DataFrame:
-    table = list_pictures(root / split)
-    return table.assign(file_name=f"{split}/" + table["file_name"], split=SAME_SPLIT.get(split, split))
-
-
-def _from_csv(path: Path) -> pd.DataFrame:
-    try:
-        # Only an empty cell (or NaN) is missing: "NA" and "None" are words somebody chose as a label.
-        table = pd.read_csv(path, dtype={"file_name": str}, keep_default_na=False, na_values=["", "nan", "NaN"])
-    except ValueError as error:  # an empty file, no table, not text
-        raise ValueError(f"{path} cannot be read as a table ({error}).") from error
-    if "file_name" not in table:
-        raise ValueError(f"{path} needs a column 'file_name'; its columns are: {', '.join(map(str, table.columns))}.")
-    if table.empty or table["file_name"].isna().any():
-        raise ValueError(f"{path} needs a file_name in every row and at least one row; fill or remove the empty ones.")
-    names = table["file_name"].map(lambda name: PurePosixPath(name).as_posix())
-    if (again := names[names.duplicated()]).size:
-        raise ValueError(f"{path} names {again.iloc[0]!r} more than once; keep one row per picture.")
-    if missing := [name for name in names if not (path.parent / name).is_file()]:
-        listed = ", ".join(missing[:3]) + ", ..." * (len(missing) > 3)
-        raise ValueError(f"{path} names {len(missing)} files that are not there: {listed}.")
-    return table.assign(file_name=names)
+from sslviz.data.sources.depth import scales_of, scan
+from sslviz.data.sources.formats import HEIF, picture_suffixes
+from sslviz.data.sources.gathering import about_size, check_size, gather_images
+from sslviz.data.sources.layout import Layout, Problem
+from sslviz.data.sources.listing import is_utf8, printable
+from sslviz.data.sources.recognizing import list_pictures
 
 
 def folder(
     path: str | Path,
     *,
     size: int | None = None,
+    image_size: int | None = None,
     on_error: Literal["raise", "skip"] = "raise",
     cache: str | Path | None = None,
 ) -> Images:
@@ -97,12 +37,14 @@ def folder(
     - path: the folder; `list_pictures` says what is taken as label, split and attribute, and ids are the relative paths
     - size: pixels of the shorter side, of which the middle is taken (default: the median of 100 pictures, as a multiple of
       32 from 32 to 224)
-    - on_error: "skip" leaves unreadable pictures out, with a warning
+    - image_size: what the largest encoder looks at, where that is more than 224; the default size goes as far
+    - on_error: "skip" leaves out what cannot be read, and rows of a table without a file, with a warning
     - cache: where decoded pictures are kept (default: $SSLVIZ_CACHE or ~/.cache/sslviz)
 
     Pictures are decoded once, in parallel, into a memory map, and again when a name, a size or a time of change differs.
-    They come upright by EXIF, on white where transparent, the first frame where animated, deep grey scaled.  ValueError
-    for an empty folder and for unreadable pictures, by name.
+    They come upright by EXIF, on white where transparent, the first frame where animated, deep grey by one scale for all.
+    The result's `reading` says what the folder was taken for.  ValueError for an empty folder and for unreadable
+    pictures, by name.
 
     Example:
         >>> import tempfile, PIL.Image, sslviz
@@ -113,12 +55,63 @@ def folder(
         (['one.png'], (32, 32))
     """
     root = Path(path).expanduser().resolve()
-    table = list_pictures(root)
-    names = table.pop("file_name").to_numpy(dtype=str)
+    if not is_utf8(str(root)):
+        raise ValueError(f"The path {str(root)!r} is not UTF-8; rename the folder.")
+    asked = check_size(size, on_error)
+    found = list_pictures(root)
+    names, stamps = _stamped(root, found)
+    skipped = _skip(found, root, on_error)
+    table = found.table.drop(columns="file_name")
     files = [root / name for name in names]
     sides = [side for i in spread_rows(len(files), 100) if (side := shorter_side(files[i]))]
-    size = check_size(size, on_error) or default_size(sides)
-    stamps = [(s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in (file.stat() for file in files)]
-    stem = cache_stem(cache, "folder", size, list(names), stamps, table.to_csv(index=False))
-    decoded = decode((partial(read, file) for file in files), len(files), size, stem, root.name)
-    return gather_images(decoded, names, table.iloc[decoded.readable], f"folder:{root},size={size}", on_error, stem)
+    size = asked or default_size(sides, image_size)
+    scales, said = scales_of(scan(files, read, cache_stem(cache, "depth", list(names), stamps)))
+    key: list[object] = ["folder", size, list(names), stamps, table.to_csv(index=False)]
+    key += [sorted(scales.items())] if scales else []
+    if any(file.suffix.lower() in HEIF for file in files):
+        key += [".heic" in picture_suffixes()]  # installing the package makes them readable
+    stem = cache_stem(cache, *key)
+    decoded = decode((partial(read, file) for file in files), len(files), size, stem, root.name, scales)
+    notes = [*found.notes, *_lost(table, decoded.readable), *about_size(size, asked, image_size, sides), *said]
+    passed_over = {reason: [printable(name) for name in of] for reason, of in found.passed_over.items()}
+    suffixes = Counter(Path(name).suffix.lower() or "without a suffix" for name in names[decoded.readable])
+    reading = Reading(found.layout, dict(suffixes), passed_over, [printable(note) for note in notes])
+    spec = f"folder:{root},size={size}" + ",on_error=skip" * skipped
+    return gather_images(decoded, names, table.iloc[decoded.readable], spec, on_error, stem, reading)
+
+
+def _lost(table: pd.DataFrame, readable: np.ndarray) -> list[str]:
+    """A sentence on the classes of which no picture can be read."""
+    if "label" not in table or len(readable) == len(table):
+        return []
+    lost = set(table["label"].dropna().astype(str)) - set(table["label"].iloc[readable].astype(str))
+    return [f"No picture of these classes can be read: {counted(sorted(lost))}."] if lost else []
+
+
+def _stamped(root: Path, found: Layout) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
+    """The pictures' names, and of each what changes when it does; one that went away since is a problem."""
+    stamps, gone = [], []
+    for name in found.table["file_name"]:
+        try:
+            status = os.stat(root / name)
+            stamps.append((status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+        except OSError:
+            gone.append(name)
+    if gone:
+        found.problems.append(Problem(f"{root} changes while it is read: {gone[0]!r} went away.", "went away", gone))
+        found.table = found.table[~found.table["file_name"].isin(gone)].reset_index(drop=True)
+    return found.table["file_name"].to_numpy(dtype=str), stamps
+
+
+def _skip(found: Layout, root: Path, on_error: str) -> bool:
+    """Whether anything is left out by `on_error="skip"`, with a warning; otherwise a ValueError names the first problem."""
+    if not found.problems:
+        return False
+    if on_error == "raise":
+        sentence = printable(found.problems[0].sentence)
+        raise ValueError(f"{sentence[:-1]} (or leave them out with on_error='skip')." if sentence else sentence)
+    for problem in found.problems:
+        found.passed_over.setdefault(problem.reason, []).extend(problem.names)
+    listed = "; ".join(f"{problem.reason}: {counted(problem.names)}" for problem in found.problems)
+    warnings.warn(printable(f"Of {root} these are left out: {listed}."), stacklevel=4)
+    return True

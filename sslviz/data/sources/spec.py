@@ -31,7 +31,7 @@ SOURCES = {
     "textured": "a grey object on a background that betrays its shape; textured:n=8000,size=32,bias=0.95,seed=0",
     "randbit": "shapes above a strip of random bits; randbit:n=8000,bits=4,size=32,bias=0.95,seed=0",
     "digits": "scikit-learn's 1,797 handwritten digits; digits:size=32",
-    "folder:PATH": "your own pictures, in class folders or with a metadata.csv; folder:PATH,size=64,on_error=skip",
+    "folder:PATH": "your own pictures, in class or split folders or with a metadata.csv; folder:PATH,size=64,on_error=skip",
     "torch/NAME": "a torchvision dataset by its timm name; torch/cifar10:root=data,split=test,size=32,limit=1000",
     "hfds/NAME": "a Hugging Face dataset (needs the package datasets); hfids/NAME streams it",
     "tfds/NAME": "a TensorFlow dataset (needs the package tensorflow_datasets)",
@@ -40,11 +40,15 @@ SOURCES = {
 }
 
 
-def load_images(spec: str) -> Images:
+def load_images(spec: str, image_size: int | None = None) -> Images:
     """Which images does this text mean?  `SOURCES` lists what there is; the result's `spec` means the same again.
 
-    A spec is SOURCE or SOURCE:KEY=VALUE,...  `split=NAME` goes with every source, and may follow another; of a timm dataset
-    the first is the dataset's own.  ValueError for unknown sources, keys and splits and for values of a wrong type.
+    - spec: SOURCE or SOURCE:KEY=VALUE,...  `split=NAME` goes with every source, and may follow another; of a timm dataset
+      the first is the dataset's own
+    - image_size: what the largest encoder looks at; where the text sets no size, pictures are read that large, and no
+      larger than they are
+
+    ValueError for unknown sources, keys and splits and for values of a wrong type.
 
     Example:
         >>> import sslviz
@@ -56,7 +60,7 @@ def load_images(spec: str) -> Images:
     if source == "folder":
         path, pairs = _path_and_pairs(rest)
         settings, splits = _typed(source, pairs, FOLDER_SETTINGS)
-        images = folder(path, **settings)
+        images = folder(path, image_size=image_size, **settings)
     elif source in DRAWN:
         kinds = {name: type(p.default) for name, p in inspect.signature(DRAWN[source]).parameters.items()}
         settings, splits = _typed(source, _pairs(rest), kinds)
@@ -65,7 +69,7 @@ def load_images(spec: str) -> Images:
         settings, splits = _typed(source, _pairs(rest), NAMED_SETTINGS)
         if splits:
             settings["split"] = splits.pop(0)
-        images = named(source, **settings)
+        images = named(source, image_size=image_size, **settings)
     else:
         known = ", ".join([*DRAWN, "folder:PATH", *(f"{kind}/NAME" for kind in PACKAGES)])
         hint = f" Did you mean folder:{spec}?" if Path(spec).is_dir() else ""

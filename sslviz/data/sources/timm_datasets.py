@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from io import BytesIO
 from itertools import islice
@@ -16,9 +16,11 @@ import pandas as pd
 from PIL import Image
 
 from sslviz.data.images import Images
+from sslviz.data.reading import Reading
 from sslviz.data.sampling import spread_rows
-from sslviz.data.sources.decoding import Job, cache_stem, decode, default_size
-from sslviz.data.sources.gathering import check_size, gather_images
+from sslviz.data.sources.decoding import Job, cache_stem, decode, default_size, read
+from sslviz.data.sources.depth import extremes, kind_of, scales_of
+from sslviz.data.sources.gathering import about_size, check_size, gather_images
 
 # What a name may start with, and the package that reads it.
 PACKAGES = {
@@ -53,7 +55,15 @@ def open_dataset(name: str, root: str | Path | None, split: str, download: bool)
         raise ValueError(f"{name} (root {place}, split {split}) could not be opened: {error}.") from error
     if hasattr(dataset, "load_bytes"):
         dataset.load_bytes = True  # so that we decode: timm replaces what it cannot read by the next picture
+    if callable(getattr(dataset, "loader", None)):
+        dataset.loader = partial(_load_deep_too, dataset.loader)
     return dataset, place
+
+
+def _load_deep_too(load: Callable[[str], Any], path: str) -> Any:
+    """What torchvision's loader gives, but for deep greys, which it would clip to 255."""
+    image, _ = read(Path(path))
+    return image if kind_of(image) in ("I;16", "I", "F") else load(path)
 
 
 def is_stream(dataset: Any) -> bool:
@@ -111,6 +121,7 @@ def named(
     root: str | Path | None = None,
     split: str = "train",
     size: int | None = None,
+    image_size: int | None = None,
     limit: int | None = None,
     download: bool = False,
     on_error: Literal["raise", "skip"] = "raise",
@@ -122,7 +133,7 @@ def named(
       package each needs installed
     - root: where it lies (torchvision: default ./data)
     - split: of the dataset's own
-    - size, on_error, cache: as for `folder`
+    - size, image_size, on_error, cache: as for `folder`
     - limit: that many pictures, evenly spread (of a stream: the first ones)
     - download: torchvision may fetch what is not there
 
@@ -130,16 +141,38 @@ def named(
     name where the dataset has one; ids are numbers.  ValueError for unknown names, a missing package, data that is not
     there, and unreadable pictures unless `on_error="skip"`.
     """
+    asked = check_size(size, on_error)
     dataset, place = open_dataset(name, root, split, download)
     stream = is_stream(dataset)
     taken = np.arange(limit or 0) if stream else spread_rows(len(dataset), limit or len(dataset))
     sample = np.arange(16) if stream else taken[spread_rows(len(taken), 16)]
     mark, sides = fingerprint(pictures(dataset, sample))
-    size = check_size(size, on_error) or default_size(sides)
-    stem = cache_stem(cache, name, place, split, size, len(taken), taken[-1:].tolist(), mark)
-    decoded = decode(pictures(dataset, taken), len(taken), size, stem, name)
+    size = asked or default_size(sides, image_size)
+    scales, said = _scales(dataset, sample, taken)
+    stem = cache_stem(cache, name, place, split, size, len(taken), taken[-1:].tolist(), mark, *sorted(scales.items()))
+    decoded = decode(pictures(dataset, taken), len(taken), size, stem, name, scales)
     ids = (np.arange(decoded.total) if stream else taken).astype(str)
     labels = {"label": decoded.labels} if any(label is not None for label in decoded.labels) else {}
     table = pd.DataFrame(labels, index=range(len(decoded.readable)))
     settings = (f"root={place}," if place else "") + f"split={split},size={size}" + (f",limit={limit}" if limit else "")
-    return gather_images(decoded, ids, table, f"{name}:{settings}", on_error, stem)
+    number = _number_taken(decoded.total, None if stream else len(dataset), limit)
+    notes = [number, *([] if labels else ["The dataset gives no labels."])]
+    notes += [*about_size(size, asked, image_size, sides), *said]
+    reading = Reading(f"the dataset {name}, split {split}", notes=notes)
+    return gather_images(decoded, ids, table, f"{name}:{settings}", on_error, stem, reading)
+
+
+def _scales(dataset: Any, sample: np.ndarray, taken: np.ndarray) -> tuple[dict[str, tuple[float, float]], list[str]]:
+    """The scales of deep pictures; all of them are looked through where one of the sample is deep."""
+    if not any(map(extremes, pictures(dataset, sample))):
+        return {}, []
+    return scales_of(one for job in pictures(dataset, taken) if (one := extremes(job)))
+
+
+def _number_taken(taken: int, total: int | None, limit: int | None) -> str:
+    """How many pictures were taken of how many."""
+    if total is None:
+        return f"The first {taken:,} pictures of a stream." if limit else f"All {taken:,} pictures of a stream."
+    if taken < total:
+        return f"{taken:,} of {total:,} pictures, evenly spread (limit={limit})."
+    return f"All {total:,} pictures."
