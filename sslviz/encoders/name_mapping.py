@@ -265,6 +265,10 @@ def timms_filter(model: nn.Module, name: str) -> tuple[str, Callable[[Tensors], 
     return None
 
 
+def _is_half(tensor: Tensor) -> bool:
+    return tensor.dtype in {torch.float16, torch.bfloat16}
+
+
 def _filtered(function: Callable[..., Any], model: nn.Module, tensors: Tensors) -> Tensors:
     """What timm's function makes of the tensors; nothing where it fails, as it does on names that it was not written for."""
     known = inspect.signature(function).parameters
@@ -275,7 +279,10 @@ def _filtered(function: Callable[..., Any], model: nn.Module, tensors: Tensors) 
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch, on what timm's interpolation does
-            made = function(dict(tensors), **options)
+            # tokens and positions are added to each other or interpolated: not in half precision
+            made = function(
+                {name: t.float() if _is_half(t) and t.ndim == 3 else t for name, t in tensors.items()}, **options
+            )
         return {name: tensor for name, tensor in made.items() if isinstance(tensor, Tensor)}
     except Exception:  # written for one file each, they fail in any way on others
         return {}

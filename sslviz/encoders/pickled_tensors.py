@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-OLD_FORMAT = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19"  # how files of torch.save begin that are no zip archive
+OLD_FORMAT = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19"  # the number at the start of files by torch.save that are no archive
 DEEPEST = 100  # nested containers; a state dict has about five
 
 STORAGES = {
@@ -304,8 +304,8 @@ def _mapped(path: Path) -> Tensor:
 
 
 def _contents(tree: Any, found: Counter[str], data: Callable[[str], Tensor]) -> Contents:
-    modules: list[str] = []
-    seen = dict(_walk(tree, "", 0, modules))
+    modules = [tree.name] if isinstance(tree, Inert) and tree.is_module else []
+    seen = {"tensor": tree} if isinstance(tree, Described) else dict(_walk(tree, "", 0, modules))
     tensors = {name: described.tensor(data(described.stored.key)) for name, described in seen.items()}
     ignored = Counter({name: max(n, 1) for name, n in found.items() if name not in PARTS})
     hidden = {place for place, _ in _everywhere(tree)} - {id(described) for described in seen.values()}

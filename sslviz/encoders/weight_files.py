@@ -152,7 +152,7 @@ def _read_one(path: Path) -> WeightFile:
     if start.startswith(b"PK\x03\x04"):
         _refuse_other_archives(path)
         return _of_contents(path, "torch.save", _guarded(path, read_zip))
-    if start.startswith(OLD_FORMAT):
+    if OLD_FORMAT in start:
         return _of_contents(path, "torch.save, old format", _guarded(path, read_old_format))
     raise _unknown(path, start)
 

@@ -1,16 +1,21 @@
 """Sixty layouts of other people's files: the features are those of the network that was saved.  20 s in all."""
 
 import re
+from functools import partial
+from pathlib import Path
 
 import pytest
 import timm
 import torch
 import torchvision
 from checkpoint_layouts import CONTAINERS, TREES
+from safetensors.torch import load_file
 from timm.models import swin_transformer
 from timm.models.convnext import ConvNeXt
+from timm.models.resnet import BasicBlock, ResNet
 from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
+from torch import nn
 
 from sslviz.encoders import create_encoder, load_weights
 from sslviz.encoders.encoder import Encoder
@@ -86,7 +91,7 @@ def test_torchvisions_vit(tmp_path, container):
     state = theirs.state_dict()
     encoder = wrapped(vit(0, mlp_ratio=2))
     report = load_weights(encoder, saved({container: state} if container else state, tmp_path))
-    theirs.heads = torch.nn.Identity()
+    theirs.heads = nn.Identity()
     same_features(encoder, theirs)
     assert [name.split(".")[-3:] for name in report.heads] == [["heads", "head", "weight"], ["heads", "head", "bias"]]
     assert "torchvision" in str(report)
@@ -145,7 +150,7 @@ def clips(state, depth=2):
 
 @pytest.mark.parametrize("prefix", ["visual.", "module.visual.", "", "model.visual."])
 def test_clip(tmp_path, prefix):
-    options = {"pre_norm": True, "norm_layer": torch.nn.LayerNorm}
+    options = {"pre_norm": True, "norm_layer": nn.LayerNorm}
     truth, encoder = vit(1, **options), wrapped(vit(0, **options))
     text = {"token_embedding.weight": torch.zeros(9, 4), "text_projection": torch.zeros(4, 4)} if prefix else {}
     state = {prefix + name: t for name, t in clips(truth.state_dict()).items()} | text
@@ -222,3 +227,69 @@ def test_timms_own_files_with_their_classifier(tmp_path, name):
     assert report.heads and not report.unused and not report.others
     theirs.reset_classifier(0)
     same_features(encoder, theirs, 160)
+
+
+# --- what transformers wrote, and the features that it computed --------------------------------------------------------
+
+FILES = Path(__file__).parents[1] / "fixtures" / "transformers"
+
+
+def norm(eps):
+    return partial(nn.LayerNorm, eps=eps)
+
+
+def small(**options):
+    return vit(0, **{"img_size": 8, "patch_size": 4, "embed_dim": 16, "mlp_ratio": 2} | options), 8
+
+
+def convnext(**options):
+    return ConvNeXt(depths=(1, 2, 1, 1), dims=(4, 4, 8, 8), num_classes=0, **options), 32
+
+
+def swin():
+    options = {"img_size": 32, "patch_size": 4, "embed_dim": 8, "depths": (1, 1), "num_heads": (2, 2), "window_size": 4}
+    return SwinTransformer(**options, num_classes=0), 32
+
+
+TRANSFORMERS = {
+    "vit": lambda: small(norm_layer=norm(1e-12)),
+    "dinov2": lambda: small(norm_layer=norm(1e-6), init_values=1.0, reg_tokens=4, no_embed_class=True),
+    "ijepa": lambda: small(norm_layer=norm(1e-12), class_token=False, global_pool="avg", fc_norm=False),
+    "clip": lambda: small(norm_layer=norm(1e-5), pre_norm=True),
+    "convnext": convnext,
+    "convnextv2": lambda: convnext(use_grn=True, ls_init_value=None),
+    "swin": swin,
+}
+
+
+@pytest.mark.parametrize("file", sorted(path.stem for path in FILES.glob("*.safetensors") if path.stem != "features"))
+@torch.no_grad()
+def test_transformers(file):
+    name, truth = file.split("_")[0], load_file(FILES / "features.safetensors")
+    with seeded(0):
+        model, size = TRANSFORMERS[name]()
+    encoder = wrapped(model, size)
+    report = load_weights(encoder, FILES / f"{file}.safetensors")
+    torch.testing.assert_close(encoder.eval()(truth[f"pictures{size}"]), truth[name], atol=2e-5, rtol=1e-4)
+    assert "transformers" in report.converted_by and not report.unused
+
+
+def test_a_resnet_in_the_names_of_transformers(tmp_path):
+    def net(seed):
+        with seeded(seed):
+            return stirred(ResNet(BasicBlock, (1, 2, 1, 1), num_classes=0), seed)
+
+    truth, encoder = net(1), wrapped(net(0))
+    names = {r"^conv1": "embedder.embedder.convolution", r"^bn1": "embedder.embedder.normalization"}
+    names |= {r"conv(\d)$": r"layer.\1.convolution", r"bn(\d)$": r"layer.\1.normalization"}
+    names |= {r"downsample\.0$": "shortcut.convolution", r"downsample\.1$": "shortcut.normalization"}
+    theirs = {}
+    for name, tensor in truth.state_dict().items():
+        name, last = name.rsplit(".", 1)
+        for ours, hf in names.items():
+            name = re.sub(ours, hf, name)
+        name = re.sub(r"^layer(\d)\.(\d)", lambda m: f"encoder.stages.{int(m[1]) - 1}.layers.{m[2]}", name)
+        name = re.sub(r"layer\.(\d)\.", lambda m: f"layer.{int(m[1]) - 1}.", name)
+        theirs[f"resnet.{name}.{last}"] = tensor
+    load_weights(encoder, saved(theirs, tmp_path))
+    same_features(encoder, truth)
