@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sslviz.encoders.foreign_files import few
 from sslviz.encoders.networks import grid
 
 
@@ -29,6 +30,7 @@ class LoadReport:
     - resized: position embeddings that were made to fit, one sentence each
     - notes: what else there is to say, one sentence each
     - problems: why the weights cannot be loaded, one sentence each; empty if they can
+    - loaded: whether they were, or the file was only looked at
     """
 
     path: str
@@ -46,6 +48,7 @@ class LoadReport:
     resized: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    loaded: bool = True
 
     @property
     def unexpected(self) -> tuple[str, ...]:
@@ -82,7 +85,7 @@ class LoadReport:
         n = len(self.unexpected)
         others = "1 other in the file was" if n == 1 else f"{n} others in the file were"
         rest = f"; {others} not used ({few(self.unexpected)})" if n else ""
-        return f"{len(self.matched)} weights loaded{prefix}{rest}."
+        return f"{len(self.matched)} weights {'loaded' if self.loaded else 'would be loaded'}{prefix}{rest}."
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
@@ -106,11 +109,6 @@ class LoadReport:
             "notes": list(self.notes),
             "problems": list(self.problems),
         }
-
-
-def few(names: Sequence[str], n: int = 3) -> str:
-    """The first `n` names, and dots for more."""
-    return ", ".join(names[:n]) + (", ..." if len(names) > n else "")
 
 
 def resizing(name: str, before: tuple[int, ...], after: tuple[int, ...], patch: int | None) -> str:

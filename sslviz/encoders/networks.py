@@ -27,24 +27,9 @@ TRAINING_ONLY = {  # first names, beside an encoder's own, of what its features 
     r"decoder|decoder_\w+": "a decoder of pixels (MAE, SimMIM)",
     r"pooler": "a layer behind the class token that transformers adds untrained",
     r"logit_scale|logit_bias|text_\w+|token_embedding|ln_final|textual": "the text side of CLIP",
+    r"n_averaged|initted|steps?|epoch|global_step|num_updates|iterations?": "a counter of the training",
     r"pixel_mean|pixel_std|mean|std|normalize|normalizer": "the mean and std of the pixels: see --mean and --std",
 }
-TEACHER, STUDENT = r"(^|[._])teacher", r"(^|[._])student"
-MOMENTUM = r"(^|[._])(momentum|target|encoder_k|key_encoder|k_encoder|moving_average)"
-BOTH = r"(^|[._])"
-PREFERENCES = (  # of two networks that fit: which is taken, which is left, only if the file has this, why
-    (
-        r"",
-        r"(^|[._])target_(encoder|network|net|backbone)",
-        r"online_|target_proj",
-        "BYOL evaluates the online network",
-    ),
-    (r"(^|[._])target_encoder", r"", r"", "I-JEPA and MSN evaluate the target encoder"),
-    (TEACHER, r"", r"", "DINO, iBOT and DINOv2 evaluate the teacher"),
-    (r"", STUDENT, r"", "the network beside a student is its teacher, which DINO evaluates"),
-    (r"", MOMENTUM, r"", "MoCo and BYOL evaluate the trained network, not the one that follows it"),
-    (r"(^|[._])ema(?![a-z])", r"", r"", "timm evaluates the moving average of the weights"),
-)
 
 
 @dataclass(frozen=True)
@@ -234,25 +219,3 @@ def is_left_out(name: str, ours: Mapping[str, Tensor], classifier: Sequence[str]
     first = name.split(".")[0]
     beside = first not in {one.split(".")[0] for one in ours}
     return beside and any(re.fullmatch(pattern, first) for pattern in TRAINING_ONLY)
-
-
-def choose(networks: Sequence[Network], names: Sequence[str]) -> tuple[Network | None, str]:
-    """Of several networks that fit: (the one that its paper evaluates, why); (None, "") if no paper says so."""
-    ahead, why = list(networks), list[str]()
-    for taken, left, condition, reason in PREFERENCES:
-        if condition and not any(re.search(condition, name) for name in names):
-            continue
-        wanted = [n for n in ahead if _matches(n, taken, left)]
-        if wanted and len(wanted) < len(ahead):
-            ahead, why = wanted, [*why, reason]
-    if len(ahead) > 1 and all(_equal(ahead[0], other) for other in ahead[1:]):
-        ahead, why = ahead[:1], [*why, "the others hold the same numbers"]
-    return (ahead[0], "; ".join(why)) if len(ahead) == 1 else (None, "")
-
-
-def _matches(network: Network, taken: str, left: str) -> bool:
-    return bool(re.search(taken, network.prefix)) and not (left and re.search(left, network.prefix))
-
-
-def _equal(a: Network, b: Network) -> bool:
-    return all(torch.equal(tensor, b.tensors[name]) for name, tensor in a.tensors.items())

@@ -15,40 +15,13 @@ from typing import Any
 from safetensors import safe_open
 from torch import Tensor
 
-from sslviz.encoders.pickled_tensors import OLD_FORMAT, Contents, ForbiddenCode, read_old_format, read_zip
+from sslviz.encoders.foreign_files import AGAIN, few, refuse_foreign, refuse_other_archives, unknown
+from sslviz.encoders.pickled_tensors import ForbiddenCode
+from sslviz.encoders.torch_files import OLD_FORMAT, Contents, read_old_format, read_zip
 
 INDICES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 SINGLE = ("model.safetensors", "pytorch_model.bin")
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".tar")
-FOREIGN = (  # how files begin that are often taken for weights; what they are; the way out
-    (
-        b"<!doctype",
-        "is a web page, not weights",
-        "The download asked for a login or a confirmation; fetch the file again.",
-    ),
-    (b"<html", "is a web page, not weights", "The download asked for a login or a confirmation; fetch the file again."),
-    (b"<?xml", "is an answer of a server, not weights", "Fetch the file again."),
-    (b"version https://git-lfs", "is a pointer of git-lfs, not the weights", "Run `git lfs pull` where it came from."),
-    (b"\x89hdf", "is a Keras file (HDF5)", "Convert it to a PyTorch state dict first."),
-    (b"\x1f\x8b", "is compressed by gzip", "Unpack it, and import what is inside."),
-    (b"bzh", "is compressed by bzip2", "Unpack it, and import what is inside."),
-    (b"\xfd7zxz", "is compressed by xz", "Unpack it, and import what is inside."),
-    (b"(\xb5/\xfd", "is compressed by zstandard", "Unpack it, and import what is inside."),
-    (b"gguf", "is a quantised model for llama.cpp (GGUF)", "Take the original weights."),
-    (b"\x93numpy", "is one numpy array", "Save a state dict of all weights with torch.save or safetensors."),
-)
-FOREIGN_SUFFIXES = {
-    ".onnx": ("is an ONNX graph", "Take the PyTorch weights that it was exported from."),
-    ".msgpack": ("is a Flax file", "Convert it to a PyTorch state dict first."),
-    ".npz": ("holds numpy arrays, as JAX models are published", "Convert it to a PyTorch state dict first."),
-    ".pb": ("is a TensorFlow graph", "Convert it to a PyTorch state dict first."),
-    ".h5": ("is a Keras file", "Convert it to a PyTorch state dict first."),
-    ".index": ("is the index of a TensorFlow checkpoint", "Convert it to a PyTorch state dict first."),
-    ".tflite": ("is a TensorFlow Lite model", "Take the PyTorch weights."),
-    ".engine": ("is a TensorRT engine", "Take the PyTorch weights that it was built from."),
-    ".mlmodel": ("is a Core ML model", "Take the PyTorch weights that it was converted from."),
-}
-AGAIN = "it is truncated or not a weights file. Copy it again."
 
 
 @dataclass(frozen=True)
@@ -102,12 +75,12 @@ def _of_folder(folder: Path) -> tuple[Path, tuple[str, ...]]:
     ]
     files = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES and file.is_file())
     if not named and len(files) > 1:
-        raise ValueError(f"{folder} holds {len(files)} files of weights ({_few([f.name for f in files])}); name one.")
+        raise ValueError(f"{folder} holds {len(files)} files of weights ({few([f.name for f in files])}); name one.")
     if not named and not files:
         raise ValueError(f"There is no weights file in {folder}; expected one of {', '.join(SUFFIXES)}, or an index.")
     taken, *others = named or files
     also = [file.name for file in others] if named else []
-    return taken, (f"Of the folder, {taken.name} was read, not {_few(also)}.",) if also else ()
+    return taken, (f"Of the folder, {taken.name} was read, not {few(also)}.",) if also else ()
 
 
 def _read_shards(index: Path) -> WeightFile:
@@ -119,20 +92,18 @@ def _read_shards(index: Path) -> WeightFile:
         raise ValueError(f"{index} is no index of shards; expected JSON with a weight_map {{tensor: file}}.") from error
     outside = [name for name in names if not isinstance(name, str) or Path(name).name != name]
     if outside:
-        raise ValueError(f"{index} names files outside its folder ({_few(outside)}); shards lie beside their index.")
+        raise ValueError(f"{index} names files outside its folder ({few(outside)}); shards lie beside their index.")
     missing = [name for name in names if not (index.parent / name).is_file()]
     if missing:
         raise ValueError(
-            f"{index} names {len(names)} shards, of which {len(missing)} are missing ({_few(missing)}). "
+            f"{index} names {len(names)} shards, of which {len(missing)} are missing ({few(missing)}). "
             "Copy them into the same folder."
         )
     shards = [_read_one(index.parent / name) for name in names]
     tensors = {name: tensor for shard in shards for name, tensor in shard.tensors.items()}
     lost = [name for name in places if name not in tensors]
     if lost:
-        raise ValueError(
-            f"{index} names {len(lost)} tensors that no shard holds ({_few(lost)}). Copy the shards again."
-        )
+        raise ValueError(f"{index} names {len(lost)} tensors that no shard holds ({few(lost)}). Copy the shards again.")
     return WeightFile(
         index,
         f"{len(shards)} shards, {shards[0].format}" if shards else "no shards",
@@ -146,15 +117,15 @@ def _read_shards(index: Path) -> WeightFile:
 def _read_one(path: Path) -> WeightFile:
     with open(path, "rb") as file:
         start = file.read(64)
-    _refuse_foreign(path, start)
+    refuse_foreign(path, start)
     if start[8:9] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size:
         return WeightFile(path, "safetensors", _guarded(path, _read_safetensors), Counter())
     if start.startswith(b"PK\x03\x04"):
-        _refuse_other_archives(path)
+        refuse_other_archives(path)
         return _of_contents(path, "torch.save", _guarded(path, read_zip))
     if OLD_FORMAT in start:
         return _of_contents(path, "torch.save, old format", _guarded(path, read_old_format))
-    raise _unknown(path, start)
+    raise unknown(path, start)
 
 
 def _of_contents(path: Path, kind: str, contents: Contents) -> WeightFile:
@@ -187,61 +158,6 @@ def _reason(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:100]
 
 
-# --- what is refused, and the way out ------------------------------------------------------------------------------
-
-
-def _refuse_foreign(path: Path, start: bytes) -> None:
-    """ValueError for what begins, or is called, like something else."""
-    if not start:
-        raise ValueError(f"{path} is empty; it is truncated or not a weights file. Copy it again.")
-    for magic, what, way_out in FOREIGN:
-        if start.lstrip().lower().startswith(magic):
-            raise ValueError(f"{path} {what}. {way_out}")
-    suffix = ".index" if path.suffix == ".index" or ".data-0" in path.name else path.suffix.lower()
-    if suffix in FOREIGN_SUFFIXES:
-        what, way_out = FOREIGN_SUFFIXES[suffix]
-        raise ValueError(f"{path} {what}. {way_out}")
-
-
-def _refuse_other_archives(path: Path) -> None:
-    """ValueError for zip archives that torch.save did not write: programs, arrays, packed folders."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{path} is damaged: {AGAIN}") from error
-    inside = {name.split("/", 1)[-1] for name in names}
-    if "constants.pkl" in inside or any(name.startswith("code/") for name in inside):
-        raise ValueError(
-            f"{path} is a TorchScript archive, a program with weights, and is not run. Save its weights alone: "
-            '`torch.save(torch.jit.load(FILE, "cpu").state_dict(), "weights.pt")`.'
-        )
-    if "archive_format" in inside or any(name.startswith("models/") for name in inside):
-        raise ValueError(f"{path} is a program by torch.export. Save the state_dict() of the model it was made from.")
-    if all(name.endswith(".npy") for name in names):
-        what, way_out = FOREIGN_SUFFIXES[".npz"]
-        raise ValueError(f"{path} {what}. {way_out}")
-    if "data.pkl" not in inside and "data.pkl" not in names:
-        raise ValueError(f"{path} is a zip archive of {len(names)} files ({_few(names)}). Unpack it, and import one.")
-
-
-def _unknown(path: Path, start: bytes) -> ValueError:
-    if path.suffix == ".safetensors":
-        return ValueError(f"{path} is damaged: {AGAIN}")
-    if start[:1] == b"\x80" and start[1:2] <= b"\x05":
-        return ValueError(
-            f"{path} is a pickle that torch.save did not write, or a truncated one. Load it where it was made, and save the "
-            "model's state_dict() with torch.save or safetensors."
-        )
-    if start[:1] in b"{[":
-        return ValueError(f"{path} is JSON, not weights. A file that names shards is called *.index.json.")
-    with open(path, "rb") as file:
-        file.seek(257)
-        if file.read(5) == b"ustar":
-            return ValueError(f"{path} is a tar archive. Unpack it, and import what is inside.")
-    return ValueError(f"{path} cannot be read; {AGAIN}")
-
-
 def _refuse_without_tensors(file: WeightFile) -> None:
     """ValueError, with the true reason, for a file in which no tensor can be read."""
     if file.tensors:
@@ -263,9 +179,5 @@ def _refuse_without_tensors(file: WeightFile) -> None:
         raise ValueError(
             f"{file.path} holds numpy arrays instead of tensors. Save them with safetensors or torch.save."
         )
-    beside = f" (but {_few(list(file.ignored))})" if file.ignored else ""
+    beside = f" (but {few(list(file.ignored))})" if file.ignored else ""
     raise ValueError(f"{file.path} holds no tensors{beside}; expected a state dict.")
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(map(str, names[:3])) + (", ..." if len(names) > 3 else "")
