@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 STRANGE = 0.05  # of the encoder's tensors: with fewer found, the file's own names say more than what is missing
 OPTIMIZER = re.compile(r"(^|\.)(state\.\d+|optimizer\w*|exp_avg\w*|momentum_buffer|master_params)(\.|$)")
 FLAT = re.compile(r"(^|[._])flat_param")
-QUANTIZED = {torch.int8, torch.uint8, torch.float8_e4m3fn, torch.float8_e5m2}
+QUANTIZED = re.compile(r"\.(absmax|quant_map|quant_state\S*|SCB|qweight|qzeros|weight_format)$")  # bitsandbytes, GPTQ
+EIGHT_BITS = {torch.float8_e4m3fn, torch.float8_e5m2}
 
 
 def classifier_of(model: Any) -> tuple[str, ...]:
@@ -38,12 +39,14 @@ def problems_of(encoder: Encoder, file: WeightFile, network: Network, unused: Se
             "it was trained with, or go on without them with --allow-unused."
         )
     ours = encoder.model.state_dict()
-    quantized = [
-        name for name, t in network.tensors.items() if t.dtype in QUANTIZED and ours[name].dtype not in QUANTIZED
-    ]
+    real = {name: tensor for name, tensor in network.tensors.items() if ours[name].is_floating_point()}
+    quantized = [name for name, t in real.items() if t.dtype in EIGHT_BITS or not t.is_floating_point()]
     if quantized:
-        problems.append(f"{file.path} holds quantised weights ({few(quantized)}). Take those from before quantisation.")
-    broken = [name for name, t in network.tensors.items() if t.is_floating_point() and not t.float().isfinite().all()]
+        kind = str(real[quantized[0]].dtype).removeprefix("torch.")
+        problems.append(
+            f"{file.path} holds quantised weights ({kind}: {few(quantized)}). Take those from before quantisation."
+        )
+    broken = [name for name, t in real.items() if not t.float().isfinite().all() and ours[name].isfinite().all()]
     if broken and not quantized:
         problems.append(
             f"{file.path} holds NaN or infinite weights in {len(broken)} tensors ({few(broken)}): the training diverged. "
@@ -98,7 +101,7 @@ def _kind_of_file(file: WeightFile) -> str | None:
             f"{file.path} holds a whole pickled network of class {file.modules[0]}, and building it would run its code. "
             "Save its weights alone where the class is known: `torch.save(model.state_dict(), FILE)`."
         )
-    if "quantised tensor" in file.ignored:
+    if "quantised tensor" in file.ignored or any(QUANTIZED.search(name) for name in names):
         return f"{file.path} holds quantised tensors. Take the weights from before quantisation."
     if all(OPTIMIZER.search(name) for name in names):
         return f"{file.path} holds the state of an optimiser and no network. Take the file that was saved beside it."

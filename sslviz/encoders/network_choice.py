@@ -42,7 +42,8 @@ def choose(networks: Sequence[Network], names: Sequence[str]) -> tuple[Network |
 
 
 def _matches(network: Network, taken: str, left: str) -> bool:
-    return bool(re.search(taken, network.prefix)) and not (left and re.search(left, network.prefix))
+    prefix = network.prefix.lower()
+    return bool(re.search(taken, prefix)) and not (left and re.search(left, prefix))
 
 
 def _equal(a: Network, b: Network) -> bool:

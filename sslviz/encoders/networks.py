@@ -15,9 +15,17 @@ from sslviz.encoders.name_mapping import Tensors, layouts, sources, timms_filter
 SHARE = 0.4  # of the encoder's tensors: what a part of the file must hold to be tried as a network
 RESIZED = re.compile(r"(^|\.)(pos_embed(_\w+)?|relative_position_bias_table|rel_pos_[hw])$")  # what timm resizes
 COUNTS = "num_batches_tracked"  # of batch normalisation; old files lack it, and evaluation does not use it
-COMPUTED = {"relative_position_index", "relative_coords_table", "attn_mask", COUNTS}  # tables that are not learned
+COMPUTED = {
+    "relative_position_index",
+    "relative_coords_table",
+    "attn_mask",
+    "bias_mask",
+    "periods",
+    COUNTS,
+}  # not learned
 TRAINING_ONLY = {  # first names, beside an encoder's own, of what its features do not pass through; and why
     r"head|heads|head_dist|fc|classifier|linear|lin_cls|mlp_head|last_linear": "a classifier or projection on the features",
+    r"pre_logits|aux|aux\d|aux_\w+|AuxLogits": "a layer before the classifier that timm dropped, or a second classifier",
     r"online_(classifier|head|linear)\w*|linear_probe\w*|probe\w*": "a probe trained along",
     r"proj|projectors?|projection|projection_head|proj_head|contrastive_head|neck|bottleneck": "a projection (SimCLR)",
     r"predictors?|prediction|prediction_head|pred_head|pred": "a predictor (BYOL, SimSiam)",
@@ -150,10 +158,12 @@ def _read(
     if all(sources(tensor) == {prefix + name} for name, tensor in shared.items()):
         layout = ""  # only sizes changed
     own = prefix if not layout else _common_prefix(used) or prefix
-    inside_own = [f"{prefix}{name}" for name in inside if f"{prefix}{name}".startswith(own)]
-    left = {of_file[name]: names.get(name, name.removeprefix(own)) for name in inside_own if name not in used}
+    spelled_prefix = _prefix_in_file(own, used, of_file)
+    beside = [f"{prefix}{name}" for name in inside if f"{prefix}{name}" not in used]
+    beside = [name for name in beside if name.startswith(own) and of_file[name].startswith(spelled_prefix)]
+    left = {of_file[name]: names.get(name, name.removeprefix(own)) for name in beside}
     return Network(
-        _prefix_in_file(own, used, of_file),
+        spelled_prefix,
         layout,
         {name: tensor.as_subclass(Tensor) for name, tensor in shared.items()},
         frozenset(of_file[name] for name in used),

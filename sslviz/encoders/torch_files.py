@@ -87,11 +87,21 @@ def _mapped(path: Path) -> Tensor:
 
 def _contents(tree: Any, found: Counter[str], data: Callable[[str], Tensor]) -> Contents:
     modules = [tree.name] if isinstance(tree, Inert) and tree.is_module else []
-    seen = {"tensor": tree} if isinstance(tree, Described) else dict(_walk(tree, "", 0, modules))
+    seen = {"tensor": tree} if isinstance(tree, Described) else _by_name(_walk(tree, "", 0, modules))
     tensors = {name: described.tensor(data(described.stored.key)) for name, described in seen.items()}
     ignored = Counter({name: max(n, 1) for name, n in found.items() if name not in PARTS})
     hidden = {place for place, _ in _everywhere(tree)} - {id(described) for described in seen.values()}
     return Contents(tensors, ignored, tuple(modules), len(hidden))
+
+
+def _by_name(found: Iterator[tuple[str, Described]]) -> dict[str, Described]:
+    """As a dictionary; ValueError where a dotted name stands for two tensors."""
+    named: dict[str, Described] = {}
+    for name, described in found:
+        if name in named:
+            raise ValueError(f"two of its tensors are called {name}")
+        named[name] = described
+    return named
 
 
 def _walk(tree: Any, prefix: str, depth: int, modules: list[str]) -> Iterator[tuple[str, Described]]:
