@@ -125,7 +125,7 @@ def _joined(tensors: Tensors) -> Tensors:
                 joined[f"{match[1]}qkv.{match[3]}"] = torch.cat([joined.pop(part) for part in parts])
         elif name in {"cls_token", "pos_embed"} and tensors[name].ndim < 3:
             joined[name] = tensors[name].reshape(1, -1, tensors[name].shape[-1])
-        elif ".mlp.grn." in name:
+        elif ".mlp.grn." in name or name.endswith(".gamma"):
             joined[name] = tensors[name].flatten()
     return joined
 

@@ -93,6 +93,28 @@ TORCHVISION_VIT = {
     TORCHVISION_LAYER + r"mlp\.(?:linear_2|3)\.": BLOCK + "mlp.fc2.",
     r"heads\.(?:head\.)?": "head.",
 }
+TORCHVISION_CONVNEXT = {
+    r"features\.0\.(\d)\.": r"stem.\1.",
+    r"classifier\.0\.": "head.norm.",
+    r"classifier\.2\.": "head.fc.",
+}
+TORCHVISION_SWIN = {r"features\.0\.0\.": "patch_embed.proj.", r"features\.0\.2\.": "patch_embed.norm."}
+for stage in range(4):  # torchvision counts stages and what lies between them as one sequence
+    its, before = rf"features\.{2 * stage + 1}\.(\d+)\.", rf"features\.{2 * stage}\."
+    TORCHVISION_CONVNEXT |= {
+        its + r"block\.0\.": rf"stages.{stage}.blocks.\1.conv_dw.",
+        its + r"block\.2\.": rf"stages.{stage}.blocks.\1.norm.",
+        its + r"block\.3\.": rf"stages.{stage}.blocks.\1.mlp.fc1.",
+        its + r"block\.5\.": rf"stages.{stage}.blocks.\1.mlp.fc2.",
+        its + r"layer_scale": rf"stages.{stage}.blocks.\1.gamma",
+        before: f"stages.{stage}.downsample.",
+    }
+    TORCHVISION_SWIN |= {
+        its + r"mlp\.0\.": rf"layers.{stage}.blocks.\1.mlp.fc1.",
+        its + r"mlp\.3\.": rf"layers.{stage}.blocks.\1.mlp.fc2.",
+        its + r"(norm1|norm2|attn)\.": rf"layers.{stage}.blocks.\1.\2.",
+        before: f"layers.{stage}.downsample.",
+    }
 OPENMMLAB_VIT = {
     r"patch_embed\.projection\.": "patch_embed.proj.",
     r"layers\.(\d+)\.ln([12])\.": BLOCK + r"norm\2.",
@@ -114,6 +136,8 @@ TABLES = {  # a name that tells the layout: whose names, and the table
     r"embeddings\.patch_embedding\.weight": (("transformers (CLIP)", TRANSFORMERS_CLIP),),
     r"embedder\.embedder\.convolution\.weight": (("transformers (ResNet)", TRANSFORMERS_RESNET),),
     r"conv_proj\.weight": (("torchvision (ViT)", TORCHVISION_VIT),),
+    r"features\.1\.0\.layer_scale": (("torchvision (ConvNeXt)", TORCHVISION_CONVNEXT),),
+    r"features\.1\.0\.attn\.qkv\.weight": (("torchvision (Swin)", TORCHVISION_SWIN),),
     r"patch_embed\.projection\.weight": (("OpenMMLab (ViT)", OPENMMLAB_VIT),),
     r"blocks\.\d+\.\d+\.norm1\.weight": (("DINOv2 (blocks in groups)", CHUNKS),),
 }

@@ -6,6 +6,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sslviz.encoders.pickled_tensors import PARTS, Described, Inert, Stored, Ten
 
 OLD_FORMAT = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19"  # the number at the start of files by torch.save that are no archive
 DEEPEST = 100  # nested containers; a state dict has about five
+MOST = 200_000  # containers; a training checkpoint of a large model has a few thousand, one for each of Adam's states
 
 
 @dataclass
@@ -87,7 +89,7 @@ def _mapped(path: Path) -> Tensor:
 
 def _contents(tree: Any, found: Counter[str], data: Callable[[str], Tensor]) -> Contents:
     modules = [tree.name] if isinstance(tree, Inert) and tree.is_module else []
-    seen = {"tensor": tree} if isinstance(tree, Described) else _by_name(_walk(tree, "", 0, modules))
+    seen = {"tensor": tree} if isinstance(tree, Described) else _by_name(_walk(tree, "", 0, modules, count()))
     tensors = {name: described.tensor(data(described.stored.key)) for name, described in seen.items()}
     ignored = Counter({name: max(n, 1) for name, n in found.items() if name not in PARTS})
     hidden = {place for place, _ in _everywhere(tree)} - {id(described) for described in seen.values()}
@@ -104,9 +106,13 @@ def _by_name(found: Iterator[tuple[str, Described]]) -> dict[str, Described]:
     return named
 
 
-def _walk(tree: Any, prefix: str, depth: int, modules: list[str]) -> Iterator[tuple[str, Described]]:
+def _walk(
+    tree: Any, prefix: str, depth: int, modules: list[str], visits: Iterator[int]
+) -> Iterator[tuple[str, Described]]:
     """Every tensor under its dotted name; classes of whole networks are added to `modules`."""
-    if depth > DEEPEST:
+    if (
+        depth > DEEPEST or next(visits) > MOST
+    ):  # a container may hold itself, or one other twice, and that another twice
         raise ValueError("its containers are nested without end")
     for key, value in _children(tree):
         if isinstance(value, Described):
@@ -114,7 +120,7 @@ def _walk(tree: Any, prefix: str, depth: int, modules: list[str]) -> Iterator[tu
         elif isinstance(value, Inert) and value.is_module:
             modules.append(value.name)
         elif isinstance(value, dict | list | tuple | Inert):
-            yield from _walk(value, f"{prefix}{key}.", depth + 1, modules)
+            yield from _walk(value, f"{prefix}{key}.", depth + 1, modules, visits)
 
 
 def _children(tree: Any) -> Sequence[tuple[Any, Any]]:

@@ -97,6 +97,32 @@ def test_torchvisions_vit(tmp_path, container):
     assert "torchvision" in str(report)
 
 
+def test_torchvisions_convnext(tmp_path):
+    from torchvision.models.convnext import CNBlockConfig
+
+    widths, depths = (8, 16, 24, 32), (1, 1, 2, 1)
+    with seeded(0):
+        blocks = [CNBlockConfig(a, b, n) for a, b, n in zip(widths, (*widths[1:], None), depths, strict=True)]
+        theirs = stirred(torchvision.models.ConvNeXt(blocks, num_classes=5), 1)
+        encoder = wrapped(stirred(ConvNeXt(depths=depths, dims=widths, num_classes=0), 0), 64)
+    report = load_weights(encoder, saved(theirs.state_dict(), tmp_path))
+    theirs.classifier[2] = nn.Identity()
+    same_features(encoder, theirs, 64)
+    assert report.heads == ("classifier.2.weight", "classifier.2.bias")
+
+
+def test_torchvisions_swin(tmp_path):
+    options = {"embed_dim": 8, "depths": (2, 1, 1, 1), "num_heads": (2, 2, 2, 2)}
+    with seeded(0):
+        theirs = stirred(torchvision.models.SwinTransformer([4, 4], window_size=[2, 2], num_classes=5, **options), 1)
+        own = SwinTransformer(img_size=64, patch_size=4, window_size=2, num_classes=0, **options)
+        encoder = wrapped(stirred(own, 0), 64)
+    report = load_weights(encoder, saved({"state_dict": theirs.state_dict()}, tmp_path))
+    theirs.head = nn.Identity()
+    same_features(encoder, theirs, 64)
+    assert "torchvision (Swin)" in report.converted_by and not report.unused
+
+
 def test_a_vit_at_another_size_sees_what_it_would_see_with_its_positions_resized(tmp_path):
     theirs = vit(1, dynamic_img_size=True)  # resizes its position embeddings itself, in every forward pass
     encoder = wrapped(vit(0, size=64), 64)
@@ -185,6 +211,7 @@ def test_convnext_in_facebooks_names(tmp_path):
 
 
 @pytest.mark.parametrize("window", [4, 2])
+@pytest.mark.filterwarnings("ignore")  # of torch, on what timm's interpolation does
 def test_swin_in_microsofts_names(tmp_path, window):
     def net(seed, window):
         with seeded(seed):

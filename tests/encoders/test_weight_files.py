@@ -360,8 +360,17 @@ REFUSED = {
         _torch(lambda s: {"nets": [s, {k: t + 1 for k, t in s.items()}]}),
         r"2 networks that fit \(nets\.0, nets\.1\)",
     ),
+    "doubling": (_torch(lambda s: _doubling()), r"nested without end"),
     "self-containing": (_torch(lambda s: _loop()), r"nested without end|no tensors"),
 }
+
+
+def _doubling():
+    """Small in the file, without end when it is walked through."""
+    tree = [1]
+    for _ in range(60):
+        tree = [tree, tree]
+    return {"a": tree}
 
 
 def _loop():
