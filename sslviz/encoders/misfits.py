@@ -81,6 +81,8 @@ def misfit(encoder: Encoder, file: WeightFile, network: Network) -> str:
         parts.append(f"the file's names match next to nothing; the first are {few(list(file.tensors))}")
     elif left := [name for name in network.left.values() if not is_left_out(name, ours, classifier_of(encoder.model))]:
         parts.append(f"{len(left)} in the file have no place in it ({few(left)})")
+    if file.hidden:
+        parts.append(f"{file.hidden} tensors lie inside objects that are not read ({few(list(file.ignored))})")
     shard = re.search(r"-(\d{5})-of-(\d{5})", file.path.name)
     end = "Name the encoder and the image size it was trained with."
     if shard:

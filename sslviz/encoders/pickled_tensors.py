@@ -37,8 +37,7 @@ STORAGES = {
 DTYPES = {name: value for name, value in vars(torch).items() if isinstance(value, torch.dtype)}
 # Modules and functions that weights have no use for, and attacks do: a file that names one of them is refused.
 ACTING_MODULES = set(
-    "os posix nt sys subprocess shutil socket runpy importlib ctypes pty code webbrowser pickle _pickle marshal "
-    "multiprocessing asyncio http urllib requests ftplib smtplib signal threading _thread tempfile builtins.io io".split()
+    "os posix nt sys subprocess shutil socket runpy importlib ctypes pty code webbrowser pickle _pickle marshal".split()
 )
 ACTING_FUNCTIONS = set("exec eval compile open __import__ input breakpoint execfile".split())
 SHORT_NAMES = {  # what a user calls them
@@ -50,7 +49,21 @@ SHORT_NAMES = {  # what a user calls them
     "torch._utils._rebuild_sparse_tensor": "sparse tensor",
     "torch._utils._rebuild_meta_tensor_no_storage": "tensor without values",
 }
-PARTS = {"numpy.dtype", "numpy.ndarray", "builtins.getattr", "builtins.object", "copyreg._reconstructor"}  # of others
+PARTS = {  # of other objects, not worth a word
+    "numpy.dtype",
+    "numpy.ndarray",
+    "builtins.getattr",
+    "builtins.object",
+    "copyreg._reconstructor",
+    "copy_reg._reconstructor",
+}
+    "numpy.dtype",
+    "numpy.ndarray",
+    "builtins.getattr",
+    "builtins.object",
+    "copyreg._reconstructor",
+    "copy_reg._reconstructor",
+}  # of others
 
 
 class ForbiddenCode(Exception):
@@ -92,6 +105,9 @@ class Inert:
     def __call__(self, *given: Any, **named: Any) -> Inert:
         """Another of the same, where the file calls what it was given."""
         return type(self)(*given, **named)
+
+    def __repr__(self) -> str:
+        return self.name
 
     @property
     def is_module(self) -> bool:

@@ -179,5 +179,10 @@ def _refuse_without_tensors(file: WeightFile) -> None:
         raise ValueError(
             f"{file.path} holds numpy arrays instead of tensors. Save them with safetensors or torch.save."
         )
+    if file.hidden:
+        raise ValueError(
+            f"{file.path} holds {file.hidden} tensors inside objects that are not read ({few(list(file.ignored))}). "
+            "Save the model's state_dict() alone where their classes are known."
+        )
     beside = f" (but {few(list(file.ignored))})" if file.ignored else ""
     raise ValueError(f"{file.path} holds no tensors{beside}; expected a state dict.")

@@ -63,17 +63,15 @@ def inspect_weights(
 
 def load_own_weights(encoder: Encoder, path: Path) -> None:
     """Loads a checkpoint that sslviz wrote: the same names, so that nothing has to be found; else as any other file."""
-    names = [name for name in encoder.model.state_dict() if not name.endswith("num_batches_tracked")]
+    ours = {name: tensor.shape for name, tensor in encoder.model.state_dict().items()}
     try:
         with safe_open(path, "pt") as file:
-            tensors = {name.removeprefix(OWN): file.get_tensor(name) for name in file.keys() if name.startswith(OWN)}
+            own = [name for name in file.keys() if name.startswith(OWN)]
+            tensors = {name.removeprefix(OWN): file.get_tensor(name) for name in own}
     except (OSError, SafetensorError):
         tensors = {}
-    ours = encoder.model.state_dict()
-    if all(name in tensors for name in names) and all(
-        t.shape == ours[k].shape for k, t in tensors.items() if k in ours
-    ):
-        encoder.model.load_state_dict(tensors, strict=False)
+    if {name: tensor.shape for name, tensor in tensors.items()} == ours:
+        encoder.model.load_state_dict(tensors)
     else:
         load_weights(encoder, path)
 

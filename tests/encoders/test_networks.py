@@ -238,3 +238,23 @@ def test_our_own_checkpoints_when_truncated(state, tmp_path, share):
     (tmp_path / "000001.safetensors").write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(ValueError, match="truncated"):
         Checkpoint("mine", 1, {"name": "conv_nano"}, tmp_path / "000001.safetensors").encoder()
+
+
+def test_our_own_checkpoints_of_another_encoder_are_an_error(state, tmp_path):
+    from safetensors.torch import save_file
+
+    more = under("encoder.model.", state | {"stages.3.weight": torch.zeros(2)})
+    save_file({name: tensor.clone() for name, tensor in more.items()}, tmp_path / "000001.safetensors")
+    with pytest.raises(ValueError, match=r"no place in it \(stages\.3\.weight\)"):
+        Checkpoint("mine", 1, {"name": "conv_nano"}, tmp_path / "000001.safetensors").encoder()
+
+
+@pytest.mark.parametrize("size", [16, 32])
+def test_patches_of_another_size_are_another_architecture(tmp_path, size):
+    """timm would resample them; but then nobody trained the encoder that is looked at."""
+    path = saved(create_encoder("vit_nano", image_size=64).model.state_dict(), tmp_path)
+    side = size // 8
+    with pytest.raises(
+        ValueError, match=rf"patch_embed\.proj\.weight \(128, 3, 8, 8\) instead of \(128, 3, {side}, {side}\)"
+    ):
+        load_weights(create_encoder("vit_nano", image_size=size), path)

@@ -122,6 +122,12 @@ def test_classes_are_neither_imported_nor_built(state, encoder, tmp_path, contai
     assert "1 tensors lie inside these objects" in str(report) or "1 tensor lies inside" in str(report)
 
 
+def test_keys_may_be_of_unknown_classes_too(state, encoder, tmp_path):
+    torch.save({Custom(): {"x": torch.zeros(2)}, "model": state}, tmp_path / "a.pt")
+    (name,) = load_weights(encoder, tmp_path / "a.pt").others
+    assert name.endswith("Custom.x")
+
+
 def test_a_module_that_is_not_there_is_not_missed(state, encoder, tmp_path):
     (tmp_path / "gone_module.py").write_text("class Config(dict):\n    pass\n")
     sys.path.insert(0, str(tmp_path))
@@ -359,6 +365,10 @@ REFUSED = {
     "two of a kind in a list": (
         _torch(lambda s: {"nets": [s, {k: t + 1 for k, t in s.items()}]}),
         r"2 networks that fit \(nets\.0, nets\.1\)",
+    ),
+    "weights inside an object": (
+        _torch(lambda s: {"train_state": argparse.Namespace(model=dict(s)), "epoch": 3}),
+        r"holds 54 tensors inside objects that are not read \(argparse\.Namespace\).*state_dict\(\) alone",
     ),
     "doubling": (_torch(lambda s: _doubling()), r"nested without end"),
     "self-containing": (_torch(lambda s: _loop()), r"nested without end|no tensors"),
