@@ -57,13 +57,6 @@ PARTS = {  # of other objects, not worth a word
     "copyreg._reconstructor",
     "copy_reg._reconstructor",
 }
-    "numpy.dtype",
-    "numpy.ndarray",
-    "builtins.getattr",
-    "builtins.object",
-    "copyreg._reconstructor",
-    "copy_reg._reconstructor",
-}  # of others
 
 
 class ForbiddenCode(Exception):
@@ -178,9 +171,9 @@ def _described(dtype: Any, stored: Any, offset: Any, size: Any, stride: Any) -> 
 
 
 def _of_type(function: Any, kind: Any, given: Any, state: Any) -> Any:
-    """A subclass of a tensor: the plain tensor if we know how to build it, or an inert object of its name."""
+    """A tensor of a class of its own: its plain numbers; or an inert object of that class, if it is built another way."""
     foreign = isinstance(kind, type) and issubclass(kind, Inert)
-    return kind(*given) if foreign else function(*given)
+    return kind(*given) if foreign and not isinstance(function, Known) else function(*given)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {

@@ -175,6 +175,8 @@ def _refuse_without_tensors(file: WeightFile) -> None:
         )
     if "quantised tensor" in file.ignored:
         raise ValueError(f"{file.path} holds quantised tensors. Take the weights from before quantisation.")
+    if "sparse tensor" in file.ignored:
+        raise ValueError(f"{file.path} holds sparse tensors. Save each as `tensor.to_dense()`.")
     if "numpy array" in file.ignored:
         raise ValueError(
             f"{file.path} holds numpy arrays instead of tensors. Save them with safetensors or torch.save."

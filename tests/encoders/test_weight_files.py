@@ -122,6 +122,17 @@ def test_classes_are_neither_imported_nor_built(state, encoder, tmp_path, contai
     assert "1 tensors lie inside these objects" in str(report) or "1 tensor lies inside" in str(report)
 
 
+class Special(torch.Tensor):
+    """As people mark tensors with a class of their own."""
+
+
+def test_tensors_of_a_class_of_their_own_are_read_for_their_numbers(state, encoder, tmp_path):
+    torch.save({name: tensor.as_subclass(Special) for name, tensor in state.items()}, tmp_path / "a.pt")
+    report = load_weights(encoder, tmp_path / "a.pt")
+    assert all(torch.equal(t, state[name]) for name, t in encoder.model.state_dict().items())
+    assert [name.split(".")[-1] for name in report.ignored_objects] == ["Special"]
+
+
 def test_keys_may_be_of_unknown_classes_too(state, encoder, tmp_path):
     torch.save({Custom(): {"x": torch.zeros(2)}, "model": state}, tmp_path / "a.pt")
     (name,) = load_weights(encoder, tmp_path / "a.pt").others
@@ -370,6 +381,7 @@ REFUSED = {
         _torch(lambda s: {"train_state": argparse.Namespace(model=dict(s)), "epoch": 3}),
         r"holds 54 tensors inside objects that are not read \(argparse\.Namespace\).*state_dict\(\) alone",
     ),
+    "sparse": (_torch(lambda s: {name: t.to_sparse() for name, t in s.items()}), r"sparse tensors.*to_dense"),
     "doubling": (_torch(lambda s: _doubling()), r"nested without end"),
     "self-containing": (_torch(lambda s: _loop()), r"nested without end|no tensors"),
 }
