@@ -60,8 +60,8 @@ def refuse_other_archives(path: Path) -> None:
     inside = {name.split("/", 1)[-1] for name in names}
     if "constants.pkl" in inside or any(name.startswith("code/") for name in inside):
         raise ValueError(
-            f"{path} is a TorchScript archive, a program with weights, and is not run. If you trust it, save its weights alone: "
-            '`torch.save(torch.jit.load(FILE, "cpu").state_dict(), "weights.pt")`.'
+            f"{path} is a TorchScript archive, a program with weights, and is not run. If you trust it, save its weights "
+            'alone: `torch.save(torch.jit.load(FILE, "cpu").state_dict(), "weights.pt")`.'
         )
     if "archive_format" in inside or any(name.startswith("models/") for name in inside):
         raise ValueError(f"{path} is a program by torch.export. Save the state_dict() of the model it was made from.")
