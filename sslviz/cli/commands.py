@@ -68,11 +68,15 @@ class Import:
     """Any timm model, e.g. resnet18."""
     out: Path
     weights: Path | None = None
-    """A .safetensors or .pt state dict; without it, --pretrained."""
+    """A file of weights, the index of several shards, or a folder with one of these; without it, --pretrained."""
     pretrained: bool = False
     """timm's own weights for this model."""
     image_size: int = 0
     """The pictures' side in pixels the encoder is to see; 0: the model's own."""
+    key: Annotated[str | None, arg(name="from", metavar="KEY")] = None
+    """Which of several networks in the file, e.g. student; without it, the one that its paper evaluates."""
+    allow_unused: bool = False
+    """Go on if something in the encoder's own part of the file has no place in it."""
 
     def __call__(self) -> None:
         from sslviz.runs.import_checkpoint import import_checkpoint
@@ -83,6 +87,8 @@ class Import:
             weights=self.weights,
             pretrained=self.pretrained,
             image_size=self.image_size or None,
+            key=self.key,
+            allow_unused=self.allow_unused,
         )
         print(report)
         print(f"{run.path}: {self.encoder}, ready for `sslviz diagnose {run.path} --images ...`.")

@@ -1,137 +1,169 @@
-"""Loading of weights: state dicts of any library, under whatever prefixes they were saved."""
+"""Loading of weights: any container, any library's names, and nothing dropped without a word."""
 
 from __future__ import annotations
 
-import json
-import pickle
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from safetensors import SafetensorError, safe_open
+
+from sslviz.encoders.foreign_files import few
+from sslviz.encoders.load_report import LoadReport, resizing
+from sslviz.encoders.misfits import classifier_of, misfit, problems_of
+from sslviz.encoders.name_mapping import Tensors
+from sslviz.encoders.network_choice import choose
+from sslviz.encoders.networks import Network, find_networks, is_left_out
+from sslviz.encoders.weight_files import WeightFile, read_weights
 
 if TYPE_CHECKING:
     from sslviz.encoders.encoder import Encoder
 
-# Parts of names that may be left over without another architecture: heads, and tables that are computed, not learned.
-NO_LAYER = {"head", "fc", "classifier", "relative_position_index", "relative_coords_table", "attn_mask"}
+__all__ = ["LoadReport", "inspect_weights", "load_own_weights", "load_weights"]
+
+OWN = "encoder.model."  # what the names in our own checkpoints begin with
 
 
-@dataclass(frozen=True)
-class LoadReport:
-    """What was taken from a file of weights, and what was not.
+def load_weights(
+    encoder: Encoder, path: str | Path, *, key: str | None = None, allow_unused: bool = False
+) -> LoadReport:
+    """Loads a file of weights into the encoder, and reports what it took.
 
-    - prefix: what stood before the names in the file
-    - matched: the names of the encoder's tensors, all of which were found
-    - unexpected: tensors of the file that nobody asked for (heads, optimiser state, a second network)
-    """
+    - path: .safetensors, what torch.save writes, the index of several shards, or a folder with one of these
+    - key: which network in the file, e.g. "student"; by default the one that its paper evaluates
+    - allow_unused: go on if something in the encoder's own part of the file has no place in it
 
-    prefix: str
-    matched: tuple[str, ...]
-    unexpected: tuple[str, ...]
+    Containers ("state_dict", "teacher") and prefixes ("module.", "backbone.") may have any name.  Names of other
+    libraries are translated, by timm's own functions where it has them.
 
-    def __str__(self) -> str:
-        prefix = f", found under {self.prefix!r}" if self.prefix else ""
-        n = len(self.unexpected)
-        rest = f"; {n} others in the file were not used ({_few(self.unexpected)})" if n else ""
-        return f"{len(self.matched)} weights loaded{prefix}{rest}."
-
-
-def load_weights(encoder: Encoder, path: str | Path) -> LoadReport:
-    """Loads a .safetensors file or a .pt state dict into the encoder, and reports what it took.
-
-    Containers ("state_dict", "teacher") and prefixes ("module.", "backbone.", "encoder.") may have any name.  What is
-    taken is the part of the file that has most of the encoder's names; of equals the teacher's, then the first.  Copies
-    of a network with numbers for names (`nn.Sequential(*children)`) are understood too.
-
-    Raises ValueError for files that are missing, truncated or hold pickled code.  For weights of another architecture it
-    names the layers that differ.  The encoder is then unchanged.
+    Raises ValueError for files that are missing, truncated or hold calls of code, for weights of another architecture
+    (it names the layers that differ), and where several networks fit and none is known to be meant.  The encoder is then
+    unchanged.
 
     Caveat: the number of attention heads leaves no trace in the weights, nor do the mean and std that the pixels were
     normalised with.
     """
-    path = Path(path)
-    theirs = _read_tensors(path)
-    prefix, names, extra = max((_find(theirs, s) for s in _spellings(encoder.model)), key=lambda found: len(found[1]))
-    tensors = {ours: theirs[name] for ours, name in names.items()}
-    _check_architecture(encoder, path, tensors, extra)
+    report, tensors = _examine(encoder, path, key, allow_unused)
+    if report.problems:
+        raise ValueError(" ".join(report.problems))
     encoder.model.load_state_dict(tensors, strict=False)
-    used = set(names.values())
-    return LoadReport(prefix, tuple(names), tuple(name for name in theirs if name not in used))
+    return report
 
 
-def _spellings(model: nn.Module) -> tuple[dict[str, str], dict[str, str]]:
-    """Two ways to spell the names of tensors, {spelling: our name}: as they are, and with numbers for the children."""
-    number = {child: str(i) for i, (child, _) in enumerate(model.named_children())}
+def inspect_weights(
+    encoder: Encoder, path: str | Path, *, key: str | None = None, allow_unused: bool = False
+) -> LoadReport:
+    """What would `load_weights` take from this file?  The same report, with `problems` instead of an error.
 
-    def numbered(name: str) -> str:
-        child, *rest = name.split(".")
-        return ".".join([number.get(child, child), *rest])
-
-    names = list(model.state_dict())
-    return {name: name for name in names}, {numbered(name): name for name in names}
+    ValueError only for a file that cannot be read at all.
+    """
+    return replace(_examine(encoder, path, key, allow_unused)[0], loaded=False)
 
 
-def _find(theirs: Mapping[str, Tensor], spelling: Mapping[str, str]) -> tuple[str, dict[str, str], list[str]]:
-    """The prefix in the file that leaves most of our names; {our name: theirs} under it; and layers that we lack."""
-    votes: Counter[str] = Counter()
-    for name in theirs:
-        parts = name.split(".")
-        votes.update("".join(f"{p}." for p in parts[:i]) for i in range(len(parts)) if ".".join(parts[i:]) in spelling)
-    prefix = max(votes, key=lambda prefix: (votes[prefix], "teacher" in prefix), default="")
-    cut = {name.removeprefix(prefix): name for name in theirs if name.startswith(prefix)}
-    children = {name.split(".")[0] for name in spelling}
-    extra = [k for k in cut if k not in spelling and k.split(".")[0] in children and not NO_LAYER & set(k.split("."))]
-    return prefix, {spelling[short]: name for short, name in cut.items() if short in spelling}, extra
-
-
-def _check_architecture(encoder: Encoder, path: Path, theirs: Mapping[str, Tensor], extra: Sequence[str]) -> None:
-    """ValueError, with the layers that differ, unless each tensor has its like in the file, and none is left over."""
+def load_own_weights(encoder: Encoder, path: Path) -> None:
+    """Loads a checkpoint that sslviz wrote: the same names, so that nothing has to be found; else as any other file."""
     ours = {name: tensor.shape for name, tensor in encoder.model.state_dict().items()}
-    missing = [k for k in ours if k not in theirs and not k.endswith("num_batches_tracked")]  # old files lack the count
-    differ = [f"{k} {tuple(t.shape)} instead of {tuple(ours[k])}" for k, t in theirs.items() if t.shape != ours[k]]
-    parts = [f"{len(missing)} of its {len(ours)} tensors are missing ({_few(missing)})"] if missing else []
-    parts += [f"{len(differ)} have another shape ({_few(differ)})"] if differ else []
-    parts += [f"{len(extra)} in the file have no place in it ({_few(extra)})"] if extra else []  # as 34 layers in 18
-    if parts:
-        raise ValueError(
-            f"{path} holds weights of another architecture than {json.dumps(encoder.spec)}: {'; '.join(parts)}. "
-            "Name the encoder and the image size it was trained with."
-        )
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    """Every tensor in the file, under its dotted path; ValueError if the file is missing, broken or could run code."""
-    if not path.is_file():
-        raise ValueError(f"There is no weights file {path}.")
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        tree = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f"{path} is damaged, or holds pickled Python objects, which could run code and are refused. "
-            "Save the model's state_dict() alone, best as .safetensors."
-        ) from error
-    except Exception as error:  # the readers fail in whatever way the bytes lead them to
-        raise ValueError(f"{path} cannot be read; it is truncated or not a weights file. Copy it again.") from error
-    tensors = dict(_flatten(tree))
-    if not tensors:
-        raise ValueError(f"{path} holds no tensors; expected a state dict.")
-    return tensors
+        with safe_open(path, "pt") as file:
+            own = [name for name in file.keys() if name.startswith(OWN)]
+            tensors = {name.removeprefix(OWN): file.get_tensor(name) for name in own}
+    except (OSError, SafetensorError):
+        tensors = {}
+    if {name: tensor.shape for name, tensor in tensors.items()} == ours:
+        encoder.model.load_state_dict(tensors)
+    else:
+        load_weights(encoder, path)
 
 
-def _flatten(tree: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-    for key, value in tree.items() if isinstance(tree, Mapping) else ():
-        if isinstance(value, Tensor):
-            yield f"{prefix}{key}", value
-        else:
-            yield from _flatten(value, f"{prefix}{key}.")
+def _examine(encoder: Encoder, path: str | Path, key: str | None, allow_unused: bool) -> tuple[LoadReport, Tensors]:
+    """The report, and the tensors to load if there are no problems."""
+    file = read_weights(path)
+    networks = find_networks(file.tensors, encoder)
+    fitting = [network for network in networks if network.fits]
+    report = LoadReport(
+        str(file.path),
+        file.format,
+        candidates={network.key: len(network.used) for network in fitting},
+        size=networks[0].size,
+        ignored_objects=dict(file.ignored),
+        notes=_notes(file),
+    )
+    meant = networks if key is None else _called(networks, key)
+    if not meant:
+        return replace(report, problems=(_unknown_key(file, networks, key),)), {}
+    if not meant[0].fits:
+        return replace(report, problems=(misfit(encoder, file, meant[0]),)), {}
+    network, why = choose([network for network in meant if network.fits], list(file.tensors))
+    if network is None:
+        return replace(report, problems=(_ask(file, [network for network in meant if network.fits]),)), {}
+    reasons = [f"asked for by --from {key}"] * (key is not None) + [why] * bool(why)
+    report = replace(report, chosen_by="; ".join(reasons))
+    return _of_network(report, encoder, file, network, fitting, allow_unused)
 
 
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+def _of_network(
+    report: LoadReport, encoder: Encoder, file: WeightFile, network: Network, fitting: Sequence[Network], allow: bool
+) -> tuple[LoadReport, Tensors]:
+    """The report on the network that was chosen; with its tensors if nothing speaks against loading them."""
+    elsewhere = {name for other in fitting if other is not network for name in other.used}
+    inside = {name: ours for name, ours in network.left.items() if name not in elsewhere}
+    ours, classifier = encoder.model.state_dict(), classifier_of(encoder.model)
+    heads = tuple(name for name, ours_ in inside.items() if is_left_out(ours_, ours, classifier))
+    unused = tuple(name for name in inside if name not in heads)
+    known = network.used | set(inside)
+    report = replace(
+        report,
+        prefix=network.prefix,
+        matched=tuple(network.tensors),
+        heads=heads,
+        unused=unused,
+        others=tuple(name for name in file.tensors if name not in known),
+        converted_by=network.layout,
+        resized=tuple(resizing(*change, _patch(encoder.model)) for change in network.resized),
+        problems=tuple(problems_of(encoder, file, network, [inside[name] for name in unused if not allow])),
+    )
+    return report, {} if report.problems else network.tensors
+
+
+def _notes(file: WeightFile) -> tuple[str, ...]:
+    notes = list(file.notes)
+    if file.modules:
+        notes.append(f"The file also holds a whole pickled network ({file.modules[0]}), which was not read.")
+    elif file.hidden:
+        notes.append(f"{file.hidden} tensors lie inside these objects and were not read.")
+    return tuple(notes)
+
+
+def _patch(model: Any) -> int | None:
+    """The side of a ViT's patches in pixels."""
+    size = getattr(getattr(model, "patch_embed", None), "patch_size", None)
+    return size[0] if isinstance(size, tuple) else None
+
+
+# --- which network -----------------------------------------------------------------------------------------------------
+
+
+def _called(networks: Sequence[Network], key: str) -> list[Network]:
+    """Those whose prefix is `key`; if there is none, those of whose prefix it is one or several whole parts."""
+    wanted = key.strip(".")
+    exactly = [network for network in networks if network.key == wanted]
+    return exactly or [network for network in networks if f".{wanted}." in f".{network.prefix}"]
+
+
+def _unknown_key(file: WeightFile, networks: Sequence[Network], key: str | None) -> str:
+    fitting = [network.key for network in networks if network.fits]
+    there = f"networks that fit: {few(fitting, 6)}" if fitting else f"its names begin with {few(_first_parts(file), 6)}"
+    return f"{file.path} has no network under {key!r}; {there}."
+
+
+def _first_parts(file: WeightFile) -> list[str]:
+    return list(dict.fromkeys(name.split(".")[0] for name in file.tensors))
+
+
+def _ask(file: WeightFile, fitting: Sequence[Network]) -> str:
+    keys = [network.key for network in fitting]
+    return (
+        f"{file.path} holds {len(keys)} networks that fit ({few(keys, 6)}), and which is meant cannot be told. "
+        f"Choose one with --from {keys[0]}."
+    )

@@ -40,11 +40,11 @@ class Checkpoint:
     def encoder(self) -> Encoder:
         """The encoder in evaluation mode, with these weights; ValueError for a truncated or foreign file."""
         from sslviz.encoders import create_encoder
-        from sslviz.encoders.weights import load_weights
+        from sslviz.encoders.weights import load_own_weights
 
         encoder = create_encoder(**self.config, seed=self.seed)
         if self.path is not None:
-            load_weights(encoder, self.path)
+            load_own_weights(encoder, self.path)
         return encoder.eval()
 
     def untrained(self, seed: int = 0) -> Checkpoint:

@@ -16,17 +16,21 @@ def import_checkpoint(
     weights: str | Path | None = None,
     pretrained: bool = False,
     image_size: int | None = None,
+    key: str | None = None,
+    allow_unused: bool = False,
 ) -> tuple[Run, Any]:
     """How do I look at an encoder that is not ours?
 
     - encoder: any timm name, or a preset
     - out: the run folder to write
-    - weights: a .safetensors or .pt state dict; common prefixes are stripped
+    - weights: a file of weights, the index of several shards, or a folder with one of these
     - pretrained: take timm's own weights instead
     - image_size: pixels (default: what the model was published for)
+    - key: which of several networks in the file, e.g. "student" (default: the one that its paper evaluates)
+    - allow_unused: go on if something in the encoder's own part of the file has no place in it
 
-    Returns the run with its one checkpoint, and the report of what matched and what did not.  ValueError, and no folder,
-    for weights of another architecture, truncated files and pickles with code.
+    Returns the run with its one checkpoint, and the report of what matched and what did not, which run.json keeps too.
+    ValueError, and no folder, for weights of another architecture, truncated files and pickles with code.
 
     Example:
         >>> import tempfile, safetensors.torch, sslviz
@@ -44,9 +48,16 @@ def import_checkpoint(
     if (weights is None) == (not pretrained):
         raise ValueError("Say where the weights come from: either --weights FILE or --pretrained.")
     net = create_encoder(encoder, pretrained=pretrained, image_size=image_size)
-    report = load_weights(net, Path(weights)) if weights else f"timm's own weights of {encoder}."
+    report = (
+        load_weights(net, weights, key=key, allow_unused=allow_unused)
+        if weights
+        else f"timm's own weights of {encoder}."
+    )
     arguments = {"encoder": encoder, "weights": str(weights) if weights else "timm", "image_size": net.image_size}
-    run = Run.create(out, {"kind": "import", "arguments": arguments, "encoder": net.spec, "finished": True})
+    understood = {"import": report.to_dict()} if not isinstance(report, str) else {}
+    run = Run.create(
+        out, {"kind": "import", "arguments": arguments, "encoder": net.spec, "finished": True, **understood}
+    )
     try:
         run.save_checkpoint(0, {f"encoder.{name}": tensor for name, tensor in net.state_dict().items()})
     except BaseException:

@@ -59,6 +59,11 @@ class Run:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.name = self.path.resolve().name
+        if self.path.is_file():
+            raise ValueError(
+                f"{self.path} is a file, and a run is a folder. For a file of weights, make a run of it first: "
+                f"`sslviz import --encoder NAME --weights {self.path} --out RUN`."
+            )
         try:
             self.info: dict[str, Any] = json.loads((self.path / "run.json").read_text())
         except FileNotFoundError:
