@@ -164,6 +164,11 @@ def association(
     features, fit = _with_names(features, names), None if fit is None else _with_names(fit, names)
     if fit is None:
         half = stratified_half(coded(features, label)[1], seed)
+        if half.all():
+            raise ValueError(
+                f"Every class of {label!r} has a single image, but one half of them is to be fitted on and the other scored; "
+                "bring more images."
+            )
         features, fit = features.rows(~half), features.rows(half)
     return _association(features, fit, label, attribute, permutations, seed)
 

@@ -198,6 +198,10 @@ def _main_directions(x: np.ndarray, finds: np.ndarray) -> np.ndarray:
     center = x[finds].mean(axis=0, dtype=np.float64)
     _, sizes, axes = np.linalg.svd(x[finds] - center, full_matrices=False)
     sizes = sizes[:DIRECTIONS]
+    if sizes[0] <= 1e-6 * np.abs(x).max() * np.sqrt(finds.sum()):
+        raise ValueError(
+            "The features are the same for every image, so that no region of them can fail; has this encoder collapsed?"
+        )
     return (x - center) @ axes[:DIRECTIONS].T / np.sqrt((sizes**2).mean() / finds.sum())
 
 

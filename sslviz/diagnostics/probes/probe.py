@@ -13,7 +13,7 @@ from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.neighbors.neighbors import Neighbors
 from sslviz.diagnostics.probes.control_features import ControlFeatures, aligned_controls
 from sslviz.features import Features
-from sslviz.features.columns import stratified_half
+from sslviz.features.columns import in_order, stratified_half
 from sslviz.statistics import (
     MIN_PER_CLASS,
     POWER_80,
@@ -185,7 +185,7 @@ def _complete(features: Features, label: str) -> np.ndarray:
 def class_codes(scored: Features, fitted: Features, label: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The names of the classes, and the class of each image scored and of each fitted on."""
     truth, fit_truth = _complete(scored, label), _complete(fitted, label)
-    names = sorted(set(fit_truth), key=int if all(map(str.isdigit, set(fit_truth))) else str)
+    names = in_order(set(fit_truth))
     refuse_unseen(sorted(set(truth) - set(names)), label)
     for name, values in (("fitted on", fit_truth), ("scored", truth)):
         if len(set(values)) < 2:

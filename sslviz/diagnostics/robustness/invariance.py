@@ -210,7 +210,7 @@ def _read(step: np.ndarray, amount: np.ndarray, seed: int) -> np.ndarray:
         fit = fold != k
         center, mean = step[fit].mean(axis=0), amount[fit].mean()
         x = step[fit] - center
-        ridge = RIDGE * (x**2).sum() / min(x.shape) + 1e-12
+        ridge = RIDGE * (x**2).sum() / min(x.shape) or 1.0  # of steps that are all alike nothing can be read
         y = amount[fit] - mean
         if x.shape[1] <= len(x):
             weights = np.linalg.solve(x.T @ x + ridge * np.eye(x.shape[1]), x.T @ y)
