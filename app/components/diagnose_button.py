@@ -109,6 +109,8 @@ def _diagnose(runs: list[Run], spec: str, fit_spec: str | None, *, every: bool =
     with st.status(f"Loading {spec}", expanded=True) as status:
         bar = st.progress(0.0)
         try:
+            for run in runs:
+                run.check_writable()
             images, fit = (load_images(spec), load_images(fit_spec)) if fit_spec else scored_and_fit(load_images(spec))
             questions = [(run, entry) for run in runs for entry in _entries(every)]
             for done, (run, entry) in enumerate(questions):
@@ -116,7 +118,7 @@ def _diagnose(runs: list[Run], spec: str, fit_spec: str | None, *, every: bool =
                 status.update(label=f"Diagnosing {run.name} on {len(images):,} images")
                 diagnose(run, images, fit=fit, only=[entry.name], every=every, progress=False)
         except (ValueError, OSError) as error:
-            status.update(label=str(error), state="error")
+            status.update(label=literal(str(error)), state="error")
             return
     st.rerun()
 

@@ -41,9 +41,20 @@ class Choice:
 
 def folder() -> Path:
     """Where the runs lie: `-- --runs DIR`, or SSLVIZ_RUNS, or runs/."""
+    return Path(_option("--runs", "SSLVIZ_RUNS") or "runs")
+
+
+def all_runs() -> tuple[list[Run], list[str]]:
+    """The runs of the folder, and a sentence for each left out; what is computed is kept in `-- --cache DIR` if given."""
+    cache = _option("--cache", "SSLVIZ_RUNS_CACHE")
+    return cached.runs(folder(), Path(cache) if cache else None)
+
+
+def _option(name: str, variable: str) -> str:
+    """What was said on the command line, or else in the environment; empty where in neither."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--runs", type=Path, default=Path(os.environ.get("SSLVIZ_RUNS", "runs")))
-    return parser.parse_known_args()[0].runs
+    parser.add_argument(name, dest="value", default=os.environ.get(variable, ""))
+    return parser.parse_known_args()[0].value
 
 
 def chosen() -> Choice:
@@ -59,7 +70,7 @@ def chosen() -> Choice:
         except ValueError:
             unready.append(run.name)
     # A run's colour is its place among all runs of the folder, so that choosing fewer changes no colour.
-    colors = theme.colors(run.name for run in cached.runs(folder())[0])
+    colors = theme.colors(run.name for run in all_runs()[0])
     dark = st.context.theme.type == "dark"
     return Choice({run.name: run for run in runs}, evidence, unready, colors, digest, dark)
 
@@ -101,7 +112,7 @@ def labels(choice: Choice) -> list[str]:
 
 
 def chosen_runs() -> list[Run]:
-    return [run for run in cached.runs(folder())[0] if run.name in st.session_state["runs"]]
+    return [run for run in all_runs()[0] if run.name in st.session_state["runs"]]
 
 
 def images_of_runs(runs: list[Run]) -> dict[str, str]:

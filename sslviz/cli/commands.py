@@ -6,16 +6,24 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg
 
 from sslviz.cli.options import options_of, parse_settings
 
+if TYPE_CHECKING:
+    from sslviz.runs import Run
+
 Spec = Annotated[
     str, arg(metavar="SPEC", help="shapes | shapes:n=8000,bias=0.95 | digits | folder:PATH | any timm dataset name")
+]
+Cache = Annotated[
+    Path | None,
+    arg(help="A folder for what is computed, instead of the run folders, which may then be read-only."),
 ]
 Settings = Annotated[
     UseAppendAction[list[str]],
@@ -96,13 +104,13 @@ class Embed:
     run: Positional[Path]
     images: Spec
     layer: str = "pooled"
+    cache: Cache = None
 
     def __call__(self) -> None:
         from sslviz.data import load_images
         from sslviz.features.stored import stored_embed
-        from sslviz.runs import Run
 
-        run, images = Run(self.run), load_images(self.images)
+        (run,), images = _opened([self.run], self.cache), load_images(self.images)
         features = stored_embed(run, run.last, images, layer=self.layer)
         stem = run.features_stem(run.last.key, images.digest, self.layer)
         print(f"{stem}.npy: {features.x.shape[0]:,} images x {features.x.shape[1]} dimensions of layer {self.layer}.")
@@ -130,19 +138,21 @@ class Diagnose:
     """All checkpoints of each run, not only the last: how the scores went through training."""
     json: Path | None = None
     """Also write the scores to this file."""
+    cache: Cache = None
 
     def __call__(self) -> None:
         from sslviz.cli.tables import print_scores, print_through_training
         from sslviz.data import load_images
         from sslviz.evaluation.diagnose import diagnose
         from sslviz.evaluation.questions import scored_and_fit
-        from sslviz.runs import Run
-        from sslviz.runtime.files import atomic_write
+        from sslviz.runtime.files import atomic_write, check_file
 
         if not self.run:
             raise ValueError("Name at least one run folder, e.g. `sslviz diagnose runs/simclr --images shapes`.")
         columns: dict[str, Any] = {"label": self.label, "attribute": self.attribute, "partners": self._partners()}
-        runs = [Run(path) for path in self.run]
+        if self.json:
+            check_file(self.json)
+        runs = _opened(self.run, self.cache)
         images, fit = scored_and_fit(load_images(self.images))
         fit = load_images(self.fit) if self.fit else fit
         only = [name.strip() for name in self.only.split(",")] if self.only else None
@@ -180,14 +190,14 @@ class Explain:
     target: str | None = None
     """What is explained: self, self_cosine, loss, unit:N, component:N, similarity:ID or, against the others, COLUMN=VALUE."""
     seed: int = 0
+    cache: Cache = None
 
     def __call__(self) -> None:
         from sslviz.cli.tables import print_scores
         from sslviz.data import load_images
         from sslviz.reports.explain.explain import PAIRED, chosen, explain
         from sslviz.reports.explain.page import explain_page
-        from sslviz.runs import Run
-        from sslviz.runtime.files import atomic_write
+        from sslviz.runtime.files import atomic_write, check_file
 
         if not self.run:
             raise ValueError(
@@ -196,7 +206,8 @@ class Explain:
         if self.out.exists() or self.out.suffix != ".html":
             problem = "already exists" if self.out.exists() else "does not end in .html"
             raise ValueError(f"The page to write, {self.out}, {problem}; choose another --out.")
-        runs = [Run(path) for path in self.run]
+        check_file(self.out)
+        runs = _opened(self.run, self.cache)
         everything = load_images(self.images)
         images, shown = chosen(everything, self.ids)
         found = explain(runs, images, method=self.method, target=self.target, everything=everything, seed=self.seed)
@@ -224,6 +235,7 @@ class Audit:
     """Conditions (TOML) that the report is to meet; if not, the failed ones are listed and the exit code is 1."""
     diff: Annotated[tuple[Path, Path] | None, arg(metavar="BEFORE.json AFTER.json")] = None
     """Audit nothing: say what changed between two reports."""
+    cache: Cache = None
 
     def __call__(self) -> None:
         from sslviz.reports.audit.difference import difference
@@ -248,8 +260,7 @@ class Audit:
         from sslviz.reports.audit.audit import audit
         from sslviz.reports.audit.page import audit_page
         from sslviz.reports.audit.plan import read_plan
-        from sslviz.runs import Run
-        from sslviz.runtime.files import atomic_write
+        from sslviz.runtime.files import atomic_write, check_file
 
         if not self.run or not self.images:
             raise ValueError("Name runs and images: `sslviz audit runs/simclr --images shapes --out report.html`.")
@@ -257,7 +268,8 @@ class Audit:
         if self.out.suffix != ".html" or any(path.exists() for path in written):
             problem = "already exists" if self.out.suffix == ".html" else "does not end in .html"
             raise ValueError(f"The report to write, {self.out}, {problem}; choose another --out.")
-        runs = [Run(path) for path in self.run]
+        check_file(self.out)
+        runs = _opened(self.run, self.cache)
         images, fit = scored_and_fit(load_images(self.images))
         plan = read_plan(self.config, images.table)
         report = audit(runs, images, fit=load_images(self.fit) if self.fit else fit, plan=plan)
@@ -266,6 +278,17 @@ class Audit:
             with atomic_write(path) as file:
                 file.write(text().encode())
         return report
+
+
+def _opened(paths: Sequence[Path], cache: Path | None) -> list[Run]:
+    """The runs; ValueError, before the images are loaded, for one that nothing was kept of and nothing can be."""
+    from sslviz.runs import Run
+
+    runs = [Run(path, cache=cache) for path in paths]
+    for run in runs:
+        if not any(run.places.find(name).exists() for name in ("features", "results")):
+            run.check_writable()
+    return runs
 
 
 def _as_json(results: dict[str, dict[str, Any]]) -> dict[str, Any]:

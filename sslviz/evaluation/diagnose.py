@@ -12,7 +12,7 @@ from sslviz.diagnostics.result import CheckpointKey, ResultKey
 from sslviz.evaluation.answers import DEFAULT_LAYOUT, Columns, requirements, stored_result
 from sslviz.evaluation.questions import Questions, check_columns, check_run_names
 from sslviz.features.columns import partners_of, probe_labels
-from sslviz.features.evidence import Evidence, record_diagnosis
+from sslviz.features.evidence import Evidence, check_recordable, record_diagnosis
 from sslviz.runs import Checkpoint, Run
 
 
@@ -52,6 +52,7 @@ def diagnose(
     runs = [runs] if isinstance(runs, Run) else list(runs)
     check_run_names(runs)
     entries = _entries(only)
+    check_recordable(runs, images)
     labels = probe_labels(images.table) if label is None else [label]
     attributes = [attribute] if isinstance(attribute, str) else list(attribute)
     check_columns(images, entries if only else [], label, attributes)

@@ -25,7 +25,7 @@ from sslviz.diagnostics.result import ResultKey
 from sslviz.evaluation.answers import Columns, requirements, stored_result
 from sslviz.evaluation.questions import Questions, check_run_names
 from sslviz.evaluation.summary import HEALTHY, sentence
-from sslviz.features.evidence import Evidence, record_diagnosis
+from sslviz.features.evidence import Evidence, check_recordable, record_diagnosis
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.thumbnails import data_uri
 from sslviz.reports.audit.findings import IMAGES, HypothesisTest, hypothesis_tests, judged
@@ -63,6 +63,7 @@ def audit(
 
     runs = [runs] if isinstance(runs, Run) else list(runs)
     check_run_names(runs)
+    check_recordable(runs, images)
     plan = plan or make_plan(images.table)
     began = time.perf_counter()
     questions = _questions(plan)
