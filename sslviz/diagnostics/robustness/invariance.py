@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sslviz.diagnostics.robustness.feature_steps import Steps, feature_steps
+from sslviz.diagnostics.robustness.feature_steps import Steps, feature_steps, in_spreads, why_untold
 from sslviz.features import Features
 from sslviz.statistics import Score, percentile_interval
 
@@ -36,6 +36,7 @@ class Invariance:
     - control_values: {name: {"moved": (k,), "read": (views,), "spans": (factors, views)}}, moved in units of the spread,
       read as R^2
     - seed: of folds, halves and the bootstrap
+    - difference: how much of their squared length pictures do not share, None in results of an older sslviz
     """
 
     views: list[str]
@@ -49,16 +50,23 @@ class Invariance:
     spans_any: np.ndarray
     control_values: dict[str, dict[str, np.ndarray]]
     seed: int
+    difference: float | None = None
 
     def invariance(self) -> dict[str, Score]:
-        """{change: 1 - squared distance moved over that of two pictures}: 1 is blind, 0 as another picture."""
+        """{change: 1 - squared distance moved over that of two pictures}: 1 is blind, 0 as another picture.
+
+        It cannot be told where two pictures are as good as the same to the encoder.
+        """
+        reason = why_untold(self.difference, self.moved, self.spread)
         ratio = self.moved.mean(axis=1) / self.spread.mean()
         draws = (self._times @ self.moved.T) / (self._times @ self.spread)[:, None]
         scores = {}
         for i, name in enumerate([*self.views, *self.factors]):
             low, high = percentile_interval(1 - draws[:, i])
             controls = {c: 1 - float(values["moved"][i]) for c, values in self.control_values.items()}
-            scores[name] = Score(1 - float(ratio[i]), low, high, {OTHER_PICTURE: 0.0} | controls, None)
+            controls = {OTHER_PICTURE: 0.0} | controls
+            told = Score(1 - float(ratio[i]), low, high, controls, None)
+            scores[name] = Score.unknown(reason, controls) if reason else told
         return scores
 
     def equivariance(self) -> dict[str, Score]:
@@ -153,7 +161,7 @@ def invariance(
             _r_squared(amount, read, np.ones((1, len(amount))))[0]
             for amount, read in zip(measures.amounts, control.read, strict=True)
         ]
-        moved = control.moved.mean(axis=1) / control.spread.mean()
+        moved = in_spreads(control.moved.mean(axis=1), steps)
         control_values[name] = {"moved": moved, "read": np.array(read), "spans": control.spans}
     return Invariance(
         views=list(views.steps),
@@ -167,6 +175,7 @@ def invariance(
         spans_any=measures.spans_any,
         control_values=control_values,
         seed=seed,
+        difference=views.difference,
     )
 
 

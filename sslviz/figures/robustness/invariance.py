@@ -90,5 +90,7 @@ def _spanning_row(factor: str, scores: Mapping[str, Score]) -> Dot:
 
 def _summary(result: Invariance) -> str:
     ranked = sorted(result.invariance().items(), key=lambda item: -item[1].value)
+    if ranked[0][1].reason:
+        return str(ranked[0][1])
     (most, highest), (least, lowest) = ranked[0], ranked[-1]
     return f"most blind to {most} ({highest}), least to {least} ({lowest})"
