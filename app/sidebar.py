@@ -6,7 +6,7 @@ from html import escape
 
 import streamlit as st
 from components.html import dot, literal
-from state.selection import all_runs, chosen, chosen_runs, images_of_runs
+from state.selection import all_runs, caution, chosen, chosen_runs, images_of_runs
 
 from sslviz.runs import Run
 
@@ -25,11 +25,8 @@ def sidebar() -> None:
             st.html(_about(run, choice.colors[name]))
             if problem := cannot_be_kept(run):
                 st.caption(f":material/lock: {literal(problem)} What was kept before is shown.")
-        if len({choice.runs[name].info["diagnosed"][choice.digest]["fit"] for name in choice.evidence}) > 1:
-            st.caption(
-                ":material/warning: The probes of these runs were fitted on different images, so that what they read cannot "
-                "be compared; diagnose all of them at once."
-            )
+        if said := caution(choice):
+            st.caption(f":material/warning: {said}")
         for problem in problems:
             st.caption(f":material/warning: Skipped: {problem}")
 

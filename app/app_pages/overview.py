@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 from components.html import dot, literal
 from components.score_table import score_table
-from state.selection import chosen, everything
+from state.selection import caution, chosen, everything
 
 from sslviz.catalog import find_entry
 from sslviz.evaluation.summary import statements
@@ -31,6 +31,8 @@ if len(losses) > 1 and verdict != "healthy":
         icon=":material/lightbulb:",
     )
 
+if said := caution(choice):
+    st.caption(f":material/warning: {said}")
 st.html(score_table(found, histories, choice.colors, choice.dark))
 features = next(iter(choice.evidence.values())).features
 st.caption(

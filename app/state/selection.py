@@ -101,6 +101,17 @@ def everything(choice: Choice) -> dict[str, dict[str, Any]]:
     return found
 
 
+def caution(choice: Choice) -> str:
+    """Why readouts of the chosen runs must not be compared: they were fitted on different images; empty where they may."""
+    fits = {choice.runs[name].info["diagnosed"][choice.digest]["fit"] for name in choice.evidence}
+    if len(fits) < 2:
+        return ""
+    return (
+        "The probes of these runs were fitted on different images, so that what they read cannot be compared; diagnose all "
+        "of them at once."
+    )
+
+
 def columns_of(entry: Entry, label: str, attribute: str = "") -> Columns:
     """The columns that an entry is asked of, where these are the label and the attribute that were chosen."""
     return {"label": (label,), "attribute": (attribute,), "columns": (label, attribute)}.get(entry.scope, ())

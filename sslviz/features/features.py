@@ -74,6 +74,11 @@ class Features:
         return hashlib.blake2b("\0".join(self.ids).encode(), digest_size=8).hexdigest()
 
     @cached_property
+    def pictures(self) -> str:
+        """What stands for the pictures: the digest of the images they are of, empty where not known, a colon, `images`."""
+        return f"{self.source.get('images', '')}:{self.images}"
+
+    @cached_property
     def digest(self) -> str:
         """Sixteen hex digits that change when any value, id or table entry does; every cache is keyed on it."""
         state = hashlib.blake2b(digest_size=8)

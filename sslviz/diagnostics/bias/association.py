@@ -17,6 +17,7 @@ from sslviz.diagnostics.bias.margins import (
 )
 from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.neighbors.neighbors import unit_rows
+from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
 from sslviz.features.columns import coded, stratified_half
 from sslviz.statistics import POWER_80_PAST_THRESHOLD, WIDTH_95, Score
@@ -26,7 +27,7 @@ LABELS, ATTRIBUTE = "labels shuffled, 95 of 100", "attribute shuffled, 95 of 100
 
 
 @dataclass(frozen=True, eq=False)
-class Association:
+class Association(Fitted):
     """Result of `association`: margins and effects of every class (c of them) and value (v of them).
 
     - label, attribute: the two columns
@@ -222,6 +223,7 @@ def _association(
         margin_reach=by_value.reach,
         effect_reach=by_label.reach,
         confounded=all(len(np.unique(bank_values[bank_codes == c])) == 1 for c in np.unique(bank_codes)),
+        **pictures_of(scored, fitted),
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sslviz.diagnostics.probes.linear import linear_probe
+from sslviz.diagnostics.result import Fitted
 from sslviz.features import Features
 from sslviz.features.columns import stratified_half
 from sslviz.runtime.threads import one_thread
@@ -30,7 +31,7 @@ DRAWS = 2000  # of errors shuffled within predictions
 
 
 @dataclass(frozen=True, eq=False)
-class Slices:
+class Slices(Fitted):
     """Result of `slices`: s slices, and the n images that judge them.
 
     - label: the column that is read
@@ -155,6 +156,8 @@ def slices(
         reach=np.minimum((excess.expected + np.quantile(worst, 0.95) * excess.spread) / sizes, 1),
         p_corrected=np.array([permutation_p(value, worst) for value in excess.standardized(judging)]),
         n_discovery=int(finds.sum()),
+        scored_on=probe.scored_on,
+        fitted_on=probe.fitted_on,
     )
 
 

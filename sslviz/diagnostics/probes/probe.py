@@ -12,6 +12,7 @@ import pandas as pd
 from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.neighbors.neighbors import Neighbors
 from sslviz.diagnostics.probes.control_features import ControlFeatures, aligned_controls
+from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
 from sslviz.features.columns import in_order, stratified_half
 from sslviz.statistics import (
@@ -33,7 +34,7 @@ Readout = Callable[..., tuple[np.ndarray, dict[str, float]]]
 
 
 @dataclass(frozen=True, eq=False)
-class Probe:
+class Probe(Fitted):
     """Result of `knn_probe`, `linear_probe` and `mlp_probe`, of n scored images.
 
     - method: "knn", "linear" or "mlp"
@@ -157,6 +158,7 @@ def run_probe(
         params=params | chosen,
         control_correct=control_correct,
         seed=seed,
+        **pictures_of(scored, fitted),
     )
 
 

@@ -12,6 +12,7 @@ from sslviz.diagnostics.probes.control_features import ControlFeatures, aligned_
 from sslviz.diagnostics.probes.linear import linear_readout
 from sslviz.diagnostics.probes.mlp import mlp_readout
 from sslviz.diagnostics.probes.probe import Readout
+from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
 from sslviz.features.columns import coded, stratified_half
 from sslviz.runtime.threads import one_thread
@@ -23,7 +24,7 @@ NOTHING = "nothing but memory"
 
 
 @dataclass(frozen=True, eq=False)
-class Selectivity:
+class Selectivity(Fitted):
     """Result of `selectivity`, of n scored images.
 
     - label: the column that was read
@@ -135,6 +136,7 @@ def selectivity(
         n_kinds=int(kind.max()) + 1,
         kind_columns=columns,
         seed=seed,
+        **pictures_of(scored, fitted),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from sslviz.diagnostics.probes.control_features import ControlFeatures, scored_and_fit
 from sslviz.diagnostics.probes.linear import linear_weights
+from sslviz.diagnostics.result import Fitted
 from sslviz.diagnostics.robustness.feature_steps import Steps, feature_steps, in_spreads, why_untold
 from sslviz.features import Features
 from sslviz.features.columns import coded
@@ -19,7 +20,7 @@ SAME = "no corruption"
 
 
 @dataclass(frozen=True, eq=False)
-class Drift:
+class Drift(Fitted):
     """Result of `drift`, of n pictures, c corruptions and s severities.
 
     - label: the column that is read
@@ -150,6 +151,8 @@ def drift(
         control_values=control_values,
         seed=seed,
         difference=steps.difference,
+        scored_on=corrupted.pictures,
+        fitted_on="" if fit is None else fit.pictures,
     )
 
 
