@@ -8,9 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
+from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.robustness.feature_steps import Steps, feature_steps, in_spreads, why_untold
 from sslviz.features import Features
-from sslviz.statistics import Score, percentile_interval
+from sslviz.statistics import Score, least_found, p_beyond, percentile_interval
 
 OTHER_PICTURE, LOST = "another picture", "nothing of it left"
 OTHER_STEPS = "steps to another picture"
@@ -94,6 +95,27 @@ class Invariance:
             }
             for i, factor in enumerate(self.factors)
         }
+
+    @property
+    def found(self) -> dict[str, bool]:
+        """{change: whether it moves a picture less than another picture is away, by more than luck at 5 %}."""
+        return {name: score.low is not None and score.low > 0 for name, score in self.invariance().items()}
+
+    @property
+    def detectable(self) -> dict[str, float | None]:
+        """{change: the least invariance that would be found in 80 of 100 such samples}; None where it cannot be told."""
+        return {name: least_found(score) for name, score in self.invariance().items()}
+
+    def hypothesis(self) -> Hypothesis:
+        """That the change it reacts to least moves a picture less than another picture is away; corrected for all."""
+        found = self.invariance()
+        name = max(found, key=lambda change: -np.inf if found[change].reason else found[change].value)
+        score = found[name]
+        statement = (
+            f"Of {len(found)} changes {name} moves a picture least: invariance {score}, of 1 where it leaves no trace."
+        )
+        p = min(1.0, len(found) * p_beyond(score)) if score.value > 0 else 1.0
+        return Hypothesis(statement, f"invariance to {name}", p, self.detectable[name], len(self.ids))
 
     def scores(self) -> dict[str, Score]:
         """`invariance to` each change, then `amount of` each view parameter; neither direction is good in itself."""
