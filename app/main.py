@@ -5,11 +5,11 @@ from components.diagnose_button import unready
 from menu import PAGES
 from sections import welcome
 from sidebar import sidebar
-from state import cached, selection
+from state import selection
 
 st.set_page_config(page_title="sslviz", page_icon=":material/scatter_plot:", layout="wide", initial_sidebar_state=240)
 folder = selection.folder()
-runs, problems = cached.runs(folder)
+runs, problems = selection.all_runs()
 waiting = not runs or welcome.is_running(folder)
 page = st.navigation(
     [

@@ -5,16 +5,15 @@ from __future__ import annotations
 from html import escape
 
 import streamlit as st
-from components.html import dot
-from state import cached
-from state.selection import chosen, chosen_runs, folder, images_of_runs
+from components.html import dot, literal
+from state.selection import all_runs, caution, chosen, chosen_runs, images_of_runs
 
 from sslviz.runs import Run
 
 
 def sidebar() -> None:
     """Draws the widgets that `chosen` reads, a line about each chosen run, and one for each folder left out."""
-    runs, problems = cached.runs(folder())
+    runs, problems = all_runs()
     names = [run.name for run in runs]
     with st.sidebar:
         st.multiselect("Runs", names, default=names, key="runs", bind="query-params", placeholder="Choose runs")
@@ -24,13 +23,21 @@ def sidebar() -> None:
         choice = chosen()
         for name, run in choice.runs.items():
             st.html(_about(run, choice.colors[name]))
-        if len({choice.runs[name].info["diagnosed"][choice.digest]["fit"] for name in choice.evidence}) > 1:
-            st.caption(
-                ":material/warning: The probes of these runs were fitted on different images, so that what they read cannot "
-                "be compared; diagnose all of them at once."
-            )
+            if problem := cannot_be_kept(run):
+                st.caption(f":material/lock: {literal(problem)} What was kept before is shown.")
+        if said := caution(choice):
+            st.caption(f":material/warning: {said}")
         for problem in problems:
             st.caption(f":material/warning: Skipped: {problem}")
+
+
+def cannot_be_kept(run: Run) -> str:
+    """Why nothing that is computed of this run can be kept, and what to do; empty where it can."""
+    try:
+        run.check_writable("results")
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _about(run: Run, color: str) -> str:

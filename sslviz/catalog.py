@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from importlib import import_module
 from typing import Any, Literal
 
 import plotly.graph_objects as go
+
+from sslviz.diagnostics.result import caution
 
 MAP_POINTS = 10_000  # a UMAP of more takes minutes on two cores
 SECTIONS = (  # of the report, in the order of a model card (arXiv 1810.03993)
@@ -320,6 +323,19 @@ def draw(results: Any, **options: Any) -> go.Figure:
     return _figure_of(type(first))(results, **options)
 
 
+def _with_caution(figure: Callable[..., go.Figure]) -> Callable[..., go.Figure]:
+    """The figure, which says before its caption where the results beside each other are of different images."""
+
+    @wraps(figure)
+    def drawn(results: Any, **options: Any) -> go.Figure:
+        fig = figure(results, **options)
+        if isinstance(results, Mapping) and (said := caution(results)):
+            fig.layout.meta = {**fig.layout.meta, "caption": f"{said} {fig.layout.meta['caption']}"}
+        return fig
+
+    return drawn
+
+
 def _figure_of(kind: type) -> Callable[..., go.Figure]:
     """The figure of results of this class: `SomeResult` of diagnostics/room is drawn by figures/room/some_result.py."""
     for cls in kind.__mro__:
@@ -329,7 +345,7 @@ def _figure_of(kind: type) -> Callable[..., go.Figure]:
         room = rest.partition(".")[0] if package == "diagnostics" else package
         name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
         try:
-            return getattr(import_module(f"sslviz.figures.{room}.{name}"), name)
+            return _with_caution(getattr(import_module(f"sslviz.figures.{room}.{name}"), name))
         except ModuleNotFoundError as error:
             if error.name is None or not error.name.startswith("sslviz.figures"):
                 raise

@@ -35,6 +35,37 @@ def the_global_random_state_stays_as_it_is():
         assert (torch.get_rng_state() == torch_before).all(), "torch's global random state was touched"
 
 
+@pytest.fixture
+def freeze(monkeypatch):
+    """`freeze(folder)`: from now on no file can be written below it, as on a read-only file system.
+
+    Nothing is mounted and no permission taken away, which would not bind a superuser: opening a file there fails."""
+    import builtins
+    import errno
+    from pathlib import Path
+
+    def make(folder):
+        open_before, mkdir_before = builtins.open, os.mkdir
+
+        def refuse(path):
+            if folder in (Path(path).absolute(), *Path(path).absolute().parents):
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+        def open_(file, mode="r", *args, **kwargs):
+            if set(mode) & set("wxa+") and isinstance(file, str | os.PathLike):
+                refuse(file)
+            return open_before(file, mode, *args, **kwargs)
+
+        def mkdir(path, *args, **kwargs):
+            refuse(path)
+            mkdir_before(path, *args, **kwargs)
+
+        monkeypatch.setattr(builtins, "open", open_)
+        monkeypatch.setattr(os, "mkdir", mkdir)
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def planted_evidence():
     """`planted_evidence(n=240, d=24, seed=0)`: all that a diagnostic may be given of a checkpoint, with three classes planted.

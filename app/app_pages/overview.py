@@ -5,7 +5,7 @@ import streamlit as st
 from components.html import dot, literal
 from components.score_table import score_table
 from sections.columns import source_of_images
-from state.selection import chosen, everything
+from state.selection import caution, chosen, everything
 
 from sslviz.catalog import find_entry
 from sslviz.evaluation.summary import statements
@@ -32,6 +32,8 @@ if len(losses) > 1 and verdict != "healthy":
         icon=":material/lightbulb:",
     )
 
+if said := caution(choice):
+    st.caption(f":material/warning: {said}")
 st.html(score_table(found, histories, choice.colors, choice.dark))
 features = next(iter(choice.evidence.values())).features
 st.caption(

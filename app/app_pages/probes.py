@@ -3,7 +3,7 @@ from components.charts import chart
 from components.html import literal
 from components.thumbnails import pictures
 from sections.columns import reasons
-from state.selection import chosen, columns_of, labels, results
+from state.selection import caution, chosen, columns_of, labels, results
 
 from sslviz.catalog import entries_on
 from sslviz.diagnostics.probes.probe import Probe
@@ -34,6 +34,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     )
 entry = readouts[readout]
 probes = results(choice, readout, columns_of(entry, column))
+if len(probes) > 1 and (said := caution(choice)):
+    st.caption(f":material/warning: {said}")
 chart(entry.figure(probes, colors=choice.colors), choice, "probe", caveat=entry.caveat)
 if entry.result_type is not Probe:
     st.stop()

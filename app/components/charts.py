@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
-from state.selection import Choice
+from state.selection import Choice, caution
 
 from sslviz.catalog import find_entry
 from sslviz.figures import score_bars
@@ -34,6 +34,8 @@ def section(choice: Choice, name: str, results: Mapping[str, Any]) -> None:
     if not results:
         return
     entry = find_entry(name)
+    if len(results) > 1 and "fit" in entry.options and (said := caution(choice)):
+        st.caption(f":material/warning: {said}")
     chart(entry.figure(results, colors=choice.colors), choice, f"figure {name}", caveat=entry.caveat)
     if not entry.figure_has_scores:
         with st.expander("All its scores beside their controls", icon=":material/align_horizontal_left:"):

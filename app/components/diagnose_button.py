@@ -17,7 +17,7 @@ from sslviz.evaluation.diagnose import diagnose
 from sslviz.evaluation.inspection import inspect_images
 from sslviz.evaluation.questions import scored_and_fit
 from sslviz.features.evidence import STIMULI
-from sslviz.runs import Run
+from sslviz.runs import Run, largest_image_size
 
 
 def unready(choice: Choice) -> None:
@@ -110,7 +110,10 @@ def _diagnose(runs: list[Run], spec: str, fit_spec: str | None, *, every: bool =
     with st.status(f"Loading {spec}", expanded=True) as status:
         bar = st.progress(0.0)
         try:
-            everything, own_fit = load_images(spec), load_images(fit_spec) if fit_spec else None
+            for run in runs:
+                run.check_writable()
+            size = largest_image_size(runs)
+            everything, own_fit = load_images(spec, size), load_images(fit_spec, size) if fit_spec else None
             for line in inspect_images(everything, own_fit).lines:
                 st.caption(literal(line))
             images, fit = (everything, own_fit) if own_fit is not None else scored_and_fit(everything)
@@ -128,7 +131,7 @@ def _diagnose(runs: list[Run], spec: str, fit_spec: str | None, *, every: bool =
             if len(problems) == len(questions):
                 raise ValueError(problems[0])
         except (ValueError, OSError) as error:
-            status.update(label=str(error), state="error")
+            status.update(label=literal(str(error)), state="error")
             return
     st.rerun()
 

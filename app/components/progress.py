@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import streamlit as st
 from components.html import literal
 from state import cached
-from state.selection import Choice
 
 from sslviz.runs import Checkpoint, Run
 from sslviz.runtime.progress import watched
@@ -44,12 +43,11 @@ def worth_it(needed: float, what: str, key: str) -> bool:
     return st.button(f"{what} (about {about})", icon=":material/play_arrow:", key=key)
 
 
-def readable(choice: Choice) -> dict[str, Checkpoint]:
-    """{run: its last checkpoint} of those whose weights can be read; a line for each other."""
+def readable(checkpoints: dict[str, Checkpoint]) -> dict[str, Checkpoint]:
+    """{run: its checkpoint} of those whose weights can be read; a line for each other."""
     found = {}
-    for name in choice.evidence:
+    for name, checkpoint in checkpoints.items():
         try:
-            checkpoint = choice.runs[name].last
             cached.seconds_per_answer(checkpoint)
         except (ValueError, OSError) as error:
             st.caption(f":material/block: {literal(name)}: {literal(str(error))}")

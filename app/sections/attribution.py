@@ -179,22 +179,30 @@ def pair(choice: Choice, checkpoints: dict[str, Checkpoint], subjects: Subjects)
     with st.expander(text, icon=":material/link:", key="pair_open", on_change="rerun") as box:
         if not box.open or not checkpoints:
             return
-        from sslviz.explanations.attribution.pairs import explain_pair
+        try:  # whatever is raised in a fragment would be shown with its stack
+            _pair(choice, checkpoints, subjects)
+        except (ValueError, OSError) as error:
+            st.error(literal(str(error)), icon=":material/error:")
 
-        images = images_of(choice, _pair_and_others(choice, next(iter(checkpoints)), subjects))
-        pictures = [images.rows(np.array([row])) for row in (0, 1)]
-        others = images.rows(np.arange(2, len(images))) if len(images) > 2 else None
-        options = {"grid": PAIR_GRID, "orders": PAIR_ORDERS, "others": others}
-        calls: dict[str, Call] = {
-            name: ((choice.runs[name], explain_pair, checkpoint, *pictures), options)
-            for name, checkpoint in checkpoints.items()
-        }
-        missing = [checkpoints[name] for name, call in calls.items() if not _is_made(call)]
-        needed = seconds(missing, 4 * PAIR_ORDERS * PAIR_GRID**2)
-        if missing and not worth_it(needed, "Explain these two", "explain_pair"):
-            return
-        results = {name: _made(call, f"Uncovering patches for {literal(name)}") for name, call in calls.items()}
-        chart(pair_explanation(results, colors=choice.colors), choice, "pair")
+
+def _pair(choice: Choice, checkpoints: dict[str, Checkpoint], subjects: Subjects) -> None:
+    """Draws the boxes in which two pictures are chosen, and what every patch adds to their likeness."""
+    from sslviz.explanations.attribution.pairs import explain_pair
+
+    images = images_of(choice, _pair_and_others(choice, next(iter(checkpoints)), subjects))
+    pictures = [images.rows(np.array([row])) for row in (0, 1)]
+    others = images.rows(np.arange(2, len(images))) if len(images) > 2 else None
+    options = {"grid": PAIR_GRID, "orders": PAIR_ORDERS, "others": others}
+    calls: dict[str, Call] = {
+        name: ((choice.runs[name], explain_pair, checkpoint, *pictures), options)
+        for name, checkpoint in checkpoints.items()
+    }
+    missing = [checkpoints[name] for name, call in calls.items() if not _is_made(call)]
+    needed = seconds(missing, 4 * PAIR_ORDERS * PAIR_GRID**2)
+    if missing and not worth_it(needed, "Explain these two", "explain_pair"):
+        return
+    results = {name: _made(call, f"Uncovering patches for {literal(name)}") for name, call in calls.items()}
+    chart(pair_explanation(results, colors=choice.colors), choice, "pair")
 
 
 def _pair_and_others(choice: Choice, name: str, subjects: Subjects) -> np.ndarray:

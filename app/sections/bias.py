@@ -123,6 +123,8 @@ def partners(choice: Choice, found: Mapping[str, Reliance], label: str, attribut
             st.error(problem, icon=":material/error:")
         elif ask_so or forget:
             for name in choice.evidence:
+                choice.runs[name].check_writable("")
+            for name in choice.evidence:
                 record_expected_pairs(choice.runs[name], digest, of, pairs if ask_so else None)
             st.rerun()
 

@@ -11,7 +11,7 @@ import streamlit as st
 from components.charts import chart
 from components.html import dot, literal
 from components.thumbnails import thumbnails
-from state.selection import Choice
+from state.selection import Choice, caution
 
 from sslviz.catalog import find_entry
 from sslviz.diagnostics.result import ResultKey
@@ -83,8 +83,10 @@ def better(choice: Choice, results: dict[str, dict[str, Any]], a: str, b: str) -
     if not found:
         st.caption("These two have no score in common that could be compared image by image.")
         return
+    if said := caution(choice):
+        st.caption(f":material/warning: {said}")
     told = [
-        (name, one.winner[score], one.sentence(score, a, b))
+        (name, one.winner[score], one.claim(score, a, b))
         for name, one in found.items()
         if find_entry(ResultKey.parse(name).name).rates_encoder
         for score in one.scores()

@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import streamlit as st
+from components.html import literal
 from state import cached
 
 from sslviz.catalog import diagnostics
 from sslviz.evaluation.demo import EPOCHS, RUNS
 from sslviz.runs import Run
+from sslviz.runtime.files import check_folder
 
 TRAINING = 0.8  # share of the demo's time that is training; the rest is diagnosing
 LABELS = 3  # of the demo's images
@@ -30,6 +32,8 @@ def is_running(folder: Path) -> bool:
 
 def failure(folder: Path) -> None:
     """Says with its last line why the demo ended early, if it did, and offers to go on with it."""
+    if refused := st.session_state.pop("demo_refused", ""):
+        st.error(f"The demo cannot be made here: {literal(refused)}", icon=":material/error:")
     process = cached.demos().get(_key(folder))
     if process is not None and process.poll():
         lines = (folder / ".demo.log").read_text(errors="replace").strip().splitlines()
@@ -66,6 +70,11 @@ def show(folder: Path, problems: list[str]) -> None:
 def start(folder: Path) -> None:
     """Starts the demo as a process of its own, which goes on when this page is closed; at most one a folder."""
     if is_running(folder):
+        return
+    try:
+        check_folder(folder)
+    except ValueError as error:
+        st.session_state["demo_refused"] = str(error)
         return
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "sslviz", "demo", "--no-app", "--runs", str(folder)]

@@ -30,7 +30,7 @@ from sslviz.features.evidence import Evidence, diagnosed_steps, layers_of, store
 from sslviz.runs import Checkpoint, Run, open_runs
 
 KEYS: dict[Any, Any] = {
-    Run: lambda run: str(run.path.resolve()),
+    Run: lambda run: (str(run.path.resolve()), str(run.places.cache)),
     Features: lambda features: features.digest,
     Evidence: lambda evidence: [
         *((stimulus, name, x.digest) for stimulus, seen in evidence.shown.items() for name, x in seen.items()),
@@ -60,26 +60,29 @@ KEYS: dict[Any, Any] = {
 }
 
 
-def runs(folder: Path) -> tuple[list[Run], list[str]]:
+def runs(folder: Path, cache: Path | None = None) -> tuple[list[Run], list[str]]:
     """The readable runs of a folder, and a sentence for each that had to be left out; read again when a file changes."""
     paths = [p for p in sorted(folder.glob("*/")) if not p.name.startswith(".")]
-    return _runs(str(folder.resolve()), tuple((p.name, _time(p / "run.json"), _time(p / "history.csv")) for p in paths))
+    written = [paths, [cache / p.name for p in paths] if cache else []]
+    stamp = tuple((p.name, _time(p / "run.json"), _time(p / "history.csv")) for where in written for p in where)
+    return _runs(str(folder.resolve()), None if cache is None else str(cache.resolve()), stamp)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _runs(folder: str, stamp: tuple[Any, ...]) -> tuple[list[Run], list[str]]:
-    return open_runs(folder)
+def _runs(folder: str, cache: str | None, stamp: tuple[Any, ...]) -> tuple[list[Run], list[str]]:
+    return open_runs(folder, cache=cache)
 
 
 def evidence(run: Run, digest: str, checkpoint: Checkpoint | None = None) -> Evidence:
     """The stored features of a checkpoint (the last) on these images, and of its controls; ValueError if there are none."""
     checkpoint = checkpoint or run.last
-    features = run.features_stem(checkpoint.key, digest).parent  # whose time changes with each that is written
-    return _evidence(run, checkpoint, checkpoint.key, digest, _time(features), _time(run.path / "run.json"))
+    places = (run.path, run.places.written)  # the time of features/ changes with each file that is written there
+    times = tuple(_time(place / name) for place in places for name in ("features", "run.json"))
+    return _evidence(run, checkpoint, checkpoint.key, digest, times)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=KEYS)
-def _evidence(run: Run, _checkpoint: Checkpoint, key: str, digest: str, written: int, known: int) -> Evidence:
+def _evidence(run: Run, _checkpoint: Checkpoint, key: str, digest: str, times: tuple[int, ...]) -> Evidence:
     return stored_evidence(run, _checkpoint, digest)
 
 

@@ -42,9 +42,20 @@ class Choice:
 
 def folder() -> Path:
     """Where the runs lie: `-- --runs DIR`, or SSLVIZ_RUNS, or runs/."""
+    return Path(_option("--runs", "SSLVIZ_RUNS") or "runs")
+
+
+def all_runs() -> tuple[list[Run], list[str]]:
+    """The runs of the folder, and a sentence for each left out; what is computed is kept in `-- --cache DIR` if given."""
+    cache = _option("--cache", "SSLVIZ_RUNS_CACHE")
+    return cached.runs(folder(), Path(cache) if cache else None)
+
+
+def _option(name: str, variable: str) -> str:
+    """What was said on the command line, or else in the environment; empty where in neither."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--runs", type=Path, default=Path(os.environ.get("SSLVIZ_RUNS", "runs")))
-    return parser.parse_known_args()[0].runs
+    parser.add_argument(name, dest="value", default=os.environ.get(variable, ""))
+    return parser.parse_known_args()[0].value
 
 
 def chosen() -> Choice:
@@ -60,7 +71,7 @@ def chosen() -> Choice:
         except ValueError:
             unready.append(run.name)
     # A run's colour is its place among all runs of the folder, so that choosing fewer changes no colour.
-    colors = theme.colors(run.name for run in cached.runs(folder())[0])
+    colors = theme.colors(run.name for run in all_runs()[0])
     dark = st.context.theme.type == "dark"
     return Choice({run.name: run for run in runs}, evidence, unready, colors, digest, dark)
 
@@ -109,6 +120,17 @@ def everything(choice: Choice) -> dict[str, dict[str, Any]]:
     return found
 
 
+def caution(choice: Choice) -> str:
+    """Why readouts of the chosen runs must not be compared: they were fitted on different images; empty where they may."""
+    fits = {choice.runs[name].info["diagnosed"][choice.digest]["fit"] for name in choice.evidence}
+    if len(fits) < 2:
+        return ""
+    return (
+        "The probes of these runs were fitted on different images, so that what they read cannot be compared; diagnose all "
+        "of them at once."
+    )
+
+
 def columns_of(entry: Entry, label: str, attribute: str = "") -> Columns:
     """The columns that an entry is asked of, where these are the label and the attribute that were chosen."""
     return {"label": (label,), "attribute": (attribute,), "columns": (label, attribute)}.get(entry.scope, ())
@@ -130,7 +152,7 @@ def labels_of(choice: Choice, entry: Entry) -> list[str]:
 
 
 def chosen_runs() -> list[Run]:
-    return [run for run in cached.runs(folder())[0] if run.name in st.session_state["runs"]]
+    return [run for run in all_runs()[0] if run.name in st.session_state["runs"]]
 
 
 def images_of_runs(runs: list[Run]) -> dict[str, str]:

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,10 +16,15 @@ from tyro.conf import Positional, UseAppendAction, arg
 from sslviz.cli.options import options_of, parse_settings
 
 if TYPE_CHECKING:
+    from sslviz.data import Images
     from sslviz.runs import Run
 
 Spec = Annotated[
     str, arg(metavar="SPEC", help="shapes | shapes:n=8000,bias=0.95 | digits | folder:PATH | any timm dataset name")
+]
+Cache = Annotated[
+    Path | None,
+    arg(help="A folder for what is computed, instead of the run folders, which may then be read-only."),
 ]
 Settings = Annotated[
     UseAppendAction[list[str]],
@@ -127,14 +133,14 @@ class Embed:
     run: Positional[Path]
     images: Spec
     layer: str = "pooled"
+    cache: Cache = None
 
     def __call__(self) -> None:
-        from sslviz.data import load_images
         from sslviz.features.stored import stored_embed
-        from sslviz.runs import Run
+        from sslviz.runs import largest_image_size
 
-        run = Run(self.run)
-        images = load_images(self.images, _image_size([run]))
+        (run,) = _opened([self.run], self.cache)
+        images = _loaded(self.images, largest_image_size([run]))
         features = stored_embed(run, run.last, images, layer=self.layer)
         stem = run.features_stem(run.last.key, images.digest, self.layer)
         print(f"{stem}.npy: {features.x.shape[0]:,} images x {features.x.shape[1]} dimensions of layer {self.layer}.")
@@ -162,6 +168,7 @@ class Diagnose:
     """All checkpoints of each run, not only the last: how the scores went through training."""
     json: Path | None = None
     """Also write the scores to this file."""
+    cache: Cache = None
 
     def __call__(self) -> None:
         from sslviz.cli.tables import print_scores, print_through_training
@@ -169,14 +176,16 @@ class Diagnose:
         from sslviz.evaluation.diagnose import diagnose
         from sslviz.evaluation.inspection import inspect_images
         from sslviz.evaluation.questions import left_out_reasons, make_questions, named_entries, scored_and_fit
-        from sslviz.runs import Run
-        from sslviz.runtime.files import atomic_write
+        from sslviz.runs import largest_image_size
+        from sslviz.runtime.files import atomic_write, check_file
 
         if not self.run:
             raise ValueError("Name at least one run folder, e.g. `sslviz diagnose runs/simclr --images shapes`.")
         columns: dict[str, Any] = {"label": self.label, "attribute": self.attribute, "partners": self._partners()}
-        runs = [Run(path) for path in self.run]
-        size = _image_size(runs)
+        if self.json:
+            check_file(self.json)
+        runs = _opened(self.run, self.cache)
+        size = largest_image_size(runs)
         everything = load_images(self.images, size)
         images, fit = scored_and_fit(everything)
         fit = load_images(self.fit, size) if self.fit else fit
@@ -219,14 +228,14 @@ class Explain:
     target: str | None = None
     """What is explained: self, self_cosine, loss, unit:N, component:N, similarity:ID or, against the others, COLUMN=VALUE."""
     seed: int = 0
+    cache: Cache = None
 
     def __call__(self) -> None:
         from sslviz.cli.tables import print_scores
-        from sslviz.data import load_images
         from sslviz.reports.explain.explain import PAIRED, chosen, explain
         from sslviz.reports.explain.page import explain_page
-        from sslviz.runs import Run
-        from sslviz.runtime.files import atomic_write
+        from sslviz.runs import largest_image_size
+        from sslviz.runtime.files import atomic_write, check_file
 
         if not self.run:
             raise ValueError(
@@ -235,8 +244,9 @@ class Explain:
         if self.out.exists() or self.out.suffix != ".html":
             problem = "already exists" if self.out.exists() else "does not end in .html"
             raise ValueError(f"The page to write, {self.out}, {problem}; choose another --out.")
-        runs = [Run(path) for path in self.run]
-        everything = load_images(self.images, _image_size(runs))
+        check_file(self.out)
+        runs = _opened(self.run, self.cache)
+        everything = _loaded(self.images, largest_image_size(runs))
         images, shown = chosen(everything, self.ids)
         found = explain(runs, images, method=self.method, target=self.target, everything=everything, seed=self.seed)
         said = [one.sentence(name) for name, one in found.items()]
@@ -267,6 +277,7 @@ class Audit:
     """Conditions (TOML) that the report is to meet; if not, the failed ones are listed and the exit code is 1."""
     diff: Annotated[tuple[Path, Path] | None, arg(metavar="BEFORE.json AFTER.json")] = None
     """Audit nothing: say what changed between two reports."""
+    cache: Cache = None
 
     def __call__(self) -> None:
         from sslviz.reports.audit.difference import difference
@@ -297,8 +308,8 @@ class Audit:
         from sslviz.reports.audit.audit import audit
         from sslviz.reports.audit.page import audit_page
         from sslviz.reports.audit.plan import read_plan
-        from sslviz.runs import Run
-        from sslviz.runtime.files import atomic_write
+        from sslviz.runs import largest_image_size
+        from sslviz.runtime.files import atomic_write, check_file
 
         if not self.run or not self.images:
             raise ValueError("Name runs and images: `sslviz audit runs/simclr --images shapes --out report.html`.")
@@ -306,8 +317,9 @@ class Audit:
         if self.out.suffix != ".html" or any(path.exists() for path in written):
             problem = "already exists" if self.out.suffix == ".html" else "does not end in .html"
             raise ValueError(f"The report to write, {self.out}, {problem}; choose another --out.")
-        runs = [Run(path) for path in self.run]
-        size = _image_size(runs)
+        check_file(self.out)
+        runs = _opened(self.run, self.cache)
+        size = largest_image_size(runs)
         everything = load_images(self.images, size)
         images, fit = scored_and_fit(everything)
         fit = load_images(self.fit, size) if self.fit else fit
@@ -323,9 +335,24 @@ class Audit:
         return report
 
 
-def _image_size(runs: list[Run]) -> int | None:
-    """What the largest encoder of these runs looks at, in pixels."""
-    return max((int(run.info.get("encoder", {}).get("image_size", 0)) for run in runs), default=0) or None
+def _loaded(spec: str, size: int | None) -> Images:
+    """The images, and what their source was taken for in a few lines."""
+    from sslviz.data import load_images
+
+    images = load_images(spec, size)
+    print("\n".join(images.reading.lines if images.reading else []))
+    return images
+
+
+def _opened(paths: Sequence[Path], cache: Path | None) -> list[Run]:
+    """The runs; ValueError, before the images are loaded, for one that nothing was kept of and nothing can be."""
+    from sslviz.runs import Run
+
+    runs = [Run(path, cache=cache) for path in paths]
+    for run in runs:
+        if not any(run.places.find(name).exists() for name in ("features", "results")):
+            run.check_writable()
+    return runs
 
 
 def _as_json(results: dict[str, dict[str, Any]]) -> dict[str, Any]:

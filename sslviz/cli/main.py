@@ -43,6 +43,8 @@ class App:
     """Open the app on a folder of runs."""
 
     runs: Path = Path("runs")
+    cache: Path | None = None
+    """A folder for what is computed, instead of the run folders, which may then be read-only."""
 
     def __call__(self) -> None:
         main_script = Path(__file__).parents[2] / "app" / "main.py"
@@ -51,6 +53,7 @@ class App:
         if importlib.util.find_spec("streamlit") is None:
             raise ValueError('The app needs Streamlit; install it with `pip install -e ".[app]"`.')
         command = [sys.executable, "-m", "streamlit", "run", str(main_script), "--", "--runs", str(self.runs)]
+        command += ["--cache", str(self.cache)] if self.cache else []
         environment = {**os.environ, "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false"}
         try:
             code = subprocess.run(command, env=environment).returncode

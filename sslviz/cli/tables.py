@@ -19,15 +19,20 @@ def print_scores(results: dict[str, dict[str, Any]], sentences: list[str] | None
     """
     console = Console()
     for name, of_run in results.items():
+        untold: set[str] = set()
         table = Table(title=escape(name), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
         for heading in ("score", "  value [95 %]", "control"):
             table.add_column(heading, no_wrap=True)
         for diagnostic, result in of_run.items():
             table.add_row(f"[bold]{escape(diagnostic)}[/bold]")
-            for score_name, score in result.scores().items():
+            scores = result.scores()
+            for score_name, score in scores.items():
                 mark = {True: "✓", False: "✗", None: " "}[score.beats_control]
                 table.add_row(f"  {score_name}", f"{mark} {score.text}", score.control_text)
+            untold |= {f"{diagnostic}: {score}" for score in scores.values() if score.reason}
         console.print(table)
+        for text in sorted(untold):
+            console.print(text, highlight=False, markup=False)
         console.print()
     for text in sentences or [sentence(name, of_run) for name, of_run in results.items()]:
         console.print(text, highlight=False, markup=False)

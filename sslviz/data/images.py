@@ -12,6 +12,7 @@ import pandas as pd
 
 from sslviz.data.reading import Reading
 from sslviz.data.sources.split_names import split_of
+from sslviz.data.tables import add_table, plain_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +56,7 @@ class Images:
         if len(np.unique(ids)) != len(ids):
             raise ValueError("Images need unique ids, but some are repeated.")
         object.__setattr__(self, "ids", ids)
-        object.__setattr__(self, "table", self.table.reset_index(drop=True))
+        object.__setattr__(self, "table", plain_table(self.table))
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -72,7 +73,7 @@ class Images:
         state.update(repr((self.pixels.shape, list(self.table.columns))).encode())
         state.update(np.ascontiguousarray(self.pixels).data)
         state.update("\0".join(self.ids).encode())
-        state.update(pd.util.hash_pandas_object(self.table, index=False).to_numpy().data)
+        add_table(state, self.table)
         return state.hexdigest()
 
     def rows(self, keep: np.ndarray, spec: str = "") -> Images:

@@ -7,12 +7,16 @@ A result is a small frozen dataclass that holds the arrays its figure needs.  Wh
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from sslviz.statistics import Score
+
+if TYPE_CHECKING:
+    from sslviz.features import Features
 
 FIRST_COLUMN = "label"  # the column that a key leaves out: "linear_probe" is "linear_probe:label"
 
@@ -63,6 +67,41 @@ class Partial(Result, Protocol):
     """A result that could be had only without some of the images."""
 
     left_out: dict[str, int]  # {reason: images}; empty where all were looked at
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Fitted:
+    """A result of a readout, which knows its images: two readouts compare only if they were fitted on the same ones.
+
+    - scored_on, fitted_on: `Features.pictures` of the images; empty in results of an older sslviz
+    """
+
+    scored_on: str = ""
+    fitted_on: str = ""
+
+
+def pictures_of(scored: Features, fitted: Features) -> dict[str, str]:
+    """The fields of `Fitted`."""
+    return {"scored_on": scored.pictures, "fitted_on": fitted.pictures}
+
+
+def caution(results: Mapping[str, Any]) -> str:
+    """Why results {name: result} must not be compared, in a sentence: their images differ; empty where that is not known."""
+    for what, done in (("fitted_on", "fitted"), ("scored_on", "scored")):
+        known = {name: getattr(result, what, "") for name, result in results.items()}
+        known = {name: pictures for name, pictures in known.items() if pictures}
+        if are_others(known.values()):
+            names = ", ".join(known) if all(map(str.strip, known)) else "These two"
+            return (
+                f"{names} were {done} on different images, so that a difference between them may come from those alone."
+            )
+    return ""
+
+
+def are_others(pictures: Iterable[str]) -> bool:
+    """Whether some of these `Features.pictures` stand for other images than the rest: other ids, or other pixels."""
+    parts = [one.partition(":") for one in pictures if one]
+    return any(len({part[i] for part in parts} - {""}) > 1 for i in (0, 2))
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from sslviz.evaluation.questions import (
 )
 from sslviz.features.columns import partners_of
 from sslviz.features.complete_rows import complete_rows
-from sslviz.features.evidence import Evidence, record_diagnosis
+from sslviz.features.evidence import Evidence, check_recordable, record_diagnosis
 from sslviz.runs import Checkpoint, Run
 
 
@@ -63,6 +63,7 @@ def diagnose(
     runs = [runs] if isinstance(runs, Run) else list(runs)
     check_run_names(runs)
     entries = named_entries(only)
+    check_recordable(runs, images)
     attributes = [attribute] if isinstance(attribute, str) else list(attribute)
     check_columns(images, fit, entries if only else [], label, attributes)
     expected_pairs = _named_pairs(images, fit, label, attributes, partners or {})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from math import isfinite
 
 import numpy as np
 import pandas as pd
@@ -27,13 +28,25 @@ def coded_values(values: np.ndarray | pd.Series, label: str) -> tuple[np.ndarray
             f"The column {label!r} has no value for {missing} of {len(values)} images; drop those rows or fill them in."
         )
     text = pd.Index([class_text(value) for value in values])
-    names = sorted(set(text), key=int if all(map(str.isdigit, set(text))) else str)
+    names = in_order(set(text))
     if len(names) < 2:
         raise ValueError(
             f"All {len(text)} images have the {label!r} {names[0]!r}, so there is nothing to tell apart; choose another "
             "column or more images."
         )
     return np.array(names), pd.Index(names).get_indexer(text)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of classes sorted: numbers by their value ("9" before "10", "-1" before "0.5"), anything else as text."""
+    names = list(names)
+    try:
+        values = {name: float(name) for name in names}
+    except ValueError:  # a name that is no number, like "²", which Python calls a digit
+        return sorted(names)
+    return (
+        sorted(names, key=lambda name: (values[name], name)) if all(map(isfinite, values.values())) else sorted(names)
+    )
 
 
 def partners_of(table: pd.DataFrame, label: str, attribute: str, given: Mapping[str, str]) -> np.ndarray:

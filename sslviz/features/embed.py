@@ -88,6 +88,8 @@ def embed_pixels(
             return _layer(encoder, x, layer)
         return encoder(x) if head is None else head(encoder(x))
 
+    if len(pixels) == 0:
+        raise ValueError("There is no image to embed; choose a split or a folder that holds some.")
     was_training = encoder.training
     encoder.eval()
     try:

@@ -7,7 +7,7 @@ the features in the run folder; `Evidence` is what was kept, in the order of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -202,9 +202,22 @@ def record_diagnosis(
         "understood": images.reading.lines if images.reading else [],
         "partners": {**recorded_pairs(run, images.digest), **(expected_pairs or {})},
     }
-    known = {**run.info.get("diagnosed", {}), images.digest: diagnosis}
-    if known != run.info.get("diagnosed"):
-        run.update(diagnosed=known)
+    before = run.info.get("diagnosed", {}).get(images.digest, {})
+    if diagnosis != {
+        **before,
+        "understood": diagnosis["understood"],
+    }:  # what an older sslviz wrote need not be written again
+        run.update(diagnosed={images.digest: diagnosis})
+
+
+def check_recordable(runs: Sequence[Run], images: Images) -> None:
+    """Asks before the work whether what becomes known of these images can be kept; ValueError if not.
+
+    A run that was diagnosed on them is asked only once something is missing, so that one may go on reading.
+    """
+    for run in runs:
+        if images.digest not in run.info.get("diagnosed", {}):
+            run.check_writable()
 
 
 def recorded_pairs(run: Run, digest: str) -> dict[str, Mapping[str, str]]:
@@ -221,7 +234,7 @@ def record_expected_pairs(run: Run, digest: str, columns: str, pairs: Mapping[st
     known = {key: given for key, given in diagnosed[digest].get("partners", {}).items() if key != columns}
     if pairs is not None:
         known[columns] = dict(pairs)
-    run.update(diagnosed={**diagnosed, digest: {**diagnosed[digest], "partners": known}})
+    run.update(diagnosed={digest: {**diagnosed[digest], "partners": known}})
 
 
 def stored_evidence(run: Run, checkpoint: Checkpoint, digest: str) -> Evidence:

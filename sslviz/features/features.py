@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sslviz.data.tables import add_table, as_table, plain_table
+from sslviz.features.matrix import as_matrix
 from sslviz.runtime.files import atomic_write
 
 
@@ -25,7 +27,8 @@ class Features:
     - table: n rows, `label` and any attribute columns
     - source: where they come from (run, step, layer, images digest)
 
-    ValueError for values that are not finite, for repeated ids and for lengths that disagree.
+    Columns of lists, dicts or several kinds of values become text.  ValueError for values that are not finite or out of
+    float32's range, for no image at all, for repeated ids or columns, and for lengths that disagree.
 
     Example:
         >>> import numpy as np, sslviz
@@ -40,19 +43,10 @@ class Features:
     source: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        x = self.x if isinstance(self.x, np.ndarray) and self.x.dtype == np.float32 else np.asarray(self.x, np.float32)
-        if x.ndim != 2:
-            raise ValueError(
-                f"Features need a matrix (images, dimensions); got shape {x.shape}. Flatten or pool first."
-            )
+        x = as_matrix(self.x)
         if len(x) != len(self.ids) or len(x) != len(self.table):
             raise ValueError(
                 f"Features have {len(x)} rows, but there are {len(self.ids)} ids and {len(self.table)} table rows."
-            )
-        if bad := _rows_not_finite(x):
-            raise ValueError(
-                f"Features hold NaN or infinite values in {bad} of {len(x)} rows; did the training diverge? "
-                "Drop those rows or embed with another checkpoint."
             )
         ids = np.asarray(self.ids, dtype=str)
         if len(np.unique(ids)) != len(ids):
@@ -61,7 +55,7 @@ class Features:
         view.flags.writeable = False
         object.__setattr__(self, "x", view)
         object.__setattr__(self, "ids", ids)
-        object.__setattr__(self, "table", self.table.reset_index(drop=True))
+        object.__setattr__(self, "table", plain_table(self.table))
 
     def __len__(self) -> int:
         return len(self.x)
@@ -80,42 +74,44 @@ class Features:
         return hashlib.blake2b("\0".join(self.ids).encode(), digest_size=8).hexdigest()
 
     @cached_property
+    def pictures(self) -> str:
+        """What stands for the pictures: the digest of the images they are of, empty where not known, a colon, `images`."""
+        return f"{self.source.get('images', '')}:{self.images}"
+
+    @cached_property
     def digest(self) -> str:
         """Sixteen hex digits that change when any value, id or table entry does; every cache is keyed on it."""
         state = hashlib.blake2b(digest_size=8)
         state.update(repr((self.x.shape, list(self.table.columns))).encode())
         state.update(np.ascontiguousarray(self.x).data)
         state.update("\0".join(self.ids).encode())
-        state.update(pd.util.hash_pandas_object(self.table, index=False).to_numpy().data)
+        add_table(state, self.table)
         return state.hexdigest()
 
     @classmethod
     def from_array(
         cls,
-        x: np.ndarray,
+        x: Any,
         *,
-        table: pd.DataFrame | Mapping[str, Sequence[Any]] | None = None,
+        table: pd.DataFrame | Mapping[str, Any] | None = None,
         ids: Sequence[str] | None = None,
         name: str = "array",
     ) -> Features:
         """Embeddings that something else made, as Features.
 
-        - x: (n, d), of any type of numbers
+        - x: (n, d), of any type of real numbers: an array, a tensor, a data frame, a list of rows
         - table: columns by name, or a data frame
         - ids: the images' own (default: the row numbers)
         - name: what figures call them
         """
-        x = np.asarray(x)
-        if x.ndim != 2:
-            raise ValueError(
-                f"Features need a matrix (images, dimensions); got shape {x.shape}. Flatten or pool first."
-            )
-        frame = pd.DataFrame(table if table is not None else {}, index=None if table is not None else range(len(x)))
-        rows = np.arange(len(x)).astype(str) if ids is None else np.asarray(ids, dtype=str)
-        return cls(np.array(x, dtype=np.float32), rows, frame, {"run": name, "step": 0, "layer": "given"})
+        matrix = np.array(as_matrix(x))  # a copy, so that the caller may go on writing into theirs
+        frame = pd.DataFrame(index=range(len(matrix))) if table is None else as_table(table)
+        rows = np.arange(len(matrix)).astype(str) if ids is None else np.asarray(ids, dtype=str)
+        return cls(matrix, rows, frame, {"run": name, "step": 0, "layer": "given"})
 
     def column(self, label: str) -> np.ndarray:
         """The values of one column of the table, or a ValueError that names the columns there are."""
+        label = str(label)
         if label not in self.table:
             have = ", ".join(map(str, self.table.columns)) or "none"
             raise ValueError(f"The table has no column {label!r}; its columns are: {have}.")
@@ -159,11 +155,3 @@ class Features:
 def _positions(keep: np.ndarray) -> np.ndarray:
     keep = np.asarray(keep)
     return np.flatnonzero(keep) if keep.dtype == bool else keep
-
-
-def _rows_not_finite(x: np.ndarray) -> int:
-    """How many rows hold NaN or infinity; a sum is finite unless one of its terms is not, so the usual case is one pass."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(x.sum(dtype=np.float64)):
-            return 0
-    return int((~np.isfinite(x)).any(axis=1).sum())

@@ -96,10 +96,9 @@ def gather(
 
 def _record_pictures(run: Run, images: Images, drawn: Pictures) -> None:
     """Keeps the digest of pictures that were drawn from these images, None where no world here drew them."""
-    name = drawn.stimulus.name
-    run.update(
-        **{name: {**run.info.get(name, {}), images.digest: drawn.digest}}
-    )  # the app reads again what was updated
+    name, known = drawn.stimulus.name, {images.digest: drawn.digest}
+    if not known.items() <= run.info.get(name, {}).items():
+        run.update(**{name: known})
 
 
 def show(run: Run, checkpoint: Checkpoint, pictures: Pictures, encoders: Collection[str]) -> None:
@@ -153,9 +152,11 @@ def _store_layers(run: Run, checkpoint: Checkpoint, images: Images, embedding: C
             return
     except (OSError, ValueError, KeyError):
         pass  # never embedded, or damaged
+    run.check_writable("features")
     layers = embedding(checkpoint, images, progress=False)
     for name, features in layers.items():
-        features.save(run.features_stem(checkpoint.key, images.digest, name))
+        features.save(run.features_stem(checkpoint.key, images.digest, name, writing=True))
+    index = run.features_stem(checkpoint.key, images.digest, "layers", writing=True).with_suffix(".json")
     with atomic_write(index) as file:
         file.write(json.dumps({"layers": list(layers), "weights": checkpoint.digest}).encode())
 
@@ -169,6 +170,8 @@ def _stored(run: Run, key: str, digest: str, layer: str, weights: str | None, ma
             return features
     except ValueError:
         pass  # never embedded, or damaged
+    run.check_writable("features")
+    stem = run.features_stem(key, digest, layer, writing=True)
     make().save(stem)
     return Features.load(stem)
 

@@ -17,7 +17,7 @@ import hashlib
 import json
 import subprocess
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 
 from sslviz.runs.checkpoint import Checkpoint
+from sslviz.runs.places import Places
 from sslviz.runs.results import T, load_result, save_result
 from sslviz.runtime.files import atomic_write
 
@@ -42,11 +43,15 @@ RESULTS = 1  # of the numbers in results/; a larger one, where a definition chan
 class Run:
     """Where do a training's checkpoints, history, features and results lie?  `Run(path)` opens a run folder.
 
+    With `cache`, a folder, nothing is written into the run folder: features, results and what else is added lie in a
+    folder of the run's name there, and are read from both.
+
     - path: the folder
     - name: what it is called
     - info: all that run.json holds
 
-    ValueError, with the reason, for a folder that is not a run, or was written by a newer sslviz.
+    ValueError, with the reason, for a folder that is not a run, or was written by a newer sslviz, and for a cache of
+    another run.
 
     Example:
         >>> import tempfile, sslviz
@@ -56,7 +61,7 @@ class Run:
         ('mine', [], True)
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, cache: str | Path | None = None) -> None:
         self.path = Path(path)
         self.name = self.path.resolve().name
         if self.path.is_file():
@@ -64,10 +69,11 @@ class Run:
                 f"{self.path} is a file, and a run is a folder. For a file of weights, make a run of it first: "
                 f"`sslviz import --encoder NAME --weights {self.path} --out RUN`."
             )
+        if not (self.path / "run.json").exists():
+            raise ValueError(f"{self.path} is not a run: it holds no run.json.")
+        self.places = Places.of(self.path, cache)
         try:
-            self.info: dict[str, Any] = json.loads((self.path / "run.json").read_text())
-        except FileNotFoundError:
-            raise ValueError(f"{self.path} is not a run: it holds no run.json.") from None
+            self.info: dict[str, Any] = self.places.info()
         except (OSError, ValueError) as error:
             raise ValueError(f"{self.path}/run.json cannot be read ({error}).") from None
         if self.info.get("format", 0) > FORMAT:
@@ -82,16 +88,20 @@ class Run:
                 f"{path} already exists; choose another --out, or continue an interrupted pretraining with --resume."
             )
         run = cls.__new__(cls)
-        run.path, run.name, run.info = path, path.resolve().name, {}
+        run.path, run.name, run.info, run.places = path, path.resolve().name, {}, Places(path)
         run.update(format=FORMAT, versions=_versions(), git=_git_sha(), **info)
         return run
 
     def update(self, **info: Any) -> None:
         """Adds to run.json, and keeps what another process may have written there since this run was opened."""
-        path = self.path / "run.json"
-        self.info = (json.loads(path.read_text()) if path.exists() else self.info) | info
-        with atomic_write(self.path / "run.json") as file:
-            file.write(json.dumps(self.info, indent=1, default=str).encode())
+        self.info = self.places.add(info)
+
+    def check_writable(self, *folders: str) -> None:
+        """Asks before the work whether what is computed can be kept; ValueError, saying what to do, if not.
+
+        - folders: of the run folder, where something is to be written; by default any of them
+        """
+        self.places.check(*folders)
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -132,15 +142,22 @@ class Run:
             file.write(save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
         return self._checkpoint(step, path)
 
-    def features_stem(self, key: str, digest: str, layer: str = "pooled") -> Path:
-        """Where the features of one checkpoint (`Checkpoint.key`) lie, on the images with this digest; without suffix."""
-        return self.path / "features" / f"{key}-{digest}-{layer.replace('/', '_')}"
+    def features_stem(self, key: str, digest: str, layer: str = "pooled", *, writing: bool = False) -> Path:
+        """Where the features of one checkpoint (`Checkpoint.key`) lie, on the images with this digest; without suffix.
+
+        With `writing`, where they are to be written, which is elsewhere for a run with a cache.
+        """
+        name = f"{key}-{digest}-{layer.replace('/', '_')}"
+        if writing:
+            return self.places.written / "features" / name
+        return self.places.find(f"features/{name}.json").with_name(name)
 
     def save_thumbnails(self, images: Images, size: int = 64) -> None:
         """Writes the pictures, at most `size` pixels wide, so that the app needs nothing but the folder."""
-        path = self.path / "thumbnails" / f"{images.digest}.npy"
+        path = self.places.find(f"thumbnails/{images.digest}.npy")
         if path.exists():
             return
+        self.check_writable("thumbnails")
         from PIL import Image
 
         pixels = images.pixels
@@ -152,29 +169,32 @@ class Run:
 
     def thumbnails(self, digest: str) -> np.ndarray | None:
         """The pictures uint8 (n, h, w, 3) of stored features, in their order, as a memory map; None where there are none."""
-        path = self.path / "thumbnails" / f"{digest}.npy"
+        path = self.places.find(f"thumbnails/{digest}.npy")
         return np.load(path, mmap_mode="r", allow_pickle=False) if path.exists() else None
 
     def result(self, key: Mapping[str, Any], kind: type[T], compute: Callable[[], T]) -> T:
-        """The result stored under `key`, or else computed, stored and returned."""
+        """The result stored under `key`, or else computed, stored and returned; ValueError where it cannot be stored."""
         path = self.result_path(key)
         if path.exists():
             try:
                 return load_result(path, kind)
             except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile):
                 pass  # written by another version, or damaged: compute it again
+        self.check_writable("results")
         result = compute()
-        save_result(path, result)
+        save_result(self.places.written / "results" / path.name, result)
         return result
 
     def result_path(self, key: Mapping[str, Any]) -> Path:
         """Where the result with this key lies, or would lie."""
         text = json.dumps({"results": RESULTS, **key}, sort_keys=True, default=str)
-        return self.path / "results" / f"{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}.npz"
+        return self.places.find(f"results/{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}.npz")
 
 
-def open_runs(folder: str | Path) -> tuple[list[Run], list[str]]:
+def open_runs(folder: str | Path, *, cache: str | Path | None = None) -> tuple[list[Run], list[str]]:
     """Which runs lie in this folder?  The readable ones by name, and one sentence for each that had to be left out.
+
+    `cache` is that of `Run`.
 
     Example:
         >>> import tempfile, sslviz
@@ -189,10 +209,15 @@ def open_runs(folder: str | Path) -> tuple[list[Run], list[str]]:
         if path.name.startswith("."):
             continue
         try:
-            runs.append(Run(path))
+            runs.append(Run(path, cache=cache))
         except ValueError as error:
             problems.append(str(error))
     return runs, problems
+
+
+def largest_image_size(runs: Sequence[Run]) -> int | None:
+    """What the largest encoder of these runs looks at, in pixels; None where no run says."""
+    return max((int(run.info.get("encoder", {}).get("image_size", 0)) for run in runs), default=0) or None
 
 
 def _versions() -> dict[str, str]:

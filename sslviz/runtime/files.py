@@ -6,9 +6,41 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EACCES, ENOTDIR
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
+
+TRIAL = 8192  # bytes written to see whether the disk is full; less may lie beside a file's name
+
+
+def check_folder(folder: Path) -> None:
+    """Asks before any work whether files can be written into a folder, or the folder made; ValueError if not.
+
+    A file of a few kilobytes is written there and removed again, since permissions alone know nothing of a full disk or a
+    file system that is read-only.  Of a folder that is not there yet, the nearest one above it is asked.
+    """
+    there = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
+    trial = there / f".trial.{uuid4().hex}"
+    try:
+        if not there.is_dir():
+            raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR))
+        try:
+            with open(trial, "xb") as file:
+                file.write(bytes(TRIAL))
+        finally:
+            trial.unlink(missing_ok=True)
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(EACCES, os.strerror(EACCES))
+    except OSError as error:
+        raise ValueError(f"Nothing can be written into {there} ({error.strerror or error}).") from None
+
+
+def check_file(path: Path) -> None:
+    """Asks before any work whether a file can be written at `path`; ValueError if not, and if it is a folder."""
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a file in it.")
+    check_folder(path.parent)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from sslviz.statistics.significance import (
     WIDTH_95,
     benjamini_hochberg,
     holm,
+    least_found,
     p_beyond,
     permutation_p,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "delete_groups",
     "holm",
     "jackknife_interval",
+    "least_found",
     "p_beyond",
     "percentile_interval",
     "permutation_p",

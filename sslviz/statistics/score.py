@@ -20,6 +20,7 @@ class Score:
     - low, high: its 95 % interval, None where none can be had
     - controls: {name: value}, what the number reads where there is nothing to find ("chance", "untrained", "noise")
     - higher_is_better: None where neither direction is good in itself
+    - reason: why the value cannot be told, where it is NaN
     - control_is: a "floor" is to be beaten; a "ceiling" is what an ideal structureless space reads, not to be passed
 
     Example:
@@ -35,6 +36,12 @@ class Score:
     controls: Mapping[str, float] = field(default_factory=dict)
     higher_is_better: bool | None = True
     control_is: Literal["floor", "ceiling"] = "floor"
+    reason: str = ""
+
+    @classmethod
+    def unknown(cls, reason: str, controls: Mapping[str, float], higher_is_better: bool | None = None) -> Score:
+        """A score that cannot be told, and why: "the encoder hardly reacts to anything"."""
+        return cls(float("nan"), controls=controls, higher_is_better=higher_is_better, reason=reason)
 
     @property
     def control(self) -> float | None:
@@ -63,7 +70,9 @@ class Score:
 
     @property
     def text(self) -> str:
-        """The value and its interval: "0.83 [0.81, 0.85]"."""
+        """The value and its interval: "0.83 [0.81, 0.85]"; "cannot be told" where there is a `reason` why not."""
+        if self.reason:
+            return "cannot be told"
         interval = "" if self.low is None or self.high is None else f" [{_short(self.low)}, {_short(self.high)}]"
         return f"{self.value_text}{interval}"
 
@@ -78,7 +87,7 @@ class Score:
         return "" if self.control is None else f"{_short(self.control)} {self.control_name}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The stable JSON form of commands and reports; a number that is not finite becomes null."""
+        """The stable JSON form of commands and reports; a number that is not finite becomes null, if need be with a reason."""
         return {
             "value": _finite(self.value),
             "low": _finite(self.low),
@@ -87,7 +96,7 @@ class Score:
             "controls": {name: _finite(value) for name, value in self.controls.items()},
             "higher_is_better": self.higher_is_better,
             "control_is": self.control_is,
-        }
+        } | ({"reason": self.reason} if self.reason else {})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Score:
@@ -99,9 +108,12 @@ class Score:
             {name: _number(value) for name, value in values["controls"].items()},
             values["higher_is_better"],
             values.get("control_is", "floor"),
+            values.get("reason", ""),
         )
 
     def __str__(self) -> str:
+        if self.reason:
+            return f"{self.text}: {self.reason}"
         return f"{self.text}  vs {self.control_text}" if self.control_text else self.text
 
 

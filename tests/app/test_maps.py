@@ -292,3 +292,52 @@ def test_a_map_that_cannot_be_had_of_an_encoder_is_one_line(open_app, tmp_path):
     plant(tmp_path / "bare", shapes(240), "shape", losses=[1.0], knn=[0.5])
     app = open_app(tmp_path, "attribution")
     assert not app.error and "bare: " in captions(app) and not charts(app)
+
+
+# --- earlier checkpoints -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def twice(foreign, tmp_path):
+    """The ResNet with a second, later checkpoint, whose weights are others; both were embedded."""
+    from sslviz.evaluation.questions import scored_and_fit
+    from sslviz.features.stored import stored_embed
+
+    run = Run(shutil.copytree(foreign / "their-resnet", tmp_path / "twice"))
+    tensors = run.last.untrained(3).encoder().state_dict()
+    later = run.save_checkpoint(30, {f"encoder.{name}": tensor for name, tensor in tensors.items()})
+    for part in scored_and_fit(shapes(240)):
+        stored_embed(run, later, part, progress=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", ["attention", "attribution"])
+def test_earlier_checkpoints_can_be_looked_at(open_app, twice, page, monkeypatch):
+    app = open_app(twice, page, attribution_count="2", attention_count="4", method="Input x gradient")
+    box = app.selectbox(key="step_twice")
+    assert box.options == ["step 0", "step 30 (the last)"] and "Not the last" not in captions(app)
+
+    def pictures():
+        """The charts whose alt text says that they are maps, as JSON."""
+        return [
+            json.dumps(spec["data"])
+            for alt, spec in charts(app).items()
+            if "last grid" in alt or "Attribution maps" in alt
+        ]
+
+    last = pictures()
+    box.set_value(0)
+    app.run()
+    assert not app.exception and not app.error
+    assert "Not the last checkpoints: twice at step 0 of 30." in captions(app)
+    first = pictures()
+    assert len(first) == len(last) > 0 and first != last
+
+
+def test_only_embedded_checkpoints_are_explained_and_the_others_are_offered(open_app, twice):
+    for path in (twice / "twice" / "features").glob("000000-*"):
+        path.unlink()
+    app = open_app(twice, "attribution", attribution_count="2", method="Input x gradient")
+    assert not [box for box in app.selectbox if box.key == "step_twice"]
+    assert "Embed every checkpoint" in [button.label for button in app.button]
+    assert app.selectbox  # and the page is there all the same

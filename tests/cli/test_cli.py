@@ -12,10 +12,9 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from sslviz.cli.commands import _image_size
 from sslviz.cli.options import parse_settings
 from sslviz.encoders import create_encoder
-from sslviz.runs import Run
+from sslviz.runs import Run, largest_image_size
 
 ROOT = Path(__file__).parents[2]
 
@@ -247,7 +246,7 @@ def test_the_lists_name_everything():
 def test_pictures_are_read_as_large_as_the_largest_encoder_looks(tmp_path):
     sizes = {str(side): {"name": "vit", "image_size": side} for side in (224, 518, 384)} | {"old": {"name": "vit"}}
     runs = [Run.create(tmp_path / name, {"encoder": encoder}) for name, encoder in sizes.items()]
-    assert _image_size(runs) == 518 and _image_size(runs[3:]) is None
+    assert largest_image_size(runs) == 518 and largest_image_size(runs[3:]) is None
 
 
 def test_settings_are_literals_or_words():

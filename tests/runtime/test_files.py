@@ -1,9 +1,10 @@
+import os
 import resource
 import threading
 
 import pytest
 
-from sslviz.runtime.files import atomic_write
+from sslviz.runtime.files import atomic_write, check_file, check_folder
 
 
 def test_a_file_appears_whole(tmp_path):
@@ -51,3 +52,26 @@ def test_many_writers_at_once_leave_one_whole_file(tmp_path):
         thread.join()
     assert (tmp_path / "a").read_bytes() in contents
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_folder_is_asked_before_the_work_and_left_as_it_was(tmp_path, freeze):
+    check_folder(tmp_path / "not" / "there" / "yet")
+    check_file(tmp_path / "new" / "file")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "a").write_bytes(b"")
+    for bad in (tmp_path / "a", tmp_path / "a" / "b"):
+        with pytest.raises(ValueError, match=r"^Nothing can be written into .*/a \(Not a directory\)\.$"):
+            check_folder(bad)
+    with pytest.raises(ValueError, match="is a folder; name a file in it"):
+        check_file(tmp_path)
+    freeze(tmp_path)
+    with pytest.raises(ValueError, match=r"\(Read-only file system\)\.$"):
+        check_folder(tmp_path / "new")
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_folder_without_permission_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)  # taking it away would not bind a superuser
+    with pytest.raises(ValueError, match="Permission denied"):
+        check_folder(tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -190,3 +190,12 @@ class TestJackknife:
     @pytest.mark.parametrize("replicates", [[], [1.0], [1.0, np.nan, 2.0]])
     def test_there_is_none_where_it_cannot_be_had(self, replicates):
         assert jackknife_interval(1.0, np.array(replicates)) == (None, None)
+
+
+def test_a_score_that_cannot_be_told_says_why_everywhere():
+    score = Score.unknown("the encoder hardly reacts to anything", {"another picture": 0.0})
+    assert str(score) == "cannot be told: the encoder hardly reacts to anything" and score.text == "cannot be told"
+    assert score.to_dict()["value"] is None and score.to_dict()["reason"] == score.reason
+    back = Score.from_dict(score.to_dict())
+    assert back.reason == score.reason and np.isnan(back.value) and back.beats_control is None
+    assert "reason" not in Score(0.5).to_dict()

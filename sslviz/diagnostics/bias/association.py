@@ -17,6 +17,7 @@ from sslviz.diagnostics.bias.margins import (
 )
 from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.neighbors.neighbors import unit_rows
+from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
 from sslviz.features.column_kinds import class_text
 from sslviz.features.columns import coded, stratified_half
@@ -27,7 +28,7 @@ LABELS, ATTRIBUTE = "labels shuffled, 95 of 100", "attribute shuffled, 95 of 100
 
 
 @dataclass(frozen=True, eq=False)
-class Association:
+class Association(Fitted):
     """Result of `association`: margins and effects of every class (c of them) and value (v of them).
 
     - label, attribute: the two columns
@@ -165,6 +166,11 @@ def association(
     features, fit = _with_names(features, names), None if fit is None else _with_names(fit, names)
     if fit is None:
         half = stratified_half(coded(features, label)[1], seed)
+        if half.all():
+            raise ValueError(
+                f"Every class of {label!r} has a single image, but one half of them is to be fitted on and the other scored; "
+                "bring more images."
+            )
         features, fit = features.rows(~half), features.rows(half)
     return _association(features, fit, label, attribute, permutations, seed)
 
@@ -218,6 +224,7 @@ def _association(
         margin_reach=by_value.reach,
         effect_reach=by_label.reach,
         confounded=all(len(np.unique(bank_values[bank_codes == c])) == 1 for c in np.unique(bank_codes)),
+        **pictures_of(scored, fitted),
     )
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from sslviz.diagnostics.hypothesis import Hypothesis
-from sslviz.diagnostics.robustness.feature_steps import Steps, measure_steps
+from sslviz.diagnostics.robustness.feature_steps import Steps, in_spreads, measure_steps, why_untold
 from sslviz.features import Features
 from sslviz.statistics import POWER_80, Score, p_beyond, percentile_interval
 
@@ -28,6 +28,7 @@ class Counterfactual:
     - spread: twice the squared distance of a picture from the mean of all, on average that of two pictures, (n,)
     - control_moved: of each control, `moved` over the mean spread there, {name: (f, n)}
     - seed: of the bootstrap
+    - difference: how much of their squared length pictures do not share, None in results of an older sslviz
     """
 
     attribute: str
@@ -37,6 +38,7 @@ class Counterfactual:
     spread: np.ndarray
     control_moved: dict[str, np.ndarray]
     seed: int
+    difference: float | None = None
 
     @property
     def effects(self) -> np.ndarray:
@@ -69,6 +71,9 @@ class Counterfactual:
     def hypothesis(self) -> Hypothesis:
         """That the attribute moves a picture more than the other factors do on average."""
         score = self.scores()["against_others"]
+        if score.reason:
+            statement = f"How far changing {self.attribute} alone moves a picture cannot be told: {score.reason}."
+            return Hypothesis(statement, "against_others", 1.0, None, len(self.ids))
         own = self.scores()[self.attribute].value
         more = "more" if score.value >= 0 else "less"
         statement = (
@@ -97,6 +102,8 @@ class Counterfactual:
             others = float(np.delete(self.effects, i).mean())
             controls = {OTHERS: others} | {name: float(e[i]) for name, e in control_effects.items()}
             scores[factor] = Score(float(self.effects[i]), low, high, controls, None)
+        if reason := why_untold(self.difference, self.moved, self.spread):
+            return {name: Score.unknown(reason, {**score.controls, OTHERS: np.nan}) for name, score in scores.items()}
         return scores
 
     @cached_property
@@ -154,8 +161,8 @@ def counterfactual_effect(
     control_moved = {}
     for name, control in (changed_controls or {}).items():
         control_steps = measure_steps(control.select(list(changed.ids)), ids, factors)
-        control_moved[name] = _moved(control_steps) / max(control_steps.spread.mean(), np.finfo(float).tiny)
-    return Counterfactual(attribute, factors, ids, _moved(steps), steps.spread, control_moved, seed)
+        control_moved[name] = in_spreads(_moved(control_steps), control_steps)
+    return Counterfactual(attribute, factors, ids, _moved(steps), steps.spread, control_moved, seed, steps.difference)
 
 
 def _moved(steps: Steps) -> np.ndarray:

@@ -12,8 +12,9 @@ from sslviz.diagnostics.bias.group_accuracy import accuracy_by_value, shuffled_e
 from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.probes.control_features import ControlFeatures
 from sslviz.diagnostics.probes.linear import linear_probe
+from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
-from sslviz.features.columns import coded, halves
+from sslviz.features.columns import coded, halves, place_in_class
 from sslviz.statistics import (
     MIN_PER_CLASS,
     POWER_80_PAST_THRESHOLD,
@@ -22,13 +23,14 @@ from sslviz.statistics import (
     permutation_p,
     wilson,
 )
+from sslviz.statistics.intervals import JACKKNIFE_GROUPS
 
 LEVEL = 0.025  # of a verdict where there is nothing, as for an interval of 95 % of which one end counts
 SHUFFLED = "attribute shuffled"
 
 
 @dataclass(frozen=True, eq=False)
-class Groups:
+class Groups(Fitted):
     """Result of `groups`, of n scored images in g groups.
 
     - label, attribute: the two columns
@@ -121,6 +123,20 @@ class Groups:
     def per_image(self) -> dict[str, np.ndarray]:
         """The quantity whose mean over groups is the accuracy, for each image: {score: (n,)}."""
         return {"accuracy": self.correct.astype(float)}
+
+    def paired_replicates(self) -> dict[str, np.ndarray]:
+        """{score: (10,)}: worst group and disparity without one tenth of each group at a time, for paired differences."""
+        if self.counts.min() < MIN_PER_CLASS:
+            return {}
+        tenth = place_in_class(self.group, self.seed) % JACKKNIFE_GROUPS
+        rest = [tenth != g for g in range(JACKKNIFE_GROUPS)]
+        counts = [np.bincount(self.group[rows]) for rows in rest]
+        hits = [np.bincount(self.group[rows], self.correct[rows]).astype(int) for rows in rest]
+        pairs = list(zip(hits, counts, strict=True))
+        return {
+            "worst_group": np.array([worst_group(h, n, self.seed) for h, n in pairs]),
+            "disparity": np.array([float(self._disparity(h / n)) for h, n in pairs]),
+        }
 
     def groups(self) -> np.ndarray:
         """The group that each image counts for: (n,)."""
@@ -238,4 +254,5 @@ def groups(
         null_worst=null_worst,
         null_disparity=null_disparity,
         seed=seed,
+        **pictures_of(scored, fitted),
     )

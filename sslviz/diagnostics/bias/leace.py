@@ -43,6 +43,8 @@ def leace(x: np.ndarray, codes: np.ndarray) -> Erasure:
     x = x - mean
     variances, axes = np.linalg.eigh(x.T @ x / len(x))
     real = variances > RCOND * max(variances[-1], 0)
+    if not real.any():  # features that are all the same hold nothing that could be hidden
+        return Erasure(mean, np.zeros((len(mean), 0)), np.zeros((len(mean), 0)))
     root, axes = np.sqrt(variances[real]), axes[:, real]
     cross = axes.T @ (x.T @ (one_hot - one_hot.mean(axis=0))) / len(x)  # (d', c)
     u, sizes, _ = np.linalg.svd(cross / root[:, None], full_matrices=False)

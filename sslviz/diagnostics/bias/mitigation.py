@@ -13,6 +13,7 @@ from sslviz.diagnostics.bias.leace import leace
 from sslviz.diagnostics.probes.knn import knn_probe
 from sslviz.diagnostics.probes.linear import best_penalty, linear_probe
 from sslviz.diagnostics.probes.standardization import standardization
+from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
 from sslviz.features.columns import coded, halves, place_in_class
 from sslviz.runtime.threads import one_thread
@@ -28,7 +29,7 @@ SUMMARIES: dict[str, Callable[[np.ndarray], Any]] = {  # of group accuracies (..
 
 
 @dataclass(frozen=True, eq=False)
-class Mitigation:
+class Mitigation(Fitted):
     """Result of `mitigation`, of n scored images in g groups.
 
     - label, attribute: the two columns
@@ -175,6 +176,7 @@ def mitigation(
         attribute_groups=linear[0].truth,
         chance=linear[0].chance,
         seed=seed,
+        **pictures_of(scored, fitted),
     )
 
 

@@ -15,6 +15,7 @@ from sslviz.diagnostics.probes.control_features import ControlFeatures, aligned_
 from sslviz.diagnostics.probes.linear import PENALTIES
 from sslviz.diagnostics.probes.probe import refuse_unseen
 from sslviz.diagnostics.probes.standardization import standardization
+from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
 from sslviz.features.columns import coded, halves, partners_of
 from sslviz.runtime.threads import one_thread
@@ -26,7 +27,7 @@ CORE, SHORTCUT = "core oracle", "shortcut oracle"
 
 
 @dataclass(frozen=True, eq=False)
-class Reliance:
+class Reliance(Fitted):
     """Result of `reliance`, of n scored images at b biases.
 
     - label, attribute: the two columns
@@ -217,6 +218,7 @@ def reliance(
         control_answers=control_answers,
         seed=seed,
         left_out=left_out,
+        **pictures_of(scored, fitted),
     )
 
 

@@ -31,6 +31,8 @@ class Retrieval:
     - excess: precision beyond the expected one over all images, in units of what is left to gain
     - replicates: excess without one tenth of the images at a time, (g,)
     - null: excess with the attribute shuffled within classes, (draws,)
+    - images: `Features.images`; empty in results of an older sslviz, which cannot be paired
+    - seed: of the tenths
     """
 
     label: str
@@ -43,6 +45,12 @@ class Retrieval:
     excess: float
     replicates: np.ndarray
     null: np.ndarray
+    images: str = ""
+    seed: int = 0
+
+    def paired_replicates(self) -> dict[str, np.ndarray]:
+        """{score: (groups,)}: the score without each tenth of the images, for paired differences."""
+        return {"retrieval": self.replicates} if self.images and len(self.replicates) > 1 else {}
 
     @property
     def p(self) -> float:
@@ -121,6 +129,8 @@ def retrieval(
             [_NeighborShares(graph.indices, k, codes, values, rows).excess(values) for rows in subsets]
         ),
         null=np.array([whole.excess(drawn) for drawn in _shuffled(codes, values, seed)]),
+        images=features.images,
+        seed=seed,
     )
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.probes.linear import linear_probe
+from sslviz.diagnostics.result import Fitted
 from sslviz.features import Features
 from sslviz.features.columns import stratified_half
 from sslviz.runtime.threads import one_thread
@@ -26,11 +29,12 @@ MIN_VARIANCE = 0.1  # of a slice along any of these: what is narrower is not a r
 MIN_IMAGES = 20  # per slice on average
 MIN_ERRORS = 5  # per slice that starts among the images read wrongly
 MIN_JUDGES = 5  # images that judge a slice
+POWER_DRAWS = 60  # of the errors of a slice at one rate, to see how often it is found
 DRAWS = 2000  # of errors shuffled within predictions
 
 
 @dataclass(frozen=True, eq=False)
-class Slices:
+class Slices(Fitted):
     """Result of `slices`: s slices, and the n images that judge them.
 
     - label: the column that is read
@@ -67,6 +71,52 @@ class Slices:
     def found(self) -> bool:
         """Whether any slice fails more than luck explains, at 5 % for all of them together."""
         return bool(self.p_corrected.min() < 0.05)
+
+    @cached_property
+    def detectable(self) -> float | None:
+        """The least share of errors in the worst slice that would be found in 80 of 100 such samples; None if none would.
+
+        The errors of the other images stay as they are, and those of the slice are drawn anew at every rate that is tried.
+        """
+        from scipy.special import ndtri
+
+        membership, wrong, predicted = self._judged
+        rng, slice_ = np.random.default_rng(0), membership[:, 0]
+        # What the largest of as many standard normal deviates stays below in 95 of 100 draws.
+        reach = max(float(ndtri(0.95 ** (1 / len(self.sizes)))), self._reach)
+        for rate in np.arange(0.05, 1.001, 0.05):
+            found = 0
+            for _ in range(POWER_DRAWS):
+                drawn = np.where(slice_, rng.random(len(wrong)) < rate, wrong)
+                found += _ExcessErrors(drawn, predicted, membership).standardized(drawn)[0] > reach
+            if found >= 0.8 * POWER_DRAWS:
+                return float(rate)
+        return None
+
+    @property
+    def _judged(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Membership (n, s), errors (n,) and predictions (n,) of the images that judge a slice."""
+        wrong = (self.truth != self.predicted).astype(float)
+        return self.member[:, None] == np.arange(len(self.sizes)), wrong, self.predicted
+
+    @property
+    def _reach(self) -> float:
+        """The standardised excess that the worst of random slices stayed below in 95 of 100 draws; 0 where not known."""
+        membership, wrong, predicted = self._judged
+        excess = _ExcessErrors(wrong, predicted, membership)
+        told = (self.reach < 1) & (excess.spread > 1e-9)
+        beyond = (self.reach * self.sizes - excess.expected)[told] / excess.spread[told]
+        return float(np.median(beyond)) if told.any() else 0.0
+
+    def hypothesis(self) -> Hypothesis:
+        """That some slice fails more often than random slices of the same predictions; the examples are its images."""
+        worst = int(self.p_corrected.argmin())
+        statement = (
+            f"A region of {self.sizes[worst]:,} images, mostly {self.majority(worst)[0]}, is read wrongly in "
+            f"{self.errors[worst]:.2f} of them; {self.expected[worst]:.2f} were to be expected."
+        )
+        p, n = float(self.p_corrected[worst]), int(self.sizes.sum())
+        return Hypothesis(statement, "worst_slice", p, self.detectable, n, self.images(worst).tolist())
 
     def images(self, number: int) -> np.ndarray:
         """The ids of a slice's images, the surest first, for a gallery."""
@@ -132,13 +182,7 @@ def slices(
     membership = member[:, None] == judged  # (n, s)
     discovery = _ExcessErrors(wrong[finds], probe.predicted[finds], membership[finds])
     judged = judged[np.argsort(-discovery.standardized(wrong[finds]), kind="stable")]
-    membership, judging, predicted = member[~finds, None] == judged, wrong[~finds], probe.predicted[~finds]
-    sizes = membership.sum(axis=0)
-    excess = _ExcessErrors(judging, predicted, membership)
-    shuffled = (excess.standardized(drawn).max(axis=-1) for drawn in _shuffled(judging, predicted, seed))
-    worst = np.concatenate(list(shuffled))
-    errors = judging @ membership / sizes
-    low, high = wilson(errors, sizes)
+    membership, predicted = member[~finds, None] == judged, probe.predicted[~finds]
     return Slices(
         label=label,
         classes=probe.classes,
@@ -147,15 +191,29 @@ def slices(
         certainty=certainty[~finds].max(axis=1),
         truth=probe.truth[~finds],
         predicted=predicted,
-        sizes=sizes,
-        errors=errors,
-        low=low,
-        high=high,
-        expected=excess.expected / sizes,
-        reach=np.minimum((excess.expected + np.quantile(worst, 0.95) * excess.spread) / sizes, 1),
-        p_corrected=np.array([permutation_p(value, worst) for value in excess.standardized(judging)]),
+        **judged_slices(wrong[~finds], predicted, membership, seed),
         n_discovery=int(finds.sum()),
+        scored_on=probe.scored_on,
+        fitted_on=probe.fitted_on,
     )
+
+
+def judged_slices(wrong: np.ndarray, predicted: np.ndarray, membership: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """Sizes, errors, interval, expectation, reach and p of slices, from errors (n,), predictions (n,) and members (n, s)."""
+    sizes = membership.sum(axis=0)
+    excess = _ExcessErrors(wrong, predicted, membership)
+    worst = np.concatenate([excess.standardized(drawn).max(axis=-1) for drawn in _shuffled(wrong, predicted, seed)])
+    errors = wrong @ membership / sizes
+    low, high = wilson(errors, sizes)
+    return {
+        "sizes": sizes,
+        "errors": errors,
+        "low": low,
+        "high": high,
+        "expected": excess.expected / sizes,
+        "reach": np.minimum((excess.expected + np.quantile(worst, 0.95) * excess.spread) / sizes, 1),
+        "p_corrected": np.array([permutation_p(value, worst) for value in excess.standardized(wrong)]),
+    }
 
 
 class _ExcessErrors:
@@ -198,6 +256,10 @@ def _main_directions(x: np.ndarray, finds: np.ndarray) -> np.ndarray:
     center = x[finds].mean(axis=0, dtype=np.float64)
     _, sizes, axes = np.linalg.svd(x[finds] - center, full_matrices=False)
     sizes = sizes[:DIRECTIONS]
+    if sizes[0] <= 1e-6 * np.abs(x).max() * np.sqrt(finds.sum()):
+        raise ValueError(
+            "The features are the same for every image, so that no region of them can fail; has this encoder collapsed?"
+        )
     return (x - center) @ axes[:DIRECTIONS].T / np.sqrt((sizes**2).mean() / finds.sum())
 
 

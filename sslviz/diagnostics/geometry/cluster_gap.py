@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sslviz.diagnostics.neighbors.neighbors import power_of_two
 from sslviz.statistics import delete_groups
 
 SAMPLE = 1000  # images whose distances are looked at
@@ -71,8 +72,9 @@ def heaps_beside_noise(
     """
     n, rng = len(x), np.random.default_rng(seed)
     rows = np.sort(rng.permutation(n)[:SAMPLE])
-    order, distances = nearest_first(x[rows])
-    noise = rng.standard_normal((len(rows), len(eigenvalues))) * np.sqrt(eigenvalues)
+    unit = power_of_two(x[rows])  # so that no square overflows or vanishes in float32
+    order, distances = nearest_first(x[rows] / unit)
+    noise = rng.standard_normal((len(rows), len(eigenvalues))) * (np.sqrt(eigenvalues) / unit)
     group = delete_groups(n, seed=seed)[rows]
     without = []
     for g in range(group.max() + 1) if group.any() else ():

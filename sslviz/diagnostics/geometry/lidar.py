@@ -13,6 +13,7 @@ from sslviz.features import Features
 from sslviz.statistics import Score, delete_groups, jackknife_interval
 
 COLUMN = "object"
+NOTHING_LEFT = 1e-6  # of delta: with less variance than this, the variance within objects plays no part
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +59,7 @@ def lidar(features: Features, *, delta: float = 1e-4, eps: float = 1e-7, seed: i
 
     Control: the same rows with objects shuffled, what the score reads where views say nothing of their object; a high
     number.  Interval: delete-group jackknife over ten groups of objects.  ValueError without that column, for fewer than
-    two objects and for an object with one view.
+    two objects, for an object with one view, and for features too small beside `delta`.
 
     Example:
         >>> import numpy as np, sslviz
@@ -77,6 +78,7 @@ def lidar(features: Features, *, delta: float = 1e-4, eps: float = 1e-7, seed: i
     objects = int(codes.max()) + 1
     group = delete_groups(objects, seed=seed)
     means, within = _parts(features.x, codes, group)
+    _check_delta(features.x, delta)
     replicates = []
     for g in range(len(within)) if len(within) > 1 else ():
         kept = _eigenvalues(means[group != g], within[:g] + within[g + 1 :], delta)
@@ -92,6 +94,16 @@ def lidar(features: Features, *, delta: float = 1e-4, eps: float = 1e-7, seed: i
         shuffled_eigenvalues=_eigenvalues(*shuffled, delta),
         replicates={"lidar": np.array(replicates)},
     )
+
+
+def _check_delta(x: np.ndarray, delta: float) -> None:
+    """ValueError where features vary so little that only `delta` would be seen."""
+    variance = float(x.var(axis=0, dtype=np.float64).mean())
+    if 0 < variance < NOTHING_LEFT * delta:
+        raise ValueError(
+            f"These features vary by {variance:.0e} along a dimension, which is lost beside LiDAR's delta of {delta:g}; "
+            "multiply them by a constant, or give a smaller delta."
+        )
 
 
 def _objects(features: Features) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sslviz.features import Features
+from sslviz.features.columns import in_order
 from sslviz.statistics import Score, delete_groups, jackknife_interval
 
 RCOND = 1e-12  # of the largest eigenvalue between classes: below it is rounding, as in a pseudo-inverse
@@ -149,4 +150,5 @@ def _classes(features: Features, label: str) -> tuple[np.ndarray, np.ndarray]:
             f"The tightness of classes needs two classes of {label!r} at least, with two images each; got {len(names)}, "
             f"the smallest ({str(names[counts.argmin()])!r}) with {counts.min()}."
         )
-    return names, codes
+    order = pd.Index(names).get_indexer(pd.Index(in_order(names.tolist())))  # 9 before 10
+    return names[order], np.argsort(order)[codes]

@@ -12,9 +12,10 @@ import pandas as pd
 from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.neighbors.neighbors import Neighbors
 from sslviz.diagnostics.probes.control_features import ControlFeatures, aligned_controls
+from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
 from sslviz.features.column_kinds import class_text
-from sslviz.features.columns import stratified_half
+from sslviz.features.columns import in_order, stratified_half
 from sslviz.statistics import (
     MIN_PER_CLASS,
     POWER_80,
@@ -34,7 +35,7 @@ Readout = Callable[..., tuple[np.ndarray, dict[str, float]]]
 
 
 @dataclass(frozen=True, eq=False)
-class Probe:
+class Probe(Fitted):
     """Result of `knn_probe`, `linear_probe` and `mlp_probe`, of n scored images.
 
     - method: "knn", "linear" or "mlp"
@@ -158,6 +159,7 @@ def run_probe(
         params=params | chosen,
         control_correct=control_correct,
         seed=seed,
+        **pictures_of(scored, fitted),
     )
 
 
@@ -186,7 +188,7 @@ def _complete(features: Features, label: str) -> np.ndarray:
 def class_codes(scored: Features, fitted: Features, label: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The names of the classes, and the class of each image scored and of each fitted on."""
     truth, fit_truth = _complete(scored, label), _complete(fitted, label)
-    names = sorted(set(fit_truth), key=int if all(map(str.isdigit, set(fit_truth))) else str)
+    names = in_order(set(fit_truth))
     refuse_unseen(sorted(set(truth) - set(names)), label)
     for name, values in (("fitted on", fit_truth), ("scored", truth)):
         if len(set(values)) < 2:

@@ -10,7 +10,8 @@ import numpy as np
 
 from sslviz.diagnostics.probes.control_features import ControlFeatures, scored_and_fit
 from sslviz.diagnostics.probes.linear import linear_weights
-from sslviz.diagnostics.robustness.feature_steps import Steps, feature_steps
+from sslviz.diagnostics.result import Fitted
+from sslviz.diagnostics.robustness.feature_steps import Steps, feature_steps, in_spreads, why_untold
 from sslviz.features import Features
 from sslviz.features.column_kinds import class_text
 from sslviz.features.columns import coded
@@ -20,7 +21,7 @@ SAME = "no corruption"
 
 
 @dataclass(frozen=True, eq=False)
-class Drift:
+class Drift(Fitted):
     """Result of `drift`, of n pictures, c corruptions and s severities.
 
     - label: the column that is read
@@ -33,6 +34,7 @@ class Drift:
     - clean: whether it reads the picture as it is, (n,) bool
     - control_values: {name: {"moved": (c, s) in units of the spread, "accuracy": (c, s), "clean": ()}}
     - seed: of the bootstrap
+    - difference: how much of their squared length pictures do not share, None in results of an older sslviz
     """
 
     label: str
@@ -45,6 +47,7 @@ class Drift:
     clean: np.ndarray
     control_values: dict[str, dict[str, np.ndarray]]
     seed: int
+    difference: float | None = None
 
     @property
     def drift(self) -> np.ndarray:
@@ -74,7 +77,10 @@ class Drift:
         scores = {"accuracy_lost": Score(float(lost.mean()), low, high, {SAME: 0.0} | controls, None)}
         low, high = percentile_interval(times @ moved / (times @ self.spread))
         controls = {name: float(values["moved"].mean()) for name, values in self.control_values.items()}
-        scores["drift"] = Score(float(self.drift.mean()), low, high, {"another picture": 1.0} | controls, None)
+        controls = {"another picture": 1.0} | controls
+        scores["drift"] = Score(float(self.drift.mean()), low, high, controls, None)
+        if reason := why_untold(self.difference, moved, self.spread):
+            scores["drift"] = Score.unknown(reason, controls)
         wrong = n - times @ self.correct.reshape(-1, n).T.astype(float)  # (b, c * s)
         wrong = wrong.reshape(len(times), *self.correct.shape[:2]).sum(axis=2) / n  # (b, c)
         for name, values in self.control_values.items():
@@ -131,7 +137,7 @@ def drift(
             whole, own_fit = scored_and_fit(control)
             control_steps = feature_steps((corrupted_controls or {})[name], steps.ids)
             control_correct, control_clean = _read(whole, own_fit, label, control_steps, truth)
-            moved = _stacked(control_steps.moved, kinds).mean(axis=2) / control_steps.spread.mean()
+            moved = in_spreads(_stacked(control_steps.moved, kinds).mean(axis=2), control_steps)
             accuracy = _stacked(control_correct, kinds).mean(axis=2)
             control_values[name] = {"moved": moved, "accuracy": accuracy, "clean": np.array(control_clean.mean())}
     return Drift(
@@ -145,6 +151,9 @@ def drift(
         clean=clean,
         control_values=control_values,
         seed=seed,
+        difference=steps.difference,
+        scored_on=corrupted.pictures,
+        fitted_on="" if fit is None else fit.pictures,
     )
 
 

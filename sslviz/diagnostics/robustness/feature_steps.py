@@ -7,9 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sslviz.diagnostics.geometry.collapse import MIN_SPREAD
 from sslviz.features import Features
 
 MIN_PICTURES = 20
+LEAST_DIFFERENCE = MIN_SPREAD**2  # of the squared length of features: with less, an encoder has collapsed completely
+LARGEST_RATIO = 1e4  # that is believed where an older sslviz did not store the difference
+NO_REACTION = "the encoder hardly reacts to anything"
 
 
 class Steps(NamedTuple):
@@ -33,9 +37,35 @@ class Steps(NamedTuple):
         return 2 * ((self.plain - self.plain.mean(axis=0)) ** 2).sum(axis=1) * n / (n - 1)
 
     @property
+    def difference(self) -> float:
+        """How much of their squared length pictures do not share, about 0 to 1."""
+        length = (self.plain**2).sum(axis=1).mean()
+        return float(self.spread.mean() / (2 * length)) if length > 0 else 0.0
+
+    @property
     def moved(self) -> dict[str, np.ndarray]:
         """The squared length of each step, {change: (n,)}."""
         return {name: (step**2).sum(axis=1) for name, step in self.steps.items()}
+
+
+def why_untold(difference: float | None, moved: np.ndarray, spread: np.ndarray) -> str:
+    """Why steps `moved` (..., n) mean nothing in units of the `spread` (n,); empty where they do.
+
+    Between pictures that hardly differ anything is far: the ratio to a distance that vanishes says nothing of a change.
+    `difference` is that of `Steps`, None where it was not stored.
+    """
+    if difference is not None:
+        return NO_REACTION if difference < LEAST_DIFFERENCE else ""
+    return NO_REACTION if np.max(moved.mean(axis=-1)) > LARGEST_RATIO * spread.mean() else ""
+
+
+def in_spreads(moved: np.ndarray, steps: Steps) -> np.ndarray:
+    """Squared lengths `moved` (..., n) in units of the spread of these steps, (..., n); NaN where that says nothing."""
+    return (
+        np.full_like(moved, np.nan)
+        if why_untold(steps.difference, moved, steps.spread)
+        else moved / steps.spread.mean()
+    )
 
 
 def feature_steps(features: Features, among: np.ndarray | None = None) -> Steps:

@@ -8,9 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from sslviz.diagnostics.robustness.feature_steps import Steps, feature_steps
+from sslviz.diagnostics.hypothesis import Hypothesis
+from sslviz.diagnostics.robustness.feature_steps import Steps, feature_steps, in_spreads, why_untold
 from sslviz.features import Features
-from sslviz.statistics import Score, percentile_interval
+from sslviz.statistics import Score, least_found, p_beyond, percentile_interval
 
 OTHER_PICTURE, LOST = "another picture", "nothing of it left"
 OTHER_STEPS = "steps to another picture"
@@ -36,6 +37,7 @@ class Invariance:
     - control_values: {name: {"moved": (k,), "read": (views,), "spans": (factors, views)}}, moved in units of the spread,
       read as R^2
     - seed: of folds, halves and the bootstrap
+    - difference: how much of their squared length pictures do not share, None in results of an older sslviz
     """
 
     views: list[str]
@@ -49,16 +51,23 @@ class Invariance:
     spans_any: np.ndarray
     control_values: dict[str, dict[str, np.ndarray]]
     seed: int
+    difference: float | None = None
 
     def invariance(self) -> dict[str, Score]:
-        """{change: 1 - squared distance moved over that of two pictures}: 1 is blind, 0 as another picture."""
+        """{change: 1 - squared distance moved over that of two pictures}: 1 is blind, 0 as another picture.
+
+        It cannot be told where two pictures are as good as the same to the encoder.
+        """
+        reason = why_untold(self.difference, self.moved, self.spread)
         ratio = self.moved.mean(axis=1) / self.spread.mean()
         draws = (self._times @ self.moved.T) / (self._times @ self.spread)[:, None]
         scores = {}
         for i, name in enumerate([*self.views, *self.factors]):
             low, high = percentile_interval(1 - draws[:, i])
             controls = {c: 1 - float(values["moved"][i]) for c, values in self.control_values.items()}
-            scores[name] = Score(1 - float(ratio[i]), low, high, {OTHER_PICTURE: 0.0} | controls, None)
+            controls = {OTHER_PICTURE: 0.0} | controls
+            told = Score(1 - float(ratio[i]), low, high, controls, None)
+            scores[name] = Score.unknown(reason, controls) if reason else told
         return scores
 
     def equivariance(self) -> dict[str, Score]:
@@ -86,6 +95,27 @@ class Invariance:
             }
             for i, factor in enumerate(self.factors)
         }
+
+    @property
+    def found(self) -> dict[str, bool]:
+        """{change: whether it moves a picture less than another picture is away, by more than luck at 5 %}."""
+        return {name: score.low is not None and score.low > 0 for name, score in self.invariance().items()}
+
+    @property
+    def detectable(self) -> dict[str, float | None]:
+        """{change: the least invariance that would be found in 80 of 100 such samples}; None where it cannot be told."""
+        return {name: least_found(score) for name, score in self.invariance().items()}
+
+    def hypothesis(self) -> Hypothesis:
+        """That the change it reacts to least moves a picture less than another picture is away; corrected for all."""
+        found = self.invariance()
+        name = max(found, key=lambda change: -np.inf if found[change].reason else found[change].value)
+        score = found[name]
+        statement = (
+            f"Of {len(found)} changes {name} moves a picture least: invariance {score}, of 1 where it leaves no trace."
+        )
+        p = min(1.0, len(found) * p_beyond(score)) if score.value > 0 else 1.0
+        return Hypothesis(statement, f"invariance to {name}", p, self.detectable[name], len(self.ids))
 
     def scores(self) -> dict[str, Score]:
         """`invariance to` each change, then `amount of` each view parameter; neither direction is good in itself."""
@@ -153,7 +183,7 @@ def invariance(
             _r_squared(amount, read, np.ones((1, len(amount))))[0]
             for amount, read in zip(measures.amounts, control.read, strict=True)
         ]
-        moved = control.moved.mean(axis=1) / control.spread.mean()
+        moved = in_spreads(control.moved.mean(axis=1), steps)
         control_values[name] = {"moved": moved, "read": np.array(read), "spans": control.spans}
     return Invariance(
         views=list(views.steps),
@@ -167,6 +197,7 @@ def invariance(
         spans_any=measures.spans_any,
         control_values=control_values,
         seed=seed,
+        difference=views.difference,
     )
 
 
@@ -210,7 +241,7 @@ def _read(step: np.ndarray, amount: np.ndarray, seed: int) -> np.ndarray:
         fit = fold != k
         center, mean = step[fit].mean(axis=0), amount[fit].mean()
         x = step[fit] - center
-        ridge = RIDGE * (x**2).sum() / min(x.shape) + 1e-12
+        ridge = RIDGE * (x**2).sum() / min(x.shape) or 1.0  # of steps that are all alike nothing can be read
         y = amount[fit] - mean
         if x.shape[1] <= len(x):
             weights = np.linalg.solve(x.T @ x + ridge * np.eye(x.shape[1]), x.T @ y)

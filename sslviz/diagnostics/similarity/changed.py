@@ -9,6 +9,7 @@ import pandas as pd
 
 from sslviz.diagnostics.neighbors.neighbors import neighbors, overlap, unit_rows
 from sslviz.features import Features
+from sslviz.features.columns import in_order
 from sslviz.statistics import MIN_JACKKNIFE_IMAGES, Score, delete_groups, jackknife_interval
 
 UNRELATED = "unrelated images"
@@ -66,7 +67,7 @@ class Changed:
         names, codes = np.unique(self.labels, return_inverse=True)
         means = dict(zip(names.tolist(), np.bincount(codes, self.change) / np.bincount(codes), strict=True))
         means.pop("", None)
-        return {name: float(means[name]) for name in sorted(means, key=int if all(map(str.isdigit, means)) else str)}
+        return {name: float(means[name]) for name in in_order(means)}
 
     def per_image(self) -> dict[str, np.ndarray]:
         """The quantity whose mean is the score, for each image: {score: (n,)}."""

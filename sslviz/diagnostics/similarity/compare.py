@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sslviz.diagnostics.result import PerImage, Replicated, Result, Stratified
+from sslviz.diagnostics.result import Fitted, PerImage, Replicated, Result, Stratified, are_others, caution
 from sslviz.statistics import Score, bootstrap_balanced_mean, jackknife_interval, percentile_interval
 
 # Fields of a result, and why its scores mean something else where they differ.
@@ -16,6 +16,7 @@ MUST_AGREE = {
     "n": "look at the same images in both",
     "d": "numbers of directions only compare at one width",
     "k": "ask for as many neighbours in both",
+    "attribute": "ask about the same attribute in both",
 }
 NO_DIFFERENCE = "no difference"
 Ends = tuple[float, float] | tuple[None, None]  # of an interval
@@ -27,7 +28,8 @@ class Comparison:
 
     `first` and `second` {score: value} are what a and b read, `low` and `high` the ends of the 95 % interval of the
     paired difference second - first (None where none can be had), `higher_is_better` {score: bool or None}.  `kind`
-    says what was compared, `label` of which column, "" for none.
+    says what was compared, `label` of which column, "" for none.  `caution` says in a sentence that the two were fitted on
+    different images, where that is known; empty otherwise.
     """
 
     kind: str
@@ -37,6 +39,7 @@ class Comparison:
     low: dict[str, float | None]
     high: dict[str, float | None]
     higher_is_better: dict[str, bool | None]
+    caution: str = ""
 
     def scores(self) -> dict[str, Score]:
         """The differences b - a, beside none at all."""
@@ -51,7 +54,11 @@ class Comparison:
         return {name: self._sign(name) * self._good(name) for name in self.second}
 
     def sentence(self, name: str, a: str = "a", b: str = "b") -> str:
-        """What would one say of this score?  "b reads shape better by 0.12 [0.08, 0.16]"."""
+        """What would one say of this score?  "b reads shape better by 0.12 [0.08, 0.16]", and a caution if there is one."""
+        return " ".join(filter(None, [self.claim(name, a, b), self.caution]))
+
+    def claim(self, name: str, a: str = "a", b: str = "b") -> str:
+        """The same without the caution."""
         sign, what = self._sign(name), self._what(name)
         difference = self.second[name] - self.first[name]
         low, high = self.low[name], self.high[name]
@@ -105,7 +112,7 @@ def compare(a: Any, b: Any) -> Comparison:
     """
     _check(a, b)
     own, other = a.scores(), b.scores()
-    shared = [name for name in own if name in other]
+    shared = [name for name in own if name in other and not own[name].reason and not other[name].reason]
     if not shared:
         raise ValueError(
             f"These two have no score in common: {', '.join(own) or 'none'} and {', '.join(other) or 'none'}."
@@ -125,6 +132,7 @@ def compare(a: Any, b: Any) -> Comparison:
         low={name: ends[name][0] for name in shared},
         high={name: ends[name][1] for name in shared},
         higher_is_better={name: own[name].higher_is_better for name in shared},
+        caution=caution({"": a, " ": b}),
     )
 
 
@@ -137,7 +145,13 @@ def _check(a: Any, b: Any) -> None:
         here, there = getattr(a, name, None), getattr(b, name, None)
         if here != there:
             raise ValueError(f"These two cannot be compared, as their {name} is {here!r} and {there!r}; {advice}.")
-    if getattr(a, "images", None) != getattr(b, "images", None):
+    if isinstance(a, Fitted) and isinstance(b, Fitted) and are_others([a.scored_on, b.scored_on]):
+        raise ValueError(
+            "Differences are paired image by image, but these two were scored on different images, though some are called "
+            "the same; compute both on the same images."
+        )
+    images = {getattr(one, "images", "") for one in (a, b)} - {""}  # empty where an older sslviz did not store them
+    if len(images) > 1:
         raise ValueError(
             "Differences are paired image by image, but these two are of images with other ids, or in another order; "
             "compute both on the same images."

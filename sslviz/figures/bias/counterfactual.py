@@ -36,6 +36,7 @@ def counterfactual(
     scales = {factor: ends for scores in nested.values() for factor in scores}
     fig, rows = bars(nested, colors or {}, scales, {OTHERS: "line-ns"} | CONTROL_MARKS)
     summary = "; ".join(f"{row.checkpoint} {row.name} {row.score}".strip() for row in rows)
-    least = ", ".join(f"{name} {r.detectable:.2g}".strip() for name, r in named.items())
+    told = {name: r for name, r in named.items() if not r.scores()["against_others"].reason}
+    least = ", ".join(f"{name} {r.detectable:.2g}".strip() for name, r in told.items()) or "cannot be told"
     caption = f"{CAPTION} Least difference from the other factors that would be found: {least}."
     return theme.finish(fig, alt=f"How far each factor moves a picture. {summary}.", caption=caption)

@@ -33,7 +33,12 @@ def slices(results: Slices | Mapping[str, Slices], *, colors: Mapping[str, str] 
     )
     summary = "; ".join(f"{name or 'this checkpoint'}: {_summary(result)}" for name, result in named.items())
     label = next(iter(named.values())).label
-    return theme.finish(fig, alt=f"Errors of a linear readout of {label} by slice. {summary}.", caption=CAPTION)
+    least = theme.least_said(
+        "share of errors in the worst", {name: result.detectable for name, result in named.items()}
+    )
+    return theme.finish(
+        fig, alt=f"Errors of a linear readout of {label} by slice. {summary}.", caption=f"{CAPTION} {least}"
+    )
 
 
 def _rows(result: Slices) -> list[Dot]:

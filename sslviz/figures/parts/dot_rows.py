@@ -90,7 +90,9 @@ def dots(
 
 
 def interval(dot: Dot) -> str:
-    """The value and its interval as text, "0.83 [0.81, 0.85]"."""
+    """The value and its interval as text, "0.83 [0.81, 0.85]"; "cannot be told" of a value that is NaN."""
+    if np.isnan(dot.value):
+        return "cannot be told"
     ends = "" if dot.low is None or dot.high is None else f" [{dot.low:.2g}, {dot.high:.2g}]"
     return f"{dot.value:.2g}{ends}"
 
@@ -101,7 +103,8 @@ def _rows(series: Mapping[str, Sequence[Dot]]) -> dict[str, float]:
     for own in series.values():
         for dot in own:
             control = np.array(next(iter(dot.control_values.values()), 0.0))
-            distance[dot.row] = max(float(np.abs(dot.value - control).min()), distance.get(dot.row, 0.0))
+            apart = float(np.nan_to_num(np.abs(dot.value - control).min()))
+            distance[dot.row] = max(apart, distance.get(dot.row, 0.0))
     kept = set(sorted(distance, key=lambda row: -distance[row])[:ROWS])
     return {row: -float(i) for i, row in enumerate(row for row in distance if row in kept)}
 

@@ -103,6 +103,12 @@ def finish(fig: go.Figure, *, alt: str, caption: str) -> go.Figure:
     return apply(fig)
 
 
+def least_said(what: str, least: Mapping[str, float | None]) -> str:
+    """The sentence of a caption that says the least effect {checkpoint: effect} that would have been found."""
+    told = [f"{name} {'cannot be told' if one is None else f'{one:.2g}'}".strip() for name, one in least.items()]
+    return f"Least {what} that would be found in 80 of 100 such samples: {', '.join(told)}."
+
+
 def colors(names: Iterable[str], fixed: Mapping[str, str] | None = None) -> dict[str, str]:
     """The colours of checkpoints: {name: colour}, in the order of `names`, those in `fixed` as given there.
 

@@ -47,4 +47,7 @@ def description_length(
     top = max(float(np.max(y)) for _, y in [*lines.values(), *control_lines.values()])
     fig.update_yaxes(range=[0, 1.08 * top])
     alt = "; ".join(f"{name} {text}".strip() for name, text in hover.items())
-    return theme.finish(fig, alt=f"Bits for the {label} of an image against images seen: {alt}.", caption=CAPTION)
+    least = theme.least_said("saving in bits for an image", {name: r.detectable for name, r in named.items()})
+    return theme.finish(
+        fig, alt=f"Bits for the {label} of an image against images seen: {alt}.", caption=f"{CAPTION} {least}"
+    )

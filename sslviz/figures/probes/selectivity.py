@@ -38,4 +38,7 @@ def selectivity(
     scales = {name: ends for scores in nested.values() for name in scores}
     fig, rows = bars(nested, colors or {}, scales, {NOTHING: "line-ns"} | CONTROL_MARKS)
     summary = "; ".join(f"{row.checkpoint} {row.name} {row.score}".strip() for row in rows)
-    return theme.finish(fig, alt=f"Selectivity of readouts beside their controls. {summary}.", caption=CAPTION)
+    least = theme.least_said("selectivity of a linear readout", {name: r.detectable for name, r in named.items()})
+    return theme.finish(
+        fig, alt=f"Selectivity of readouts beside their controls. {summary}.", caption=f"{CAPTION} {least}"
+    )

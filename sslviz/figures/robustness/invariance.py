@@ -35,7 +35,12 @@ def invariance(results: Invariance | Mapping[str, Invariance], *, colors: Mappin
         x_range=(-1.05, 1.05),
     )
     summary = "; ".join(f"{name or 'this checkpoint'}: {_summary(result)}" for name, result in named.items())
-    return theme.finish(fig, alt=f"What moves a picture's features, and what does not. {summary}.", caption=CAPTION)
+    most = {
+        name: max((one for one in r.detectable.values() if one is not None), default=None) for name, r in named.items()
+    }
+    least = theme.least_said("invariance to any of these", most)
+    alt = f"What moves a picture's features, and what does not. {summary}."
+    return theme.finish(fig, alt=alt, caption=f"{CAPTION} {least}")
 
 
 def spanning(results: Invariance | Mapping[str, Invariance], *, colors: Mapping[str, str] | None = None) -> go.Figure:
@@ -90,5 +95,7 @@ def _spanning_row(factor: str, scores: Mapping[str, Score]) -> Dot:
 
 def _summary(result: Invariance) -> str:
     ranked = sorted(result.invariance().items(), key=lambda item: -item[1].value)
+    if ranked[0][1].reason:
+        return str(ranked[0][1])
     (most, highest), (least, lowest) = ranked[0], ranked[-1]
     return f"most blind to {most} ({highest}), least to {least} ({lowest})"

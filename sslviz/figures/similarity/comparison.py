@@ -39,7 +39,9 @@ def comparison(results: Comparison | Mapping[str, Comparison], *, colors: Mappin
         for name, found in named.items()
         for sentence in found.sentences.values()
     )
-    return theme.finish(fig, alt=f"Paired differences, b less a. {sentences}", caption=CAPTION)
+    cautions = " ".join(dict.fromkeys(found.caution for found in named.values() if found.caution))
+    caption = " ".join(filter(None, [cautions, CAPTION]))
+    return theme.finish(fig, alt=f"Paired differences, b less a. {sentences}", caption=caption)
 
 
 def _about_zero(nested: Mapping[str, Mapping[str, Score]]) -> dict[str, tuple[float, float]]:

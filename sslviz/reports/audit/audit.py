@@ -27,7 +27,7 @@ from sslviz.evaluation.inspection import Inspection, inspect_images
 from sslviz.evaluation.questions import check_run_names
 from sslviz.evaluation.summary import HEALTHY, sentence
 from sslviz.features.column_kinds import class_counts
-from sslviz.features.evidence import Evidence, record_diagnosis
+from sslviz.features.evidence import Evidence, check_recordable, record_diagnosis
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.thumbnails import data_uri
 from sslviz.reports.audit.asked import asked_of_images, audit_questions, not_asked
@@ -70,6 +70,7 @@ def audit(
 
     runs = [runs] if isinstance(runs, Run) else list(runs)
     check_run_names(runs)
+    check_recordable(runs, images)
     plan = plan or make_plan(images.table, None if fit is None else fit.table)
     began = time.perf_counter()
     asked = audit_questions(plan, images)

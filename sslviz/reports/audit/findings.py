@@ -53,6 +53,8 @@ def hypothesis_tests(run: str, results: Mapping[str, Any]) -> list[HypothesisTes
         if tested is None:
             continue
         key = ResultKey.parse(text)
+        if not find_entry(key.name).gravity:
+            continue
         tests.append(
             HypothesisTest(
                 run=IMAGES if find_entry(key.name).about_images else run,

@@ -1,8 +1,11 @@
 """Invariance: closed forms of planted steps, ridge regression beside scikit-learn's, and spans that were planted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+import sslviz
 from sslviz.diagnostics.robustness.invariance import invariance
 from sslviz.features import Features
 
@@ -125,3 +128,47 @@ def test_bad_input(rng):
         invariance(pictures({"hue": rng.normal(size=(N, D))}).rows(np.arange(2 * N - 1)))
     with pytest.raises(ValueError, match="no column 'changed'"):
         invariance(Features.from_array(np.eye(4)))
+
+
+class TestACollapsedEncoder:
+    """Pictures that hardly differ are no unit to measure a change in."""
+
+    @staticmethod
+    def collapsed(spread, n=40, changes=("hue", "flip"), **columns):
+        rng = np.random.default_rng(0)
+        x = 10 + spread * rng.normal(size=(n, 8))
+        moved = np.concatenate([x, *(x + rng.normal(size=(n, 8)) for _ in changes)])
+        table = {
+            "object": np.tile(np.arange(n), 1 + len(changes)).astype(str),
+            "changed": np.repeat(["", *changes], n),
+        } | columns
+        return Features.from_array(moved, table=table)
+
+    def test_invariance_cannot_be_told(self):
+        result = sslviz.invariance(self.collapsed(1e-3), altered_controls={"untrained": self.collapsed(1.0)})
+        for score in result.scores().values():
+            assert np.isnan(score.value) and score.low is None and score.control == pytest.approx(0.0, abs=2)
+            assert str(score) == "cannot be told: the encoder hardly reacts to anything"
+        assert "cannot be told" in sslviz.draw(result).layout.meta["alt"]
+        told = sslviz.invariance(self.collapsed(1.0), altered_controls={"untrained": self.collapsed(1e-3)})
+        for score in told.scores().values():
+            assert np.isfinite(score.value) and np.isnan(score.controls["untrained"]) and score.control == 0
+
+    def test_nor_the_effect_of_a_factor(self):
+        result = sslviz.counterfactual_effect(self.collapsed(1e-3), "hue")
+        assert all(score.reason and np.isnan(score.value) for score in result.scores().values())
+        assert result.hypothesis().p == 1 and result.hypothesis().detectable is None and not result.found
+        assert sslviz.draw({"a": result, "b": result}).data
+
+    def test_nor_the_drift_but_what_is_read_rightly(self):
+        corruptions = {"corruption": np.repeat(["", "fog"], 40), "severity": np.repeat([0, 1], 40)}
+        corrupted = self.collapsed(1e-3, changes=("fog 1",), **corruptions)
+        plain = Features.from_array(np.r_[corrupted.x[:40], corrupted.x[:40]], table={"label": np.arange(80) % 2})
+        scores = sslviz.drift(plain, corrupted).scores()
+        assert scores["drift"].reason and np.isfinite(scores["accuracy_lost"].value)
+
+    def test_what_an_older_sslviz_stored_is_told_by_the_ratio_alone(self):
+        result = sslviz.invariance(self.collapsed(1e-3))
+        assert replace(result, difference=None).scores()["invariance to hue"].reason
+        near = sslviz.invariance(self.collapsed(1.0))
+        assert not replace(near, difference=None).scores()["invariance to hue"].reason
