@@ -26,7 +26,13 @@ def device_of(encoder: Encoder) -> torch.device:
 
 
 def as_input(pixels: np.ndarray, encoder: Encoder) -> Tensor:
-    """uint8 (b, h, w, 3) as the encoder expects it, (b, 3, s, s) on its device."""
+    """uint8 (b, h, w, 3) as the encoder expects it, (b, 3, s, s) on its device; ValueError where it sees only the middle."""
+    crop = encoder.preprocessing.crop
+    if crop != 1:  # maps, masks and thumbnails are of whole pictures: they would lie beside what was seen
+        raise ValueError(
+            f"Maps lie over whole pictures, and {encoder.name} is shown the middle {crop:g} of each side; import it again "
+            "without --crop to look at maps."
+        )
     return preprocess(torch.from_numpy(np.array(pixels)).to(device_of(encoder)), encoder)
 
 
