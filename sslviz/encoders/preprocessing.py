@@ -63,11 +63,15 @@ class Preprocessing:
         config |= {"interpolation": self.interpolation, "crop": self.crop, "crop_mode": self.crop_mode}
         return config | ({"stem": self.stem} if self.stem else {})
 
+    def with_origins(self, **origins: str) -> Preprocessing:
+        """The same, where somebody knows better where a value comes from."""
+        return replace(self, origins={**self.origins, **origins})
+
     def with_stem(self, stem: ChosenStem | None) -> Preprocessing:
         """The same, with the stem that was built."""
         if stem is None:
             return self
-        return replace(self, stem=stem.name, stem_layers=stem.layers, origins={**self.origins, "stem": stem.origin})
+        return replace(self, stem=stem.name, stem_layers=stem.layers).with_origins(stem=stem.origin)
 
 
 def resolve(name: str, given: Mapping[str, Any], file: WeightsFile | None = None) -> Preprocessing:

@@ -136,13 +136,12 @@ def _mappings(tree: Any) -> Iterator[Mapping[str, Any]]:
 
 def _beside(path: Path) -> Iterable[tuple[Path, Callable[[Any, str], dict[str, Any]]]]:
     """Files that publishers put beside weights, and what reads each."""
+    folder = path if path.is_dir() else path.parent
     readers = {
-        path.parent / "config.json": _timm_hub,
-        path.parent / "preprocessor_config.json": lambda config, _: _transformers(config),
-        path.parent / "open_clip_config.json": lambda config, _: _timm(config["preprocess_cfg"]),
-        path.parent.parent / "run.json": lambda config, _: _our_run(
-            config
-        ),  # of runs/mine/checkpoints/000400.safetensors
+        folder / "config.json": _timm_hub,
+        folder / "preprocessor_config.json": lambda config, _: _transformers(config),
+        folder / "open_clip_config.json": lambda config, _: _timm(config["preprocess_cfg"]),
+        folder.parent / "run.json": _our_run,  # of runs/mine/checkpoints/000400.safetensors
     }
     return [(file, read) for file, read in readers.items() if file.is_file()]
 
@@ -197,10 +196,11 @@ def _side(size: Any) -> int | None:
     return size if isinstance(size, int) else None
 
 
-def _our_run(config: Mapping[str, Any]) -> dict[str, Any]:
+def _our_run(config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
     """run.json of a run made here: its encoder's settings, and those of the views it was trained on."""
-    encoder, views = dict(config["encoder"]), config.get("views") or config["encoder"]
-    if "mean" not in views:
+    encoder = config.get("encoder") or {"name": ""}
+    views = config.get("views") or encoder
+    if encoder["name"].split(".")[0] != architecture or "mean" not in views:
         return {}
     keys = ("image_size", "stem", "interpolation", "crop", "crop_mode")
     return {"mean": views["mean"], "std": views["std"], **{key: encoder[key] for key in keys if key in encoder}}

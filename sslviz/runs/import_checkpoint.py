@@ -37,9 +37,9 @@ class ImportReport:
         return [*found, *preprocessing_lines(self.preprocessing)]
 
     def to_dict(self) -> dict[str, Any]:
-        """As run.json keeps it."""
-        found = self.weights.to_dict() if hasattr(self.weights, "to_dict") else str(self.weights)
-        return {"weights": found, "lines": self.lines}
+        """As run.json keeps it: what the report on the weights keeps, and the lines."""
+        found = self.weights.to_dict() if hasattr(self.weights, "to_dict") else {}
+        return {**found, "lines": self.lines}
 
     def __str__(self) -> str:
         return "\n".join(self.lines)

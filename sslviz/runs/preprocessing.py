@@ -29,6 +29,7 @@ def run_preprocessing(run: Run) -> dict[str, Any]:
     if "mean" in views:  # what it was trained on
         values |= {"mean": views["mean"], "std": views["std"]}
         origins |= dict.fromkeys(("mean", "std"), "the views it was trained on")
+        origins |= {"image_size": "the pictures it was trained on"}
     elif run.info.get("kind") == "import":
         _add_defaults(config, values, origins)
     values |= {"interpolation": "bilinear", "crop": 1.0}  # there was no other
