@@ -80,6 +80,7 @@ class Import:
     mean: Annotated[list[str], arg(metavar="R G B|imagenet|inception|clip")] = field(default_factory=list)
     """What pixels from 0 to 1 are normalised with; a word says std too.  Without it, what the file says, else timm."""
     std: Annotated[list[str], arg(metavar="R G B|imagenet|inception|clip")] = field(default_factory=list)
+    """What the difference from the mean is divided by."""
     stem: str | None = None
     """How a ResNet begins: standard, low-resolution, solo-learn, 3x3-maxpool, or 7x7,stride=1,padding=3,no-maxpool."""
     interpolation: Literal["bilinear", "bicubic", "nearest"] | None = None

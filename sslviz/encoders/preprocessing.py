@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import Any
 
+import timm
+
 from sslviz.encoders.presets import PRESETS
 from sslviz.encoders.published import NORMALIZATIONS, Hinted, full_name, normalizations, published
 from sslviz.encoders.stated import Stated, WeightsFile
@@ -100,7 +102,8 @@ def resolve(name: str, given: Mapping[str, Any], file: WeightsFile | None = None
     for key in ("mean", "std") if problem else ():
         origins[key] += ", unless another is chosen"
     passed_over = tuple(note for layer in (stated, layers[1]) for note in layer.passed_over)
-    return Preprocessing(**values, origins=origins, notes=(*passed_over, *notes), problem=problem)
+    notes = (*passed_over, *notes, *_activation(name, file))
+    return Preprocessing(**values, origins=origins, notes=notes, problem=problem)
 
 
 def _understood(stated: Stated) -> Stated:
@@ -160,6 +163,14 @@ def _choice(name: str, taken: Normalization, file: WeightsFile) -> tuple[str, tu
         return "", ()
     differ = f"timm's weights of {name} differ in mean and std, and no name in the file says which these are"
     return "", (f"{differ}; there is also {'; '.join(others)}",)
+
+
+def _activation(name: str, file: WeightsFile | None) -> tuple[str, ...]:
+    """OpenAI's CLIP has an activation of its own, which leaves no trace in a file."""
+    quick = name.split(".")[0].replace("_clip_", "_clip_quickgelu_")
+    if file is None or "quickgelu" in name or quick == name or not timm.is_model(quick):
+        return ()
+    return (f"OpenAI's CLIP was trained with QuickGELU, which no file tells: if this is OpenAI's, name {quick}",)
 
 
 def _ambiguous(

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import cast
 
 import timm
 from timm.data import constants
@@ -92,9 +91,11 @@ def _first(pattern: str, parts: Iterable[str]) -> str:
 def published(name: str) -> PretrainedCfg:
     """How timm's authors fed this model: image size, mean and std; ValueError, with close names, for an unknown one."""
     try:
-        if timm.is_model(name):
-            return cast(PretrainedCfg, timm.get_pretrained_cfg(name))
-        close = difflib.get_close_matches(name, [*PRESETS, *timm.list_models()], n=3, cutoff=0.5)
+        if timm.is_model(name) and (config := timm.get_pretrained_cfg(name)):
+            return config
+        # A model without a configuration is one that timm has renamed: to a tag, as vit_small_patch16_224_dino.
+        known = timm.list_pretrained() if timm.is_model(name) else [*PRESETS, *timm.list_models()]
+        close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     except RuntimeError:  # the model is known, the tag after the dot is not
         close = timm.list_pretrained(f"{name.split('.')[0]}.*")[:3]
     hint = f"did you mean {' or '.join(close)}?" if close else "see `sslviz list encoders`."

@@ -41,7 +41,7 @@ STEMS = {
     "solo-learn": Stem(3, 1, 2, False, "solo-learn for CIFAR (solo/methods/base.py)"),
     "3x3-maxpool": Stem(3, 1, 1, True, "W-MSE for STL-10 and Tiny ImageNet (htdt/self-supervised, model.py)"),
 }
-SPELLED = "or spelled out, as 7x7,stride=1,padding=3,no-maxpool"
+SPELLED = "7x7,stride=1,padding=3,no-maxpool"  # how any other stem is given
 
 
 class ChosenStem(NamedTuple):
@@ -77,8 +77,8 @@ def apply_stem(
     first = resnet.conv1[0] if deep else resnet.conv1
     if pretrained:
         kernel = tuple(first.weight.shape)
-    if kernel and kernel[0] != first.out_channels:
-        kernel = ()  # another network: the reader of weights says so
+    if kernel and (kernel[0] != first.out_channels or kernel[2] % 2 == 0):
+        kernel = ()  # another network, perhaps of patches: the reader of weights says so
     chosen, origin = asked or _default(name, image_size, pretrained, kernel, deep)
     stem = parse_stem(chosen)
     _check(name, chosen, stem, kernel, deep)
@@ -98,7 +98,7 @@ def parse_stem(text: str) -> Stem:
         return STEMS[text]
     found = re.fullmatch(r"(\d+)x\1,stride=(\d+),padding=(\d+),(no-)?maxpool", text.replace(" ", ""))
     if not found or "0" in found.group(1, 2):
-        raise ValueError(f"There is no stem {text!r}; it is one of {', '.join(STEMS)}, {SPELLED}.")
+        raise ValueError(f"There is no stem {text!r}; it is one of {', '.join(STEMS)}, or spelled out, as {SPELLED}.")
     kernel, stride, padding = map(int, found.group(1, 2, 3))
     return Stem(kernel, stride, padding, pool=not found[4])
 
@@ -128,7 +128,8 @@ def _default(
     if not fitting:
         known = " and ".join(sorted({f"{row.kernel}x{row.kernel}" for row in STEMS.values()}))
         raise ValueError(
-            f"The weights' first convolution has the shape {kernel}, and {name} is known with {known}: give --stem, {SPELLED}."
+            f"The weights' first convolution has the shape {kernel}, and {name} is known with {known}. "
+            f"Spell its stem out, as --stem {SPELLED}."
         )
     others = "".join(f"; --stem {key}: {STEMS[key]}" for key in fitting[1:])
     return fitting[0], f"the shapes in the file; stride, padding and max-pool leave no trace in it{others}"

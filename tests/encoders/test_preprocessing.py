@@ -150,6 +150,11 @@ def test_mean_std_and_size_are_those_timm_resolves_for_this_tag(name):
     assert "bicubic" in fed.origins["interpolation"]
 
 
+def test_a_model_that_timm_has_renamed_is_answered_with_its_name():
+    with pytest.raises(ValueError, match=r"did you mean vit_small_patch16_224\.dino"):
+        resolve("vit_small_patch16_224_dino", {})
+
+
 def test_timms_tags_that_disagree_are_known():
     small = normalizations("vit_small_patch16_224")
     assert small[IMAGENET] == ("dino",) and "augreg_in21k_ft_in1k" in small[(0.5,) * 3, (0.5,) * 3]

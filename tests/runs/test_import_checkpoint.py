@@ -15,6 +15,8 @@ import sslviz
 from sslviz.cli.main import main
 from sslviz.data import Images
 from sslviz.encoders import create_encoder
+from sslviz.encoders.preprocessing import resolve
+from sslviz.encoders.stated import WeightsFile
 from sslviz.features.embed import embed_pixels
 from sslviz.runs import Run
 from sslviz.runs.import_checkpoint import inspect_import
@@ -337,7 +339,11 @@ def test_a_resnet_begins_as_its_file_says(tmp_path, stem, options, size, name):
 @pytest.mark.parametrize(
     ("kernel", "options", "said"),
     [
-        (5, {}, r"shape \(64, 3, 5, 5\), and resnet18 is known with 3x3 and 7x7: give --stem"),
+        (
+            5,
+            {},
+            r"shape \(64, 3, 5, 5\), and resnet18 is known with 3x3 and 7x7. Spell its stem out, as --stem 7x7,stride",
+        ),
         (7, {"stem": "low-resolution"}, r"shape \(64, 3, 7, 7\), which does not fit the stem low-resolution \(3x3"),
         (3, {"stem": "standard"}, r"shape \(64, 3, 3, 3\), which does not fit the stem standard"),
     ],
@@ -399,9 +405,21 @@ def test_a_dry_run_says_what_does_not_match(vit):
     assert "another architecture" in found.problem and "tensors in w.pt" in str(found) and "mean 0.5" in str(found)
 
 
+def test_a_vit_is_no_resnet_with_an_odd_stem(vit):
+    assert "another architecture" in inspect_import("resnet18", weights=vit(), image_size=32).problem
+
+
+@pytest.mark.parametrize(
+    ("name", "noted"), [("vit_base_patch16_clip_224", 1), ("vit_base_patch16_clip_quickgelu_224", 0)]
+)
+def test_what_openai_did_otherwise_is_said(vit, name, noted):
+    notes = resolve(name, {}, WeightsFile(vit())).notes
+    assert sum("trained with QuickGELU" in note for note in notes) == noted
+
+
 def test_maps_need_whole_pictures(vit, tmp_path):
     run, _ = sslviz.import_checkpoint("test_vit", weights=vit(), out=tmp_path / "run", crop=0.8)
-    with pytest.raises(ValueError, match="shown the middle 0.8 of each side; import it again without --crop"):
+    with pytest.raises(ValueError, match="test_vit is shown only the middle; import it again without --crop"):
         sslviz.attention(run.last, sslviz.shapes(2, size=64), progress=False)
 
 
