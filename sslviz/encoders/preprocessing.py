@@ -97,7 +97,8 @@ def resolve(name: str, given: Mapping[str, Any], file: WeightsFile | None = None
         origins |= dict.fromkeys(new, layer.origin)
     for key in ("interpolation", "crop"):
         origins[key] += _otherwise(key, values[key], stated, default) if origins[key] == OURS.origin else ""
-    by_default = origins["mean"] == default.origin and "." not in name
+    # Presets are trained here, and fed as here: no other library publishes them.
+    by_default = origins["mean"] == default.origin and "." not in name and name not in PRESETS
     problem, notes = _choice(name, (values["mean"], values["std"]), file) if file and by_default else ("", ())
     for key in ("mean", "std") if problem else ():
         origins[key] += ", unless another is chosen"
@@ -154,7 +155,7 @@ def _size_of_file(name: str, file: WeightsFile) -> Stated:
 
 def _choice(name: str, taken: Normalization, file: WeightsFile) -> tuple[str, tuple[str, ...]]:
     """What has to be chosen before the file is taken, and what else could be; nothing where nobody would choose otherwise."""
-    options = {} if name in PRESETS else normalizations(name)
+    options = normalizations(name)
     if hinted := file.hint:
         theirs = NORMALIZATIONS[hinted.hint.normalization]
         return (_ambiguous(name, file, hinted, taken, options) if theirs != taken else ""), ()
@@ -180,15 +181,14 @@ def _ambiguous(
     hint, theirs = hinted.hint, NORMALIZATIONS[hinted.hint.normalization]
     tags = [tag for tag in options.get(theirs, ()) if tag.startswith(hint.tags)] if hint.tags else []
     first = f"--tag {tags[0]}" if tags else f"--mean {hint.normalization}"
-    default = "" if name in PRESETS else published(name).tag or ""
+    default = published(name).tag or ""
     words = next(
         (f"--mean {word}" for word, pair in NORMALIZATIONS.items() if pair == taken), "--mean R G B --std R G B"
     )
     second = f"--tag {default}" if default in options.get(taken, ()) else words
-    ours = "sslviz's default" if name in PRESETS else "timm's default"
     return (
         f"{file.path.name} has {hinted.part!r} in its names, as files of {hint.who} have: choose {first} "
-        f"({normalization_text(*theirs)}), or {second}, {ours} for {name} ({normalization_text(*taken)}), "
+        f"({normalization_text(*theirs)}), or {second}, timm's default for {name} ({normalization_text(*taken)}), "
         "or give others with --mean and --std."
     )
 

@@ -150,6 +150,11 @@ def test_a_hint_that_agrees_with_the_default_is_no_question(tmp_path):
     assert not found.problem and found.encoder.mean == IMAGENET[0] and not found.preprocessing["notes"]
 
 
+def test_presets_are_trained_here_and_no_question(tmp_path):
+    found = inspect_import("conv_nano", weights=saved(tmp_path / "w.pt", create_encoder("conv_nano").model, "teacher."))
+    assert not found.problem and found.encoder.mean == HALF[0]
+
+
 def test_where_nothing_hints_the_default_is_taken_and_the_others_are_named(tmp_path, monkeypatch):
     from sslviz.encoders import preprocessing
 
