@@ -1,6 +1,7 @@
 """What is brought in is fed as it was trained, or it is asked about: features against plain torch, file by file."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -391,7 +392,7 @@ def test_a_dry_run_says_what_is_found_and_writes_nothing(vit, tmp_path, capsys):
     code, lines, error = command("--out", out, "--dry-run")
     assert (
         code == 2
-        and lines[0] == "78 weights loaded, found under 'student.'."
+        and re.match(r"78 weights .*loaded, found under 'student\.'", lines[0])
         and "unless another is chosen" in lines[1]
     )
     assert error.startswith("sslviz: w.pt has 'student' in its names") and error.count("\n") == 1
@@ -407,7 +408,7 @@ def test_a_dry_run_says_what_is_found_and_writes_nothing(vit, tmp_path, capsys):
 
 def test_a_dry_run_says_what_does_not_match(vit):
     found = inspect_import("test_vit2", weights=vit())
-    assert "another architecture" in found.problem and "tensors in w.pt" in str(found) and "mean 0.5" in str(found)
+    assert "another architecture" in found.problem and "mean 0.5" in str(found) and found.encoder is None
 
 
 def test_a_vit_is_no_resnet_with_an_odd_stem(vit):
