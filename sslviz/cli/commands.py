@@ -72,32 +72,56 @@ class Import:
 
     encoder: str
     """Any timm model, e.g. resnet18."""
-    out: Path
+    out: Path | None = None
+    """The run folder to write; only --dry-run goes without."""
     weights: Path | None = None
     """A file of weights, the index of several shards, or a folder with one of these; without it, --pretrained."""
     pretrained: bool = False
     """timm's own weights for this model."""
     image_size: int = 0
-    """The pictures' side in pixels the encoder is to see; 0: the model's own."""
+    """The pictures' side in pixels the encoder is to see; 0: what the file tells, else the model's own."""
+    tag: str | None = None
+    """timm's tag whose mean, std and size are taken, e.g. dino for vit_small_patch16_224.dino."""
+    mean: Annotated[list[str], arg(metavar="R G B|imagenet|inception|clip")] = field(default_factory=list)
+    """What pixels from 0 to 1 are normalised with; a word says std too.  Without it, what the file says, else timm."""
+    std: Annotated[list[str], arg(metavar="R G B|imagenet|inception|clip")] = field(default_factory=list)
+    """What the difference from the mean is divided by."""
+    stem: str | None = None
+    """How a ResNet begins: standard, low-resolution, solo-learn, 3x3-maxpool, or 7x7,stride=1,padding=3,no-maxpool."""
+    interpolation: Literal["bilinear", "bicubic", "nearest"] | None = None
+    """How pictures of another size are brought to the encoder's; without it, as stated beside the file, else bilinear."""
+    crop: float = 0.0
+    """The share of the side that is seen, its middle, e.g. 0.875; 0: the whole picture."""
+    crop_mode: Literal["squash", "center"] | None = None
+    """Bring both sides to the size (squash, without it), or the shorter one, and cut the longer (center)."""
+    dry_run: bool = False
+    """Say what is found in the file and how pictures would be fed, and write nothing."""
     key: Annotated[str | None, arg(name="from", metavar="KEY")] = None
     """Which of several networks in the file, e.g. student; without it, the one that its paper evaluates."""
     allow_unused: bool = False
     """Go on if something in the encoder's own part of the file has no place in it."""
 
     def __call__(self) -> None:
-        from sslviz.runs.import_checkpoint import import_checkpoint
+        from sslviz.runs.import_checkpoint import import_checkpoint, inspect_import
+        from sslviz.runs.run import check_new_run
 
-        run, report = import_checkpoint(
-            self.encoder,
-            out=self.out,
-            weights=self.weights,
-            pretrained=self.pretrained,
-            image_size=self.image_size or None,
-            key=self.key,
-            allow_unused=self.allow_unused,
-        )
-        print(report)
-        print(f"{run.path}: {self.encoder}, ready for `sslviz diagnose {run.path} --images ...`.")
+        options: dict[str, Any] = {**vars(self), "image_size": self.image_size or None, "crop": self.crop or None}
+        options |= {"mean": _one_or_all(self.mean), "std": _one_or_all(self.std)}
+        encoder, out = options.pop("encoder"), options.pop("out")
+        if not options.pop("dry_run"):
+            if out is None:
+                raise ValueError("Name the run folder to write with --out, or only look with --dry-run.")
+            run, report = import_checkpoint(encoder, out=out, **options)
+            print(report)
+            print(f"{run.path}: {self.encoder}, ready for `sslviz diagnose {run.path} --images ...`.")
+            return
+        if out is not None:
+            check_new_run(out)
+        found = inspect_import(encoder, **options)
+        print(found)
+        if found.problem:
+            raise ValueError(found.problem)
+        print(f"It can be imported as {self.encoder}; nothing was written, --dry-run.")
 
 
 @dataclass
@@ -360,3 +384,8 @@ def _as_json(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
         run: {name: {k: s.to_dict() for k, s in result.scores().items()} for name, result in of_run.items()}
         for run, of_run in results.items()
     }
+
+
+def _one_or_all(words: list[str]) -> str | list[str] | None:
+    """A word as it is, several as a list, None for none."""
+    return words[0] if len(words) == 1 else words or None

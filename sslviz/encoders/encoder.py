@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sslviz.encoders.preprocessing import Preprocessing
+
 
 class Encoder(nn.Module):
     """What does this network see in an image?  One face for any timm model.
@@ -19,6 +21,7 @@ class Encoder(nn.Module):
     - spec: its arguments; `create_encoder(**spec)` builds it again
     - image_size: the height and width in pixels that it was built for
     - mean, std: what its input is normalised with, three numbers each
+    - preprocessing: how pictures become its input, and where each value comes from
     - dim: the length of its features
 
     Example:
@@ -28,12 +31,20 @@ class Encoder(nn.Module):
         torch.Size([5, 128])
     """
 
-    def __init__(self, model: nn.Module, spec: Mapping[str, Any], mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        spec: Mapping[str, Any],
+        mean: Sequence[float],
+        std: Sequence[float],
+        preprocessing: Preprocessing | None = None,
+    ) -> None:
         super().__init__()
         self.model: Any = model
         self.spec = dict(spec)
         self.name, self.image_size = str(spec["name"]), int(spec["image_size"])
         self.mean, self.std = tuple(mean), tuple(std)
+        self.preprocessing = preprocessing or Preprocessing(self.mean, self.std, self.image_size)
         self.dim = _output_size(model, self.name, self.image_size)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -26,7 +26,13 @@ def device_of(encoder: Encoder) -> torch.device:
 
 
 def as_input(pixels: np.ndarray, encoder: Encoder) -> Tensor:
-    """uint8 (b, h, w, 3) as the encoder expects it, (b, 3, s, s) on its device."""
+    """uint8 (b, h, w, 3) as the encoder expects it, (b, 3, s, s) on its device; ValueError where it sees only the middle."""
+    fed = encoder.preprocessing
+    # Maps, masks and thumbnails are of whole pictures: they would lie beside what was seen.
+    if fed.crop != 1 or (fed.crop_mode == "center" and pixels.shape[1] != pixels.shape[2]):
+        raise ValueError(
+            f"maps lie over whole pictures, and {encoder.name} is shown only the middle; import it again without --crop"
+        )
     return preprocess(torch.from_numpy(np.array(pixels)).to(device_of(encoder)), encoder)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from sslviz.runtime.progress import progress_bar
 
 if TYPE_CHECKING:
     from sslviz.encoders import Encoder
+    from sslviz.encoders.preprocessing import Preprocessing
 
 BATCH = 512  # images at 32 px; larger images go in proportionally smaller batches
 
@@ -25,7 +26,8 @@ def embed(checkpoint: Checkpoint, images: Images, *, layer: str = "pooled", prog
     """What does this checkpoint make of these images?
 
     Returns Features (n, d) of `layer`: "pooled", any name `Encoder.layers` gives, or "projector", the head that only
-    training uses.  Images of another size than the encoder's are resized to it.  Runs on the GPU if there is one.
+    training uses.  Images of another size than the encoder's are resized to it
+    as its `preprocessing` says.  Runs on the GPU if there is one.
     ValueError for a layer the encoder does not have.
 
     Example:
@@ -114,13 +116,38 @@ def batch_size(encoder: Encoder) -> int:
 
 
 def preprocess(pixels: torch.Tensor, encoder: Encoder) -> torch.Tensor:
-    """uint8 (b, h, w, 3) -> what the encoder expects, float32 (b, 3, s, s): resized with anti-aliasing and normalised."""
+    """uint8 (b, h, w, 3) -> what the encoder expects, float32 (b, 3, s, s): resized with anti-aliasing and normalised.
+
+    How it is resized and cropped, `encoder.preprocessing` says.
+    """
     x = pixels.permute(0, 3, 1, 2).float().div_(255)
-    s = encoder.image_size
-    if x.shape[-2:] != (s, s):
-        x = F.interpolate(x, (s, s), mode="bilinear", antialias=True, align_corners=False)
+    s, fed = encoder.image_size, encoder.preprocessing
+    x = _middle(_resized(x, _size_before_crop(x.shape[-2:], s, fed), fed.interpolation), s)
     mean, std = (torch.tensor(v, device=x.device).view(3, 1, 1) for v in (encoder.mean, encoder.std))
     return ((x - mean) / std).to(next(encoder.parameters()).dtype)
+
+
+def _size_before_crop(size: Sequence[int], s: int, fed: Preprocessing) -> tuple[int, int]:
+    """Height and width of which the middle s x s is taken: s by s, unless something is to be cut off."""
+    side = int(s / fed.crop + 1e-6)  # rounded down, as timm does: 248 for 224 at 0.9
+    if fed.crop_mode == "squash":
+        return side, side
+    height, width = (max(side, int(side * length / min(size))) for length in size)
+    return height, width
+
+
+def _resized(x: Tensor, size: tuple[int, int], interpolation: str) -> Tensor:
+    if x.shape[-2:] == size:
+        return x
+    if interpolation == "nearest":
+        return F.interpolate(x, size, mode="nearest-exact")
+    x = F.interpolate(x, size, mode=interpolation, antialias=True, align_corners=False)
+    return x.clamp_(0, 1) if interpolation == "bicubic" else x  # bicubic overshoots at edges, which pictures cannot
+
+
+def _middle(x: Tensor, s: int) -> Tensor:
+    top, left = (round((length - s) / 2) for length in x.shape[-2:])
+    return x[..., top : top + s, left : left + s]
 
 
 def _layer(encoder: Encoder, x: torch.Tensor, layer: str) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sslviz.encoders import Encoder
+
+FED = ("mean", "std", "interpolation", "crop", "crop_mode")  # what features depend on beside weights and architecture
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,15 @@ class Checkpoint:
 
     @property
     def digest(self) -> str:
-        """Sixteen hex digits that change with the weights."""
+        """Sixteen hex digits that change with the weights, and with what run.json says of how pictures are fed."""
+        fed = {
+            key: self.config[key] for key in FED if key in self.config
+        }  # old folders hold none, and stay as they were
+        said = json.dumps(fed, sort_keys=True).encode() if fed else b""
         if self.path is None:
-            return f"untrained{self.seed}"
+            return f"untrained{self.seed}" + (f"-{hashlib.blake2b(said, digest_size=4).hexdigest()}" if fed else "")
         with open(self.path, "rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(said, digest_size=8)).hexdigest()
 
     @property
     def key(self) -> str:

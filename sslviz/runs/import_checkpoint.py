@@ -3,10 +3,118 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sslviz.runs.run import Run
+from sslviz.runs.preprocessing import preprocessing_lines
+from sslviz.runs.run import Run, check_new_run
+
+if TYPE_CHECKING:
+    from sslviz.encoders import Encoder
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What was found in a file of weights, and how its pictures are fed.
+
+    - weights: the LoadReport, whose fields are at hand here too; a sentence where the weights are timm's own
+    - preprocessing: as run.json keeps it
+    - encoder: with the weights in it; None where they cannot be taken
+    - problem: why they cannot, and what to do; "" where they can
+    """
+
+    weights: Any
+    preprocessing: Mapping[str, Any]
+    encoder: Encoder | None = None
+    problem: str = ""
+
+    @property
+    def lines(self) -> list[str]:
+        """What a person reads: what matched and what did not, then a line for each value of the preprocessing."""
+        problems = getattr(self.weights, "problems", ())  # `problem` says them
+        found = [line for line in getattr(self.weights, "lines", [str(self.weights)]) if line not in problems]
+        return [*found, *preprocessing_lines(self.preprocessing)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As run.json keeps it: what the report on the weights keeps, and the lines."""
+        found = self.weights.to_dict() if hasattr(self.weights, "to_dict") else {}
+        return {**found, "lines": self.lines}
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+    def __getattr__(self, name: str) -> Any:
+        """`report.matched`, as the report of `load_weights` has it."""
+        if name.startswith("__") or name == "weights":
+            raise AttributeError(name)
+        return getattr(self.weights, name)
+
+
+def inspect_import(
+    encoder: str,
+    *,
+    weights: str | Path | None = None,
+    pretrained: bool = False,
+    image_size: int | None = None,
+    tag: str | None = None,
+    mean: Sequence[float] | str | None = None,
+    std: Sequence[float] | str | None = None,
+    stem: str | None = None,
+    interpolation: str | None = None,
+    crop: float | None = None,
+    crop_mode: str | None = None,
+    key: str | None = None,
+    allow_unused: bool = False,
+) -> ImportReport:
+    """What would be taken from this file, and how would its pictures be fed?  Nothing is written.
+
+    The arguments are those of `import_checkpoint`.  What stands in the way is the report's `problem`.  ValueError where
+    nothing can be said at all: for a file that cannot be read, an unknown encoder, a setting that makes no sense.
+
+    Example:
+        >>> import tempfile, safetensors.torch, sslviz
+        >>> from sslviz.runs.import_checkpoint import inspect_import
+        >>> file = tempfile.NamedTemporaryFile(suffix=".safetensors")
+        >>> safetensors.torch.save_file(sslviz.create_encoder("conv_nano").state_dict(), file.name)
+        >>> print("\\n".join(inspect_import("conv_nano", weights=file.name).lines[1:3]))
+        mean 0.5 0.5 0.5, std 0.5 0.5 0.5: sslviz's default for presets
+        input size 32 px: sslviz's default for presets
+    """
+    from sslviz.encoders.create import build_encoder
+    from sslviz.encoders.preprocessing import resolve
+    from sslviz.encoders.stated import WeightsFile
+    from sslviz.encoders.weights import inspect_weights, load_weights
+
+    if (weights is None) == (not pretrained):
+        raise ValueError("Say where the weights come from: either --weights FILE or --pretrained.")
+    name, file = _tagged(encoder, tag), WeightsFile(weights) if weights else None
+    given: dict[str, Any] = {"image_size": image_size, "mean": mean, "std": std, "stem": stem}
+    given |= {"interpolation": interpolation, "crop": crop, "crop_mode": crop_mode}
+    fed = resolve(name, given, file)
+    net = build_encoder(name, fed, pretrained=pretrained, kernel=file.kernel if file else None)
+    stored = net.preprocessing.to_dict()
+    if file is None:
+        return ImportReport(f"timm's own weights of {name}.", stored, net)
+    found = inspect_weights(net, file.path, key=key, allow_unused=allow_unused)
+    if problem := " ".join(found.problems) or fed.problem:
+        return ImportReport(found, stored, problem=problem)
+    return ImportReport(load_weights(net, file.path, key=key, allow_unused=allow_unused), stored, net)
+
+
+def _tagged(encoder: str, tag: str | None) -> str:
+    """The name with timm's tag; ValueError for two tags, and for an encoder that has none."""
+    from sslviz.encoders.presets import PRESETS
+
+    if tag is None:
+        return encoder
+    if encoder in PRESETS:
+        raise ValueError(f"{encoder} is sslviz's own and has no tags; leave out --tag.")
+    name, _, named = encoder.partition(".")
+    if named and named != tag:
+        raise ValueError(f"{encoder} names the tag {named!r}, and --tag {tag!r}; give one of them.")
+    return f"{name}.{tag}"
 
 
 def import_checkpoint(
@@ -16,6 +124,13 @@ def import_checkpoint(
     weights: str | Path | None = None,
     pretrained: bool = False,
     image_size: int | None = None,
+    tag: str | None = None,
+    mean: Sequence[float] | str | None = None,
+    std: Sequence[float] | str | None = None,
+    stem: str | None = None,
+    interpolation: str | None = None,
+    crop: float | None = None,
+    crop_mode: str | None = None,
     key: str | None = None,
     allow_unused: bool = False,
 ) -> tuple[Run, Any]:
@@ -25,12 +140,16 @@ def import_checkpoint(
     - out: the run folder to write
     - weights: a file of weights, the index of several shards, or a folder with one of these
     - pretrained: take timm's own weights instead
-    - image_size: pixels (default: what the model was published for)
+    - image_size: pixels (default: what the file tells, else what the model was published for)
+    - tag: take mean, std and size from timm's configuration of this name: "dino" of `vit_small_patch16_224.dino`
+    - mean, std, interpolation, crop, crop_mode: as for `create_encoder`, which says what they mean
+    - stem: how a ResNet begins (default: as the shapes in the file tell)
     - key: which of several networks in the file, e.g. "student" (default: the one that its paper evaluates)
     - allow_unused: go on if something in the encoder's own part of the file has no place in it
 
-    Returns the run with its one checkpoint, and the report of what matched and what did not, which run.json keeps too.
-    ValueError, and no folder, for weights of another architecture, truncated files and pickles with code.
+    Returns the run with its one checkpoint, and a report of what matched, what did not, and how pictures are fed; print it.
+    ValueError, and no folder, for weights of another architecture, truncated files, pickles with code, and for files whose
+    names tell of another mean and std than the default: those have to be chosen.
 
     Example:
         >>> import tempfile, safetensors.torch, sslviz
@@ -42,22 +161,18 @@ def import_checkpoint(
         >>> run.name, run.last.step
         ('mine', 0)
     """
-    from sslviz.encoders import create_encoder
-    from sslviz.encoders.weights import load_weights
-
-    if (weights is None) == (not pretrained):
-        raise ValueError("Say where the weights come from: either --weights FILE or --pretrained.")
-    net = create_encoder(encoder, pretrained=pretrained, image_size=image_size)
-    report = (
-        load_weights(net, weights, key=key, allow_unused=allow_unused)
-        if weights
-        else f"timm's own weights of {encoder}."
-    )
+    settings: dict[str, Any] = {"tag": tag, "mean": mean, "std": std, "stem": stem}
+    settings |= {"interpolation": interpolation, "crop": crop, "crop_mode": crop_mode}
+    options: dict[str, Any] = {"weights": weights, "pretrained": pretrained, "image_size": image_size, **settings}
+    check_new_run(Path(out))
+    report = inspect_import(encoder, **options, key=key, allow_unused=allow_unused)
+    net = report.encoder
+    if net is None:
+        raise ValueError(report.problem)
     arguments = {"encoder": encoder, "weights": str(weights) if weights else "timm", "image_size": net.image_size}
-    understood = {"import": report.to_dict()} if not isinstance(report, str) else {}
-    run = Run.create(
-        out, {"kind": "import", "arguments": arguments, "encoder": net.spec, "finished": True, **understood}
-    )
+    arguments |= {key: value for key, value in settings.items() if value is not None}
+    info = {"kind": "import", "arguments": arguments, "encoder": net.spec, "preprocessing": report.preprocessing}
+    run = Run.create(out, {**info, "import": report.to_dict(), "finished": True})
     try:
         run.save_checkpoint(0, {f"encoder.{name}": tensor for name, tensor in net.state_dict().items()})
     except BaseException:

@@ -29,7 +29,7 @@ import pandas as pd
 from sslviz.runs.checkpoint import Checkpoint
 from sslviz.runs.places import Places
 from sslviz.runs.results import T, load_result, save_result
-from sslviz.runtime.files import atomic_write
+from sslviz.runtime.files import atomic_write, check_folder
 
 if TYPE_CHECKING:
     import torch
@@ -83,10 +83,7 @@ class Run:
     def create(cls, path: str | Path, info: Mapping[str, Any]) -> Run:
         """A new run folder with its run.json; ValueError where something already lies at `path`, unless it is empty."""
         path = Path(path)
-        if path.exists() and (not path.is_dir() or any(not file.name.startswith(".") for file in path.iterdir())):
-            raise ValueError(
-                f"{path} already exists; choose another --out, or continue an interrupted pretraining with --resume."
-            )
+        check_new_run(path)
         run = cls.__new__(cls)
         run.path, run.name, run.info, run.places = path, path.resolve().name, {}, Places(path)
         run.update(format=FORMAT, versions=_versions(), git=_git_sha(), **info)
@@ -213,6 +210,15 @@ def open_runs(folder: str | Path, *, cache: str | Path | None = None) -> tuple[l
         except ValueError as error:
             problems.append(str(error))
     return runs, problems
+
+
+def check_new_run(path: Path) -> None:
+    """Asks before the work whether a run can be written here; ValueError where something lies there, or nothing can."""
+    if path.exists() and (not path.is_dir() or any(not file.name.startswith(".") for file in path.iterdir())):
+        raise ValueError(
+            f"{path} already exists; choose another --out, or continue an interrupted pretraining with --resume."
+        )
+    check_folder(path)
 
 
 def largest_image_size(runs: Sequence[Run]) -> int | None:

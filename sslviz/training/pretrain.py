@@ -116,6 +116,7 @@ def pretrain(
             "kind": "pretrain",
             "arguments": arguments,
             "encoder": net.spec,
+            "preprocessing": net.preprocessing.with_origins(image_size="the pictures it was trained on").to_dict(),
             "views": dataclasses.asdict(policy),
             "device": torch.cuda.get_device_name() if fabric.device.type == "cuda" else "cpu",
             "precision": precision,

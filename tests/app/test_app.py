@@ -55,6 +55,12 @@ def rows(app):
     return re.findall('<tr><th scope="row".*?</tr>', html(app))
 
 
+def fed(app):
+    """What the sidebar says of how pictures are fed."""
+    (expander,) = [one for one in app.sidebar.expander if one.label == "How pictures are fed"]
+    return re.sub(r"<[^>]+>", " ", "".join(element.value for element in expander.get("html")))
+
+
 def evidence_of(folder, name):
     run = Run(folder / name)
     return stored_evidence(run, run.last, next(iter(run.info["diagnosed"])))
@@ -406,3 +412,28 @@ def test_what_was_left_out_is_offered_and_then_shown(open_app, trained, tmp_path
     assert not any("not embedded" in text for text in [m.value for m in app.markdown] + [c.value for c in app.caption])
     assert any("Two views of one image" in alt or "views" in alt for alt in charts(app))
     assert not any("not embedded" in m.value for m in open_app(tmp_path, "similarity").markdown)
+
+
+def test_the_sidebar_says_how_pictures_are_fed_and_who_says_so(open_app, trained, tmp_path):
+    """Once for runs that are fed alike; of an import, and of a run that an older sslviz wrote, too."""
+    alike = fed(open_app(trained))
+    assert "first, second" in alike and alike.count("0.5 0.5 0.5") == 2
+    for said in (
+        "sslviz's default for presets",
+        "32 px",
+        "the pictures it was trained on",
+        "bilinear",
+        "the whole picture",
+    ):
+        assert said in alike.replace("&#x27;", "'")
+    shutil.copytree(trained / "first", tmp_path / "old")
+    info = json.loads((tmp_path / "old" / "run.json").read_text())
+    del info["preprocessing"]
+    (tmp_path / "old" / "run.json").write_text(json.dumps(info))
+    stem = {"encoder": {"name": "resnet18", "image_size": 64}, "arguments": {"encoder": "resnet18"}}
+    Run.create(tmp_path / "theirs", {**stem, "kind": "import", "preprocessing": {
+        "values": {"mean": [0.485, 0.456, 0.406], "stem": "solo-learn", "stem_layers": "3x3, stride 1"},
+        "origins": {"mean": "given", "stem": "<given>"}, "notes": ["also --tag <dino>"]}})  # fmt: skip
+    both = fed(open_app(tmp_path))
+    assert "the views it was trained on" in both and "solo-learn (3x3, stride 1)" in both
+    assert "&lt;given&gt;" in both and "also --tag &lt;dino&gt;." in both

@@ -34,6 +34,7 @@ from sslviz.reports.audit.asked import asked_of_images, audit_questions, not_ask
 from sslviz.reports.audit.findings import IMAGES, HypothesisTest, hypothesis_tests, judged
 from sslviz.reports.audit.plan import AuditPlan, make_plan
 from sslviz.runs import Checkpoint, Run
+from sslviz.runs.preprocessing import run_preprocessing
 
 SCHEMA = 1  # of the report; a reader refuses a larger number
 THUMBNAIL = 48
@@ -202,6 +203,7 @@ def describe(run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
         "step": checkpoint.step,
         "sha256": sha256,
         "encoder": dict(checkpoint.config),
+        "preprocessing": run_preprocessing(run),
         "kind": run.info.get("kind", ""),
         "arguments": arguments,
         "versions": run.info.get("versions", {}),

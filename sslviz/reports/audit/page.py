@@ -12,6 +12,7 @@ from sslviz.figures.parts import theme
 from sslviz.figures.parts.score_svg import score_bar_svg, svg_uri
 from sslviz.reports.audit.audit import SCHEMA
 from sslviz.reports.html_page import Section, fragment, page
+from sslviz.runs.preprocessing import preprocessing_rows
 from sslviz.statistics import Score
 
 TRAINING = ("method", "epochs", "batch_size", "learning_rate", "seed", "images", "weights", "image_size")  # shown of it
@@ -90,14 +91,16 @@ def not_found_html(report: Mapping[str, Any]) -> str:
 
 
 def _details(report: Mapping[str, Any]) -> str:
-    rows = []
+    rows, fed = [], []
     for name, run in report["runs"].items():
         checkpoint = run["checkpoint"]
+        if "preprocessing" in checkpoint:  # reports of an older sslviz lack it
+            fed += [[name, *row] for row in preprocessing_rows(checkpoint["preprocessing"])]
         arguments = checkpoint["arguments"]
         training = ", ".join(f"{key} {arguments[key]}" for key in TRAINING if key in arguments)
         encoder = f"{checkpoint['encoder'].get('name', '')}, step {checkpoint['step']}"
         rows.append([name, encoder, checkpoint["sha256"], training or checkpoint["kind"]])
-    return fragment("audit", "details", report["plan"]["details"], rows)
+    return fragment("audit", "details", report["plan"]["details"], rows, fed)
 
 
 def _intended_use(plan: Mapping[str, Any]) -> str:

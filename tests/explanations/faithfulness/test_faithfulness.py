@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from sslviz.data import Images
+from sslviz.encoders.preprocessing import Preprocessing
 from sslviz.explanations.control_maps import model_free_maps, resized
 from sslviz.explanations.faithfulness import localization, perturbation
 from sslviz.explanations.faithfulness.encoder_measures import area
@@ -54,6 +55,7 @@ class Linear(nn.Module):
     """f(x) = (sum of w x over all pixels, 1): an additive score, whose true map is w x."""
 
     image_size, mean, std = SIDE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+    preprocessing = Preprocessing(mean, std, SIDE)
 
     def __init__(self, seed=0):
         super().__init__()

@@ -81,6 +81,7 @@ def test_an_imported_encoder_is_audited_on_a_folder(written, folder):
     assert report["schema"] == 1 and report["plan"]["label"] == "shape" and report["images"]["n"] == 240
     run = report["runs"]["theirs"]
     assert len(run["checkpoint"]["sha256"]) == 64 and run["verdict"] and not run["stopped"]
+    assert run["checkpoint"]["preprocessing"]["origins"]["mean"] == "timm's test_vit.r160_in1k"
     assert {"what": "hubness", "why": "The plan skips it."} in run["skipped"]
     asked = set(run["scores"])
     assert {
@@ -115,6 +116,13 @@ def test_the_page_is_made_from_the_report_alone_and_needs_nothing_else(written):
     assert len(page) < 12_000_000 and page.count("plotly.js v") == 1
     assert "Sorting &lt;signs&gt; by shape." in page and "<signs>" not in page
     assert report["runs"]["theirs"]["checkpoint"]["sha256"] in page and report["plan"]["digest"] in page
+    for cells in (
+        "<td>mean</td><td>0.5 0.5 0.5</td><td>timm&#39;s test_vit.r160_in1k</td>",
+        "<td>input size</td><td>64 px</td>",
+    ):
+        assert cells in page
+    del report["runs"]["theirs"]["checkpoint"]["preprocessing"]  # of an older sslviz
+    assert "How pictures are fed" in page and "How pictures are fed" not in audit_page(report)
     for heading in ("Findings", "Not found", "Intended use", "Data", "Health", "Limits", "Skipped", "How it was made"):
         assert f">{heading}</h2>" in page
     # Noise is a ceiling to a rank, not something to beat: it gets no mark, in the report as in the terminal.

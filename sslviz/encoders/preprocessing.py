@@ -1,0 +1,255 @@
+"""Preprocessing: how pictures are fed to an encoder, and where each of its values comes from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from numbers import Integral
+from typing import Any
+
+import timm
+
+from sslviz.encoders.presets import PRESETS
+from sslviz.encoders.published import NORMALIZATIONS, Hinted, full_name, normalizations, published
+from sslviz.encoders.stated import Stated, WeightsFile
+from sslviz.encoders.stems import ChosenStem
+
+INTERPOLATIONS = ("bilinear", "bicubic", "nearest")  # those that torch has with anti-aliasing, and none at all
+CROP_MODES = ("squash", "center")
+# The whole picture, resampled alike for every encoder.  Encoders are compared on the same pixels, maps and masks lie over
+# whole pictures, and what an audit asks about may stand at the border.  timm evaluates published weights on a part of the
+# picture (crop 0.875 to 1), which is said, and settable.
+OURS = Stated({"interpolation": "bilinear", "crop": 1.0, "crop_mode": "squash"}, "sslviz's default")
+Normalization = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How are pictures fed to this encoder, and who says so?
+
+    - mean, std: what pixels from 0 to 1 are normalised with, three numbers each
+    - image_size: the side in pixels of what the encoder gets
+    - interpolation: how pictures of another size are brought to it
+    - crop: the share of the side that is seen, its middle; 1 is the whole picture
+    - crop_mode: "squash" brings both sides to the size, "center" the shorter one, and cuts the longer
+    - stem: how a ResNet begins; None for other architectures
+    - origins: where each value comes from
+    - stem_layers: the stem in words
+    - notes: what else there was to choose, a sentence each
+    - problem: what has to be chosen before weights can be taken; "" where nothing has
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    image_size: int
+    interpolation: str = "bilinear"
+    crop: float = 1.0
+    crop_mode: str = "squash"
+    stem: str | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
+    stem_layers: str = ""
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As run.json keeps it: {"values", "origins", "notes"}."""
+        names = ("mean", "std", "image_size", "interpolation", "crop", "crop_mode", "stem", "stem_layers")
+        values = {name: getattr(self, name) for name in names if getattr(self, name) not in (None, "")}
+        return {"values": values, "origins": dict(self.origins), "notes": list(self.notes)}
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The arguments of `create_encoder` that say all of it."""
+        config: dict[str, Any] = {"image_size": self.image_size, "mean": list(self.mean), "std": list(self.std)}
+        config |= {"interpolation": self.interpolation, "crop": self.crop, "crop_mode": self.crop_mode}
+        return config | ({"stem": self.stem} if self.stem else {})
+
+    def with_origins(self, **origins: str) -> Preprocessing:
+        """The same, where somebody knows better where a value comes from."""
+        return replace(self, origins={**self.origins, **origins})
+
+    def with_stem(self, stem: ChosenStem | None) -> Preprocessing:
+        """The same, with the stem that was built."""
+        if stem is None:
+            return self
+        return replace(self, stem=stem.name, stem_layers=stem.layers).with_origins(stem=stem.origin)
+
+
+def resolve(name: str, given: Mapping[str, Any], file: WeightsFile | None = None) -> Preprocessing:
+    """Where every value is decided: what was given, else the file's own, else timm's for this model, else ours.
+
+    - name: the encoder, perhaps with timm's tag
+    - given: settings by name; None where nothing was given
+    - file: the weights that are to be taken, if they are not random
+
+    ValueError for settings that make no sense, and for unknown encoders.
+    """
+    chosen = checked(given)
+    stated, default = file.stated(name.split(".")[0]) if file else Stated(), _default(name)
+    layers = [Stated(chosen, "given"), _understood(stated)]
+    layers += [_size_of_file(name, file)] if file else []
+    layers += [Stated({key: default.values[key] for key in ("mean", "std", "image_size")}, default.origin), OURS]
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for layer in layers:
+        values |= (new := {key: value for key, value in layer.values.items() if key not in values})
+        origins |= dict.fromkeys(new, layer.origin)
+    for key in ("interpolation", "crop"):
+        origins[key] += _otherwise(key, values[key], stated, default) if origins[key] == OURS.origin else ""
+    # Presets are trained here, and fed as here: no other library publishes them.
+    by_default = origins["mean"] == default.origin and "." not in name and name not in PRESETS
+    problem, notes = _choice(name, (values["mean"], values["std"]), file) if file and by_default else ("", ())
+    for key in ("mean", "std") if problem else ():
+        origins[key] += ", unless another is chosen"
+    passed_over = tuple(note for layer in (stated, layers[1]) for note in layer.passed_over)
+    notes = (*passed_over, *notes, *_activation(name, file))
+    return Preprocessing(**values, origins=origins, notes=notes, problem=problem)
+
+
+def _understood(stated: Stated) -> Stated:
+    """Of what a file states that which is taken: not the crop, so that the whole picture is seen."""
+    own = {key: value for key, value in stated.values.items() if key in ("mean", "std", "image_size", "stem")}
+    if stated.values.get("interpolation") in INTERPOLATIONS:  # the others are close to bicubic, and torch lacks them
+        own["interpolation"] = stated.values["interpolation"]
+    try:
+        return Stated(checked(own), stated.origin)
+    except ValueError as error:
+        return Stated({}, "", (f"{stated.origin} was passed over: {error}",))
+
+
+def _otherwise(key: str, taken: Any, *sources: Stated) -> str:
+    """Who has another value than ours, and how to take it."""
+    for source in sources:
+        theirs = source.values.get(key, taken)
+        if theirs != taken:
+            option = f"--{key} {theirs}"
+            return f"; {source.origin} has {theirs}" + (
+                f" ({option})" if key == "crop" or theirs in INTERPOLATIONS else ""
+            )
+    return ""
+
+
+def _default(name: str) -> Stated:
+    """How the model is fed where nobody else says: ours for presets, else as timm publishes it."""
+    if name in PRESETS:
+        half = (0.5, 0.5, 0.5)
+        return Stated({"mean": half, "std": half, "image_size": 32}, "sslviz's default for presets")
+    config = published(name)
+    values = {"mean": tuple(config.mean), "std": tuple(config.std), "image_size": config.input_size[-1]}
+    return Stated(
+        {**values, "interpolation": config.interpolation, "crop": config.crop_pct}, f"timm's {full_name(name)}"
+    )
+
+
+def _size_of_file(name: str, file: WeightsFile) -> Stated:
+    """The pictures' size that the position embeddings in the file are for, where the model has such."""
+    config = None if name in PRESETS else published(name)
+    grid, kernel = file.grid, file.kernel
+    if config and config.fixed_input_size and config.first_conv == "patch_embed.proj" and grid and kernel:
+        size, patch = grid * kernel[-1], f"{kernel[-1]}x{kernel[-1]}"
+        if size != config.input_size[-1]:
+            return Stated({"image_size": size}, f"the shapes in the file ({grid} patches of {patch} a side)")
+    return Stated()
+
+
+def _choice(name: str, taken: Normalization, file: WeightsFile) -> tuple[str, tuple[str, ...]]:
+    """What has to be chosen before the file is taken, and what else could be; nothing where nobody would choose otherwise."""
+    options = normalizations(name)
+    if hinted := file.hint:
+        theirs = NORMALIZATIONS[hinted.hint.normalization]
+        return (_ambiguous(name, file, hinted, taken, options) if theirs != taken else ""), ()
+    others = [f"--tag {tags[0]} ({normalization_text(*pair)})" for pair, tags in options.items() if pair != taken]
+    if not others:
+        return "", ()
+    differ = f"timm's weights of {name} differ in mean and std, and no name in the file says which these are"
+    return "", (f"{differ}; there is also {'; '.join(others)}",)
+
+
+def _activation(name: str, file: WeightsFile | None) -> tuple[str, ...]:
+    """OpenAI's CLIP has an activation of its own, which leaves no trace in a file."""
+    quick = name.split(".")[0].replace("_clip_", "_clip_quickgelu_")
+    if file is None or "quickgelu" in name or quick == name or not timm.is_model(quick):
+        return ()
+    return (f"OpenAI's CLIP was trained with QuickGELU, which no file tells: if this is OpenAI's, name {quick}",)
+
+
+def _ambiguous(
+    name: str, file: WeightsFile, hinted: Hinted, taken: Normalization, options: Mapping[Normalization, tuple[str, ...]]
+) -> str:
+    """One sentence: what the names hint at, what the default is, and how to choose either."""
+    hint, theirs = hinted.hint, NORMALIZATIONS[hinted.hint.normalization]
+    tags = [tag for tag in options.get(theirs, ()) if tag.startswith(hint.tags)] if hint.tags else []
+    first = f"--tag {tags[0]}" if tags else f"--mean {hint.normalization}"
+    default = published(name).tag or ""
+    words = next(
+        (f"--mean {word}" for word, pair in NORMALIZATIONS.items() if pair == taken), "--mean R G B --std R G B"
+    )
+    second = f"--tag {default}" if default in options.get(taken, ()) else words
+    return (
+        f"{file.path.name} has {hinted.part!r} in its names, as files of {hint.who} have: choose {first} "
+        f"({normalization_text(*theirs)}), or {second}, timm's default for {name} ({normalization_text(*taken)}), "
+        "or give others with --mean and --std."
+    )
+
+
+# --- settings as they are given -----------------------------------------------------------------------------------------
+
+
+def checked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that were given, their words turned into numbers; ValueError for those that make no sense."""
+    settings = {key: value for key, value in given.items() if value is not None}
+    settings |= _normalization(settings.pop("mean", None), settings.pop("std", None))
+    if settings.get("interpolation", "bilinear") not in INTERPOLATIONS:
+        raise ValueError(f"Interpolation is {', '.join(INTERPOLATIONS)}; got {settings['interpolation']!r}.")
+    if settings.get("crop_mode", "squash") not in CROP_MODES:
+        raise ValueError(f"A crop's mode is {' or '.join(CROP_MODES)}; got {settings['crop_mode']!r}.")
+    crop = settings.get("crop", 1.0)
+    if not isinstance(crop, int | float) or not 0.1 <= crop <= 1:
+        raise ValueError(
+            f"The crop is the share of the side that is seen, from 0.1 to 1 (the whole picture); got {crop!r}."
+        )
+    size = settings.get("image_size", 1)
+    if not isinstance(size, Integral) or size < 1:
+        raise ValueError(f"The image size is a whole number of pixels; got {size!r}.")
+    return settings | ({"image_size": int(size)} if "image_size" in settings else {})
+
+
+def _normalization(mean: Any, std: Any) -> dict[str, tuple[float, ...]]:
+    if mean is None and std is None:
+        return {}
+    words = [value for value in (mean, std) if isinstance(value, str)]
+    if words and (mean is None or std is None):  # one word says both
+        mean = std = words[0]
+    if mean is None or std is None:
+        raise ValueError(f"Mean and std belong together; got {'std' if mean is None else 'mean'} alone.")
+    return {"mean": _triple("mean", 0, mean), "std": _triple("std", 1, std)}
+
+
+def _triple(what: str, index: int, value: str | Sequence[Any]) -> tuple[float, ...]:
+    if isinstance(value, str):
+        if value not in NORMALIZATIONS:
+            raise ValueError(f"The {what} {value!r} is unknown; three numbers, or one of {', '.join(NORMALIZATIONS)}.")
+        return tuple(NORMALIZATIONS[value][index])
+    try:
+        numbers = tuple(float(number) for number in value)
+    except (TypeError, ValueError):
+        numbers = ()
+    if len(numbers) != 3 or not all(math.isfinite(number) and 0 <= number <= 1 for number in numbers):
+        hint = "; divide those of pixels up to 255 by 255" if any(number > 1 for number in numbers) else ""
+        raise ValueError(
+            f"The {what} is three numbers from 0 to 1 (red, green, blue), or one of {', '.join(NORMALIZATIONS)}; "
+            f"got {value!r}{hint}."
+        )
+    if what == "std" and not all(numbers):
+        raise ValueError(f"The std divides pixels, so that none of its three numbers is 0; got {value!r}.")
+    return numbers
+
+
+def normalization_text(mean: Sequence[float], std: Sequence[float]) -> str:
+    """ "mean 0.485 0.456 0.406, std 0.229 0.224 0.225"."""
+    return f"mean {' '.join(map(_text, mean))}, std {' '.join(map(_text, std))}"
+
+
+def _text(number: float) -> str:
+    return f"{number:g}"
