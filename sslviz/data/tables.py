@@ -52,7 +52,8 @@ def plain_table(table: pd.DataFrame) -> pd.DataFrame:
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"The table has more than one column called {repeated[0]!r}; give each a name of its own.")
     plain = table.reset_index(drop=True)
-    plain.columns = pd.Index(names, dtype=object)
+    if names != list(plain.columns):
+        plain.columns = pd.Index(names, dtype=object)
     for name in names:
         if plain[name].dtype == object:
             plain[name] = _plain_column(plain[name])

@@ -249,7 +249,7 @@ def test_a_vit_in_openmmlabs_names(tmp_path):
 def test_timms_own_files_with_their_classifier(tmp_path, name):
     with seeded(1):
         theirs = stirred(timm.create_model(name), 1)
-    encoder = create_encoder(name, image_size=160, stem="standard")
+    encoder = create_encoder(name, image_size=160)
     report = load_weights(encoder, saved(theirs.state_dict(), tmp_path))
     assert report.heads and not report.unused and not report.others
     theirs.reset_classifier(0)
