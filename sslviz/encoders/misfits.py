@@ -56,7 +56,8 @@ def problems_of(encoder: Encoder, file: WeightFile, network: Network, unused: Se
 
 
 def _another(encoder: Encoder, file: WeightFile) -> str:
-    return f"{file.path} holds weights of another architecture than {json.dumps(encoder.spec)}"
+    asked = {key: encoder.spec[key] for key in ("name", "image_size", "stem") if key in encoder.spec}
+    return f"{file.path} holds weights of another architecture than {json.dumps(asked)}"
 
 
 def misfit(encoder: Encoder, file: WeightFile, network: Network) -> str:

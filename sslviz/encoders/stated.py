@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -109,7 +110,9 @@ def _own_metadata(path: Path) -> Stated:
             with safe_open(path, "pt") as file:
                 found = {key: _json(text) for key, text in (file.metadata() or {}).items()}
             return Stated(_timm(found.get("pretrained_cfg") or found), "the file's metadata")
-        tree = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        with warnings.catch_warnings():  # what is no state dict is the matter of the reader of weights
+            warnings.simplefilter("ignore")
+            tree = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception:  # a reader fails in whatever way the bytes lead it to; the reader of weights says what is wrong
         return Stated()
     parts = (tree[key] for key in HYPER_PARAMETERS if isinstance(tree, Mapping) and key in tree)

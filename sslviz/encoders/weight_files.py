@@ -96,7 +96,7 @@ def _read_shards(index: Path) -> WeightFile:
     missing = [name for name in names if not (index.parent / name).is_file()]
     if missing:
         raise ValueError(
-            f"{index} names {len(names)} shards, of which {len(missing)} are missing ({few(missing)}). "
+            f"{index} names shards that are missing: {few(missing)} ({len(missing)} of {len(names)}). "
             "Copy them into the same folder."
         )
     shards = [_read_one(index.parent / name) for name in names]

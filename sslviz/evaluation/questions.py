@@ -10,6 +10,7 @@ import pandas as pd
 
 from sslviz.catalog import Entry, diagnostics, find_entry
 from sslviz.data import Images
+from sslviz.data.sources.split_names import split_of
 from sslviz.diagnostics.result import Partial, ResultKey
 from sslviz.evaluation.answers import EXPECTED_PAIRS, Columns, rows_asked
 from sslviz.features.column_kinds import (
@@ -42,9 +43,14 @@ def scored_and_fit(images: Images) -> tuple[Images, Images | None]:
 def scored_and_fit_splits(table: pd.DataFrame) -> tuple[str | None, str | None]:
     """The names of the split that is scored and of that fitted on; None where there is none such."""
     splits = set(table["split"].dropna().astype(str)) if "split" in table else set()
-    score = next((s for s in ("test", "val", "validation") if s in splits), None)
-    fit = next((s for s in ("probe", "train") if s in splits), None)
-    return score, fit if score else None
+    score = _first_meant(splits, ("test", "val"))
+    return score, _first_meant(splits, ("probe", "train")) if score else None
+
+
+def _first_meant(splits: Collection[str], meant: Sequence[str]) -> str | None:
+    """The first of these splits that is there, as the table calls it: test may be Test or testing."""
+    words = {split_of(name): name for name in sorted(splits, reverse=True)} | {name: name for name in splits}
+    return next((words[one] for one in meant if one in words), None)
 
 
 def trained_and_watched(images: Images) -> tuple[Images, Images | None, str]:
@@ -53,18 +59,19 @@ def trained_and_watched(images: Images) -> tuple[Images, Images | None, str]:
     Where there is a split `train`, nothing else is trained on.
     """
     splits = images.table["split"].dropna().astype(str).value_counts() if "split" in images.table else pd.Series()
-    if "train" not in splits or len(splits) < 2:
+    train = _first_meant(list(splits.index), ("train",))
+    if train is None or len(splits) < 2:
         there = f" (but {', '.join(splits.index)})" if len(splits) else ""
-        why = "" if "train" in splits else f"The images have no `train` split{there}. "
+        why = "" if train else f"The images have no `train` split{there}. "
         said = f"{why}Trained on all {len(images):,} images; a tenth of them at most is kept to watch the training by."
         return images, None, said
-    watched = next((s for s in ("probe", "val", "validation", "test") if s in splits), None)
-    rest = [f"{n:,} of split {name}" for name, n in splits.items() if name not in ("train", watched)]
+    watched = _first_meant(list(splits.index), ("probe", "val", "test"))
+    rest = [f"{n:,} of split {name}" for name, n in splits.items() if name not in (train, watched)]
     rest += [f"{gaps:,} without a split"] if (gaps := len(images) - int(splits.sum())) else []
-    said = f"Trained on {splits['train']:,} of split train"
+    said = f"Trained on {splits[train]:,} of split {train}"
     said += f", watched on {splits[watched]:,} of split {watched}" if watched else ""
     said += f"; not used: {', '.join(rest)}." if rest else "."
-    return images.split("train"), images.split(watched) if watched else None, said
+    return images.split(train), images.split(watched) if watched else None, said
 
 
 @dataclass(frozen=True)

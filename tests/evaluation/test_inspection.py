@@ -54,3 +54,8 @@ def test_the_command_prints_it_and_writes_it(tmp_path, capsys):
     assert "400 pictures of 32 x 32 pixels" in said and "Scored: 60 of split test" in said
     assert "shape" in said and "Not asked about: label (it says the same as shape)." in said
     assert json.loads((tmp_path / "i.json").read_text())["splits"]["train"] == 240
+
+
+def test_splits_in_other_words_are_understood():
+    inspection = sslviz.inspect_images(pictures({"label": list("ab") * 6, "split": ["Train"] * 8 + ["Testing"] * 4}))
+    assert inspection.scored == "Scored: 4 of split Testing; probes are fitted on 8 of split Train."

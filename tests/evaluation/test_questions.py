@@ -163,6 +163,7 @@ def test_an_audit_of_classes_alone_asks_what_it_can_and_lists_the_rest(run):
     [
         (["train"] * 6 + ["probe"] * 3 + ["test"] * 2 + [None], 6, 3, "not used: 2 of split test, 1 without a split."),
         (["val"] * 8 + ["test"] * 4, 12, None, "no `train` split (but val, test). Trained on all 12"),
+        (["Training"] * 6 + ["Valid"] * 6, 6, 6, "Trained on 6 of split Training, watched on 6 of split Valid."),
         (["train"] * 12, 12, None, "a tenth of them at most is kept to watch the training by."),
         (["train"] * 10 + ["extra"] * 2, 10, None, "Trained on 10 of split train; not used: 2 of split extra."),
     ],
