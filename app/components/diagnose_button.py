@@ -114,8 +114,7 @@ def _diagnose(runs: list[Run], spec: str, fit_spec: str | None, *, every: bool =
                 run.check_writable()
             size = largest_image_size(runs)
             everything, own_fit = load_images(spec, size), load_images(fit_spec, size) if fit_spec else None
-            for line in inspect_images(everything, own_fit).lines:
-                st.caption(literal(line))
+            st.caption("  \n".join(map(literal, inspect_images(everything, own_fit).lines)))
             images, fit = (everything, own_fit) if own_fit is not None else scored_and_fit(everything)
             questions = [(run, entry) for run in runs for entry in _entries(every)]
             problems: list[str] = []

@@ -29,14 +29,14 @@ def source_of_images(choice: Choice) -> None:
     )
     with st.expander(literal(title), icon=":material/rule_folder:"):
         made: Mapping[str, Any] = known(choice) or {}
-        for line in made.get("understood", []):
-            st.caption(literal(line))
+        if lines := made.get("understood"):
+            st.caption("  \n".join(map(literal, lines)))
         if thumbnails(choice) is not None:
             pictures(choice, features.ids[spread_rows(len(features), SHOWN)], size=64)
         rows = [(c.name, c.kind, c.text if c.asked else f"not asked about: {c.text}") for c in columns]
         if rows:
             table = pd.DataFrame(rows, columns=["column", "kind", "what is asked of it, or why nothing is"])
-            st.dataframe(table, hide_index=True, alt="The columns of the images' table")
+            st.table(table.set_index("column"))
 
 
 def reasons(choice: Choice) -> None:

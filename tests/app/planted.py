@@ -131,14 +131,21 @@ def plant_foreign(folder: Path, n: int = 240) -> list[Run]:
     folder.mkdir(parents=True, exist_ok=True)
     scored, fit = scored_and_fit(shapes(n))
     runs = []
-    for name, encoder, size, options in (
-        ("their-vit", "test_vit", 64, {"img_size": 64}),
-        ("their-resnet", "test_resnet", 32, {}),
+    for name, encoder, size, options, stem in (
+        ("their-vit", "test_vit", 64, {"img_size": 64}, None),
+        (
+            "their-resnet",
+            "test_resnet",
+            32,
+            {},
+            "low-resolution",
+        ),  # the other leaves one place of a picture of this size
     ):
         with seeded(7):
             weights = timm.create_model(encoder, num_classes=0, **options).state_dict()
         save_file(weights, folder / f"{name}.safetensors")
-        run, _ = import_checkpoint(encoder, weights=folder / f"{name}.safetensors", image_size=size, out=folder / name)
+        weights_file = folder / f"{name}.safetensors"
+        run, _ = import_checkpoint(encoder, weights=weights_file, image_size=size, stem=stem, out=folder / name)
         for part in (scored, fit):
             for checkpoint in (run.last, run.last.untrained()):
                 stored_embed(run, checkpoint, part, progress=False)

@@ -5,7 +5,9 @@ import pytest
 from sslviz.catalog import diagnostics
 from sslviz.diagnostics import hypothesis
 from sslviz.diagnostics.probes.knn import knn_probe
+from sslviz.diagnostics.result import ResultKey
 from sslviz.evaluation.answers import compute_entry
+from sslviz.reports.audit.findings import hypothesis_tests
 
 COLUMNS = {"label": ("label",), "attribute": ("coin",), "columns": ("label", "coin")}
 
@@ -20,10 +22,17 @@ def test_a_claim_is_a_sentence_about_a_score_of_the_result(entry, planted_eviden
     assert set(map(str, tested.examples)) <= set(map(str, getattr(result, "ids", ())))
 
 
-def test_no_other_result_of_the_catalog_claims_anything(planted_evidence):
+def test_of_the_other_results_of_the_catalog_an_audit_takes_no_claim(planted_evidence):
+    """They say what they would have found, as slices or invariance do; entries without gravity are no findings."""
     evidence = planted_evidence()
     others = [entry for entry in diagnostics() if entry.scope != "pair" and not entry.gravity and not entry.on_demand]
-    results = [compute_entry(entry, evidence, COLUMNS.get(entry.scope, ())) for entry in others]
-    claims = [result.hypothesis() for result in results if isinstance(result, hypothesis.Testable)]
-    assert claims == [None]  # the neighbours' vote is a Probe, and claims nothing
-    assert knn_probe(evidence.features).hypothesis() is None
+    keys = {str(ResultKey(entry.name, COLUMNS.get(entry.scope, ()))): entry for entry in others}
+    results = {key: compute_entry(entry, evidence, COLUMNS.get(entry.scope, ())) for key, entry in keys.items()}
+    claiming = {
+        ResultKey.parse(key).name
+        for key, result in results.items()
+        if isinstance(result, hypothesis.Testable) and result.hypothesis() is not None
+    }
+    assert claiming == {"slices", "selectivity", "description_length", "invariance"}
+    assert hypothesis_tests("one", results) == []
+    assert knn_probe(evidence.features).hypothesis() is None  # the neighbours' vote is a Probe, and claims nothing
