@@ -4,28 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg
 
+from sslviz.cli.arguments import Cache, Spec, loaded_images, opened_runs
 from sslviz.cli.options import options_of, parse_settings
 
-if TYPE_CHECKING:
-    from sslviz.data import Images
-    from sslviz.runs import Run
-
-Spec = Annotated[
-    str, arg(metavar="SPEC", help="shapes | shapes:n=8000,bias=0.95 | digits | folder:PATH | any timm dataset name")
-]
-Cache = Annotated[
-    Path | None,
-    arg(help="A folder for what is computed, instead of the run folders, which may then be read-only."),
-]
 Settings = Annotated[
     UseAppendAction[list[str]],
     arg(
@@ -163,8 +150,8 @@ class Embed:
         from sslviz.features.stored import stored_embed
         from sslviz.runs import largest_image_size
 
-        (run,) = _opened([self.run], self.cache)
-        images = _loaded(self.images, largest_image_size([run]))
+        (run,) = opened_runs([self.run], self.cache)
+        images = loaded_images(self.images, largest_image_size([run]))
         features = stored_embed(run, run.last, images, layer=self.layer)
         stem = run.features_stem(run.last.key, images.digest, self.layer)
         print(f"{stem}.npy: {features.x.shape[0]:,} images x {features.x.shape[1]} dimensions of layer {self.layer}.")
@@ -208,7 +195,7 @@ class Diagnose:
         columns: dict[str, Any] = {"label": self.label, "attribute": self.attribute, "partners": self._partners()}
         if self.json:
             check_file(self.json)
-        runs = _opened(self.run, self.cache)
+        runs = opened_runs(self.run, self.cache)
         size = largest_image_size(runs)
         everything = load_images(self.images, size)
         images, fit = scored_and_fit(everything)
@@ -235,148 +222,6 @@ class Diagnose:
                 "--partner square=red circle=blue."
             )
         return {self.attribute[0]: dict(pair.split("=", 1) for pair in self.partner)}
-
-
-@dataclass
-class Explain:
-    """Write one HTML page of what runs go by: maps of images beside their evidence and controls; print the scores."""
-
-    run: Positional[list[Path]]
-    images: Spec
-    out: Path
-    """The page to write, e.g. maps.html; it needs no network."""
-    ids: Annotated[list[str], arg(metavar="ID ...")] = field(default_factory=list)
-    """The images to show; without it, some of those that are scored."""
-    method: str = "integrated_gradients"
-    """See `sslviz list maps`."""
-    target: str | None = None
-    """What is explained: self, self_cosine, loss, unit:N, component:N, similarity:ID or, against the others, COLUMN=VALUE."""
-    seed: int = 0
-    cache: Cache = None
-
-    def __call__(self) -> None:
-        from sslviz.cli.tables import print_scores
-        from sslviz.reports.explain.explain import PAIRED, chosen, explain
-        from sslviz.reports.explain.page import explain_page
-        from sslviz.runs import largest_image_size
-        from sslviz.runtime.files import atomic_write, check_file
-
-        if not self.run:
-            raise ValueError(
-                "Name at least one run folder: `sslviz explain runs/simclr --images shapes --out maps.html`."
-            )
-        if self.out.exists() or self.out.suffix != ".html":
-            problem = "already exists" if self.out.exists() else "does not end in .html"
-            raise ValueError(f"The page to write, {self.out}, {problem}; choose another --out.")
-        check_file(self.out)
-        runs = _opened(self.run, self.cache)
-        everything = _loaded(self.images, largest_image_size(runs))
-        images, shown = chosen(everything, self.ids)
-        found = explain(runs, images, method=self.method, target=self.target, everything=everything, seed=self.seed)
-        said = [one.sentence(name) for name, one in found.items()]
-        print_scores({name: one.results() for name, one in found.items()}, [*said, PAIRED])
-        command = shlex.join(["sslviz", *sys.argv[1:]])
-        with atomic_write(self.out) as file:
-            file.write(explain_page(found, images, shown=shown, command=command).encode())
-        print(f"{self.out}: {len(images)} images, {', '.join(found)}.")
-
-
-@dataclass
-class Audit:
-    """Write a report to sign: what was found in runs, what was not, and what could not have been (JSON and HTML)."""
-
-    run: Positional[list[Path]] = field(default_factory=list)
-    images: Spec = ""
-    out: Path = Path("report.html")
-    """The page to write; report.json is written beside it, and first."""
-    config: Path | None = None
-    """The plan (TOML): label, attributes, intended_use, ...; without it, all columns are asked about."""
-    label: str | None = None
-    """The column that is to be read; without it, the plan's, or the one called label."""
-    attribute: list[str] = field(default_factory=list)
-    """Columns that should not matter; without it, the plan's, or all others with classes."""
-    fit: Spec | None = None
-    """As for `sslviz diagnose`."""
-    gate: Path | None = None
-    """Conditions (TOML) that the report is to meet; if not, the failed ones are listed and the exit code is 1."""
-    diff: Annotated[tuple[Path, Path] | None, arg(metavar="BEFORE.json AFTER.json")] = None
-    """Audit nothing: say what changed between two reports."""
-    cache: Cache = None
-
-    def __call__(self) -> None:
-        from sslviz.reports.audit.difference import difference
-        from sslviz.reports.audit.gate import failures, read_gate, read_report
-
-        if self.diff:
-            before, after = map(read_report, self.diff)
-            print("\n".join(difference(before, after)) or "Nothing changed.")
-            return
-        gate = read_gate(self.gate) if self.gate else {}
-        report = self._report()
-        print("\n".join(report["asked"]["lines"]), end="\n\n")
-        for name, run in report["runs"].items():
-            if run["stopped"]:
-                print(f"{name}: {run['stopped']}; the audit stopped here, nothing else was asked.")
-        for one in report["findings"]:
-            print(f"{one['run']}: {one['said']}")
-        count = f"{len(report['findings'])} findings of {report['tests']} tests"
-        print(f"{self.out}: {count if report['tests'] else 'nothing was tested'}.")
-        if failed := failures(report, gate):
-            print("The gate is not passed:", *failed, sep="\n  ")
-            raise SystemExit(1)
-
-    def _report(self) -> dict[str, Any]:
-        from sslviz.data import load_images
-        from sslviz.evaluation.inspection import inspect_images
-        from sslviz.evaluation.questions import scored_and_fit
-        from sslviz.reports.audit.audit import audit
-        from sslviz.reports.audit.page import audit_page
-        from sslviz.reports.audit.plan import read_plan
-        from sslviz.runs import largest_image_size
-        from sslviz.runtime.files import atomic_write, check_file
-
-        if not self.run or not self.images:
-            raise ValueError("Name runs and images: `sslviz audit runs/simclr --images shapes --out report.html`.")
-        written = [self.out.with_suffix(".json"), self.out]
-        if self.out.suffix != ".html" or any(path.exists() for path in written):
-            problem = "already exists" if self.out.suffix == ".html" else "does not end in .html"
-            raise ValueError(f"The report to write, {self.out}, {problem}; choose another --out.")
-        check_file(self.out)
-        runs = _opened(self.run, self.cache)
-        size = largest_image_size(runs)
-        everything = load_images(self.images, size)
-        images, fit = scored_and_fit(everything)
-        fit = load_images(self.fit, size) if self.fit else fit
-        inspection = inspect_images(everything, fit if self.fit else None)
-        said = {"label": self.label, "attributes": self.attribute}
-        given = {name: value for name, value in said.items() if value}
-        plan = read_plan(self.config, images.table, None if fit is None else fit.table, **given)
-        report = audit(runs, images, fit=fit, plan=plan, inspection=inspection)
-        report["made"]["command"] = shlex.join(["sslviz", *sys.argv[1:]])
-        for path, text in zip(written, (lambda: json.dumps(report), lambda: audit_page(report)), strict=True):
-            with atomic_write(path) as file:
-                file.write(text().encode())
-        return report
-
-
-def _loaded(spec: str, size: int | None) -> Images:
-    """The images, and what their source was taken for in a few lines."""
-    from sslviz.data import load_images
-
-    images = load_images(spec, size)
-    print("\n".join(images.reading.lines if images.reading else []))
-    return images
-
-
-def _opened(paths: Sequence[Path], cache: Path | None) -> list[Run]:
-    """The runs; ValueError, before the images are loaded, for one that nothing was kept of and nothing can be."""
-    from sslviz.runs import Run
-
-    runs = [Run(path, cache=cache) for path in paths]
-    for run in runs:
-        if not any(run.places.find(name).exists() for name in ("features", "results")):
-            run.check_writable()
-    return runs
 
 
 def _as_json(results: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional, subcommand
 
-from sslviz.cli.commands import Audit, Diagnose, Embed, Explain, Import, Inspect, Pretrain
+from sslviz.cli.commands import Diagnose, Embed, Import, Inspect, Pretrain
+from sslviz.cli.report_commands import Audit, Explain
 
 
 @dataclass

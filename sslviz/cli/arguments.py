@@ -1,0 +1,42 @@
+"""What several commands take: a text that means images, a folder for what is computed, run folders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import arg
+
+if TYPE_CHECKING:
+    from sslviz.data import Images
+    from sslviz.runs import Run
+
+Spec = Annotated[
+    str, arg(metavar="SPEC", help="shapes | shapes:n=8000,bias=0.95 | digits | folder:PATH | any timm dataset name")
+]
+Cache = Annotated[
+    Path | None,
+    arg(help="A folder for what is computed, instead of the run folders, which may then be read-only."),
+]
+
+
+def loaded_images(spec: str, size: int | None) -> Images:
+    """The images, and what their source was taken for in a few lines."""
+    from sslviz.data import load_images
+
+    images = load_images(spec, size)
+    if images.reading is not None:
+        print("\n".join(images.reading.lines))
+    return images
+
+
+def opened_runs(paths: Sequence[Path], cache: Path | None) -> list[Run]:
+    """The runs; ValueError, before the images are loaded, for one that nothing was kept of and nothing can be."""
+    from sslviz.runs import Run
+
+    runs = [Run(path, cache=cache) for path in paths]
+    for run in runs:
+        if not any(run.places.find(name).exists() for name in ("features", "results")):
+            run.check_writable()
+    return runs
