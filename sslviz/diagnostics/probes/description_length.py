@@ -177,5 +177,5 @@ def _fitted(x: np.ndarray, codes: np.ndarray, z: np.ndarray, k: int, c: float) -
     if len(classes) == 1:
         p[:, classes] = 1
     else:
-        p[:, classes] = LogisticRegression(C=c, max_iter=200, tol=1e-3).fit(x, codes).predict_proba(z)
+        p[:, classes] = LogisticRegression(C=c, max_iter=1000, tol=1e-3).fit(x, codes).predict_proba(z)
     return p
