@@ -15,6 +15,7 @@ SPLIT = "split"
 MOST_NUMBERS = 50  # different whole numbers that are classes; of more they measure or count something
 MOST_CLASSES = 1000  # as ImageNet has; a readout of more is a matter of hours
 MANY_CLASSES = 50  # from here on only the questions that the catalog marks are asked
+FIRST = 100  # rows that tell most columns apart
 LEAST_PER_CLASS = 2  # images: one to fit on, one to score
 
 Kind = Literal["classes", "whole numbers", "numbers", "dates", "lists", "names", "constant", "empty", "split"]
@@ -90,9 +91,13 @@ def label_column(table: pd.DataFrame) -> str | None:
     """The column that is the label: `label`, or the first that repeats it word for word; None without one."""
     if LABEL not in table:
         return None
-    label = class_texts(table[LABEL])
-    copies = (name for name in table.columns if name not in (LABEL, SPLIT) and class_texts(table[name]).equals(label))
-    return str(next(copies, LABEL))
+    others = [name for name in table.columns if name not in (LABEL, SPLIT)]
+    alike = (name for name in others if _repeats(table[name].head(FIRST), table[LABEL].head(FIRST)))
+    return str(next((name for name in alike if _repeats(table[name], table[LABEL])), LABEL))
+
+
+def _repeats(column: pd.Series, label: pd.Series) -> bool:
+    return class_texts(column).equals(class_texts(label))
 
 
 def asked_columns(columns: Iterable[Column]) -> list[str]:
@@ -172,18 +177,23 @@ def _kind(name: str, values: pd.Series, named: bool) -> tuple[Kind, str]:
         return "dates", "dates are no classes; add a column of years or seasons"
     if values.dtype == object and values.map(_is_list).any():
         return "lists", "its values are lists, not one class an image"
+    are_numbers = _are_numbers(values)
+    if are_numbers and _has_fractions(values) and values.nunique() > 1:
+        return "numbers", "numbers with fractions are no classes; add a column that cuts them into some"
     counts = class_counts(values)
     if len(counts) == 1:
         return "constant", f"all images have the value {counts.index[0]!r}"
-    if not _are_numbers(values):
+    if not are_numbers:
         if len(counts) > len(values) / 2 and len(values) > 2 * LEAST_PER_CLASS:
             return "names", "most of its values occur once, as names of images do"
         return "classes", ""
-    if not values.map(lambda value: float(value).is_integer()).all():
-        return "numbers", "numbers with fractions are no classes; add a column that cuts them into some"
     if len(counts) > MOST_NUMBERS and not named:
         return "numbers", f"more than {MOST_NUMBERS} different numbers; name it as the label to take them for classes"
     return "whole numbers", ""
+
+
+def _has_fractions(values: pd.Series) -> bool:
+    return bool((values.astype(float) % 1 != 0).any())  # infinite ones too
 
 
 def _is_list(value: Any) -> bool:
