@@ -10,6 +10,7 @@ from tyro.conf import arg
 
 if TYPE_CHECKING:
     from sslviz.data import Images
+    from sslviz.evaluation.inspection import Inspection
     from sslviz.runs import Run
 
 Spec = Annotated[
@@ -40,3 +41,16 @@ def opened_runs(paths: Sequence[Path], cache: Path | None) -> list[Run]:
         if not any(run.places.find(name).exists() for name in ("features", "results")):
             run.check_writable()
     return runs
+
+
+def scored_images(spec: str, fit_spec: str | None, runs: Sequence[Run]) -> tuple[Images, Images | None, Inspection]:
+    """The images that are scored, those that probes are fitted on, and what their source was taken for."""
+    from sslviz.data import load_images
+    from sslviz.evaluation.inspection import inspect_images
+    from sslviz.evaluation.questions import scored_and_fit
+    from sslviz.runs import largest_image_size
+
+    size = largest_image_size(runs)
+    everything, own_fit = load_images(spec, size), load_images(fit_spec, size) if fit_spec else None
+    images, fit = scored_and_fit(everything) if own_fit is None else (scored_and_fit(everything)[0], own_fit)
+    return images, fit, inspect_images(everything, own_fit, scored=images)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg
 
-from sslviz.cli.arguments import Cache, Spec, loaded_images, opened_runs
+from sslviz.cli.arguments import Cache, Spec, loaded_images, opened_runs, scored_images
 from sslviz.cli.options import options_of, parse_settings
 
 Settings = Annotated[
@@ -183,11 +183,8 @@ class Diagnose:
 
     def __call__(self) -> None:
         from sslviz.cli.tables import print_scores, print_through_training
-        from sslviz.data import load_images
         from sslviz.evaluation.diagnose import diagnose
-        from sslviz.evaluation.inspection import inspect_images
-        from sslviz.evaluation.questions import left_out_reasons, make_questions, named_entries, scored_and_fit
-        from sslviz.runs import largest_image_size
+        from sslviz.evaluation.questions import left_out_reasons, make_questions, named_entries, pairs_named_before
         from sslviz.runtime.files import atomic_write, check_file
 
         if not self.run:
@@ -196,11 +193,7 @@ class Diagnose:
         if self.json:
             check_file(self.json)
         runs = opened_runs(self.run, self.cache)
-        size = largest_image_size(runs)
-        everything = load_images(self.images, size)
-        images, fit = scored_and_fit(everything)
-        fit = load_images(self.fit, size) if self.fit else fit
-        inspection = inspect_images(everything, fit if self.fit else None)
+        images, fit, inspection = scored_images(self.images, self.fit, runs)
         print("\n".join(inspection.lines if self.label is None else inspection.source_lines), end="\n\n")
         only = [name.strip() for name in self.only.split(",")] if self.only else None
         results = diagnose(runs, images, fit=fit, only=only, layout=self.layout, every=self.every, **columns)
@@ -209,7 +202,11 @@ class Diagnose:
         print_scores({run.name: results[run.name] for run in runs})
         if self.json:
             questions = make_questions(named_entries(only), images, fit, label=self.label, attributes=self.attribute)
-            about = inspection.to_dict() | {"left_out": left_out_reasons(questions, images, fit, results)}
+            reasons = left_out_reasons(questions, images, fit, results)
+            reasons |= pairs_named_before(
+                questions, runs, images, {f"{self.label}~{attribute}" for attribute in columns["partners"]}
+            )
+            about = inspection.to_dict() | {"left_out": reasons}
             with atomic_write(self.json) as file:
                 file.write(json.dumps({**_as_json(results), ABOUT: about}, indent=1).encode())
 

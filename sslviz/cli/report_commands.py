@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from tyro.conf import Positional, arg
 
-from sslviz.cli.arguments import Cache, Spec, loaded_images, opened_runs
+from sslviz.cli.arguments import Cache, Spec, loaded_images, opened_runs, scored_images
 
 
 @dataclass
@@ -103,13 +103,9 @@ class Audit:
             raise SystemExit(1)
 
     def _report(self) -> dict[str, Any]:
-        from sslviz.data import load_images
-        from sslviz.evaluation.inspection import inspect_images
-        from sslviz.evaluation.questions import scored_and_fit
         from sslviz.reports.audit.audit import audit
         from sslviz.reports.audit.page import audit_page
         from sslviz.reports.audit.plan import read_plan
-        from sslviz.runs import largest_image_size
         from sslviz.runtime.files import atomic_write, check_file
 
         if not self.run or not self.images:
@@ -120,11 +116,7 @@ class Audit:
             raise ValueError(f"The report to write, {self.out}, {problem}; choose another --out.")
         check_file(self.out)
         runs = opened_runs(self.run, self.cache)
-        size = largest_image_size(runs)
-        everything = load_images(self.images, size)
-        images, fit = scored_and_fit(everything)
-        fit = load_images(self.fit, size) if self.fit else fit
-        inspection = inspect_images(everything, fit if self.fit else None)
+        images, fit, inspection = scored_images(self.images, self.fit, runs)
         said = {"label": self.label, "attributes": self.attribute}
         given = {name: value for name, value in said.items() if value}
         plan = read_plan(self.config, images.table, None if fit is None else fit.table, **given)

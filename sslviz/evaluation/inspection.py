@@ -75,10 +75,11 @@ class Inspection:
         }
 
 
-def inspect_images(images: Images, fit: Images | None = None) -> Inspection:
+def inspect_images(images: Images, fit: Images | None = None, *, scored: Images | None = None) -> Inspection:
     """What are these images taken for?  Their size, splits and columns, and what can be asked about each.
 
     - fit: other images that probes are fitted on; by default those that the column `split` names
+    - scored: those of the images that are scored; by default those that the column `split` names, with `fit` all
 
     Example:
         >>> import sslviz
@@ -86,7 +87,8 @@ def inspect_images(images: Images, fit: Images | None = None) -> Inspection:
         >>> inspection.columns[0].name, inspection.columns[0].classes
         ('label', 10)
     """
-    scored, own_fit = scored_and_fit(images) if fit is None else (images, fit)
+    named, own_fit = scored_and_fit(images) if fit is None else (images, fit)
+    scored = named if scored is None else scored
     columns = describe_columns(scored.table, None if own_fit is None else own_fit.table)
     counted = {column.name: class_counts(scored.table[column.name]) for column in columns if column.asked}
     return Inspection(
@@ -94,7 +96,7 @@ def inspect_images(images: Images, fit: Images | None = None) -> Inspection:
         n=len(images),
         size=images.size,
         splits=_splits(images.table),
-        scored=_scored(images, scored, own_fit),
+        scored=_scored(images, scored, own_fit, of_their_own=fit is not None),
         columns=columns,
         classes={name: [str(value) for value in counts.index] for name, counts in counted.items()},
         reading=images.reading,
@@ -105,20 +107,22 @@ def _splits(table: pd.DataFrame) -> dict[str, int]:
     return {str(name): int(n) for name, n in table["split"].value_counts().items()} if "split" in table else {}
 
 
-def _scored(images: Images, scored: Images, fit: Images | None) -> str:
-    """Which pictures are scored, fitted on and not used."""
+def _scored(images: Images, scored: Images, fit: Images | None, *, of_their_own: bool) -> str:
+    """Which pictures are scored, fitted on and not used; the images fitted on are `of_their_own` or a split of these."""
     splits = _splits(images.table)
-    if fit is not None and not (splits and scored is not images):
-        return f"All {len(images):,} are scored; probes are fitted on {len(fit):,} others ({fit.spec or 'an array'})."
     score, fitted = scored_and_fit_splits(images.table)
-    if score is None:
-        unknown = f" The splits {', '.join(splits)} say nothing of this." if splits else ""
-        return f"All {len(images):,} are scored; a probe is fitted on one half and scored on the other.{unknown}"
-    said = f"Scored: {len(scored):,} of split {score}"
-    said += (
-        f"; probes are fitted on {splits[fitted]:,} of split {fitted}" if fitted else ", half of them to fit probes on"
-    )
-    rest = [f"{n:,} of split {name}" for name, n in splits.items() if name not in (score, fitted)]
+    all_scored = score is None or len(scored) == len(images)
+    said = f"All {len(images):,} are scored" if all_scored else f"Scored: {len(scored):,} of split {score}"
+    if fit is None:
+        said += "; a probe is fitted on one half and scored on the other"
+    elif of_their_own:
+        said += f"; probes are fitted on {len(fit):,} others ({fit.spec or 'an array'})"
+    else:
+        said += f"; probes are fitted on {len(fit):,} of split {fitted}"
+    if all_scored:
+        return f"{said}." + (f" The splits {', '.join(splits)} say nothing of this." if splits and not score else "")
+    used = {score, None if of_their_own else fitted}
+    rest = [f"{n:,} of split {name}" for name, n in splits.items() if name not in used]
     gaps = len(images) - sum(splits.values())
     rest += [f"{gaps:,} without a split"] if gaps else []
     return f"{said}; not used: {', '.join(rest)}." if rest else f"{said}."

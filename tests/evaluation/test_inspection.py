@@ -39,6 +39,16 @@ def test_images_of_their_own_to_fit_on():
     assert "fitted on 6 others (shapes:n=6)" in sslviz.inspect_images(scored, fit).scored
 
 
+def test_a_split_that_is_scored_beside_images_of_their_own_to_fit_on(tmp_path, capsys):
+    everything, fit = sslviz.load_images("shapes:n=400"), sslviz.load_images("shapes:n=200,seed=1")
+    inspection = sslviz.inspect_images(everything, fit, scored=everything.split("test"))
+    assert inspection.scored.startswith("Scored: 60 of split test; probes are fitted on 200 others (shapes:n=200,")
+    assert "not used: 240 of split train, 60 of split probe" in inspection.scored
+    assert sslviz.inspect_images(everything, fit).scored.startswith(
+        "All 400 are scored; probes are fitted on 200 others"
+    )
+
+
 def test_every_column_is_in_the_lines_and_in_the_json():
     table = {"label": list("ab") * 10, "age": np.linspace(20, 80, 20), "id": [f"n{i}" for i in range(20)]}
     inspection = sslviz.inspect_images(pictures(table))
