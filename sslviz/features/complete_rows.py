@@ -76,12 +76,14 @@ def complete_rows(
         for name in columns:
             here = [named[name][rows] for named, rows in zip(texts, keep, strict=True)]
             _, small = usable_classes(here[0], here[1] if fit is not None else None, least)
-            why = f"{name} {_listed(small)} has too few images to fit on and to score"
+            have = "has" if len(small) == 1 else "have"
+            why = f"{name} {_listed(small)} {have} too few images to fit on and to score"
             changed |= drop(0, texts[0][name].isin(small).to_numpy(), why)
         if varying and len(columns) == 2:
             for side, named in enumerate(texts):
                 same = _unvarying(named[columns[0]][keep[side]], named[columns[1]][keep[side]])
-                why = f"{columns[0]} {_listed(same)} shows one {columns[1]} only"
+                show = "shows" if len(same) == 1 else "show"
+                why = f"{columns[0]} {_listed(same)} {show} one {columns[1]} only"
                 for other, theirs in enumerate(texts):
                     changed |= drop(other, theirs[columns[0]].isin(same).to_numpy(), why)
     return CompleteRows(keep[0], keep[1] if fit is not None else None, left_out)

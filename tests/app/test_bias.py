@@ -92,7 +92,7 @@ def test_pairs_that_cannot_be_asked_with_are_refused_and_named_anew(open_app, tm
     plant(tmp_path / "one", settled, "shape", losses=[2.0, 1.0], knn=[0.4, 0.5])
     app = open_app(tmp_path, "bias", label="shape", attribute="color")
     next(b for b in app.button if b.label == "Ask with these pairs").click().run()
-    assert not app.exception and "shows one color only" in app.error[0].value
+    assert not app.exception and "show one color only" in app.error[0].value
     run = Run(tmp_path / "one")
     (digest,) = run.info["diagnosed"]
     assert not run.info["diagnosed"][digest]["partners"]

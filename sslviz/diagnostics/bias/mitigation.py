@@ -12,6 +12,7 @@ import numpy as np
 from sslviz.diagnostics.bias.leace import leace
 from sslviz.diagnostics.probes.knn import knn_probe
 from sslviz.diagnostics.probes.linear import best_penalty, linear_probe
+from sslviz.diagnostics.probes.small_classes import small_classes
 from sslviz.diagnostics.probes.standardization import standardization
 from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
@@ -186,6 +187,7 @@ def _pairs(features: Features, label: str, attribute: str) -> np.ndarray:
     return np.char.add(np.char.add(classes.astype(str)[class_codes], ", "), values.astype(str)[value_codes])
 
 
+@small_classes()
 def _balanced(
     x: np.ndarray, codes: np.ndarray, groups: np.ndarray, z: np.ndarray, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,7 @@ from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.probes.control_features import ControlFeatures, aligned_controls
 from sslviz.diagnostics.probes.linear import PENALTIES
 from sslviz.diagnostics.probes.probe import refuse_unseen
+from sslviz.diagnostics.probes.small_classes import small_classes
 from sslviz.diagnostics.probes.standardization import standardization
 from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
@@ -271,6 +272,7 @@ def _common(fitted: Features, scored: Features, column: str) -> tuple[np.ndarray
     return names, codes, np.array([index[str(name)] for name in scored_names])[scored_codes]
 
 
+@small_classes()
 def _read(x: np.ndarray, codes: np.ndarray, z: np.ndarray) -> np.ndarray:
     """The classes of `z` (n,), by a logistic regression on features standardised by `x`."""
     from sklearn.linear_model import LogisticRegression

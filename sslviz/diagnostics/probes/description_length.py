@@ -9,6 +9,7 @@ import numpy as np
 
 from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.probes.control_features import ControlFeatures, scored_and_fit
+from sslviz.diagnostics.probes.small_classes import small_classes
 from sslviz.diagnostics.probes.standardization import standardization
 from sslviz.features import Features
 from sslviz.features.columns import coded, place_in_class
@@ -140,6 +141,7 @@ def description_length(
     return DescriptionLength(label, names, ordered.ids, ends, bits, control_bits, seed)
 
 
+@small_classes()
 def _bits(x: np.ndarray, codes: np.ndarray, k: int, ends: np.ndarray) -> np.ndarray:
     """The bits of each label (n,), block by block."""
     bits = np.full(len(codes), np.log2(k))

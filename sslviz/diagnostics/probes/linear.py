@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from sslviz.diagnostics.probes.control_features import ControlFeatures
 from sslviz.diagnostics.probes.probe import Probe, class_codes, run_probe
+from sslviz.diagnostics.probes.small_classes import small_classes
 from sslviz.diagnostics.probes.standardization import Standardization, standardization
 from sslviz.features import Features
 from sslviz.features.columns import place_in_class
@@ -76,18 +76,18 @@ def linear_readout(
     return model.predict(standard(scored.x)), {"C": model.C}
 
 
+@small_classes()
 def _fitted(fitted: Features, codes: np.ndarray, seed: int) -> tuple[Any, Standardization]:
     """The regression on standardised features, and their standardisation."""
     from sklearn.linear_model import LogisticRegression
 
     standard = standardization(fitted.x)
     x = standard(fitted.x)
-    with warnings.catch_warnings():  # scikit-learn takes many small classes for numbers
-        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-        penalty = best_penalty(x, codes, codes, seed, class_weight="balanced")
-        return LogisticRegression(C=penalty, class_weight="balanced", max_iter=1000).fit(x, codes), standard
+    penalty = best_penalty(x, codes, codes, seed, class_weight="balanced")
+    return LogisticRegression(C=penalty, class_weight="balanced", max_iter=1000).fit(x, codes), standard
 
 
+@small_classes()
 def best_penalty(
     x: np.ndarray,
     codes: np.ndarray,

@@ -8,6 +8,7 @@ import numpy as np
 
 from sslviz.diagnostics.probes.control_features import ControlFeatures
 from sslviz.diagnostics.probes.probe import Probe, run_probe
+from sslviz.diagnostics.probes.small_classes import small_classes
 from sslviz.diagnostics.probes.standardization import standardization
 from sslviz.features import Features
 from sslviz.features.columns import place_in_class
@@ -47,6 +48,7 @@ def mlp_probe(
     return run_probe("mlp", features, label, fit, control_features, seed, {}, partial(mlp_readout, seed=seed), None)
 
 
+@small_classes()
 def mlp_readout(
     fitted: Features, codes: np.ndarray, scored: Features, *, seed: int = 0
 ) -> tuple[np.ndarray, dict[str, float]]:

@@ -51,12 +51,15 @@ def asked_of_images(
     }
     columns = ", ".join(str(column) for column in images.table.columns)
     attributes = "; ".join(by_name[name] for name in plan.attributes) or "none"
-    lines = [
-        *inspection.source_lines,
+    chosen_lines = [
         f"The label, which is to be read: {by_name[plan.label]}; of the columns {columns}.",
         f"Attributes, which should not matter: {attributes}.",
+    ]
+    others_lines = [
         *([f"Not named in the plan: {', '.join(c.name for c in others)}."] if others else []),
         *left_out_lines([c for c in inspection.columns if c not in chosen]),
         *reason_lines(reasons),
+        *inspection.source_lines,
     ]
-    return {"lines": lines, "left_out": reasons, **inspection.to_dict()}
+    lines = [*chosen_lines, *others_lines]
+    return {"lines": lines, "chosen": chosen_lines, "left_out": reasons, **inspection.to_dict()}

@@ -42,8 +42,10 @@ def audit_page(report: Mapping[str, Any]) -> str:
 def summary_html(report: Mapping[str, Any]) -> str:
     """What was chosen of what, a sentence for each checkpoint, and how many tests found something."""
     counts = report["tests"], len(report["findings"]), len(report["not_found"])
-    asked = report.get("asked", {}).get("lines", [])  # a report of an older sslviz has none
-    return fragment("audit", "summary", asked, list(report["runs"].values()), *counts)
+    asked = report.get("asked", {})  # a report of an older sslviz has none
+    chosen = asked.get("chosen", [])
+    others = [line for line in asked.get("lines", []) if line not in chosen]
+    return fragment("audit", "summary", chosen, others, list(report["runs"].values()), *counts)
 
 
 def findings_html(report: Mapping[str, Any], colors: Mapping[str, str], dark: bool = False) -> str:
