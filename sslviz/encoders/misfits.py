@@ -21,7 +21,7 @@ STRANGE = 0.05  # of the encoder's tensors: with fewer found, the file's own nam
 OPTIMIZER = re.compile(r"(^|\.)(state\.\d+|optimizer\w*|exp_avg\w*|momentum_buffer|master_params)(\.|$)")
 FLAT = re.compile(r"(^|[._])flat_param")
 QUANTIZED = re.compile(r"\.(absmax|quant_map|quant_state\S*|SCB|qweight|qzeros|weight_format)$")  # bitsandbytes, GPTQ
-ADAPTER = re.compile(r"(^|\.)(lora_[AB]|lora_embedding_[AB]|lora_magnitude_vector|base_layer)(\.|$)")  # peft, loralib
+ADAPTER = re.compile(r"(^|\.)(lora_[AB]|lora_embedding_[AB]|lora_magnitude_vector)(\.|$)")  # peft, loralib
 RUNNING = re.compile(r"(^|\.)running_(mean|var)$")  # of batch normalisation; parameters() is without them
 EIGHT_BITS = {torch.float8_e4m3fn, torch.float8_e5m2}
 
