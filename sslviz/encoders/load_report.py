@@ -71,7 +71,7 @@ class LoadReport:
         if self.converted_by:
             lines.append(f"Names and shapes were translated from those of {self.converted_by}.")
         lines += self.resized
-        if self.heads:
+        if self.heads and len(self.heads) < len(self.unexpected):
             lines.append(f"Left out, as heads or for training only: {few(self.heads)}.")
         if self.unused and not self.problems:
             lines.append(f"Left out although it lies inside the encoder, as you allowed: {few(self.unused, 6)}.")
@@ -84,7 +84,9 @@ class LoadReport:
         prefix = f", found under {self.prefix!r}" if self.prefix else ""
         n = len(self.unexpected)
         others = "1 other in the file was" if n == 1 else f"{n} others in the file were"
-        rest = f"; {others} not used ({few(self.unexpected)})" if n else ""
+        named = self.unused + self.others  # heads have a line of their own, unless there is nothing else
+        which = f" ({few(named)})" if named else f", as heads or for training only: {few(self.heads)}"
+        rest = f"; {others} not used{which}" if n else ""
         return f"{len(self.matched)} weights {'loaded' if self.loaded else 'would be loaded'}{prefix}{rest}."
 
     def __str__(self) -> str:

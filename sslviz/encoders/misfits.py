@@ -21,6 +21,8 @@ STRANGE = 0.05  # of the encoder's tensors: with fewer found, the file's own nam
 OPTIMIZER = re.compile(r"(^|\.)(state\.\d+|optimizer\w*|exp_avg\w*|momentum_buffer|master_params)(\.|$)")
 FLAT = re.compile(r"(^|[._])flat_param")
 QUANTIZED = re.compile(r"\.(absmax|quant_map|quant_state\S*|SCB|qweight|qzeros|weight_format)$")  # bitsandbytes, GPTQ
+ADAPTER = re.compile(r"(^|\.)(lora_[AB]|lora_embedding_[AB]|lora_magnitude_vector)(\.|$)")  # peft, loralib
+RUNNING = re.compile(r"(^|\.)running_(mean|var)$")  # of batch normalisation; parameters() is without them
 EIGHT_BITS = {torch.float8_e4m3fn, torch.float8_e5m2}
 
 
@@ -33,7 +35,9 @@ def classifier_of(model: Any) -> tuple[str, ...]:
 def problems_of(encoder: Encoder, file: WeightFile, network: Network, unused: Sequence[str]) -> list[str]:
     """What speaks against loading a network whose names and shapes fit; `unused` has no place in the encoder."""
     problems = []
-    if unused:
+    if any(ADAPTER.search(name) for name in unused):
+        problems.append(_adapter(file))
+    elif unused:
         problems.append(
             f"{_another(encoder, file)}: {len(unused)} in the file have no place in it ({few(unused)}). Name the encoder "
             "it was trained with, or go on without them with --allow-unused."
@@ -65,6 +69,11 @@ def misfit(encoder: Encoder, file: WeightFile, network: Network) -> str:
     if found := _kind_of_file(file):
         return found
     ours = encoder.model.state_dict()
+    if network.missing and not network.differ and all(RUNNING.search(name) for name in network.missing):
+        return (
+            f"{file.path} lacks the running mean and variance of batch normalisation ({few(network.missing)}), without "
+            "which no features are told. Save model.state_dict(), which has them, instead of the parameters."
+        )
     channels = _channels(network, ours)
     if channels:
         way_out = (
@@ -106,11 +115,27 @@ def _kind_of_file(file: WeightFile) -> str | None:
         )
     if "quantised tensor" in file.ignored or any(QUANTIZED.search(name) for name in names):
         return f"{file.path} holds quantised tensors. Take the weights from before quantisation."
+    if any(ADAPTER.search(name) for name in names):
+        return _adapter(file)
+    if names == ["tensor"]:
+        return f"{file.path} holds one tensor and no network. Save a state dict, {{name: tensor}}."
+    if all(re.fullmatch(r"(\w+\.)?\d+", name) for name in names):
+        return (
+            f"{file.path} holds a list of {len(names)} tensors without names, of which none can be placed. "
+            "Save model.state_dict() instead of the parameters."
+        )
     if all(OPTIMIZER.search(name) for name in names):
         return f"{file.path} holds the state of an optimiser and no network. Take the file that was saved beside it."
     if sum(name.endswith((".kernel", ".scale", ".embedding")) for name in names) > len(names) / 4:
         return f"{file.path} has the names of a Flax model ({few(names)}). Convert it to a PyTorch state dict first."
     return None
+
+
+def _adapter(file: WeightFile) -> str:
+    return (
+        f"{file.path} holds adapters (LoRA), which change the weights of another file. Merge them where they were trained "
+        "(peft: `model.merge_and_unload()`), and save the state_dict() of that."
+    )
 
 
 def _channels(network: Network, ours: Mapping[str, Tensor]) -> int | None:

@@ -10,14 +10,17 @@ That refuses most full training checkpoints, which keep their arguments beside t
 
 from __future__ import annotations
 
+import math
 import pickle
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Any
 
 import torch
 from torch import Tensor
+
+from sslviz.encoders.bounded_unpickler import COLLECTIONS, MAKERS, BoundedUnpickler
 
 STORAGES = {
     "DoubleStorage": torch.float64,
@@ -35,6 +38,7 @@ STORAGES = {
     "UntypedStorage": torch.uint8,
 }
 DTYPES = {name: value for name, value in vars(torch).items() if isinstance(value, torch.dtype)}
+LARGEST_REPEATED = 2**28  # bytes of a tensor that repeats those it lies on
 # Modules and functions that weights have no use for, and attacks do: a file that names one of them is refused.
 ACTING_MODULES = set(
     "os posix nt sys subprocess shutil socket runpy importlib ctypes pty code webbrowser pickle _pickle marshal".split()
@@ -109,7 +113,7 @@ class Inert:
         return isinstance(state, dict) and "_parameters" in state and "_modules" in state
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # hashed by identity: a file may have put anything into it
 class Stored:
     """A run of bytes in the file: what they are called there, of which type, how many elements."""
 
@@ -117,7 +121,7 @@ class Stored:
     dtype: torch.dtype
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # hashed by identity: a file may have put anything into it
 class Described:
     """A tensor, as the file describes it."""
 
@@ -135,6 +139,8 @@ class Described:
         reach = self.offset + sum((n - 1) * step for n, step in zip(self.size, self.stride, strict=True)) + 1
         if 0 not in self.size and reach * self.dtype.itemsize > data.numel():
             raise ValueError("a tensor reaches beyond its bytes")
+        if math.prod(self.size) * self.dtype.itemsize > max(data.numel(), LARGEST_REPEATED):
+            raise ValueError("a tensor is far larger than its bytes")
         usable = data[: data.numel() // self.dtype.itemsize * self.dtype.itemsize]
         if usable.data_ptr() % self.dtype.itemsize:
             usable = usable.clone()
@@ -159,9 +165,9 @@ class Known:
     def __setstate__(self, state: Any) -> None:
         raise pickle.UnpicklingError("a function was to be written into")
 
-    def __call__(self, *given: Any) -> Any:
+    def __call__(self, *given: Any, **named: Any) -> Any:
         """What our function makes of it."""
-        return self._function(*given)
+        return self._function(*given, **named)
 
 
 def _described(dtype: Any, stored: Any, offset: Any, size: Any, stride: Any) -> Described:
@@ -185,18 +191,14 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "torch.nn.parameter.Parameter": lambda data, *_: data,
     "torch._tensor._rebuild_from_type_v2": _of_type,
     "torch.Size": lambda size=(): tuple(size),
-    "_codecs.encode": lambda text, _="latin1": str(text).encode("latin1"),  # bytes, as the second protocol writes them
-    "collections.defaultdict": lambda *_: defaultdict(),
-}
-CONTAINERS: dict[str, Any] = {"collections.OrderedDict": OrderedDict, "collections.Counter": Counter} | {
-    f"{module}.{kind.__name__}": kind
-    for module in ("builtins", "__builtin__")
-    for kind in (dict, list, tuple, set, frozenset, int, float, complex, str, bytes, bytearray, bool, slice)
+    "_codecs.encode": lambda text, _="latin1": MAKERS["bytes"](text),  # bytes, as the second protocol writes them
+    **{f"collections.{name}": make for name, make in COLLECTIONS.items()},
+    **{f"{module}.{name}": make for module in ("builtins", "__builtin__") for name, make in MAKERS.items()},
 }
 TENSORS = {"torch.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer"}
 
 
-class TensorUnpickler(pickle.Unpickler):
+class TensorUnpickler(BoundedUnpickler):
     """Reads the program of a file with nothing but containers, descriptions of tensors, and inert objects."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -223,8 +225,6 @@ class TensorUnpickler(pickle.Unpickler):
             return DTYPES[name]
         if called in FUNCTIONS:
             return Known(FUNCTIONS[called])
-        if called in CONTAINERS:
-            return CONTAINERS[called]
         if called in TENSORS:
             return Known(lambda *_: None)
         self.found[SHORT_NAMES.get(called, called)] += 0
@@ -234,7 +234,7 @@ class TensorUnpickler(pickle.Unpickler):
         """The bytes that a tensor lies on: ("storage", type, key, device, number of elements)."""
         if isinstance(pid, tuple) and len(pid) == 4 and pid[0] == "module":
             return pid[1]  # the class of a network, beside its source code, which the old format kept
-        if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
+        if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage" or not isinstance(pid[2], str | int):
             raise pickle.UnpicklingError("an unknown kind of reference")
         kind = pid[1]  # an unknown type is that of quantised numbers, of which no tensor is made
         return Stored(str(pid[2]), kind.dtype if isinstance(kind, Stored) else torch.uint8)

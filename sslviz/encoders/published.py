@@ -61,7 +61,7 @@ HINTS = (
     Hint("torchvision", r"encoder_layer_\d+|conv_proj", tags=("tv",)),
     Hint(
         "a library of self-supervised methods (lightly, solo-learn, ...)",
-        "momentum_backbone|backbone_momentum|projection_head|prediction_head|projector|predictor|prototypes|queue",
+        r"(online|target)_(network|net|encoder|backbone|projector|predictor)|momentum_backbone|backbone_momentum|projection_head|prediction_head|projector|predictor|prototypes|queue",
     ),
 )
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import safe_open
 
+from sslviz.encoders.pickled_tensors import Inert
 from sslviz.encoders.published import Hinted, hint_of
 from sslviz.encoders.stems import input_kernel
+from sslviz.encoders.torch_files import read_tree
 
 RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}  # Pillow's numbers
 POSITIONS = {
@@ -110,9 +110,7 @@ def _own_metadata(path: Path) -> Stated:
             with safe_open(path, "pt") as file:
                 found = {key: _json(text) for key, text in (file.metadata() or {}).items()}
             return Stated(_timm(found.get("pretrained_cfg") or found), "the file's metadata")
-        with warnings.catch_warnings():  # what is no state dict is the matter of the reader of weights
-            warnings.simplefilter("ignore")
-            tree = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        tree = read_tree(path)
     except Exception:  # a reader fails in whatever way the bytes lead it to; the reader of weights says what is wrong
         return Stated()
     parts = (tree[key] for key in HYPER_PARAMETERS if isinstance(tree, Mapping) and key in tree)
@@ -128,10 +126,18 @@ def _json(text: str) -> Any:
 
 
 def _mappings(tree: Any) -> Iterator[Mapping[str, Any]]:
-    if isinstance(tree, Mapping):
-        yield tree
-        for value in tree.values():
-            yield from _mappings(value)
+    """All dictionaries in it, also those inside objects that are not loaded, as a Namespace is; each once."""
+    ahead, seen = [tree], set[int]()
+    while ahead:
+        one = ahead.pop(0)
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, Inert):
+            ahead += [one.__dict__["items"], one.__dict__["state"]]
+        elif isinstance(one, dict):
+            yield one
+            ahead += dict.values(one)
 
 
 # --- files beside it -----------------------------------------------------------------------------------------------------

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -18,7 +19,9 @@ from sslviz.encoders.pickled_tensors import PARTS, Described, Inert, Stored, Ten
 
 OLD_FORMAT = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19"  # the number at the start of files by torch.save that are no archive
 DEEPEST = 100  # nested containers; a state dict has about five
-MOST = 200_000  # containers; a training checkpoint of a large model has a few thousand, one for each of Adam's states
+LONGEST = 10_000  # letters of what stands before a tensor's name
+MOST = 200_000  # tensors; a training checkpoint of a large model has a few thousand, with Adam's states
+UNPACKED = 2**28  # bytes, beside eight times those of the file: what members of an archive may unpack to
 
 
 @dataclass
@@ -40,16 +43,38 @@ class Contents:
 def read_zip(path: Path) -> Contents:
     """The contents of a zip archive by `torch.save`; tensors are mapped from the disk, not copied."""
     with zipfile.ZipFile(path) as archive:
-        program = next(name for name in archive.namelist() if name.endswith("data.pkl"))
-        root = program.removesuffix("data.pkl")
-        with archive.open(program) as file:
-            reader = TensorUnpickler(file)
-            tree = reader.load()
+        root, reader, tree = _program(archive)
         if f"{root}byteorder" in archive.namelist() and archive.read(f"{root}byteorder") == b"big":
             raise ValueError("its numbers are big-endian")
         whole = _mapped(path)
         members = {info.filename.removeprefix(f"{root}data/"): info for info in archive.infolist()}
         return _contents(tree, reader.found, lambda key: _member(archive, members[key], whole))
+
+
+def _program(archive: zipfile.ZipFile) -> tuple[str, TensorUnpickler, Any]:
+    """(what stands before all names in an archive, its reader, what it read)."""
+    packed = [info for info in archive.infolist() if info.compress_type != zipfile.ZIP_STORED]
+    if sum(info.file_size for info in packed) > 8 * sum(info.compress_size for info in packed) + UNPACKED:
+        raise ValueError("it unpacks to far more than itself; save the weights again")
+    program = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+    reader = TensorUnpickler(io.BytesIO(archive.read(program)))
+    return program.removesuffix("data.pkl"), reader, reader.load()
+
+
+def _old_program(file: IO[bytes]) -> tuple[TensorUnpickler, Any]:
+    for _ in range(3):  # magic number, protocol, sizes on the machine that wrote it
+        TensorUnpickler(file).load()
+    reader = TensorUnpickler(file)
+    return reader, reader.load()
+
+
+def read_tree(path: Path) -> Any:
+    """What `torch.save` was given, with descriptions of tensors and inert objects, in either format."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return _program(archive)[2]
+    with open(path, "rb") as file:
+        return _old_program(file)[1]
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, whole: Tensor) -> Tensor:
@@ -63,22 +88,19 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, whole: Tensor) -> T
 def read_old_format(path: Path) -> Contents:
     """The contents of a file by `torch.save` before 1.6: four pickles, the names of the storages, their bytes."""
     with open(path, "rb") as file:
-        for _ in range(3):  # magic number, protocol, sizes on the machine that wrote it
-            TensorUnpickler(file).load()
-        reader = TensorUnpickler(file)
-        tree = reader.load()
+        reader, tree = _old_program(file)
         order, at = TensorUnpickler(file).load(), file.tell()
     whole, places = _mapped(path), dict[str, int]()
     types = {stored.key: stored.dtype for _, stored in _everywhere(tree)}
     for key in order:
+        if not isinstance(key, str) or key not in types:
+            raise ValueError("it has bytes that belong to no tensor")
         length = int.from_bytes(bytes(whole[at : at + 8].tolist()), "little")
         places[key] = at + 8
-        if key not in types:
-            raise ValueError("it has bytes that belong to no tensor")
         at += 8 + length * types[key].itemsize
     if at > whole.numel():
         raise EOFError
-    ends = dict(zip(places, [*[start - 8 for start in list(places.values())[1:]], at], strict=True))
+    ends = dict(zip(places, [*[start - 8 for start in list(places.values())[1:]], at], strict=False))
     return _contents(tree, reader.found, lambda key: whole[places[key] : ends[key]])
 
 
@@ -89,7 +111,7 @@ def _mapped(path: Path) -> Tensor:
 
 def _contents(tree: Any, found: Counter[str], data: Callable[[str], Tensor]) -> Contents:
     modules = [tree.name] if isinstance(tree, Inert) and tree.is_module else []
-    seen = {"tensor": tree} if isinstance(tree, Described) else _by_name(_walk(tree, "", 0, modules, count()))
+    seen = {"tensor": tree} if isinstance(tree, Described) else _by_name(_Walk(modules)(tree))
     tensors = {name: described.tensor(data(described.stored.key)) for name, described in seen.items()}
     ignored = Counter({name: max(n, 1) for name, n in found.items() if name not in PARTS})
     hidden = {place for place, _ in _everywhere(tree)} - {id(described) for described in seen.values()}
@@ -106,21 +128,33 @@ def _by_name(found: Iterator[tuple[str, Described]]) -> dict[str, Described]:
     return named
 
 
-def _walk(
-    tree: Any, prefix: str, depth: int, modules: list[str], visits: Iterator[int]
-) -> Iterator[tuple[str, Described]]:
-    """Every tensor under its dotted name; classes of whole networks are added to `modules`."""
-    if (
-        depth > DEEPEST or next(visits) > MOST
-    ):  # a container may hold itself, or one other twice, and that another twice
-        raise ValueError("its containers are nested without end")
-    for key, value in _children(tree):
-        if isinstance(value, Described):
-            yield f"{prefix}{key}", value
-        elif isinstance(value, Inert) and value.is_module:
-            modules.append(value.name)
-        elif isinstance(value, dict | list | tuple | Inert):
-            yield from _walk(value, f"{prefix}{key}.", depth + 1, modules, visits)
+class _Walk:
+    """Every tensor of a tree under its dotted name; classes of whole networks are noted on the way."""
+
+    def __init__(self, modules: list[str]) -> None:
+        self.modules = modules
+        self.barren = set[int]()  # containers without tensors, which may hold each other any number of times
+        self.tensors = count(1)
+
+    def __call__(self, tree: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Described]]:
+        """(dotted name, tensor); ValueError where a file repeats itself without end."""
+        if depth > DEEPEST or len(prefix) > LONGEST:  # a container may hold itself
+            raise ValueError("its containers are nested without end")
+        found = False
+        for key, value in _children(tree):
+            if isinstance(value, Described):
+                if next(self.tensors) > MOST:
+                    raise ValueError("its containers are nested without end")
+                found = True
+                yield f"{prefix}{key}", value
+            elif isinstance(value, Inert) and value.is_module:
+                self.modules.append(value.name)
+            elif isinstance(value, dict | list | tuple | Inert) and id(value) not in self.barren:
+                for item in self(value, f"{prefix}{key}.", depth + 1):
+                    found = True
+                    yield item
+        if not found:
+            self.barren.add(id(tree))
 
 
 def _children(tree: Any) -> Sequence[tuple[Any, Any]]:

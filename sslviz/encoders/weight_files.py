@@ -148,8 +148,8 @@ def _guarded(path: Path, read: Callable[[Path], Any]) -> Any:
         ) from error
     except (pickle.UnpicklingError, zipfile.BadZipFile, EOFError) as error:
         raise ValueError(f"{path} is damaged: {AGAIN}") from error
-    except MemoryError:
-        raise
+    except MemoryError as error:
+        raise ValueError(f"{path} asks for more memory than there is; {AGAIN}") from error
     except Exception as error:  # the readers fail in whatever way the bytes lead them to
         raise ValueError(f"{path} cannot be read ({_reason(error)}); {AGAIN}") from error
 

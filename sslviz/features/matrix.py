@@ -35,9 +35,7 @@ def _array(x: Any) -> np.ndarray:
     if type(x) is np.ndarray or isinstance(x, np.memmap):
         return x
     if hasattr(x, "detach"):  # a tensor of torch
-        x = x.detach().cpu()
-        x = x.to_dense() if x.layout is not _strided() else x
-        return (x.float() if x.is_floating_point() and x.element_size() < 4 else x).resolve_conj().numpy()
+        return _of_tensor(x.detach())
     if hasattr(x, "toarray"):  # a sparse matrix of scipy
         return np.asarray(x.toarray())
     if isinstance(x, np.ma.MaskedArray):
@@ -48,6 +46,15 @@ def _array(x: Any) -> np.ndarray:
         return np.asarray(x)
     except ValueError:
         raise ValueError("Features need rows of one length each; these have several.") from None
+
+
+def _of_tensor(x: Any) -> np.ndarray:
+    try:
+        x = (x.dequantize() if x.is_quantized else x).cpu()
+        x = x.to_dense() if x.layout is not _strided() else x
+        return (x.float() if x.is_floating_point() and x.element_size() < 4 else x).resolve_conj().numpy()
+    except (TypeError, RuntimeError):  # of types that numpy has not, and without values
+        raise ValueError(f"Features need real numbers; got a tensor of {x.dtype} on {x.device}.") from None
 
 
 def _strided() -> Any:

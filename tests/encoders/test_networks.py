@@ -258,3 +258,14 @@ def test_patches_of_another_size_are_another_architecture(tmp_path, size):
         ValueError, match=rf"patch_embed\.proj\.weight \(128, 3, 8, 8\) instead of \(128, 3, {side}, {side}\)"
     ):
         load_weights(create_encoder("vit_nano", image_size=size), path)
+
+
+def test_heads_are_said_once(state, encoder, tmp_path):
+    head = {"fc.weight": torch.zeros(2, 2), "fc.bias": torch.zeros(2)}
+    torch.save(state | head, tmp_path / "a.pt")
+    (line,) = load_weights(encoder, tmp_path / "a.pt").lines
+    assert line.endswith("2 others in the file were not used, as heads or for training only: fc.weight, fc.bias.")
+    torch.save({"model": state | head, "optimizer": {"exp_avg": torch.zeros(2)}}, tmp_path / "b.pt")
+    first, second = load_weights(encoder, tmp_path / "b.pt").lines
+    assert "3 others in the file were not used (optimizer.exp_avg)" in first
+    assert second == "Left out, as heads or for training only: model.fc.weight, model.fc.bias."

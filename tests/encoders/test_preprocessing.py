@@ -176,6 +176,7 @@ def test_timms_tags_that_disagree_are_known():
         (["blocks.0.ls1.gamma"], None),  # DeiT III
         (["encoder.layers.encoder_layer_0.ln_1.weight"], "torchvision"),
         (["backbone.conv1.weight", "projector.0.weight"], "library"),
+        (["online_network.conv1.weight", "target_network.conv1.weight"], "library"),  # BYOL, in several repositories
         (["blocks.0.attn.qkv.weight", "head.weight"], None),
         (["layer1.0.conv1.weight", "fc.weight"], None),
     ],

@@ -382,14 +382,25 @@ REFUSED = {
         r"holds 54 tensors inside objects that are not read \(argparse\.Namespace\).*state_dict\(\) alone",
     ),
     "sparse": (_torch(lambda s: {name: t.to_sparse() for name, t in s.items()}), r"sparse tensors.*to_dense"),
-    "doubling": (_torch(lambda s: _doubling()), r"nested without end"),
+    "adapters": (
+        _torch(lambda s: {f"base_model.model.{name}.lora_A.weight": t for name, t in s.items()}),
+        r"adapters \(LoRA\).*merge_and_unload",
+    ),
+    "adapters beside": (_torch(lambda s: s | {"blocks.0.lora_A": torch.ones(2)}), r"adapters \(LoRA\)"),
+    "one tensor": (_torch(lambda s: torch.ones(2)), r"one tensor and no network"),
+    "a list of tensors": (_torch(lambda s: list(s.values())), r"list of \d+ tensors without names"),
+    "no running statistics": (
+        _torch(lambda s: {name: t for name, t in s.items() if "running" not in name}),
+        r"lacks the running mean and variance.*state_dict",
+    ),
+    "doubling": (_torch(lambda s: _doubling([1])), r"holds no tensors"),
+    "doubling of a tensor": (_torch(lambda s: _doubling([torch.ones(1)])), r"nested without end"),
     "self-containing": (_torch(lambda s: _loop()), r"nested without end|no tensors"),
 }
 
 
-def _doubling():
+def _doubling(tree):
     """Small in the file, without end when it is walked through."""
-    tree = [1]
     for _ in range(60):
         tree = [tree, tree]
     return {"a": tree}

@@ -313,3 +313,13 @@ def test_lidar_says_where_its_delta_is_all_there_is(planted_evidence):
         sslviz.lidar(times(1e-10)(views))
     small = sslviz.lidar(times(2.0**-40)(views), delta=1e-4 * 2.0**-80)
     assert texts(small) == texts(sslviz.lidar(views))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_tensors_of_types_that_numpy_has_not():
+    x = torch.arange(24.0).reshape(6, 4) / 24
+    quantised = torch.quantize_per_tensor(x, 1 / 64, 0, torch.qint8)
+    np.testing.assert_array_equal(Features.from_array(quantised).x, quantised.dequantize().numpy())
+    for other, said in ((x.to("meta"), "on meta"), (x.to(torch.complex32), "complex32")):
+        with pytest.raises(ValueError, match=f"real numbers; got a tensor of .*{said}"):
+            Features.from_array(other)

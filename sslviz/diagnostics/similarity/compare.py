@@ -150,7 +150,8 @@ def _check(a: Any, b: Any) -> None:
             "Differences are paired image by image, but these two were scored on different images, though some are called "
             "the same; compute both on the same images."
         )
-    images = {getattr(one, "images", "") for one in (a, b)} - {""}  # empty where an older sslviz did not store them
+    digests = {getattr(one, "images", "") for one in (a, b)}
+    images = {one for one in digests if isinstance(one, str)} - {""}  # empty where an older sslviz did not store them
     if len(images) > 1:
         raise ValueError(
             "Differences are paired image by image, but these two are of images with other ids, or in another order; "

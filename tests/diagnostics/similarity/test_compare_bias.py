@@ -9,6 +9,7 @@ import sslviz
 from sslviz import Features
 from sslviz.diagnostics.bias import retrieval as retrieval_module
 from sslviz.diagnostics.bias.groups import Groups
+from sslviz.diagnostics.bias.slices import slices
 from sslviz.diagnostics.similarity.compare import compare
 
 TWO = np.array([0, 1])
@@ -130,3 +131,13 @@ class TestDifferentImages:
         with pytest.raises(ValueError, match="scored on different images, though some are called the same"):
             compare(probes["a"], replace(probes["a"], scored_on=f"others:{ids}"))
         assert compare(probes["a"], replace(probes["a"], scored_on=f":{ids}")).caution == ""
+
+
+def test_slices_of_the_same_images_are_compared():
+    random, label = np.random.default_rng(0), np.arange(400) % 3
+    x = random.normal(size=(400, 8)) + 2 * np.eye(3, 8)[label]
+    ours, theirs = (
+        slices(Features.from_array(x + noise, table={"label": label})) for noise in (0, random.normal(size=x.shape))
+    )
+    difference = compare(ours, theirs).scores()["worst_slice"]
+    assert difference.value == theirs.scores()["worst_slice"].value - ours.scores()["worst_slice"].value
