@@ -59,8 +59,7 @@ class Inspection:
 
     def _about(self, column: Column) -> str:
         named = self.classes[column.name]
-        listed = ", ".join(named[:NAMED]) + ", ..." * (len(named) > NAMED)
-        return f"{column.text}: {listed}"
+        return column.about([*named[:NAMED], *["..."] * (len(named) > NAMED)])
 
     def to_dict(self) -> dict[str, Any]:
         """As it is written to JSON."""
@@ -88,7 +87,7 @@ def inspect_images(images: Images, fit: Images | None = None) -> Inspection:
     """
     scored, own_fit = scored_and_fit(images) if fit is None else (images, fit)
     columns = describe_columns(scored.table, None if own_fit is None else own_fit.table)
-    counted = {column.name: class_counts(scored.table[column.name]) for column in columns if column.asked}
+    classes = {c.name: class_counts(scored.table[c.name]).drop(list(c.small)) for c in columns if c.asked}
     return Inspection(
         spec=images.spec,
         n=len(images),
@@ -96,7 +95,7 @@ def inspect_images(images: Images, fit: Images | None = None) -> Inspection:
         splits=_splits(images.table),
         scored=_scored(images, scored, own_fit),
         columns=columns,
-        classes={name: [str(value) for value in counts.index] for name, counts in counted.items()},
+        classes={name: [str(value) for value in counts.index] for name, counts in classes.items()},
         reading=images.reading,
     )
 

@@ -10,12 +10,15 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from sslviz.data.reading import alike_but_for_spelling
+
 LABEL = "label"  # the column that is the label, wherever there is one of this name
 SPLIT = "split"
 MOST_NUMBERS = 50  # different whole numbers that are classes; of more they measure or count something
 MOST_CLASSES = 1000  # as ImageNet has; a readout of more is a matter of hours
 MANY_CLASSES = 50  # from here on only the questions that the catalog marks are asked
 LEAST_PER_CLASS = 2  # images: one to fit on, one to score
+NAMED = 3  # classes that a line names
 
 Kind = Literal["classes", "whole numbers", "numbers", "dates", "lists", "names", "constant", "empty", "split"]
 
@@ -31,6 +34,8 @@ class Column:
     - small: classes of too few images, which are left out
     - left_out: why nothing is asked about it; empty where it is asked about
     - note: what to know of it, e.g. that another column says the same; may be empty
+    - unfitted: those of `small` that the images fitted on do not show at all
+    - only_fitted: classes that only the images fitted on show
     """
 
     name: str
@@ -40,6 +45,8 @@ class Column:
     small: tuple[str, ...] = ()
     left_out: str = ""
     note: str = ""
+    unfitted: tuple[str, ...] = ()
+    only_fitted: tuple[str, ...] = ()
 
     @property
     def asked(self) -> bool:
@@ -49,18 +56,35 @@ class Column:
     @property
     def text(self) -> str:
         """What is known of it in a line, without its name."""
-        said = [f"{self.classes} classes" if self.asked else self.left_out]
-        if self.asked and self.gaps:
+        return self.about()
+
+    def about(self, classes: Sequence[str] = ()) -> str:
+        """As `text`, with these of its classes by name."""
+        if not self.asked:
+            return "; ".join(filter(None, [self.left_out, self.note]))
+        said = [f"{self.classes} classes" + (f": {', '.join(classes)}" if classes else "")]
+        if self.gaps:
             said.append(f"{self.gaps:,} {'image' if self.gaps == 1 else 'images'} without a value left out")
-        if self.asked and self.small:
-            listed = ", ".join(self.small[:3]) + ", ..." * (len(self.small) > 3)
-            plural = "class" if len(self.small) == 1 else "classes"
-            said.append(f"{len(self.small)} {plural} of too few images left out ({listed})")
+        few = [name for name in self.small if name not in self.unfitted]
+        said += [f"{_some(few)} of too few images left out ({_listed(few)})"] if few else []
+        if self.unfitted:
+            said.append(f"{_some(self.unfitted)} left out that the images fitted on lack ({_listed(self.unfitted)})")
+        if self.only_fitted:
+            said.append(f"{_some(self.only_fitted)} in the images fitted on only ({_listed(self.only_fitted)})")
         return "; ".join(filter(None, [*said, self.note]))
 
     def to_dict(self) -> dict[str, Any]:
         """As it is written to JSON."""
-        return asdict(self) | {"small": list(self.small)}
+        lists = {name: list(getattr(self, name)) for name in ("small", "unfitted", "only_fitted")}
+        return asdict(self) | lists
+
+
+def _some(names: Sequence[str]) -> str:
+    return f"{len(names)} {'class' if len(names) == 1 else 'classes'}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + ", ..." * (len(names) > NAMED)
 
 
 def describe_columns(table: pd.DataFrame, fit: pd.DataFrame | None = None) -> list[Column]:
@@ -105,12 +129,14 @@ def left_out_lines(columns: Sequence[Column]) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for column in columns:
         if not column.asked and column.kind != "split":
-            reasons.setdefault(column.left_out, []).append(column.name)
+            reasons.setdefault(column.text, []).append(column.name)
     return [f"Not asked about: {', '.join(names)} ({reason})." for reason, names in reasons.items()]
 
 
 def class_text(value: Any) -> str:
     """The name of a class as it is written: a whole number without its fraction, so that 1.0 and 1 are one class."""
+    if type(value) is str:
+        return value
     if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral) and float(value).is_integer():
         return str(int(float(value)))
     return str(value)
@@ -118,10 +144,16 @@ def class_text(value: Any) -> str:
 
 def class_texts(column: pd.Series) -> pd.Series:
     """The name of each image's class, missing where there is no value."""
+    if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "string":
+        return column
     if column.dtype == object:  # of mixed values each is written as it is: pandas would take True for 1
         return column.map(class_text, na_action="ignore")
     codes, values = pd.factorize(column)  # numbers of a million rows are told apart once
-    names = np.array([*map(class_text, values), None], dtype=object)
+    if values.dtype == np.float64:  # as Python's own, which are written faster
+        texts = [str(int(value)) if value.is_integer() else str(value) for value in values.tolist()]
+    else:
+        texts = [*map(class_text, values)]
+    names = np.array([*texts, None], dtype=object)
     return pd.Series(names[codes], index=column.index, dtype=object)
 
 
@@ -151,18 +183,23 @@ def usable_classes(
 def describe_column(name: Any, column: pd.Series, fit: pd.Series | None = None, *, named: bool = False) -> Column:
     """One column by itself; somebody `named` it where many different numbers are meant as classes."""
     name, gaps = str(name), int(column.isna().sum())
-    kind, reason = _kind(name, column.dropna(), named or name == LABEL)
+    of_fit = None if fit is None else fit.dropna()
+    kind, reason = _kind(name, column.dropna(), of_fit, named or name == LABEL)
     if reason:
         return Column(name, kind, gaps=gaps, left_out=reason)
     enough, small = usable_classes(column, fit)
+    here, there = class_counts(column).index, class_counts(column if fit is None else fit).index
+    alike = alike_but_for_spelling({*here, *there})
+    note = f"{', '.join(alike[:NAMED])} differ only in case or blanks, and are kept apart" if alike else ""
     if len(enough) < 2:
-        return Column(name, kind, gaps=gaps, left_out=_too_few(class_counts(column), enough, fit))
+        return Column(name, kind, gaps=gaps, left_out=_too_few(class_counts(column), enough, fit), note=note)
     if len(enough) > MOST_CLASSES:
         return Column(name, kind, gaps=gaps, left_out=f"{len(enough):,} classes, and at most {MOST_CLASSES:,} are read")
-    return Column(name, kind, len(enough), gaps, tuple(small))
+    unfitted, only_fitted = sorted(set(here) - set(there)), sorted(set(there) - set(here))
+    return Column(name, kind, len(enough), gaps, tuple(small), "", note, tuple(unfitted), tuple(only_fitted))
 
 
-def _kind(name: str, values: pd.Series, named: bool) -> tuple[Kind, str]:
+def _kind(name: str, values: pd.Series, of_fit: pd.Series | None, named: bool) -> tuple[Kind, str]:
     """What the values are, and why nothing can be asked of such; empty where it can."""
     if name == SPLIT:
         return "split", "it says which images are scored and which are fitted on"
@@ -174,9 +211,11 @@ def _kind(name: str, values: pd.Series, named: bool) -> tuple[Kind, str]:
         return "lists", "its values are lists, not one class an image"
     counts = class_counts(values)
     if len(counts) == 1:
-        return "constant", f"all images have the value {counts.index[0]!r}"
+        others = of_fit is not None and set(class_counts(of_fit).index) - set(counts.index)
+        scored = " that are scored" if others else ""
+        return "constant", f"all images{scored} have the value {counts.index[0]!r}"
     if not _are_numbers(values):
-        if len(counts) > len(values) / 2 and len(values) > 2 * LEAST_PER_CLASS:
+        if len(values) > 2 * LEAST_PER_CLASS and _mostly_once(counts, of_fit):
             return "names", "most of its values occur once, as names of images do"
         return "classes", ""
     if not values.map(lambda value: float(value).is_integer()).all():
@@ -184,6 +223,13 @@ def _kind(name: str, values: pd.Series, named: bool) -> tuple[Kind, str]:
     if len(counts) > MOST_NUMBERS and not named:
         return "numbers", f"more than {MOST_NUMBERS} different numbers; name it as the label to take them for classes"
     return "whole numbers", ""
+
+
+def _mostly_once(counts: pd.Series, of_fit: pd.Series | None) -> bool:
+    """Whether values tell images apart, not kinds of them: they occur once, and those fitted on do not show them again."""
+    if of_fit is not None:
+        counts = counts.add(class_counts(of_fit), fill_value=0)
+    return len(counts) > counts.sum() / 2
 
 
 def _is_list(value: Any) -> bool:
@@ -216,7 +262,8 @@ def _compared(column: Column, before: Sequence[Column], table: pd.DataFrame) -> 
             continue
         if own.equals(theirs) or _related(column.name, other.name):
             return replace(column, classes=0, small=(), left_out=f"it says the same as {other.name}")
-        return replace(column, note=f"it goes with {other.name} in every image: what is read of one may be the other")
+        said = f"it goes with {other.name} in every image: what is read of one may be the other"
+        return replace(column, note="; ".join(filter(None, [column.note, said])))
     return column
 
 
