@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -94,6 +95,8 @@ class Audit:
         for name, run in report["runs"].items():
             if run["stopped"]:
                 print(f"{name}: {run['stopped']}; the audit stopped here, nothing else was asked.")
+        if skipped := _skipped_lines(report["runs"]):
+            print("\n".join(skipped), end="\n\n")
         for one in report["findings"]:
             print(f"{one['run']}: {one['said']}")
         count = f"{len(report['findings'])} findings of {report['tests']} tests"
@@ -134,3 +137,15 @@ class Audit:
             with atomic_write(path) as file:
                 file.write(text().encode())
         return report
+
+
+def _skipped_lines(runs: Mapping[str, Any]) -> list[str]:
+    """A line for each reason why something was not asked; of a stopped audit its own line says so."""
+    reasons: dict[str, list[str]] = {}
+    for name, run in runs.items():
+        for omission in [] if run["stopped"] else run["skipped"]:
+            what = f"{name}: {omission['what']}" if len(runs) > 1 else omission["what"]
+            reasons.setdefault(omission["why"], []).append(what)
+    from sslviz.evaluation.questions import reason_lines
+
+    return reason_lines({f"Not asked: {why}": what for why, what in reasons.items()})

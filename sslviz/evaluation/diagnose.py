@@ -64,7 +64,7 @@ def diagnose(
     check_run_names(runs)
     entries = named_entries(only)
     check_recordable(runs, images)
-    attributes = [attribute] if isinstance(attribute, str) else list(attribute)
+    attributes = [attribute] if isinstance(attribute, str) else list(dict.fromkeys(attribute))
     check_columns(images, fit, entries if only else [], label, attributes)
     expected_pairs = _named_pairs(images, fit, label, attributes, partners or {})
     questions = make_questions(entries, images, fit, label=label, attributes=attributes)
