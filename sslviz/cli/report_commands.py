@@ -141,11 +141,15 @@ class Audit:
 
 def _skipped_lines(runs: Mapping[str, Any]) -> list[str]:
     """A line for each reason why something was not asked; of a stopped audit its own line says so."""
-    reasons: dict[str, list[str]] = {}
-    for name, run in runs.items():
-        for omission in [] if run["stopped"] else run["skipped"]:
-            what = f"{name}: {omission['what']}" if len(runs) > 1 else omission["what"]
-            reasons.setdefault(omission["why"], []).append(what)
     from sslviz.evaluation.questions import reason_lines
 
-    return reason_lines({f"Not asked: {why}": what for why, what in reasons.items()})
+    going = {name: run["skipped"] for name, run in runs.items() if not run["stopped"]}
+    of: dict[tuple[str, str], list[str]] = {}
+    for name, skipped in going.items():
+        for omission in skipped:
+            of.setdefault((omission["why"], omission["what"]), []).append(name)
+    reasons: dict[str, list[str]] = {}
+    for (why, what), names in of.items():  # a run is named where it is not so of all
+        told = what if len(names) == len(runs) else f"{', '.join(names)}: {what}"
+        reasons.setdefault(f"Not asked: {why}", []).append(told)
+    return reason_lines(reasons)

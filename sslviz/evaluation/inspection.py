@@ -111,7 +111,7 @@ def _scored(images: Images, scored: Images, fit: Images | None) -> str:
         return f"All {len(images):,} are scored; probes are fitted on {len(fit):,} others ({fit.spec or 'an array'})."
     score, fitted = scored_and_fit_splits(images.table)
     if score is None:
-        unknown = f" The splits {', '.join(splits)} say nothing of this." if splits else ""
+        unknown = f" Of its splits ({', '.join(splits)}) none is called test or val." if splits else ""
         return f"All {len(images):,} are scored; a probe is fitted on one half and scored on the other.{unknown}"
     said = f"Scored: {len(scored):,} of split {score}"
     said += (

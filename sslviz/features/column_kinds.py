@@ -115,8 +115,14 @@ def label_column(table: pd.DataFrame) -> str | None:
     if LABEL not in table:
         return None
     label = class_texts(table[LABEL])
-    copies = (name for name in table.columns if name not in (LABEL, SPLIT) and class_texts(table[name]).equals(label))
+    copies = (name for name in table.columns if name not in (LABEL, SPLIT) and _repeats(table[name], label))
     return str(next(copies, LABEL))
+
+
+def _repeats(column: pd.Series, label: pd.Series) -> bool:
+    """Whether each row says the same as the label's text; few rows tell most columns apart."""
+    few = slice(0, 100)
+    return class_texts(column.iloc[few]).equals(label.iloc[few]) and class_texts(column).equals(label)
 
 
 def asked_columns(columns: Iterable[Column]) -> list[str]:
@@ -169,11 +175,15 @@ def usable_classes(
 
     Without images of their own to fit on, a class needs `least`; else half of that to score, and one to fit on.
     """
-    counts = class_counts(column)
-    if fit is None:
+    return _usable(class_counts(column), None if fit is None else class_counts(fit), least)
+
+
+def _usable(counts: pd.Series, of_fit: pd.Series | None, least: int = LEAST_PER_CLASS) -> tuple[set[str], list[str]]:
+    """`usable_classes` of how many images each class has."""
+    if of_fit is None:
         enough = set(counts.index[counts >= least])
     else:
-        enough = set(counts.index[counts >= max(least // 2, 1)]) & set(class_counts(fit).index)
+        enough = set(counts.index[counts >= max(least // 2, 1)]) & set(of_fit.index)
     return enough, sorted(set(counts.index) - enough)
 
 
@@ -182,25 +192,28 @@ def usable_classes(
 
 def describe_column(name: Any, column: pd.Series, fit: pd.Series | None = None, *, named: bool = False) -> Column:
     """One column by itself; somebody `named` it where many different numbers are meant as classes."""
-    name, gaps = str(name), int(column.isna().sum())
-    of_fit = None if fit is None else fit.dropna()
-    kind, reason = _kind(name, column.dropna(), of_fit, named or name == LABEL)
+    name, gaps, values = str(name), int(column.isna().sum()), column.dropna()
+    kind, reason = _kind_of_values(name, values)
     if reason:
         return Column(name, kind, gaps=gaps, left_out=reason)
-    enough, small = usable_classes(column, fit)
-    here, there = class_counts(column).index, class_counts(column if fit is None else fit).index
-    alike = alike_but_for_spelling({*here, *there})
+    counts, of_fit = class_counts(values), None if fit is None else class_counts(fit)
+    kind, reason = _kind_of_classes(values, counts, of_fit, named or name == LABEL)
+    if reason:
+        return Column(name, kind, gaps=gaps, left_out=reason)
+    enough, small = _usable(counts, of_fit)
+    here, there = set(counts.index), set(counts.index if of_fit is None else of_fit.index)
+    alike = alike_but_for_spelling(here | there)
     note = f"{', '.join(alike[:NAMED])} differ only in case or blanks, and are kept apart" if alike else ""
     if len(enough) < 2:
-        return Column(name, kind, gaps=gaps, left_out=_too_few(class_counts(column), enough, fit), note=note)
+        return Column(name, kind, gaps=gaps, left_out=_too_few(here & there, enough), note=note)
     if len(enough) > MOST_CLASSES:
         return Column(name, kind, gaps=gaps, left_out=f"{len(enough):,} classes, and at most {MOST_CLASSES:,} are read")
-    unfitted, only_fitted = sorted(set(here) - set(there)), sorted(set(there) - set(here))
-    return Column(name, kind, len(enough), gaps, tuple(small), "", note, tuple(unfitted), tuple(only_fitted))
+    one_side = tuple(sorted(here - there)), tuple(sorted(there - here))
+    return Column(name, kind, len(enough), gaps, tuple(small), "", note, *one_side)
 
 
-def _kind(name: str, values: pd.Series, of_fit: pd.Series | None, named: bool) -> tuple[Kind, str]:
-    """What the values are, and why nothing can be asked of such; empty where it can."""
+def _kind_of_values(name: str, values: pd.Series) -> tuple[Kind, str]:
+    """What the values are where they are no classes whatever they say, and why; no reason where they may be some."""
     if name == SPLIT:
         return "split", "it says which images are scored and which are fitted on"
     if values.empty:
@@ -209,16 +222,20 @@ def _kind(name: str, values: pd.Series, of_fit: pd.Series | None, named: bool) -
         return "dates", "dates are no classes; add a column of years or seasons"
     if values.dtype == object and values.map(_is_list).any():
         return "lists", "its values are lists, not one class an image"
-    counts = class_counts(values)
+    return "classes", ""
+
+
+def _kind_of_classes(values: pd.Series, counts: pd.Series, of_fit: pd.Series | None, named: bool) -> tuple[Kind, str]:
+    """What the values are, of which so many say each, and why nothing can be asked of such; empty where it can."""
     if len(counts) == 1:
-        others = of_fit is not None and set(class_counts(of_fit).index) - set(counts.index)
-        scored = " that are scored" if others else ""
+        scored = " that are scored" if of_fit is not None and set(of_fit.index) - set(counts.index) else ""
         return "constant", f"all images{scored} have the value {counts.index[0]!r}"
     if not _are_numbers(values):
         if len(values) > 2 * LEAST_PER_CLASS and _mostly_once(counts, of_fit):
             return "names", "most of its values occur once, as names of images do"
         return "classes", ""
-    if not values.map(lambda value: float(value).is_integer()).all():
+    whole = values.map(lambda value: float(value).is_integer()) if values.dtype == object else values % 1 == 0
+    if not whole.all():
         return "numbers", "numbers with fractions are no classes; add a column that cuts them into some"
     if len(counts) > MOST_NUMBERS and not named:
         return "numbers", f"more than {MOST_NUMBERS} different numbers; name it as the label to take them for classes"
@@ -228,7 +245,7 @@ def _kind(name: str, values: pd.Series, of_fit: pd.Series | None, named: bool) -
 def _mostly_once(counts: pd.Series, of_fit: pd.Series | None) -> bool:
     """Whether values tell images apart, not kinds of them: they occur once, and those fitted on do not show them again."""
     if of_fit is not None:
-        counts = counts.add(class_counts(of_fit), fill_value=0)
+        counts = counts.add(of_fit, fill_value=0)
     return len(counts) > counts.sum() / 2
 
 
@@ -238,13 +255,14 @@ def _is_list(value: Any) -> bool:
 
 def _are_numbers(values: pd.Series) -> bool:
     if values.dtype != object:
-        return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+        others = pd.api.types.is_bool_dtype(values) or pd.api.types.is_complex_dtype(values)
+        return pd.api.types.is_numeric_dtype(values) and not others
     return bool(values.map(lambda value: isinstance(value, numbers.Real) and not isinstance(value, bool)).all())
 
 
-def _too_few(counts: pd.Series, enough: set[str], fit: pd.Series | None) -> str:
+def _too_few(on_both: set[str], enough: set[str]) -> str:
     """Why fewer than two classes are left."""
-    if fit is not None and not class_counts(fit).index.intersection(counts.index).size:
+    if not on_both:
         return "the images that are fitted on show none of its classes"
     left = f"only {next(iter(enough))!r} has" if enough else "no class has"
     return f"{left} images enough to be fitted on and scored"
@@ -257,8 +275,10 @@ def _compared(column: Column, before: Sequence[Column], table: pd.DataFrame) -> 
     """The column, left out where one before it says the same and its name says so too; else with a note of that."""
     own = class_texts(table[column.name])
     for other in before:
+        if other.classes != column.classes:
+            continue
         theirs = class_texts(table[other.name])
-        if other.classes != column.classes or not (pd.factorize(own)[0] == pd.factorize(theirs)[0]).all():
+        if not (pd.factorize(own)[0] == pd.factorize(theirs)[0]).all():
             continue
         if own.equals(theirs) or _related(column.name, other.name):
             return replace(column, classes=0, small=(), left_out=f"it says the same as {other.name}")

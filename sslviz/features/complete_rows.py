@@ -85,7 +85,7 @@ def complete_rows(
         if varying and len(columns) == 2:
             for side, named in enumerate(texts):
                 same = _unvarying(named[columns[0]][keep[side]], named[columns[1]][keep[side]])
-                why = f"{columns[0]} {_listed(same)} shows one {columns[1]} only"
+                why = f"{columns[0]} {_listed(same)} {'shows' if len(same) == 1 else 'show'} one {columns[1]} only"
                 for other, theirs in enumerate(texts):
                     changed |= drop(other, theirs[columns[0]].isin(same).to_numpy(), why)
     return CompleteRows(keep[0], keep[1] if fit is not None else None, left_out)

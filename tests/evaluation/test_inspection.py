@@ -30,7 +30,7 @@ def test_splits_that_say_nothing_are_named():
     inspection = sslviz.inspect_images(pictures({"split": [0, 1] * 5}))
     assert (
         inspection.scored.startswith("All 10 are scored")
-        and "The splits 0, 1 say nothing of this." in inspection.scored
+        and "Of its splits (0, 1) none is called test or val." in inspection.scored
     )
 
 

@@ -33,6 +33,8 @@ COLUMNS = {  # name: (values, how many classes are asked about, or the reason wh
     "same": (["one"] * N, "all images have the value 'one'"),
     "nearly_same": (["only"] + ["many"] * (N - 1), "only 'many' has images enough"),
     "patient": (np.arange(N) // 2, "more than 50 different numbers"),
+    "phase": (np.array([1 + 2j, 1 - 2j] * 60), 2),
+    "endless": ([np.inf, 1.0] * 60, "numbers with fractions"),
     "boxes": ([[1, 2]] * N, "its values are lists"),
     "taken": (pd.date_range("2020-01-01", periods=N), "dates are no classes"),
     "empty": ([None] * N, "no value for any image"),

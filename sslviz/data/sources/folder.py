@@ -110,7 +110,7 @@ def _skip(found: Layout, root: Path, on_error: str) -> bool:
     if on_error == "raise":
         sentence = printable(found.problems[0].sentence)
         raise ValueError(
-            f"{sentence[:-1]} (or leave them out with on_error='skip', in a text SPEC,on_error=skip)."
+            f"{sentence[:-1]} (or leave them out with on_error='skip', on the command line SPEC,on_error=skip)."
             if sentence
             else sentence
         )

@@ -42,7 +42,7 @@ def gather_images(
         what += ", ..." * (len(bad) > 10)
         if on_error == "raise" or not len(decoded.readable):
             raise ValueError(
-                f"{what}. Repair or remove them, or leave them out with on_error='skip', in a text SPEC,on_error=skip."
+                f"{what}. Repair or remove them, or leave them out with on_error='skip', on the command line SPEC,on_error=skip."
             )
         warnings.warn(f"{what}. They are left out.", stacklevel=3)
         spec += ",on_error=skip" * (not spec.endswith(",on_error=skip"))

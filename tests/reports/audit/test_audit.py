@@ -83,6 +83,7 @@ def test_an_imported_encoder_is_audited_on_a_folder(written, folder):
     assert len(run["checkpoint"]["sha256"]) == 64 and run["verdict"] and not run["stopped"]
     assert run["checkpoint"]["preprocessing"]["origins"]["mean"] == "timm's test_vit.r160_in1k"
     assert {"what": "hubness", "why": "The plan skips it."} in run["skipped"]
+    assert "Not asked: The plan skips it. (hubness" in answer.stdout
     asked = set(run["scores"])
     assert {
         "collapse",
