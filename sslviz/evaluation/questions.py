@@ -111,6 +111,9 @@ class Questions:
             elif columns and "features" in entry.inputs:
                 for sentence in rows_asked(entry, table, fit, columns).sentences():
                     reasons.setdefault(sentence, []).append(str(ResultKey(entry.name, columns)))
+        if self.attributes and not any(entry.scope in ("attribute", "columns") for entry in self.entries):
+            unasked = f"Nothing is asked about {', '.join(self.attributes)}: none of these asks about an attribute."
+            reasons[unasked] = [entry.name for entry in self.entries]
         return reasons
 
     def _all(self) -> Iterator[tuple[Entry, Columns]]:
