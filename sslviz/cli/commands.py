@@ -195,7 +195,7 @@ class Diagnose:
         runs = opened_runs(self.run, self.cache)
         images, fit, inspection = scored_images(self.images, self.fit, runs)
         print("\n".join(inspection.lines if self.label is None else inspection.source_lines), end="\n\n")
-        only = [name.strip() for name in self.only.split(",")] if self.only else None
+        only = [name.strip() for name in self.only.split(",") if name.strip()] if self.only else None
         results = diagnose(runs, images, fit=fit, only=only, layout=self.layout, every=self.every, **columns)
         if self.every:
             print_through_training(results)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -94,6 +95,8 @@ class Audit:
         for name, run in report["runs"].items():
             if run["stopped"]:
                 print(f"{name}: {run['stopped']}; the audit stopped here, nothing else was asked.")
+        if skipped := _skipped_lines(report["runs"]):
+            print("\n".join(skipped), end="\n\n")
         for one in report["findings"]:
             print(f"{one['run']}: {one['said']}")
         count = f"{len(report['findings'])} findings of {report['tests']} tests"
@@ -126,3 +129,19 @@ class Audit:
             with atomic_write(path) as file:
                 file.write(text().encode())
         return report
+
+
+def _skipped_lines(runs: Mapping[str, Any]) -> list[str]:
+    """A line for each reason why something was not asked; of a stopped audit its own line says so."""
+    from sslviz.evaluation.questions import reason_lines
+
+    going = {name: run["skipped"] for name, run in runs.items() if not run["stopped"]}
+    of: dict[tuple[str, str], list[str]] = {}
+    for name, skipped in going.items():
+        for omission in skipped:
+            of.setdefault((omission["why"], omission["what"]), []).append(name)
+    reasons: dict[str, list[str]] = {}
+    for (why, what), names in of.items():  # a run is named where it is not so of all
+        told = what if len(names) == len(runs) else f"{', '.join(names)}: {what}"
+        reasons.setdefault(f"Not asked: {why}", []).append(told)
+    return reason_lines(reasons)

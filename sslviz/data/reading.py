@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -40,3 +40,11 @@ def counted(names: Sequence[str]) -> str:
     """How many there are, and the first few by name."""
     listed = ", ".join(names[:NAMED]) + ", ..." * (len(names) > NAMED)
     return f"{len(names):,} ({listed})"
+
+
+def alike_but_for_spelling(classes: Iterable[str]) -> list[str]:
+    """The classes that differ in case or blanks only, and may be meant as one: "'Cat' and 'cat'"."""
+    alike: dict[str, list[str]] = {}
+    for name in sorted(classes):
+        alike.setdefault(" ".join(name.split()).casefold(), []).append(name)
+    return [" and ".join(map(repr, same)) for same in alike.values() if len(same) > 1]

@@ -31,7 +31,7 @@ def diagnose(
     images: Images,
     *,
     fit: Images | None = None,
-    only: Sequence[str] | None = None,
+    only: str | Sequence[str] | None = None,
     label: str | None = None,
     attribute: str | Sequence[str] = (),
     partners: Mapping[str, Mapping[str, str]] | None = None,
@@ -44,7 +44,7 @@ def diagnose(
     Returns {checkpoint: {diagnostic: Result}}: of the last checkpoint of each run, called like the run; with `every`, of
     all of them, first step first, those before the last called "run @ step".
 
-    - only: names of diagnostics; by default all that take no package of their own
+    - only: a diagnostic's name, or several; by default all that take no package of their own
     - label: what probes are asked for; by default every column that can be probed
     - fit: images that probes are fitted on; by default a stratified half of `images`
     - attribute: one column or several; what an encoder does with an attribute is only asked where one is named
@@ -64,7 +64,7 @@ def diagnose(
     check_run_names(runs)
     entries = named_entries(only)
     check_recordable(runs, images)
-    attributes = [attribute] if isinstance(attribute, str) else list(attribute)
+    attributes = [attribute] if isinstance(attribute, str) else list(dict.fromkeys(attribute))
     check_columns(images, fit, entries if only else [], label, attributes)
     expected_pairs = _named_pairs(images, fit, label, attributes, partners or {})
     questions = make_questions(entries, images, fit, label=label, attributes=attributes)

@@ -59,8 +59,7 @@ class Inspection:
 
     def _about(self, column: Column) -> str:
         named = self.classes[column.name]
-        listed = ", ".join(named[:NAMED]) + ", ..." * (len(named) > NAMED)
-        return f"{column.text}: {listed}"
+        return column.about([*named[:NAMED], *["..."] * (len(named) > NAMED)])
 
     def to_dict(self) -> dict[str, Any]:
         """As it is written to JSON."""
@@ -90,7 +89,7 @@ def inspect_images(images: Images, fit: Images | None = None, *, scored: Images 
     named, own_fit = scored_and_fit(images) if fit is None else (images, fit)
     scored = named if scored is None else scored
     columns = describe_columns(scored.table, None if own_fit is None else own_fit.table)
-    counted = {column.name: class_counts(scored.table[column.name]) for column in columns if column.asked}
+    classes = {c.name: class_counts(scored.table[c.name]).drop(list(c.small)) for c in columns if c.asked}
     return Inspection(
         spec=images.spec,
         n=len(images),
@@ -98,7 +97,7 @@ def inspect_images(images: Images, fit: Images | None = None, *, scored: Images 
         splits=_splits(images.table),
         scored=_scored(images, scored, own_fit, of_their_own=fit is not None),
         columns=columns,
-        classes={name: [str(value) for value in counts.index] for name, counts in counted.items()},
+        classes={name: [str(value) for value in counts.index] for name, counts in classes.items()},
         reading=images.reading,
     )
 
@@ -120,7 +119,9 @@ def _scored(images: Images, scored: Images, fit: Images | None, *, of_their_own:
     else:
         said += f"; probes are fitted on {len(fit):,} of split {fitted}"
     if all_scored:
-        return f"{said}." + (f" The splits {', '.join(splits)} say nothing of this." if splits and not score else "")
+        return f"{said}." + (
+            f" Of its splits ({', '.join(splits)}) none is called test or val." if splits and not score else ""
+        )
     used = {score, None if of_their_own else fitted}
     rest = [f"{n:,} of split {name}" for name, n in splits.items() if name not in used]
     gaps = len(images) - sum(splits.values())

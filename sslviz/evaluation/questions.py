@@ -111,6 +111,9 @@ class Questions:
             elif columns and "features" in entry.inputs:
                 for sentence in rows_asked(entry, table, fit, columns).sentences():
                     reasons.setdefault(sentence, []).append(str(ResultKey(entry.name, columns)))
+        if self.attributes and not any(entry.scope in ("attribute", "columns") for entry in self.entries):
+            unasked = f"Nothing is asked about {', '.join(self.attributes)}: none of these asks about an attribute."
+            reasons[unasked] = [entry.name for entry in self.entries]
         return reasons
 
     def _all(self) -> Iterator[tuple[Entry, Columns]]:
@@ -130,8 +133,9 @@ class Questions:
         return next((name for name in columns if self.class_counts.get(name, 0) > MANY_CLASSES), "")
 
 
-def named_entries(only: Sequence[str] | None) -> list[Entry]:
-    """The diagnostics of these names, or all that take no package of their own."""
+def named_entries(only: str | Sequence[str] | None) -> list[Entry]:
+    """The diagnostics of these names (one, or several), or all that take no package of their own."""
+    only = [only] if isinstance(only, str) else only
     if not only:
         return [entry for entry in diagnostics() if not entry.opt_in]
     entries = [find_entry(name) for name in only]
@@ -215,7 +219,9 @@ def pairs_named_before(
 
 
 def check_run_names(runs: Sequence[Run]) -> None:
-    """ValueError where two runs are called the same: they are told apart by name."""
+    """ValueError where there is no run, and where two are called the same: they are told apart by name."""
+    if not runs:
+        raise ValueError("Name at least one run.")
     if len({run.name for run in runs}) < len(runs):
         names = ", ".join(run.name for run in runs)
         raise ValueError(f"Runs are told apart by name, but two are called the same: {names}.")

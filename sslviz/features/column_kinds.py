@@ -10,13 +10,15 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from sslviz.data.reading import alike_but_for_spelling
+
 LABEL = "label"  # the column that is the label, wherever there is one of this name
 SPLIT = "split"
 MOST_NUMBERS = 50  # different whole numbers that are classes; of more they measure or count something
 MOST_CLASSES = 1000  # as ImageNet has; a readout of more is a matter of hours
 MANY_CLASSES = 50  # from here on only the questions that the catalog marks are asked
-FIRST = 100  # rows that tell most columns apart
 LEAST_PER_CLASS = 2  # images: one to fit on, one to score
+NAMED = 3  # classes that a line names
 
 Kind = Literal["classes", "whole numbers", "numbers", "dates", "lists", "names", "constant", "empty", "split"]
 
@@ -32,6 +34,8 @@ class Column:
     - small: classes of too few images, which are left out
     - left_out: why nothing is asked about it; empty where it is asked about
     - note: what to know of it, e.g. that another column says the same; may be empty
+    - unfitted: those of `small` that the images fitted on do not show at all
+    - only_fitted: classes that only the images fitted on show
     """
 
     name: str
@@ -41,6 +45,8 @@ class Column:
     small: tuple[str, ...] = ()
     left_out: str = ""
     note: str = ""
+    unfitted: tuple[str, ...] = ()
+    only_fitted: tuple[str, ...] = ()
 
     @property
     def asked(self) -> bool:
@@ -50,18 +56,35 @@ class Column:
     @property
     def text(self) -> str:
         """What is known of it in a line, without its name."""
-        said = [f"{self.classes} classes" if self.asked else self.left_out]
-        if self.asked and self.gaps:
+        return self.about()
+
+    def about(self, classes: Sequence[str] = ()) -> str:
+        """As `text`, with these of its classes by name."""
+        if not self.asked:
+            return "; ".join(filter(None, [self.left_out, self.note]))
+        said = [f"{self.classes} classes" + (f": {', '.join(classes)}" if classes else "")]
+        if self.gaps:
             said.append(f"{self.gaps:,} {'image' if self.gaps == 1 else 'images'} without a value left out")
-        if self.asked and self.small:
-            listed = ", ".join(self.small[:3]) + ", ..." * (len(self.small) > 3)
-            plural = "class" if len(self.small) == 1 else "classes"
-            said.append(f"{len(self.small)} {plural} of too few images left out ({listed})")
+        few = [name for name in self.small if name not in self.unfitted]
+        said += [f"{_some(few)} of too few images left out ({_listed(few)})"] if few else []
+        if self.unfitted:
+            said.append(f"{_some(self.unfitted)} left out that the images fitted on lack ({_listed(self.unfitted)})")
+        if self.only_fitted:
+            said.append(f"{_some(self.only_fitted)} in the images fitted on only ({_listed(self.only_fitted)})")
         return "; ".join(filter(None, [*said, self.note]))
 
     def to_dict(self) -> dict[str, Any]:
         """As it is written to JSON."""
-        return asdict(self) | {"small": list(self.small)}
+        lists = {name: list(getattr(self, name)) for name in ("small", "unfitted", "only_fitted")}
+        return asdict(self) | lists
+
+
+def _some(names: Sequence[str]) -> str:
+    return f"{len(names)} {'class' if len(names) == 1 else 'classes'}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + ", ..." * (len(names) > NAMED)
 
 
 def describe_columns(table: pd.DataFrame, fit: pd.DataFrame | None = None) -> list[Column]:
@@ -91,13 +114,15 @@ def label_column(table: pd.DataFrame) -> str | None:
     """The column that is the label: `label`, or the first that repeats it word for word; None without one."""
     if LABEL not in table:
         return None
-    others = [name for name in table.columns if name not in (LABEL, SPLIT)]
-    alike = (name for name in others if _repeats(table[name].head(FIRST), table[LABEL].head(FIRST)))
-    return str(next((name for name in alike if _repeats(table[name], table[LABEL])), LABEL))
+    label = class_texts(table[LABEL])
+    copies = (name for name in table.columns if name not in (LABEL, SPLIT) and _repeats(table[name], label))
+    return str(next(copies, LABEL))
 
 
 def _repeats(column: pd.Series, label: pd.Series) -> bool:
-    return class_texts(column).equals(class_texts(label))
+    """Whether each row says the same as the label's text; few rows tell most columns apart."""
+    few = slice(0, 100)
+    return class_texts(column.iloc[few]).equals(label.iloc[few]) and class_texts(column).equals(label)
 
 
 def asked_columns(columns: Iterable[Column]) -> list[str]:
@@ -110,12 +135,14 @@ def left_out_lines(columns: Sequence[Column]) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for column in columns:
         if not column.asked and column.kind != "split":
-            reasons.setdefault(column.left_out, []).append(column.name)
+            reasons.setdefault(column.text, []).append(column.name)
     return [f"Not asked about: {', '.join(names)} ({reason})." for reason, names in reasons.items()]
 
 
 def class_text(value: Any) -> str:
     """The name of a class as it is written: a whole number without its fraction, so that 1.0 and 1 are one class."""
+    if type(value) is str:
+        return value
     if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral) and float(value).is_integer():
         return str(int(float(value)))
     return str(value)
@@ -123,10 +150,16 @@ def class_text(value: Any) -> str:
 
 def class_texts(column: pd.Series) -> pd.Series:
     """The name of each image's class, missing where there is no value."""
+    if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "string":
+        return column
     if column.dtype == object:  # of mixed values each is written as it is: pandas would take True for 1
         return column.map(class_text, na_action="ignore")
     codes, values = pd.factorize(column)  # numbers of a million rows are told apart once
-    names = np.array([*map(class_text, values), None], dtype=object)
+    if values.dtype == np.float64:  # as Python's own, which are written faster
+        texts = [str(int(value)) if value.is_integer() else str(value) for value in values.tolist()]
+    else:
+        texts = [*map(class_text, values)]
+    names = np.array([*texts, None], dtype=object)
     return pd.Series(names[codes], index=column.index, dtype=object)
 
 
@@ -142,11 +175,15 @@ def usable_classes(
 
     Without images of their own to fit on, a class needs `least`; else half of that to score, and one to fit on.
     """
-    counts = class_counts(column)
-    if fit is None:
+    return _usable(class_counts(column), None if fit is None else class_counts(fit), least)
+
+
+def _usable(counts: pd.Series, of_fit: pd.Series | None, least: int = LEAST_PER_CLASS) -> tuple[set[str], list[str]]:
+    """`usable_classes` of how many images each class has."""
+    if of_fit is None:
         enough = set(counts.index[counts >= least])
     else:
-        enough = set(counts.index[counts >= max(least // 2, 1)]) & set(class_counts(fit).index)
+        enough = set(counts.index[counts >= max(least // 2, 1)]) & set(of_fit.index)
     return enough, sorted(set(counts.index) - enough)
 
 
@@ -155,20 +192,28 @@ def usable_classes(
 
 def describe_column(name: Any, column: pd.Series, fit: pd.Series | None = None, *, named: bool = False) -> Column:
     """One column by itself; somebody `named` it where many different numbers are meant as classes."""
-    name, gaps = str(name), int(column.isna().sum())
-    kind, reason = _kind(name, column.dropna(), named or name == LABEL)
+    name, gaps, values = str(name), int(column.isna().sum()), column.dropna()
+    kind, reason = _kind_of_values(name, values)
     if reason:
         return Column(name, kind, gaps=gaps, left_out=reason)
-    enough, small = usable_classes(column, fit)
+    counts, of_fit = class_counts(values), None if fit is None else class_counts(fit)
+    kind, reason = _kind_of_classes(values, counts, of_fit, named or name == LABEL)
+    if reason:
+        return Column(name, kind, gaps=gaps, left_out=reason)
+    enough, small = _usable(counts, of_fit)
+    here, there = set(counts.index), set(counts.index if of_fit is None else of_fit.index)
+    alike = alike_but_for_spelling(here | there)
+    note = f"{', '.join(alike[:NAMED])} differ only in case or blanks, and are kept apart" if alike else ""
     if len(enough) < 2:
-        return Column(name, kind, gaps=gaps, left_out=_too_few(class_counts(column), enough, fit))
+        return Column(name, kind, gaps=gaps, left_out=_too_few(here & there, enough), note=note)
     if len(enough) > MOST_CLASSES:
         return Column(name, kind, gaps=gaps, left_out=f"{len(enough):,} classes, and at most {MOST_CLASSES:,} are read")
-    return Column(name, kind, len(enough), gaps, tuple(small))
+    one_side = tuple(sorted(here - there)), tuple(sorted(there - here))
+    return Column(name, kind, len(enough), gaps, tuple(small), "", note, *one_side)
 
 
-def _kind(name: str, values: pd.Series, named: bool) -> tuple[Kind, str]:
-    """What the values are, and why nothing can be asked of such; empty where it can."""
+def _kind_of_values(name: str, values: pd.Series) -> tuple[Kind, str]:
+    """What the values are where they are no classes whatever they say, and why; no reason where they may be some."""
     if name == SPLIT:
         return "split", "it says which images are scored and which are fitted on"
     if values.empty:
@@ -177,23 +222,31 @@ def _kind(name: str, values: pd.Series, named: bool) -> tuple[Kind, str]:
         return "dates", "dates are no classes; add a column of years or seasons"
     if values.dtype == object and values.map(_is_list).any():
         return "lists", "its values are lists, not one class an image"
-    are_numbers = _are_numbers(values)
-    if are_numbers and _has_fractions(values) and values.nunique() > 1:
-        return "numbers", "numbers with fractions are no classes; add a column that cuts them into some"
-    counts = class_counts(values)
+    return "classes", ""
+
+
+def _kind_of_classes(values: pd.Series, counts: pd.Series, of_fit: pd.Series | None, named: bool) -> tuple[Kind, str]:
+    """What the values are, of which so many say each, and why nothing can be asked of such; empty where it can."""
     if len(counts) == 1:
-        return "constant", f"all images have the value {counts.index[0]!r}"
-    if not are_numbers:
-        if len(counts) > len(values) / 2 and len(values) > 2 * LEAST_PER_CLASS:
+        scored = " that are scored" if of_fit is not None and set(of_fit.index) - set(counts.index) else ""
+        return "constant", f"all images{scored} have the value {counts.index[0]!r}"
+    if not _are_numbers(values):
+        if len(values) > 2 * LEAST_PER_CLASS and _mostly_once(counts, of_fit):
             return "names", "most of its values occur once, as names of images do"
         return "classes", ""
+    whole = values.map(lambda value: float(value).is_integer()) if values.dtype == object else values % 1 == 0
+    if not whole.all():
+        return "numbers", "numbers with fractions are no classes; add a column that cuts them into some"
     if len(counts) > MOST_NUMBERS and not named:
         return "numbers", f"more than {MOST_NUMBERS} different numbers; name it as the label to take them for classes"
     return "whole numbers", ""
 
 
-def _has_fractions(values: pd.Series) -> bool:
-    return bool((values.astype(float) % 1 != 0).any())  # infinite ones too
+def _mostly_once(counts: pd.Series, of_fit: pd.Series | None) -> bool:
+    """Whether values tell images apart, not kinds of them: they occur once, and those fitted on do not show them again."""
+    if of_fit is not None:
+        counts = counts.add(of_fit, fill_value=0)
+    return len(counts) > counts.sum() / 2
 
 
 def _is_list(value: Any) -> bool:
@@ -202,13 +255,14 @@ def _is_list(value: Any) -> bool:
 
 def _are_numbers(values: pd.Series) -> bool:
     if values.dtype != object:
-        return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+        others = pd.api.types.is_bool_dtype(values) or pd.api.types.is_complex_dtype(values)
+        return pd.api.types.is_numeric_dtype(values) and not others
     return bool(values.map(lambda value: isinstance(value, numbers.Real) and not isinstance(value, bool)).all())
 
 
-def _too_few(counts: pd.Series, enough: set[str], fit: pd.Series | None) -> str:
+def _too_few(on_both: set[str], enough: set[str]) -> str:
     """Why fewer than two classes are left."""
-    if fit is not None and not class_counts(fit).index.intersection(counts.index).size:
+    if not on_both:
         return "the images that are fitted on show none of its classes"
     left = f"only {next(iter(enough))!r} has" if enough else "no class has"
     return f"{left} images enough to be fitted on and scored"
@@ -221,12 +275,15 @@ def _compared(column: Column, before: Sequence[Column], table: pd.DataFrame) -> 
     """The column, left out where one before it says the same and its name says so too; else with a note of that."""
     own = class_texts(table[column.name])
     for other in before:
+        if other.classes != column.classes:
+            continue
         theirs = class_texts(table[other.name])
-        if other.classes != column.classes or not (pd.factorize(own)[0] == pd.factorize(theirs)[0]).all():
+        if not (pd.factorize(own)[0] == pd.factorize(theirs)[0]).all():
             continue
         if own.equals(theirs) or _related(column.name, other.name):
             return replace(column, classes=0, small=(), left_out=f"it says the same as {other.name}")
-        return replace(column, note=f"it goes with {other.name} in every image: what is read of one may be the other")
+        said = f"it goes with {other.name} in every image: what is read of one may be the other"
+        return replace(column, note="; ".join(filter(None, [column.note, said])))
     return column
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sslviz.features.column_kinds import LEAST_PER_CLASS, class_texts, usable_classes
+from sslviz.features.column_kinds import LEAST_PER_CLASS, class_counts, class_texts, usable_classes
 from sslviz.features.features import Features
 
 NAMED = 3  # classes that a reason names
@@ -76,14 +76,16 @@ def complete_rows(
         for name in columns:
             here = [named[name][rows] for named, rows in zip(texts, keep, strict=True)]
             _, small = usable_classes(here[0], here[1] if fit is not None else None, least)
-            have = "has" if len(small) == 1 else "have"
-            why = f"{name} {_listed(small)} {have} too few images to fit on and to score"
-            changed |= drop(0, texts[0][name].isin(small).to_numpy(), why)
+            lacking = set(small) - set(class_counts(here[-1]).index)
+            few = [one for one in small if one not in lacking]
+            why = f"{name} {_listed(few)} {'has' if len(few) == 1 else 'have'} too few images to fit on and to score"
+            changed |= drop(0, texts[0][name].isin(few).to_numpy(), why)
+            why = f"no image that is fitted on has {name} {_listed(sorted(lacking))}"
+            changed |= drop(0, texts[0][name].isin(lacking).to_numpy(), why)
         if varying and len(columns) == 2:
             for side, named in enumerate(texts):
                 same = _unvarying(named[columns[0]][keep[side]], named[columns[1]][keep[side]])
-                show = "shows" if len(same) == 1 else "show"
-                why = f"{columns[0]} {_listed(same)} {show} one {columns[1]} only"
+                why = f"{columns[0]} {_listed(same)} {'shows' if len(same) == 1 else 'show'} one {columns[1]} only"
                 for other, theirs in enumerate(texts):
                     changed |= drop(other, theirs[columns[0]].isin(same).to_numpy(), why)
     return CompleteRows(keep[0], keep[1] if fit is not None else None, left_out)

@@ -30,7 +30,7 @@ def test_splits_that_say_nothing_are_named():
     inspection = sslviz.inspect_images(pictures({"split": [0, 1] * 5}))
     assert (
         inspection.scored.startswith("All 10 are scored")
-        and "The splits 0, 1 say nothing of this." in inspection.scored
+        and "Of its splits (0, 1) none is called test or val." in inspection.scored
     )
 
 
@@ -69,3 +69,12 @@ def test_the_command_prints_it_and_writes_it(tmp_path, capsys):
 def test_splits_in_other_words_are_understood():
     inspection = sslviz.inspect_images(pictures({"label": list("ab") * 6, "split": ["Train"] * 8 + ["Testing"] * 4}))
     assert inspection.scored == "Scored: 4 of split Testing; probes are fitted on 8 of split Train."
+
+
+def test_classes_that_are_left_out_are_not_among_those_asked_about():
+    """The classes stand beside their number, and what is left out behind them."""
+    split = ["train"] * 12 + ["test"] * 12
+    label = list("ab") * 6 + list("ab") * 5 + ["c", "a"]
+    inspection = sslviz.inspect_images(pictures({"label": label, "split": split}))
+    assert inspection.classes == {"label": ["a", "b"]}
+    assert inspection.column_rows[0][2] == ("2 classes: a, b; 1 class left out that the images fitted on lack (c)")

@@ -104,6 +104,20 @@ def test_where_nothing_can_be_asked_it_says_so_and_why(run, table, only, message
         sslviz.diagnose(run, shown, only=only, progress=False)
 
 
+def test_an_attribute_that_none_of_the_named_diagnostics_asks_about_is_said_so(run):
+    shown = images(label=list("ab") * 20, sex=["m", "m", "f", "f"] * 10)
+    _, said = diagnosed(run, shown, only=["linear_probe"], label="label", attribute="sex")
+    assert said == ["Nothing is asked about sex: none of these asks about an attribute. (linear_probe)"]
+
+
+def test_one_diagnostic_may_be_named_by_a_text_and_no_run_is_said_so(run):
+    shown = images(label=list("ab") * 20)
+    assert set(diagnosed(run, shown, only="spectrum")[0]) == {"spectrum"}
+    for asked in (sslviz.diagnose, sslviz.audit):
+        with pytest.raises(ValueError, match="Name at least one run"):
+            asked([], shown)
+
+
 def test_a_column_that_is_named_is_taken_as_it_is_or_refused(run):
     shown = images(label=np.arange(120) % 2, identity=np.arange(120) // 2, weight=np.linspace(0, 1, 120))
     results, _ = diagnosed(run, shown, only=["knn_probe"], label="identity")

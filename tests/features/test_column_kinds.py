@@ -33,6 +33,8 @@ COLUMNS = {  # name: (values, how many classes are asked about, or the reason wh
     "same": (["one"] * N, "all images have the value 'one'"),
     "nearly_same": (["only"] + ["many"] * (N - 1), "only 'many' has images enough"),
     "patient": (np.arange(N) // 2, "more than 50 different numbers"),
+    "phase": (np.array([1 + 2j, 1 - 2j] * 60), 2),
+    "endless": ([np.inf, 1.0] * 60, "numbers with fractions"),
     "boxes": ([[1, 2]] * N, "its values are lists"),
     "taken": (pd.date_range("2020-01-01", periods=N), "dates are no classes"),
     "empty": ([None] * N, "no value for any image"),
@@ -92,6 +94,41 @@ def test_other_images_to_fit_on_have_a_say():
     assert columns["a"].classes == 2 and columns["a"].small == ("z",)
     assert columns["b"].left_out == "the images that are fitted on show none of its classes"
     assert columns["c"].left_out == "the images that are fitted on have no such column"
+
+
+def test_a_class_that_one_side_lacks_is_named_and_is_not_called_too_small():
+    scored = pd.DataFrame({"label": ["cat", "dog", "bird"] * 4 + ["owl"]})
+    fit = pd.DataFrame({"label": ["cat", "dog", "fish"] * 4})
+    (label,) = describe_columns(scored, fit)
+    assert label.classes == 2 and label.small == label.unfitted == ("bird", "owl") and label.only_fitted == ("fish",)
+    assert label.text == (
+        "2 classes; 2 classes left out that the images fitted on lack (bird, owl); 1 class in the images fitted on only (fish)"
+    )
+    assert label.to_dict()["only_fitted"] == ["fish"]
+
+
+def test_many_classes_of_one_scored_image_each_are_classes_where_others_are_fitted_on():
+    """200 classes of three pictures, one of them scored: their names tell kinds apart, not images."""
+    names = [f"c{i:03d}" for i in range(200)]
+    (label,) = describe_columns(pd.DataFrame({"label": names}), pd.DataFrame({"label": names * 2}))
+    assert label.asked and label.classes == 200
+    (files,) = describe_columns(pd.DataFrame({"label": names}), pd.DataFrame({"label": [f"d{name}" for name in names]}))
+    assert "most of its values occur once" in files.left_out
+
+
+def test_what_is_constant_among_those_scored_only_is_said_so():
+    (scanner,) = describe_columns(pd.DataFrame({"scanner": ["A"] * 9}), pd.DataFrame({"scanner": ["A", "B"] * 9}))
+    assert scanner.left_out == "all images that are scored have the value 'A'"
+
+
+def test_classes_that_differ_in_case_or_blanks_only_are_said_in_whichever_images_they_stand():
+    columns = described(label=["Cat", "cat", "dog"] * 40, sex=["m", "f"] * 60)
+    assert columns["label"].classes == 3 and not columns["sex"].note
+    assert "'Cat' and 'cat' differ only in case or blanks" in columns["label"].text
+    (label,) = describe_columns(
+        pd.DataFrame({"label": ["Cat", "Dog"] * 9}), pd.DataFrame({"label": ["cat", "dog"] * 9})
+    )
+    assert "'Cat' and 'cat', 'Dog' and 'dog' differ only in case" in left_out_lines([label])[0]
 
 
 VALUES = st.one_of(

@@ -24,6 +24,7 @@ def test_of_images_of_their_own_to_fit_on_each_class_needs_one_on_each_side():
     table, fit = pd.DataFrame({"label": list("aabc")}), pd.DataFrame({"label": ["a", "b", "d", None]})
     rows = complete_rows(table, fit, ["label"])
     assert rows.keep.tolist() == [True, True, True, False] and rows.keep_fit.tolist() == [True, True, True, False]
+    assert "1 image left out: no image that is fitted on has label 'c'." in rows.sentences()
 
 
 def test_a_class_that_does_not_vary_goes_on_both_sides_where_that_is_asked_for():

@@ -109,7 +109,11 @@ def _skip(found: Layout, root: Path, on_error: str) -> bool:
         return False
     if on_error == "raise":
         sentence = printable(found.problems[0].sentence)
-        raise ValueError(f"{sentence[:-1]} (or leave them out with on_error='skip')." if sentence else sentence)
+        raise ValueError(
+            f"{sentence[:-1]} (or leave them out with on_error='skip', on the command line SPEC,on_error=skip)."
+            if sentence
+            else sentence
+        )
     for problem in found.problems:
         found.passed_over.setdefault(problem.reason, []).extend(problem.names)
     listed = "; ".join(f"{problem.reason}: {counted(problem.names)}" for problem in found.problems)

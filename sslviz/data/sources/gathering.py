@@ -41,7 +41,8 @@ def gather_images(
         what = f"{len(bad)} of {len(names)} pictures in {spec} cannot be read: {', '.join(bad[:10])}"
         what += ", ..." * (len(bad) > 10)
         if on_error == "raise" or not len(decoded.readable):
-            raise ValueError(f"{what}. Repair or remove them, or leave them out with on_error='skip'.")
+            way_out = "leave them out with on_error='skip', on the command line SPEC,on_error=skip"
+            raise ValueError(f"{what}. Repair or remove them, or {way_out}.")
         warnings.warn(f"{what}. They are left out.", stacklevel=3)
         spec += ",on_error=skip" * (not spec.endswith(",on_error=skip"))
     reading = with_unreadable(reading, decoded, names)

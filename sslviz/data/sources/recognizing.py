@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sslviz.data.reading import counted
+from sslviz.data.reading import alike_but_for_spelling, counted
 from sslviz.data.sources.completing import completed
 from sslviz.data.sources.formats import LOOKED_FOR
 from sslviz.data.sources.layout import Layout, Problem
@@ -17,6 +17,9 @@ from sslviz.data.sources.listing import BY_SUFFIX, Listing, list_files, printabl
 from sslviz.data.sources.matching import describe, find_table
 from sslviz.data.sources.split_names import NO_SPLIT, folder_splits, split_of
 
+MASKS = ("mask", "masks", "segmentation", "segmentations", "gt")  # folders beside one of IMAGES
+IMAGES = ("image", "images", "img", "imgs")
+MASK_ENDINGS = ("_mask", "-mask", "_seg", "_segmentation", "_gt")
 LIKE_A_TABLE = {"metadata", "labels", "annotations", "attributes"}
 
 
@@ -33,7 +36,11 @@ def list_pictures(root: Path) -> Layout:
     Links to folders are followed.  ValueError where there is no picture, and where a table does not name any.
     """
     if not root.is_dir():
-        raise ValueError(f"{root} is a file, not a folder." if root.exists() else f"There is no folder {root}.")
+        raise ValueError(
+            f"{root} is a file, not a folder; name the folder in which it lies."
+            if root.exists()
+            else f"There is no folder {root}."
+        )
     files = list_files(root)
     found = _read(files, "")
     if found is None:
@@ -51,9 +58,29 @@ def list_pictures(root: Path) -> Layout:
         found.notes.append(
             f"Links lead to folders that are read too, so that pictures come twice: {counted(files.twice)}."
         )
+    if masks := _like_masks(found.table["file_name"]):
+        found.notes.append(
+            f"{counted(masks)} are called like masks of others and were read as pictures of their own; if they are "
+            "masks, move them out of the folder."
+        )
     if "split" not in found.table and not any("split" in note for note in found.notes):
         found.notes.append(f"There are no splits: call folders train and test, or {NO_SPLIT}.")
     return found
+
+
+def _like_masks(names: Iterable[str]) -> list[str]:
+    """The pictures that are called like masks of others: 1_mask.png beside 1.png, masks/1.png beside images/1.png."""
+    stems = {splitext(name.casefold())[0]: printable(name) for name in names}
+    masks = []
+    for stem, name in stems.items():
+        ending = next((end for end in MASK_ENDINGS if stem.endswith(end)), "")
+        plain = stem.removesuffix(ending)
+        of_images = {
+            plain.replace(f"{word}/", f"{image}/") for word in MASKS if f"{word}/" in plain for image in IMAGES
+        }
+        if (ending and plain in stems) or not of_images.isdisjoint(stems):
+            masks.append(name)
+    return masks
 
 
 def _called_like_a_table(name: str) -> bool:
@@ -185,14 +212,8 @@ def _about_classes(files: Listing, inside: str, labels: list[str]) -> list[str]:
         notes.append(f"No picture was taken from these folders, all their files were passed over: {_in(inside, full)}.")
     if empty := [name for name in lost if name not in full]:
         notes.append(f"These folders are empty, and no classes: {_in(inside, empty)}.")
-    alike = defaultdict(list)
-    for label in labels:
-        alike[" ".join(label.split()).casefold()].append(label)
-    for same in alike.values():
-        if len(same) > 1:
-            notes.append(
-                f"The classes {' and '.join(map(repr, same))} differ only in case or blanks; they are kept apart."
-            )
+    for same in alike_but_for_spelling(labels):
+        notes.append(f"The classes {same} differ only in case or blanks; they are kept apart.")
     return notes
 
 

@@ -39,7 +39,7 @@ def read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
             table, notes = _from_text(*_text(path), suffix)
     except (ValueError, OSError, csv.Error, ImportError) as error:  # an empty file, no table, not text
         raise ValueError(
-            f"{path} cannot be read as a table ({(str(error) or type(error).__name__).splitlines()[0]})."
+            f"{path} cannot be read as a table ({(str(error) or type(error).__name__).splitlines()[0]}); mend it, or remove it."
         ) from error
     table.columns = [str(column).strip() for column in table.columns]
     if not table.columns.is_unique:

@@ -183,7 +183,12 @@ def _read(
     features: Features, fit: Features | None, label: str, steps: Steps, truth: np.ndarray
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Whether a readout that saw none of the pictures reads them rightly, {change: (n,) bool}, and as they are (n,)."""
-    rest = features.rows(~np.isin(features.ids, steps.ids)) if fit is None else fit
+    others = ~np.isin(features.ids, steps.ids)
+    if fit is None and not others.any():
+        raise ValueError(
+            f"All {len(features)} images are corrupted, and none is left to fit a readout on: name images to fit on, or more."
+        )
+    rest = features.rows(others) if fit is None else fit
     coded(rest, label)  # complete, and two classes at least
     classes, weights, bias = linear_weights(rest, label)
 

@@ -84,7 +84,7 @@ def make_plan(table: pd.DataFrame, fit: pd.DataFrame | None = None, **said: Any)
     _check_said(said)
     columns = describe_columns(table, fit)
     label = said.pop("label", None) or _label(table, columns)
-    attributes = tuple(said.pop("attributes", [name for name in asked_columns(columns) if name != label]))
+    attributes = tuple(dict.fromkeys(said.pop("attributes", [c for c in asked_columns(columns) if c != label])))
     check_named_columns(table, fit, label, attributes)
     if unknown := sorted(set(said.get("skip", ())) - {entry.name for entry in diagnostics()}):
         raise ValueError(
@@ -111,10 +111,9 @@ def _label(table: pd.DataFrame, columns: Sequence[Column]) -> str:
         )
     described = next(column for column in columns if column.name == label)
     if not described.asked:
-        raise ValueError(
-            f"The column {label!r} cannot be the label: {described.left_out}. Mend it, or name another, by --label or in the "
-            f"plan, of: {named}."
-        )
+        others = ", ".join(asked_columns(columns))
+        another = f", or name another, by --label or in the plan, of: {others}" if others else "; no other has classes"
+        raise ValueError(f"The column {label!r} cannot be the label: {described.text}. Mend it{another}.")
     return label
 
 

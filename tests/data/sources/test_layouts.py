@@ -415,6 +415,15 @@ def test_classes_that_are_hardly_told_apart_are_named(tmp_path):
     assert told(images, "'Cat' and 'cat' differ only in case") and told(images, "'dog' and 'dog ' differ only")
 
 
+def test_masks_beside_pictures_are_named(tmp_path):
+    images = read(tmp_path / "a", HERE | {"cat/0_mask.png": 1, "dog/other_mask.png": 2})
+    assert told(images, "1 (cat/0_mask.png) are called like masks of others")
+    images = read(tmp_path / "b", {"images/0.png": 0, "images/1.png": 1, "masks/0.png": 0, "masks/1.png": 1})
+    assert told(images, "2 (masks/0.png, masks/1.png) are called like masks")
+    images = read(tmp_path / "c", {"mask/0.png": 0, "no_mask/0.png": 1})  # faces with and without one
+    assert not told(images, "are called like masks")
+
+
 def test_links_in_a_circle_are_walked_once(tmp_path):
     root = lay(tmp_path / "p", HERE)
     (root / "cat" / "all").symlink_to(root)

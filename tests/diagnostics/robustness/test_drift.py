@@ -84,5 +84,8 @@ def test_bad_input():
         drift(whole, corrupted.rows(~corrupted.table["changed"].eq("fog 3").to_numpy()))
     with pytest.raises(ValueError, match="no column 'changed'"):
         drift(whole, whole)
+    alone = np.isin(whole.ids, corrupted.table["object"].unique())
+    with pytest.raises(ValueError, match="images are corrupted, and none is left to fit a readout on"):
+        drift(whole.rows(alone), corrupted)
     with pytest.raises(ValueError, match="are not among these features"):
         drift(whole.rows(np.arange(300) + 100), corrupted)

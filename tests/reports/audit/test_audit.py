@@ -83,6 +83,7 @@ def test_an_imported_encoder_is_audited_on_a_folder(written, folder):
     assert len(run["checkpoint"]["sha256"]) == 64 and run["verdict"] and not run["stopped"]
     assert run["checkpoint"]["preprocessing"]["origins"]["mean"] == "timm's test_vit.r160_in1k"
     assert {"what": "hubness", "why": "The plan skips it."} in run["skipped"]
+    assert "Not asked: The plan skips it. (hubness" in answer.stdout
     asked = set(run["scores"])
     assert {
         "collapse",
@@ -219,13 +220,16 @@ def test_a_plan_takes_what_it_does_not_say_from_the_table(folder):
     assert make_plan(table, label="shape").digest != make_plan(table, label="shape", maps=3).digest
 
 
+def test_an_attribute_named_twice_is_asked_about_once(folder):
+    plan = make_plan(sslviz.folder(folder).table, label="shape", attributes=["color", "color"])
+    assert plan.attributes == ("color",)
+
+
 def test_no_other_column_takes_the_place_of_the_label(folder):
     table = sslviz.folder(folder).table
     with pytest.raises(ValueError, match="no column called 'label'; its columns are: shape, color"):
         make_plan(table)
-    with pytest.raises(
-        ValueError, match="'label' cannot be the label: numbers with fractions .* of: label, shape, color"
-    ):
+    with pytest.raises(ValueError, match="'label' cannot be the label: numbers with fractions .* of: shape, color"):
         make_plan(table.assign(label=np.linspace(0, 1, len(table))))
     odd = table.assign(label=["odd", *table["shape"][1:]])  # one row that is no class leaves the others
     assert make_plan(odd).label == "label"
