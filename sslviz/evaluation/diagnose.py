@@ -61,13 +61,13 @@ def diagnose(
     value, classes of too few images, questions of columns with too many classes.
     """
     runs = [runs] if isinstance(runs, Run) else list(runs)
-    check_run_names(runs)
     entries = named_entries(only)
     check_recordable(runs, images)
     attributes = [attribute] if isinstance(attribute, str) else list(dict.fromkeys(attribute))
     check_columns(images, fit, entries if only else [], label, attributes)
     expected_pairs = _named_pairs(images, fit, label, attributes, partners or {})
     questions = make_questions(entries, images, fit, label=label, attributes=attributes)
+    check_run_names(runs)
     results, problems = _answers(
         runs, images, fit, questions, expected_pairs, layout=layout, every=every, progress=progress
     )
