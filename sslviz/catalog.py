@@ -94,6 +94,16 @@ class Entry:
         return self.scope in ("checkpoint", "label") and not self.opt_in
 
     @property
+    def most_classes(self) -> int:
+        """Of how many classes a column may be that it is asked of."""
+        from sslviz.features.column_kinds import (  # with pandas, which a listing need not load
+            MANY_CLASSES,
+            MOST_CLASSES,
+        )
+
+        return MOST_CLASSES if self.many_classes else MANY_CLASSES
+
+    @property
     def compute(self) -> Callable[..., Any]:
         """The function of this name; its module is loaded when it is asked for."""
         return getattr(import_module(f"sslviz.{self.home}"), self.name)

@@ -121,11 +121,9 @@ def _diagnose(runs: list[Run], spec: str, fit_spec: str | None, *, every: bool =
             for done, (run, entry) in enumerate(questions):
                 bar.progress(done / len(questions), f"{run.name}: {entry.question}")
                 status.update(label=f"Diagnosing {run.name} on {len(images):,} images")
-                try:
+                try:  # one question that cannot be asked must not cost the others; its page says why
                     diagnose(run, images, fit=fit, only=[entry.name], every=every, progress=False)
-                except (
-                    ValueError
-                ) as error:  # one question that cannot be asked must not cost the others; its page says why
+                except ValueError as error:
                     problems.append(str(error))
             if len(problems) == len(questions):
                 raise ValueError(problems[0])

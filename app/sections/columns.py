@@ -23,10 +23,8 @@ def source_of_images(choice: Choice) -> None:
     columns = columns_here(choice)
     features = next(iter(choice.evidence.values())).features
     asked = [column.name for column in columns if column.asked]
-    others = len(columns) - len(asked)
-    title = f"{len(features):,} images: asked about {', '.join(asked) or 'no column'}" + f"; {others} columns not" * (
-        others > 0
-    )
+    others = f"; {len(columns) - len(asked)} columns are not" if len(columns) > len(asked) else ""
+    title = f"{len(features):,} images: asked about {', '.join(asked) or 'no column'}{others}"
     with st.expander(literal(title), icon=":material/rule_folder:"):
         made: Mapping[str, Any] = known(choice) or {}
         if lines := made.get("understood"):

@@ -17,7 +17,7 @@ from state import cached
 from sslviz.catalog import Entry, diagnostics, find_entry
 from sslviz.diagnostics.result import Partial, ResultKey
 from sslviz.evaluation.answers import Columns, is_stored, rows_asked
-from sslviz.features.column_kinds import MANY_CLASSES, Column, asked_columns
+from sslviz.features.column_kinds import Column, asked_columns
 from sslviz.features.complete_rows import left_out_sentences
 from sslviz.features.evidence import Evidence
 from sslviz.figures.parts import theme
@@ -83,7 +83,9 @@ def results(choice: Choice, name: str, columns: Columns = ()) -> dict[str, Any]:
     found: dict[str, Any] = {}
     entry = find_entry(name)
     if many := sorted(set(columns) - set(labels_of(choice, entry)) & set(labels(choice))):
-        st.caption(f":material/block: {escape(many[0])} has more than {MANY_CLASSES} classes; this is asked of fewer.")
+        st.caption(
+            f":material/block: {escape(many[0])} has more than {entry.most_classes} classes; this is asked of fewer."
+        )
         return found
     for run, evidence in choice.evidence.items():
         try:
@@ -148,7 +150,7 @@ def columns_here(choice: Choice) -> list[Column]:
 
 def labels_of(choice: Choice, entry: Entry) -> list[str]:
     """The columns that an entry is asked of: many classes are no matter to some."""
-    return [c.name for c in columns_here(choice) if c.asked and (entry.many_classes or c.classes <= MANY_CLASSES)]
+    return [c.name for c in columns_here(choice) if c.asked and c.classes <= entry.most_classes]
 
 
 def chosen_runs() -> list[Run]:

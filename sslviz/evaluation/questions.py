@@ -14,10 +14,8 @@ from sslviz.data.sources.split_names import split_of
 from sslviz.diagnostics.result import Partial, ResultKey
 from sslviz.evaluation.answers import EXPECTED_PAIRS, Columns, rows_asked
 from sslviz.features.column_kinds import (
-    MANY_CLASSES,
     Column,
     asked_columns,
-    class_counts,
     describe_column,
     describe_columns,
 )
@@ -106,7 +104,7 @@ class Questions:
         reasons: dict[str, list[str]] = {}
         for entry, columns in self._all():
             if too_many := self._too_many(entry, columns):
-                why = f"{too_many} has {self.class_counts[too_many]} classes; it is asked of up to {MANY_CLASSES}"
+                why = f"{too_many} has {self.class_counts[too_many]} classes; it is asked of up to {entry.most_classes}"
                 reasons.setdefault(f"Not asked: {why}.", []).append(str(ResultKey(entry.name, columns)))
             elif columns and "features" in entry.inputs:
                 for sentence in rows_asked(entry, table, fit, columns).sentences():
@@ -128,9 +126,7 @@ class Questions:
 
     def _too_many(self, entry: Entry, columns: Columns) -> str:
         """The column with more classes than the entry is asked of; empty where there is none."""
-        if entry.many_classes:
-            return ""
-        return next((name for name in columns if self.class_counts.get(name, 0) > MANY_CLASSES), "")
+        return next((name for name in columns if self.class_counts.get(name, 0) > entry.most_classes), "")
 
 
 def named_entries(only: str | Sequence[str] | None) -> list[Entry]:
@@ -160,11 +156,20 @@ def make_questions(
     columns = describe_columns(images.table, None if fit is None else fit.table)
     labels = asked_columns(columns) if label is None else [label]
     pairs = [(one, other) for one in labels for other in attributes if one != other]
-    counts = {name: len(class_counts(images.table[name])) for name in {*labels, *attributes}}
+    counts = usable_class_counts(images, fit, [*labels, *attributes])
     questions = Questions(entries, labels, attributes, pairs, counts)
     if not questions.of_checkpoints and not questions.of_pairs:
         raise ValueError(_nothing_asked(questions, images, fit, columns))
     return questions
+
+
+def usable_class_counts(images: Images, fit: Images | None, names: Sequence[str]) -> dict[str, int]:
+    """{column: how many classes it has}, without those of too few images."""
+    table, of_fit = images.table, None if fit is None else fit.table
+    return {
+        name: describe_column(name, table[name], None if of_fit is None else of_fit[name], named=True).classes
+        for name in dict.fromkeys(names)
+    }
 
 
 def _nothing_asked(questions: Questions, images: Images, fit: Images | None, columns: Sequence[Column]) -> str:

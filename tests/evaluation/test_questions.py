@@ -185,3 +185,11 @@ def test_an_audit_of_classes_alone_asks_what_it_can_and_lists_the_rest(run):
 def test_what_is_trained_on_watched_and_not_used_adds_up(split, trained, watched, said):
     train, held_out, sentence = trained_and_watched(images(label=list("ab") * 6, split=split))
     assert len(train) == trained and (None if held_out is None else len(held_out)) == watched and said in sentence
+
+
+def test_classes_that_are_left_out_do_not_count_among_too_many():
+    label = [f"once {i}" for i in range(55)] + list("ab") * 60
+    shown = images(label=label)
+    questions = make_questions([find_entry("slices")], shown, None, label="label")
+    assert questions.class_counts == {"label": 2} and len(questions.of_checkpoints) == 1
+    assert [*questions.left_out(shown.table, None)][0].startswith("55 images left out")

@@ -8,19 +8,24 @@ from typing import Any
 from sslviz.catalog import diagnostics
 from sslviz.data import Images
 from sslviz.evaluation.inspection import Inspection
-from sslviz.evaluation.questions import Questions, left_out_reasons, pairs_named_before, reason_lines
-from sslviz.features.column_kinds import class_counts, left_out_lines
+from sslviz.evaluation.questions import (
+    Questions,
+    left_out_reasons,
+    pairs_named_before,
+    reason_lines,
+    usable_class_counts,
+)
+from sslviz.features.column_kinds import left_out_lines
 from sslviz.reports.audit.plan import AuditPlan
 from sslviz.runs import Run
 
 
-def audit_questions(plan: AuditPlan, images: Images) -> Questions:
+def audit_questions(plan: AuditPlan, images: Images, fit: Images | None) -> Questions:
     """What is asked of every checkpoint, collapse first: what has a section in the report."""
     entries = [entry for entry in diagnostics() if entry.section and entry.name not in plan.skip]
     pairs = [(plan.label, attribute) for attribute in plan.attributes]
     columns = [plan.label, *plan.attributes]
-    counts = {name: len(class_counts(images.table[name])) for name in columns}
-    return Questions(entries, columns, plan.attributes, pairs, counts)
+    return Questions(entries, columns, plan.attributes, pairs, usable_class_counts(images, fit, columns))
 
 
 def not_asked(plan: AuditPlan) -> list[dict[str, str]]:

@@ -74,7 +74,7 @@ def audit(
     check_recordable(runs, images)
     plan = plan or make_plan(images.table, None if fit is None else fit.table)
     began = time.perf_counter()
-    asked = audit_questions(plan, images)
+    asked = audit_questions(plan, images, fit)
     questions = asked.of_checkpoints
     about: dict[str, dict[str, Any]] = {}
     results: dict[str, dict[str, Any]] = {}
@@ -102,14 +102,7 @@ def audit(
     tests = _tests(results)
     findings, not_found = judged(tests)
     for name, of_run in results.items():
-        collapse = of_run.get("collapse")
-        about[name] |= {
-            "verdict": collapse.verdict if collapse else "",
-            "reasons": collapse.reasons if collapse else [],
-            "said": sentence(name, of_run),
-            "scores": {key: {n: s.to_dict() for n, s in r.scores().items()} for key, r in of_run.items()},
-            "tests": sum(test.run == name for test in tests),
-        }
+        about[name] |= _said_of(name, of_run) | {"tests": sum(test.run == name for test in tests)}
     return {
         "schema": SCHEMA,
         "plan": asdict(plan) | {"attributes": list(plan.attributes), "skip": list(plan.skip), "digest": plan.digest},
@@ -121,6 +114,17 @@ def audit(
         "findings": [one | {"examples": _shown(one["examples"], images)} for one in findings],
         "not_found": not_found,
         "figures": _figures(results, explained),
+    }
+
+
+def _said_of(name: str, results: Mapping[str, Any]) -> dict[str, Any]:
+    """Verdict, sentence and scores of a checkpoint, from its results."""
+    collapse = results.get("collapse")
+    return {
+        "verdict": collapse.verdict if collapse else "",
+        "reasons": collapse.reasons if collapse else [],
+        "said": sentence(name, results),
+        "scores": {key: {n: s.to_dict() for n, s in r.scores().items()} for key, r in results.items()},
     }
 
 
