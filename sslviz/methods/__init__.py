@@ -10,15 +10,33 @@ from torch import nn
 from sslviz.encoders import Encoder
 from sslviz.methods.build import build
 from sslviz.methods.byol import BYOL
-from sslviz.methods.method import Batch, Method
+from sslviz.methods.method import Batch, Method, Reconstruction, TrainingImages
+from sslviz.methods.recipe import Recipe
 from sslviz.methods.simclr import SimCLR
 from sslviz.methods.simsiam import SimSiam
 from sslviz.methods.vicreg import VICReg
 from sslviz.views import ViewPolicy
 
-METHODS: dict[str, type[Method]] = {"simclr": SimCLR, "vicreg": VICReg, "byol": BYOL, "simsiam": SimSiam}
+METHODS: dict[str, type[Method]] = {  # family by family
+    "simclr": SimCLR,
+    "byol": BYOL,
+    "simsiam": SimSiam,
+    "vicreg": VICReg,
+}
 
-__all__ = ["BYOL", "METHODS", "Batch", "Method", "SimCLR", "SimSiam", "VICReg", "build_method"]
+__all__ = [
+    "BYOL",
+    "METHODS",
+    "Batch",
+    "Method",
+    "Recipe",
+    "Reconstruction",
+    "SimCLR",
+    "SimSiam",
+    "TrainingImages",
+    "VICReg",
+    "build_method",
+]
 
 
 def build_method(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 from torch import Tensor
 
 from sslviz.encoders import Encoder
@@ -29,25 +31,60 @@ class Batch:
     progress: float
 
 
+@dataclass(frozen=True, eq=False)
+class TrainingImages:
+    """All images of a training, as a method sees them between epochs.
+
+    - pixels: uint8 (n, h, w, 3), perhaps a memory map
+    - features: computes what the encoder makes of all of them now, float32 (n, d) on the training device
+    """
+
+    pixels: np.ndarray
+    features: Callable[[], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """What a generative method was shown of pictures, and what it made of it; normalised like the encoder's input.
+
+    - shown: what the network was given, (n, 3, s, s)
+    - predicted: the pictures that it made, (n, 3, s, s)
+    - true: the pictures as they are, (n, 3, s, s)
+    - hidden: the pixels that it had to predict, bool (n, 1, s, s); all where no pixel was shown as it is
+    """
+
+    shown: Tensor
+    predicted: Tensor
+    true: Tensor
+    hidden: Tensor
+
+
 class Method(Protocol):
     """A way of learning without labels: an `nn.Module` in a file of its own, listed in `METHODS`.
 
-    The constructor takes the encoder, then settings by keyword with a default each; one of them is `seed`.  State that
-    no optimiser moves (queues, centres, prototypes) is registered as buffers: they are saved, resumed and shared between
-    processes.  What every method has:
+    The constructor takes the encoder, then settings by keyword with a default each; one of them is `seed`.  It raises
+    ValueError for encoders and settings that it cannot work with.  State that no optimiser moves (queues, centres,
+    prototypes) is registered as buffers: they are saved, resumed and shared between processes.  What is drawn in a step
+    comes from torch's global generator, which the loop seeds; `parts.draws` makes it depend on the picture, not on its
+    place in the batch.  What every method has:
 
+    - family: the heading it stands under, an attribute of the class
     - views: how the views of a batch are made, an attribute of the class; size, mean and std become the encoder's
     - encoder: the encoder that is trained
-    - loss: what a step minimises
 
     What a method may have besides:
 
+    - safeguards: `{what keeps it from collapsing: {setting: value that switches it off}}`, an attribute of the class
+    - recipe: the `Recipe` by which it is trained unless told otherwise, an attribute of the class
     - ema: `{target: online}`, names of modules; after each step a target moves towards its online twin
     - momentum: the share of a target that such a move keeps
-    - epoch_begins: `epoch_begins(epoch, features)`, called before every epoch, of which the first is 1; `features()`
-      computes the encoder's features of all training images, float32 (n, d) on the training device
+    - projector: the head whose output the loss sees, (b, dim) -> (b, d); diagnostics look at it beside the encoder
+    - epoch_begins: `epoch_begins(epoch, images)`, called before every epoch, of which the first is 1, with the
+      `TrainingImages`; every process is called, and draws the same random numbers
+    - reconstruct: `reconstruct(x)`, of methods that make pictures: encoder input (n, 3, s, s) -> `Reconstruction`
     """
 
+    family: str
     views: ViewPolicy
     encoder: Encoder
 

@@ -30,6 +30,7 @@ class SimCLR(nn.Module):
     Caveat: what is kept is what both views share most easily, not what matters.
     """
 
+    family = "contrastive"
     views = ViewPolicy(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)  # App. B.9, for 32 px: no blur
 
     def __init__(

@@ -28,7 +28,9 @@ class SimSiam(nn.Module):
     Caveat: a loss near -1 says nothing; look at the features' spread.
     """
 
+    family = "self-distillation"
     views = ViewPolicy(scale=(0.2, 1.0), brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)  # App. A and D: no blur
+    safeguards = {"stop-gradient": {"stop_gradient": False}}
 
     def __init__(
         self, encoder: Encoder, *, stop_gradient: bool = True, hidden: int = 512, out: int = 512, seed: int = 0

@@ -28,6 +28,7 @@ class VICReg(nn.Module):
     Caveat: what is kept from collapsing is the projector's output; the features before it may still be of low rank.
     """
 
+    family = "redundancy reduction"
     # BYOL's, as in the paper, less the blur, which leaves too little at 32 px.
     views = ViewPolicy(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1, solarize_prob=(0.0, 0.2))
 

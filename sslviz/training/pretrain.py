@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from sslviz.data import Images
 from sslviz.encoders import create_encoder
-from sslviz.methods import Batch, build_method
+from sslviz.methods import Batch, TrainingImages, build_method
 from sslviz.methods.parts.momentum import update_ema
 from sslviz.runs import Run
 from sslviz.runtime.progress import progress_bar
@@ -183,8 +183,8 @@ def _train(
         for epoch in range(done + 1, epochs + 1):
             epoch_began = time.perf_counter()
             if hasattr(model, "epoch_begins"):
-                _generator(fabric, seed, (epoch - 1) * steps)  # what the method draws is a function of (seed, step) too
-                model.epoch_begins(epoch, partial(training_features, model, images))
+                _generator(fabric, seed, (epoch - 1) * steps, rank=0)  # every process draws the same
+                model.epoch_begins(epoch, TrainingImages(images.pixels, partial(training_features, model, images)))
             model.train()
             sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=fabric.device))
             for step in range((epoch - 1) * steps, epoch * steps):
@@ -240,8 +240,10 @@ def _learning_rate(step: int, total: int, peak: float) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, total - warm_up)))
 
 
-def _generator(fabric: Fabric, seed: int, step: int) -> torch.Generator:
-    """All randomness of one step on this device: the views', and through the global one (forked here) dropout's."""
-    mixed = np.random.SeedSequence([seed, step, fabric.global_rank]).generate_state(2, np.uint64)
+def _generator(fabric: Fabric, seed: int, step: int, rank: int | None = None) -> torch.Generator:
+    """All randomness of one step on this device: the views', and through the global one (forked here) the method's."""
+    mixed = np.random.SeedSequence([seed, step, fabric.global_rank if rank is None else rank]).generate_state(
+        2, np.uint64
+    )
     torch.manual_seed(int(mixed[0] >> np.uint64(1)))
     return torch.Generator(fabric.device).manual_seed(int(mixed[1] >> np.uint64(1)))

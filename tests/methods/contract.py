@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from sslviz.encoders import create_encoder
-from sslviz.methods import Batch
+from sslviz.methods import Batch, Recipe, TrainingImages
+from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
 
 
@@ -18,6 +19,38 @@ def draw_batch(policy, n=8, seed=0):
     generator = torch.Generator().manual_seed(seed)
     pixels = torch.randint(0, 256, (n, 32, 32, 3), dtype=torch.uint8, generator=generator)
     return Batch(policy(pixels, generator), pixels, torch.arange(n), torch.arange(n) % 3 - 1, progress=0.5)
+
+
+def an_encoder(cls, seed=0):
+    """The convolutional encoder, or the transformer for methods that say that they need one."""
+    encoder = create_encoder("conv_nano", seed=seed)
+    try:
+        cls(encoder)
+        return encoder
+    except ValueError as error:
+        assert "transformer" in str(error) and "transformer" in cls.__doc__
+        return create_encoder("vit_nano", seed=seed)
+
+
+def begin(method, batch):
+    """What the training loop does before an epoch: the batch's pictures are all there are."""
+    if hasattr(method, "epoch_begins"):
+        images = TrainingImages(batch.pixels.numpy(), lambda: method.encoder(batch.views[0][0]).detach())
+        with seeded(0):
+            method.epoch_begins(1, images)
+    return method
+
+
+def loss_of(method, batch, seed=0):
+    """The loss with the random numbers of this seed, as terms."""
+    with seeded(seed):
+        return terms_of(method.loss(batch))
+
+
+def built(cls, batch=None, **settings):
+    """The method around its usual encoder, its first epoch begun."""
+    method = cls(an_encoder(cls), **settings)
+    return begin(method, batch or draw_batch(cls.views))
 
 
 def terms_of(loss):
@@ -30,12 +63,12 @@ def total(loss):
 
 def trained(cls, steps):
     """A method after some steps on one batch, and what the loss was at each."""
-    method = cls(create_encoder("conv_nano"))
     batch = draw_batch(cls.views)
+    method = built(cls, batch)
     optimizer = torch.optim.AdamW([p for p in method.parameters() if p.requires_grad], lr=1e-3)
     losses = []
     for _ in range(steps):
-        loss = total(method.loss(batch))
+        loss = total(loss_of(method, batch))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -51,31 +84,38 @@ def targets_of(method):
 
 
 def its_file_is_short_and_names_its_paper(cls):
-    assert len(Path(inspect.getfile(cls)).read_text().splitlines()) <= 90
+    assert len(Path(inspect.getfile(cls)).read_text().splitlines()) <= 120
     assert "https://arxiv.org/abs/" in inspect.getmodule(cls).__doc__
 
 
 def it_is_built_from_an_encoder_and_keywords_with_defaults(cls):
-    assert isinstance(cls.views, ViewPolicy)
+    assert isinstance(cls.views, ViewPolicy) and isinstance(cls.family, str)
+    assert isinstance(getattr(cls, "recipe", Recipe()), Recipe)
     encoder, *settings = inspect.signature(cls).parameters.values()
     assert all(p.kind is p.KEYWORD_ONLY and p.default is not p.empty for p in settings)
     assert "seed" in {p.name for p in settings}
-    network = create_encoder("conv_nano")
+    network = an_encoder(cls)
     assert cls(network).encoder is network
 
 
+def its_safeguards_can_be_switched_off(cls):
+    for off in getattr(cls, "safeguards", {}).values():
+        assert total(loss_of(built(cls, **off), draw_batch(cls.views))).isfinite()
+
+
 def its_heads_depend_on_the_seed_alone(cls):
-    one, again, other = (cls(create_encoder("conv_nano"), seed=s).state_dict() for s in (1, 1, 2))
+    one, again, other = (cls(an_encoder(cls), seed=s).state_dict() for s in (1, 1, 2))
     assert all(torch.equal(one[k], again[k]) for k in one)
     assert any(not torch.equal(one[k], other[k]) for k in one)
 
 
-def all_views_of_a_size_go_through_the_encoder_in_one_call(cls):
-    method, calls = cls(create_encoder("conv_nano")), []
-    batch = draw_batch(cls.views, n=6)
-    with method.encoder.register_forward_pre_hook(lambda _, args: calls.append(args[0].shape)):
+def no_size_goes_through_the_encoder_twice(cls):
+    """Many views in one call are faster than a few in each of many."""
+    batch, calls = draw_batch(cls.views, n=6), []
+    method = built(cls, batch)
+    with method.encoder.register_forward_pre_hook(lambda _, args: calls.append(args[0].shape[-2:])):
         method.loss(batch)
-    assert calls == [views.flatten(0, 1).shape for views in batch.views]
+    assert len(calls) == len(set(calls))
 
 
 def its_loss_falls_and_reaches_every_weight(cls):
@@ -94,28 +134,36 @@ def gradients_reach_the_encoder_and_no_target(cls):
 
 
 def its_loss_is_finite_in_bfloat16(cls):
-    method, batch = cls(create_encoder("conv_nano")), draw_batch(cls.views)
+    batch = draw_batch(cls.views)
+    method = built(cls, batch)
     with torch.autocast("cpu", torch.bfloat16):
-        terms = terms_of(method.loss(batch))
+        terms = loss_of(method, batch)
     assert all(term.isfinite() and term.dtype == torch.float32 for term in terms.values())
     total(terms).backward()
-    assert all(p.grad.isfinite().all() for p in method.encoder.parameters())
+    assert all(p.grad.isfinite().all() for p in method.encoder.parameters() if p.grad is not None)
 
 
 def the_order_of_the_batch_does_not_matter(cls):
-    method, batch = cls(create_encoder("conv_nano")), draw_batch(cls.views)
+    batch = draw_batch(cls.views)
+    method = built(cls, batch)
     order = torch.randperm(8, generator=torch.Generator().manual_seed(1))
     views = [x[:, order] for x in batch.views]
     mixed = Batch(views, batch.pixels[order], batch.rows[order], batch.labels[order], batch.progress)
-    one, other = (terms_of(copy.deepcopy(method).loss(b)) for b in (batch, mixed))
+    one, other = (loss_of(copy.deepcopy(method), b) for b in (batch, mixed))
     torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5)
 
 
-def a_batch_of_two_is_enough(cls):
-    method = cls(create_encoder("conv_nano"))
-    loss = total(method.loss(draw_batch(cls.views, n=2)))
+def a_batch_of_two_is_enough_or_refused_in_words(cls):
+    batch = draw_batch(cls.views, n=2)
+    method = built(cls)
+    try:
+        loss = total(loss_of(method, batch))
+    except ValueError as error:
+        assert "batch" in str(error)
+        return
     loss.backward()
-    assert loss.isfinite() and all(p.grad.isfinite().all() for p in method.encoder.parameters())
+    assert loss.isfinite()
+    assert all(p.grad.isfinite().all() for p in method.encoder.parameters() if p.grad is not None)
 
 
 def its_state_survives_a_round_trip(cls):
@@ -124,11 +172,11 @@ def its_state_survives_a_round_trip(cls):
     file = io.BytesIO()
     torch.save(method.state_dict(), file)
     file.seek(0)
-    other = cls(create_encoder("conv_nano", seed=5), seed=6)
+    other = cls(an_encoder(cls, seed=5), seed=6)
     other.load_state_dict(torch.load(file, weights_only=True))
     batch = draw_batch(cls.views, seed=1)
     assert all(torch.equal(a, b) for a, b in zip(method.buffers(), other.buffers(), strict=True))
-    assert terms_of(other.loss(batch)) == terms_of(method.loss(batch))
+    assert loss_of(other, batch) == loss_of(method, batch)
     assert all(torch.equal(a, b) for a, b in zip(method.buffers(), other.buffers(), strict=True))
 
 
@@ -139,16 +187,32 @@ def it_keeps_no_tensor_outside_its_state(cls):
         assert not [key for key, value in vars(module).items() if isinstance(value, Tensor)], name
 
 
+def what_it_makes_has_the_size_of_the_pictures(cls):
+    """Of methods that make pictures: shown, predicted, true and hidden, and nothing else than `true` decides `true`."""
+    if not hasattr(cls, "reconstruct"):
+        return
+    batch = draw_batch(cls.views)
+    method = built(cls, batch).eval()
+    x = batch.views[0][0]
+    with torch.no_grad(), seeded(0):
+        made = method.reconstruct(x)
+    torch.testing.assert_close(made.true, x)
+    assert made.shown.shape == made.predicted.shape == x.shape and made.predicted.isfinite().all()
+    assert made.hidden.shape == (len(x), 1, *x.shape[2:]) and made.hidden.dtype == torch.bool and made.hidden.any()
+
+
 CHECKS = [
     its_file_is_short_and_names_its_paper,
     it_is_built_from_an_encoder_and_keywords_with_defaults,
+    its_safeguards_can_be_switched_off,
     its_heads_depend_on_the_seed_alone,
-    all_views_of_a_size_go_through_the_encoder_in_one_call,
+    no_size_goes_through_the_encoder_twice,
     its_loss_falls_and_reaches_every_weight,
     gradients_reach_the_encoder_and_no_target,
     its_loss_is_finite_in_bfloat16,
     the_order_of_the_batch_does_not_matter,
-    a_batch_of_two_is_enough,
+    a_batch_of_two_is_enough_or_refused_in_words,
     its_state_survives_a_round_trip,
     it_keeps_no_tensor_outside_its_state,
+    what_it_makes_has_the_size_of_the_pictures,
 ]

@@ -37,6 +37,7 @@ from sslviz.views import ViewPolicy
 class MadeUp(nn.Module):
     """Is a method that nobody knew found everywhere?"""
 
+    family = "made up"
     views = ViewPolicy(local_views=1, local_scale=(0.2, 0.5))
     ema = {"target": "encoder"}
 
@@ -51,8 +52,8 @@ class MadeUp(nn.Module):
         self.register_buffer("begun", torch.zeros((), dtype=torch.int64))
         self.register_buffer("shown", torch.zeros(3, dtype=torch.int64))
 
-    def epoch_begins(self, epoch, features):
-        x = features()  # (n, d)
+    def epoch_begins(self, epoch, images):
+        x = images.features()  # (n, d)
         self.centers.copy_(x[torch.randperm(len(x))[: len(self.centers)]])
         self.begun.fill_(epoch)
 

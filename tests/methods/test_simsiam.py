@@ -8,9 +8,11 @@ from .toys import (
     Tiny,
     assert_half_precision_keeps_all_digits,
     assert_is_lightlys,
+    collapse_of,
     encoder_gets_gradient,
     lightlys,
     normal,
+    share_of_one_direction,
     trained_on_noise,
 )
 
@@ -34,8 +36,10 @@ def test_simsiams_target_has_a_gradient_only_when_asked():
 
 
 def test_without_stop_gradient_nothing_is_learned_and_the_loss_looks_good():
-    (honest, spread), (perfect, collapsed) = (
+    (honest, healthy), (perfect, collapsed) = (
         trained_on_noise(SimSiam(Tiny(), stop_gradient=stop, hidden=32, out=32)) for stop in (True, False)
     )
-    assert honest > -0.3 and spread < 0.7  # there is nothing to predict
-    assert perfect < -0.7 and collapsed > 0.95
+    assert honest > -0.3 and share_of_one_direction(healthy) < 0.7  # there is nothing to predict
+    assert perfect < -0.7 and share_of_one_direction(collapsed) > 0.95
+    assert collapse_of(healthy).verdict == "healthy"
+    assert "collapse" in collapse_of(collapsed).verdict

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from sslviz.diagnostics.geometry.collapse import collapse
+from sslviz.features import Features
 from sslviz.methods import Batch
 from sslviz.methods.parts.momentum import update_ema
 from sslviz.runtime.random_state import seeded
@@ -65,18 +67,37 @@ class Tiny(nn.Module):
         return self.net(x)
 
 
-def trained_on_noise(method):
-    """Loss and share of the first principal component after training on "views" that have nothing in common."""
+def trained_on_noise(method, steps=150, lr=0.1):
+    """The last loss of a training on "views" that have nothing in common, and the method."""
     generator = torch.Generator().manual_seed(0)
-    optimizer = torch.optim.SGD([p for p in method.parameters() if p.requires_grad], lr=0.1, momentum=0.9)
-    nothing = torch.zeros(64, dtype=torch.int64)
-    for _ in range(150):
+    optimizer = torch.optim.SGD([p for p in method.parameters() if p.requires_grad], lr=lr, momentum=0.9)
+    nothing = torch.zeros(64, 4, 4, 3, dtype=torch.uint8)
+    unknown = torch.full((64,), -1)
+    for step in range(steps):
         views = torch.randn(2, 64, 3, 4, 4, generator=generator)
-        loss = method.loss(Batch([views], nothing, nothing, nothing, progress=0.0))
+        rows = torch.arange(64) + 64 * step
+        with seeded(step):
+            loss = total(method.loss(Batch([views], nothing, rows, unknown, progress=0.0)))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         update_ema(method, 0)
-    z = method.projector(method.encoder(torch.randn(256, 3, 4, 4, generator=generator)))
+    return loss.item(), method
+
+
+@torch.no_grad()
+def share_of_one_direction(method):
+    """The share of the first principal component in what the projector makes of noise."""
+    x = torch.randn(256, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    z = method.projector(method.encoder(x))
     energy = torch.linalg.svdvals(z - z.mean(0)).square()
-    return loss.item(), (energy[0] / energy.sum()).item()
+    return (energy[0] / energy.sum()).item()
+
+
+@torch.no_grad()
+def collapse_of(method):
+    """What the collapse diagnostic says of a method around `Tiny`: of the encoder, and of the projector beside it."""
+    x = torch.randn(512, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    h = method.eval().encoder(x)
+    spaces = (Features.from_array(y.double().numpy()) for y in (h, method.projector(h)))
+    return collapse(*spaces)
