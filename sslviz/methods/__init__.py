@@ -17,11 +17,19 @@ from sslviz.methods.simsiam import SimSiam
 from sslviz.methods.vicreg import VICReg
 from sslviz.views import ViewPolicy
 
-METHODS: dict[str, type[Method]] = {  # family by family
+METHODS: dict[str, type[Method]] = {
+    # pretext tasks
+    # contrastive
     "simclr": SimCLR,
+    # self-distillation
     "byol": BYOL,
     "simsiam": SimSiam,
+    # redundancy reduction
     "vicreg": VICReg,
+    # clustering
+    # masked and generative
+    # predictive coding and latent prediction
+    # hybrid
 }
 
 __all__ = [
