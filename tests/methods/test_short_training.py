@@ -1,0 +1,64 @@
+"""Every method moves off its start in seconds, can be killed at any step, and does not collapse."""
+
+import numpy as np
+import pytest
+import torch
+
+import sslviz
+from sslviz.methods import METHODS
+
+EPOCHS, BATCH = 6, 64
+STOP = 8  # the steps after which a training is interrupted: amid an epoch of five
+
+
+@pytest.fixture(scope="module")
+def images():
+    return sslviz.shapes(n=560, seed=0)
+
+
+def encoder_for(method):
+    """The convolutional encoder, or the transformer where the method says that it needs one."""
+    try:
+        METHODS[method](sslviz.create_encoder("conv_nano"))
+        return "conv_nano"
+    except ValueError as error:
+        assert "transformer" in str(error)
+        return "vit_nano"
+
+
+def pretrain(images, method, out, **changes):
+    options = {"epochs": EPOCHS, "batch_size": BATCH, "eval_every": EPOCHS, "progress": False, **changes}
+    train, held_out = images.split("train"), images.split("probe")
+    return sslviz.pretrain(
+        train, method, out=out, held_out=held_out, encoder=encoder_for(method), precision="32-true", **options
+    )
+
+
+@pytest.mark.slow  # a training of thirty steps, and the same again in two parts
+@pytest.mark.parametrize("method", METHODS)
+def test_it_learns_without_collapsing_and_survives_an_interruption(method, images, tmp_path, monkeypatch):
+    from sslviz.training import pretrain as loop
+
+    run = pretrain(images, method, tmp_path / "run")
+    losses = run.history["loss"].dropna()
+    assert losses.iloc[-1] < losses.iloc[0]
+    features = sslviz.embed(run.last, images.split("test"), progress=False)
+    assert "collapse" not in sslviz.collapse(features).verdict
+
+    calls, real = [], loop.update_ema
+
+    def stop(*arguments):
+        calls.append(1)
+        if len(calls) == STOP:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "update_ema", stop)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(images, method, tmp_path / "stopped")
+    resumed = pretrain(images, method, tmp_path / "stopped", resume=True)
+    whole, again = (torch.load(r.path / "resume.pt", weights_only=True)["model"] for r in (run, resumed))
+    assert whole.keys() == again.keys()
+    assert all(torch.equal(whole[key], again[key]) for key in whole)  # weights, and every queue, centre and prototype
+    np.testing.assert_array_equal(run.history["loss"], resumed.history["loss"])
