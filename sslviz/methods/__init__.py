@@ -14,6 +14,7 @@ from sslviz.methods.method import Batch, Method, Reconstruction, TrainingImages
 from sslviz.methods.recipe import Recipe
 from sslviz.methods.simclr import SimCLR
 from sslviz.methods.simsiam import SimSiam
+from sslviz.methods.supcon import SupCon
 from sslviz.methods.vicreg import VICReg
 from sslviz.views import ViewPolicy
 
@@ -21,6 +22,7 @@ METHODS: dict[str, type[Method]] = {
     # pretext tasks
     # contrastive
     "simclr": SimCLR,
+    "supcon": SupCon,
     # self-distillation
     "byol": BYOL,
     "simsiam": SimSiam,
@@ -41,6 +43,7 @@ __all__ = [
     "Reconstruction",
     "SimCLR",
     "SimSiam",
+    "SupCon",
     "TrainingImages",
     "VICReg",
     "build_method",
