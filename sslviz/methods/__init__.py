@@ -10,6 +10,7 @@ from torch import nn
 from sslviz.encoders import Encoder
 from sslviz.methods.build import build
 from sslviz.methods.byol import BYOL
+from sslviz.methods.hard_negatives import HardNegatives
 from sslviz.methods.method import Batch, Method, Reconstruction, TrainingImages
 from sslviz.methods.recipe import Recipe
 from sslviz.methods.simclr import SimCLR
@@ -22,6 +23,7 @@ METHODS: dict[str, type[Method]] = {
     # pretext tasks
     # contrastive
     "simclr": SimCLR,
+    "hard_negatives": HardNegatives,
     "supcon": SupCon,
     # self-distillation
     "byol": BYOL,
@@ -38,6 +40,7 @@ __all__ = [
     "BYOL",
     "METHODS",
     "Batch",
+    "HardNegatives",
     "Method",
     "Recipe",
     "Reconstruction",
