@@ -12,6 +12,7 @@ from sslviz.methods.build import build
 from sslviz.methods.byol import BYOL
 from sslviz.methods.hard_negatives import HardNegatives
 from sslviz.methods.method import Batch, Method, Reconstruction, TrainingImages
+from sslviz.methods.moco import MoCo
 from sslviz.methods.recipe import Recipe
 from sslviz.methods.simclr import SimCLR
 from sslviz.methods.simsiam import SimSiam
@@ -23,6 +24,7 @@ METHODS: dict[str, type[Method]] = {
     # pretext tasks
     # contrastive
     "simclr": SimCLR,
+    "moco": MoCo,
     "hard_negatives": HardNegatives,
     "supcon": SupCon,
     # self-distillation
@@ -42,6 +44,7 @@ __all__ = [
     "Batch",
     "HardNegatives",
     "Method",
+    "MoCo",
     "Recipe",
     "Reconstruction",
     "SimCLR",
