@@ -13,6 +13,7 @@ from sslviz.methods.byol import BYOL
 from sslviz.methods.hard_negatives import HardNegatives
 from sslviz.methods.method import Batch, Method, Reconstruction, TrainingImages
 from sslviz.methods.moco import MoCo
+from sslviz.methods.nnclr import NNCLR
 from sslviz.methods.recipe import Recipe
 from sslviz.methods.simclr import SimCLR
 from sslviz.methods.simsiam import SimSiam
@@ -25,6 +26,7 @@ METHODS: dict[str, type[Method]] = {
     # contrastive
     "simclr": SimCLR,
     "moco": MoCo,
+    "nnclr": NNCLR,
     "hard_negatives": HardNegatives,
     "supcon": SupCon,
     # self-distillation
@@ -41,6 +43,7 @@ METHODS: dict[str, type[Method]] = {
 __all__ = [
     "BYOL",
     "METHODS",
+    "NNCLR",
     "Batch",
     "HardNegatives",
     "Method",
