@@ -10,10 +10,14 @@ from torch import nn
 from sslviz.encoders import Encoder
 from sslviz.methods.build import build
 from sslviz.methods.byol import BYOL
+from sslviz.methods.hard_negatives import HardNegatives
 from sslviz.methods.method import Batch, Method, Reconstruction, TrainingImages
+from sslviz.methods.moco import MoCo
+from sslviz.methods.nnclr import NNCLR
 from sslviz.methods.recipe import Recipe
 from sslviz.methods.simclr import SimCLR
 from sslviz.methods.simsiam import SimSiam
+from sslviz.methods.supcon import SupCon
 from sslviz.methods.vicreg import VICReg
 from sslviz.views import ViewPolicy
 
@@ -21,6 +25,10 @@ METHODS: dict[str, type[Method]] = {
     # pretext tasks
     # contrastive
     "simclr": SimCLR,
+    "moco": MoCo,
+    "nnclr": NNCLR,
+    "hard_negatives": HardNegatives,
+    "supcon": SupCon,
     # self-distillation
     "byol": BYOL,
     "simsiam": SimSiam,
@@ -35,12 +43,16 @@ METHODS: dict[str, type[Method]] = {
 __all__ = [
     "BYOL",
     "METHODS",
+    "NNCLR",
     "Batch",
+    "HardNegatives",
     "Method",
+    "MoCo",
     "Recipe",
     "Reconstruction",
     "SimCLR",
     "SimSiam",
+    "SupCon",
     "TrainingImages",
     "VICReg",
     "build_method",
