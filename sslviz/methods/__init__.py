@@ -8,12 +8,17 @@ from typing import Any
 from torch import nn
 
 from sslviz.encoders import Encoder
+from sslviz.methods.autoregressive import Autoregressive
 from sslviz.methods.build import build
 from sslviz.methods.byol import BYOL
+from sslviz.methods.cpc import CPC
+from sslviz.methods.deepcluster import DeepCluster
 from sslviz.methods.method import Batch, Method, Reconstruction, TrainingImages
+from sslviz.methods.patch_codes import PatchCodes
 from sslviz.methods.recipe import Recipe
 from sslviz.methods.simclr import SimCLR
 from sslviz.methods.simsiam import SimSiam
+from sslviz.methods.swav import SwAV
 from sslviz.methods.vicreg import VICReg
 from sslviz.views import ViewPolicy
 
@@ -27,20 +32,30 @@ METHODS: dict[str, type[Method]] = {
     # redundancy reduction
     "vicreg": VICReg,
     # clustering
+    "swav": SwAV,
+    "deepcluster": DeepCluster,
     # masked and generative
+    "patch_codes": PatchCodes,
+    "autoregressive": Autoregressive,
     # predictive coding and latent prediction
+    "cpc": CPC,
     # hybrid
 }
 
 __all__ = [
     "BYOL",
+    "CPC",
     "METHODS",
+    "Autoregressive",
     "Batch",
+    "DeepCluster",
     "Method",
+    "PatchCodes",
     "Recipe",
     "Reconstruction",
     "SimCLR",
     "SimSiam",
+    "SwAV",
     "TrainingImages",
     "VICReg",
     "build_method",
