@@ -16,15 +16,19 @@ from sslviz.methods.parts.precision import in_float32
 from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
 
+TEMPERATURE = 0.1  # of the cosines that the classifier begins with: SwAV's and DeepCluster-v2's (arXiv 2006.09882)
 ITERATIONS = 20  # of k-means, as in the authors' code: the clusters are replaced after an epoch
 
 
 class DeepCluster(nn.Module):
     """Into which cluster of the encoder's own features does this image fall?
 
-    Before each epoch, k-means groups the features of all images, and the classifier begins anew.  During the epoch, an
-    augmented view is asked for the cluster of its image.  One class for everything would be easy to predict, but k-means
-    leaves no cluster empty, and every cluster counts alike in the loss, however small it is.
+    Before each epoch, k-means groups the features of all images.  During the epoch, an augmented view is asked for the
+    cluster of its image.  One class for everything would be easy to predict, but k-means leaves no cluster empty, and
+    every cluster counts alike in the loss, however small it is.
+
+    The paper begins each epoch with a classifier drawn at random.  With few images an epoch is too short for it to learn
+    anything, so that here it begins as the nearest centre of the new clusters.
 
     - clusters: how many; the paper takes about ten times the number of classes
     - components: of the features, which principal ones are whitened before the clustering
@@ -67,18 +71,19 @@ class DeepCluster(nn.Module):
 
     @torch.no_grad()
     def epoch_begins(self, epoch: int, images: TrainingImages) -> None:
-        """New clusters, and a classifier that knows nothing of them."""
+        """New clusters, and a classifier that begins as the nearest of their centres."""
         features, seed = images.features(), int(torch.randint(2**31 - 1, ()))
-        found = clusters_of(features.float().cpu().numpy(), len(self.weights), self.components, seed)
-        self.assignments = same_everywhere(torch.from_numpy(found).to(self.weights.device))
-        sizes = self.assignments.bincount(minlength=len(self.weights))
-        weights = len(found) / (sizes.clamp(min=1) * (sizes > 0).sum())
+        found = clusters_of(features.double().cpu().numpy(), len(self.weights), self.components, seed)
+        rows, weight, bias = (same_everywhere(torch.from_numpy(x).to(features.device)) for x in found)
+        self.assignments = rows
+        sizes = rows.bincount(minlength=len(self.weights))
+        weights = len(rows) / (sizes.clamp(min=1) * (sizes > 0).sum())
         self.weights.copy_(weights if self.reweighting else torch.ones_like(weights))
-        self.projector.weight.copy_(same_everywhere(0.01 * torch.randn(self.projector.weight.shape).to(weights)))
-        self.projector.bias.zero_()
+        self.projector.weight.zero_()[: len(weight)] = weight.to(self.projector.weight)
+        self.projector.bias.zero_()[: len(bias)] = bias.to(self.projector.bias)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Cross-entropy of the image's cluster; a scalar, about log(clusters) when an epoch begins."""
+        """Cross-entropy of the image's cluster; a scalar, log(clusters) when nothing is known."""
         logits = self.projector(self.encoder(batch.views[0].flatten(0, 1)))  # (views * b, clusters)
         targets = self.assignments[batch.rows].repeat(len(batch.views[0]))
         return weighted_cross_entropy(logits, self.weights, targets=targets)
@@ -93,16 +98,24 @@ def weighted_cross_entropy(logits: Tensor, weights: Tensor, targets: Tensor) -> 
     return (F.cross_entropy(logits, targets, reduction="none") * weights[targets]).mean()
 
 
-def clusters_of(features: np.ndarray, clusters: int, components: int, seed: int) -> np.ndarray:
-    """K-means of whitened features of length one (§3.3, §4.1); (n, d) -> int64 (n,), at most n clusters."""
+def clusters_of(
+    features: np.ndarray, clusters: int, components: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """K-means of whitened features of length one (§3.3, §4.1), (n, d) -> int64 (n,); at most n clusters.
+
+    With it come weight (k, d) and bias (k,) of the linear classifier that looks for the centre in the same direction.
+    """
     from sklearn.cluster import KMeans
     from sklearn.decomposition import PCA
-    from sklearn.preprocessing import normalize
 
     n, d = features.shape
-    x = PCA(min(components, d, n - 1), whiten=True, random_state=seed).fit_transform(features)
-    found = KMeans(min(clusters, n), n_init=1, max_iter=ITERATIONS, random_state=seed).fit_predict(normalize(x))
-    return found.astype(np.int64)
+    pca = PCA(min(components, d, n - 1), random_state=seed).fit(features)
+    whitening = pca.components_ / np.sqrt(pca.explained_variance_[:, None] + 1e-12)
+    x = (features - pca.mean_) @ whitening.T
+    lengths = np.linalg.norm(x, axis=1, keepdims=True) + 1e-12
+    kmeans = KMeans(min(clusters, n), n_init=1, max_iter=ITERATIONS, random_state=seed).fit(x / lengths)
+    weight = kmeans.cluster_centers_ @ whitening / (lengths.mean() * TEMPERATURE)
+    return kmeans.labels_.astype(np.int64), weight, -weight @ pca.mean_
 
 
 def _make_room(method: DeepCluster, state: dict[str, Any], prefix: str, *_: Any) -> None:
