@@ -8,8 +8,10 @@ from typing import Any
 from torch import nn
 
 from sslviz.encoders import Encoder
+from sslviz.methods.autoregressive import Autoregressive
 from sslviz.methods.build import build
 from sslviz.methods.byol import BYOL
+<<<<<<< HEAD
 from sslviz.methods.hard_negatives import HardNegatives
 from sslviz.methods.method import Batch, Method, Reconstruction, TrainingImages
 from sslviz.methods.moco import MoCo
@@ -18,6 +20,16 @@ from sslviz.methods.recipe import Recipe
 from sslviz.methods.simclr import SimCLR
 from sslviz.methods.simsiam import SimSiam
 from sslviz.methods.supcon import SupCon
+=======
+from sslviz.methods.cpc import CPC
+from sslviz.methods.deepcluster import DeepCluster
+from sslviz.methods.method import Batch, Method, Reconstruction, TrainingImages
+from sslviz.methods.patch_codes import PatchCodes
+from sslviz.methods.recipe import Recipe
+from sslviz.methods.simclr import SimCLR
+from sslviz.methods.simsiam import SimSiam
+from sslviz.methods.swav import SwAV
+>>>>>>> clusters
 from sslviz.methods.vicreg import VICReg
 from sslviz.views import ViewPolicy
 
@@ -35,24 +47,42 @@ METHODS: dict[str, type[Method]] = {
     # redundancy reduction
     "vicreg": VICReg,
     # clustering
+    "swav": SwAV,
+    "deepcluster": DeepCluster,
     # masked and generative
+    "patch_codes": PatchCodes,
+    "autoregressive": Autoregressive,
     # predictive coding and latent prediction
+    "cpc": CPC,
     # hybrid
 }
 
 __all__ = [
     "BYOL",
+    "CPC",
     "METHODS",
+<<<<<<< HEAD
     "NNCLR",
     "Batch",
     "HardNegatives",
     "Method",
     "MoCo",
+=======
+    "Autoregressive",
+    "Batch",
+    "DeepCluster",
+    "Method",
+    "PatchCodes",
+>>>>>>> clusters
     "Recipe",
     "Reconstruction",
     "SimCLR",
     "SimSiam",
+<<<<<<< HEAD
     "SupCon",
+=======
+    "SwAV",
+>>>>>>> clusters
     "TrainingImages",
     "VICReg",
     "build_method",
