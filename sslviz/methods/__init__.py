@@ -10,9 +10,13 @@ from torch import nn
 from sslviz.encoders import Encoder
 from sslviz.methods.build import build
 from sslviz.methods.byol import BYOL
+from sslviz.methods.contrastive_reconstruction import ContrastiveReconstruction
+from sslviz.methods.ijepa import IJEPA
+from sslviz.methods.mae import MAE
 from sslviz.methods.method import Batch, Method, Reconstruction, TrainingImages
 from sslviz.methods.recipe import Recipe
 from sslviz.methods.simclr import SimCLR
+from sslviz.methods.simmim import SimMIM
 from sslviz.methods.simsiam import SimSiam
 from sslviz.methods.vicreg import VICReg
 from sslviz.views import ViewPolicy
@@ -28,18 +32,26 @@ METHODS: dict[str, type[Method]] = {
     "vicreg": VICReg,
     # clustering
     # masked and generative
+    "mae": MAE,
+    "simmim": SimMIM,
     # predictive coding and latent prediction
+    "ijepa": IJEPA,
     # hybrid
+    "contrastive_reconstruction": ContrastiveReconstruction,
 }
 
 __all__ = [
     "BYOL",
+    "IJEPA",
+    "MAE",
     "METHODS",
     "Batch",
+    "ContrastiveReconstruction",
     "Method",
     "Recipe",
     "Reconstruction",
     "SimCLR",
+    "SimMIM",
     "SimSiam",
     "TrainingImages",
     "VICReg",
