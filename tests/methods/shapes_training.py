@@ -1,15 +1,24 @@
 """A short training on drawn shapes, and how well hidden pixels are painted after it."""
 
 import torch
+from timm.models.vision_transformer import VisionTransformer
 
 import sslviz
 from sslviz.diagnostics.geometry.collapse import collapse
+from sslviz.encoders import Encoder
 from sslviz.features import Features
 from sslviz.methods import Batch
 from sslviz.methods.parts.momentum import update_ema
 from sslviz.runtime.random_state import seeded
 
 from .contract import total
+
+
+def small_transformer(seed=0):
+    """A vision transformer of 64 patches that trains in a few seconds."""
+    with seeded(seed):
+        model = VisionTransformer(32, 4, embed_dim=64, depth=2, num_heads=2, num_classes=0)
+    return Encoder(model, {"name": "small", "image_size": 32}, (0.5,) * 3, (0.5,) * 3)
 
 
 def the_shapes(n=512):

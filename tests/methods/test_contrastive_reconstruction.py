@@ -7,6 +7,7 @@ from sslviz.encoders import create_encoder
 from sslviz.methods import ContrastiveReconstruction
 from sslviz.methods.contrastive_reconstruction import squared_error
 from sslviz.methods.simclr import nt_xent
+from sslviz.runtime.random_state import seeded
 
 from .contract import draw_batch, loss_of, total
 from .shapes_training import inputs, painted, trained_on_shapes, verdict_on_shapes
@@ -33,7 +34,7 @@ def test_each_term_is_what_it_says():
     batch, method = draw_batch(ContrastiveReconstruction.views), a_method(temperature=0.3).eval()
     x = batch.views[0]
     method._predict = lambda *_: made  # the same draws for all that follows
-    with torch.no_grad():
+    with torch.no_grad(), seeded(0):
         made = ContrastiveReconstruction._predict(method, x, batch.rows)
         terms = method.loss(batch)
     pooled, pixels, noise, true_noise, hidden = made
@@ -60,7 +61,7 @@ def test_the_two_views_are_hidden_differently_and_their_noise_has_the_strength_t
     method, x = a_method(noise=0.5).eval(), torch.zeros(2, 40, 3, 32, 32)
     told = []
     method.strength.register_forward_pre_hook(lambda _, args: told.append(args[0]))
-    with torch.no_grad():
+    with torch.no_grad(), seeded(0):
         *_, noise, hidden = method._predict(x, torch.arange(40))
     assert (hidden.sum((1, 2, 3)) == 512).all() and not torch.equal(hidden[:40], hidden[40:])
     torch.testing.assert_close(noise.flatten(1).std(1), told[0][:, 0], rtol=0.1, atol=1e-3)
@@ -74,8 +75,6 @@ def test_hidden_pixels_change_nothing_that_is_predicted(name):
     rows = torch.arange(3)
 
     def made(x):
-        from sslviz.runtime.random_state import seeded
-
         with seeded(0), torch.no_grad():
             return method._predict(x, rows)
 
