@@ -12,12 +12,19 @@ from sslviz.methods.autoregressive import Autoregressive
 from sslviz.methods.build import build
 from sslviz.methods.byol import BYOL
 <<<<<<< HEAD
+<<<<<<< HEAD
 from sslviz.methods.hard_negatives import HardNegatives
+=======
+from sslviz.methods.contrastive_reconstruction import ContrastiveReconstruction
+from sslviz.methods.ijepa import IJEPA
+from sslviz.methods.mae import MAE
+>>>>>>> masked
 from sslviz.methods.method import Batch, Method, Reconstruction, TrainingImages
 from sslviz.methods.moco import MoCo
 from sslviz.methods.nnclr import NNCLR
 from sslviz.methods.recipe import Recipe
 from sslviz.methods.simclr import SimCLR
+from sslviz.methods.simmim import SimMIM
 from sslviz.methods.simsiam import SimSiam
 from sslviz.methods.supcon import SupCon
 =======
@@ -50,21 +57,38 @@ METHODS: dict[str, type[Method]] = {
     "swav": SwAV,
     "deepcluster": DeepCluster,
     # masked and generative
+<<<<<<< HEAD
     "patch_codes": PatchCodes,
     "autoregressive": Autoregressive,
     # predictive coding and latent prediction
     "cpc": CPC,
+=======
+    "mae": MAE,
+    "simmim": SimMIM,
+    # predictive coding and latent prediction
+    "ijepa": IJEPA,
+>>>>>>> masked
     # hybrid
+    "contrastive_reconstruction": ContrastiveReconstruction,
 }
 
 __all__ = [
     "BYOL",
+<<<<<<< HEAD
     "CPC",
+=======
+    "IJEPA",
+    "MAE",
+>>>>>>> masked
     "METHODS",
 <<<<<<< HEAD
     "NNCLR",
     "Batch",
+<<<<<<< HEAD
     "HardNegatives",
+=======
+    "ContrastiveReconstruction",
+>>>>>>> masked
     "Method",
     "MoCo",
 =======
@@ -77,6 +101,7 @@ __all__ = [
     "Recipe",
     "Reconstruction",
     "SimCLR",
+    "SimMIM",
     "SimSiam",
 <<<<<<< HEAD
     "SupCon",

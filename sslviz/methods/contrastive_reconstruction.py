@@ -1,0 +1,115 @@
+"""CAN: two masked, noisy views find each other, are completed, and are freed of noise.  https://arxiv.org/abs/2210.16870"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from sslviz.encoders import Encoder
+from sslviz.methods.method import Batch, Reconstruction
+from sslviz.methods.parts.distributed import gather
+from sslviz.methods.parts.draws import normal_by_row, uniform_by_row
+from sslviz.methods.parts.grid_and_pooled import grid_and_pooled
+from sslviz.methods.parts.heads import mlp
+from sslviz.methods.parts.masking import random_squares, square_side
+from sslviz.methods.parts.multi_crop import view_pairs
+from sslviz.methods.parts.pixel_decoder import grid_shape
+from sslviz.methods.parts.precision import in_float32
+from sslviz.methods.parts.unreached import freeze_unreached
+from sslviz.methods.simclr import nt_xent
+from sslviz.runtime.random_state import seeded
+from sslviz.views import ViewPolicy
+
+
+class ContrastiveReconstruction(nn.Module):
+    """Do features serve telling pictures apart, completing them and freeing them of noise, all at once?
+
+    Squares of each view are painted over in one learned colour, and noise of a known strength lies on the rest.  From the
+    same features three things are predicted: which view belongs to the same picture, the hidden pixels, and the noise on
+    the visible ones.  Neither hidden pixels nor noise can be copied.  The contrast keeps pictures apart, and so do the pixels.
+    The paper leaves hidden patches out of a transformer; painting them over serves any encoder.
+
+    - ratio, grid: the share of the squares that is hidden, and the squares along a side of the picture
+    - noise: the largest strength, on pixels from -1 to 1; each view of each picture draws its own from 0 to this
+    - contrast, reconstruction, denoising: the weights of the terms
+    - temperature, hidden, out: of the contrast and its projector
+
+    Example:
+        >>> import sslviz
+        >>> method = ContrastiveReconstruction(sslviz.create_encoder("conv_nano"), denoising=0.0)
+        >>> list(method.weights)
+        ['contrast', 'reconstruction', 'denoising']
+
+    Caveat: the terms want different things, and the weights decide who wins; look at each in the history.
+    """
+
+    family = "hybrid"
+    views = ViewPolicy(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)  # SimCLR's for 32 px, as in App. B
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        ratio: float = 0.5,
+        grid: int = 8,
+        noise: float = 0.2,
+        contrast: float = 1.0,
+        reconstruction: float = 1.0,
+        denoising: float = 1.0,
+        temperature: float = 0.2,
+        hidden: int = 512,
+        out: int = 128,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.weights = {"contrast": contrast, "reconstruction": reconstruction, "denoising": denoising}
+        self.side = square_side(encoder.image_size, grid, ratio)
+        self.ratio, self.noise, self.temperature = ratio, noise, temperature
+        self.encoder = encoder
+        dim, rows = grid_shape(encoder)
+        freeze_unreached(encoder, lambda x: sum(y.sum() for y in grid_and_pooled(encoder, x)))
+        factor = encoder.image_size // rows
+        with seeded(seed):
+            self.projector = mlp(encoder.dim, hidden, out)
+            self.color = nn.Parameter(torch.zeros(3, 1, 1))
+            self.strength = nn.Sequential(
+                nn.Linear(1, dim), nn.GELU(), nn.Linear(dim, dim)
+            )  # tells how much noise there is
+            self.decoder = nn.Sequential(nn.GELU(), nn.Conv2d(dim, 6 * factor**2, 1), nn.PixelShuffle(factor))
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """The three terms of all views, each times its weight."""
+        v, b = len(batch.views[0]), len(batch.rows)
+        z, completed, cleaned = [], [], []
+        for x in batch.views:
+            pooled, painted, noise, true_noise, hidden = self._predict(x, batch.rows)
+            z += self.projector(pooled).unflatten(0, (-1, b))  # one (b, out) a view
+            completed += [squared_error(painted, x.flatten(0, 1), hidden)] * len(x)  # views count alike, of any size
+            cleaned += [squared_error(noise, true_noise, ~hidden)] * len(x)
+        z = gather(torch.stack(z))  # (views, B, out)
+        contrast = [nt_xent(z[list(pair)], self.temperature) for pair in view_pairs(v, len(z))]
+        terms = (torch.stack(values).mean() for values in (contrast, completed, cleaned))
+        return {name: weight * term for (name, weight), term in zip(self.weights.items(), terms, strict=True)}
+
+    def _predict(self, x: Tensor, rows: Tensor) -> tuple[Tensor, ...]:
+        """Of views (v, b, 3, s, s): pooled features (v * b, dim), painted pixels, predicted noise, true noise, hidden."""
+        v, _, _, s, _ = x.shape
+        hidden = random_squares(rows, s, self.side, self.ratio, v)  # (v * b, 1, s, s)
+        strength = self.noise * uniform_by_row(rows, v, 1).transpose(0, 1).flatten(0, 1)  # (v * b, 1)
+        noise = strength[..., None, None] * normal_by_row(rows, v, 3, s, s).transpose(0, 1).flatten(0, 1)
+        tokens, pooled = grid_and_pooled(self.encoder, torch.where(hidden, self.color, x.flatten(0, 1) + noise))
+        made = self.decoder(tokens + self.strength(strength)[..., None, None])  # (v * b, 6, s, s)
+        return pooled, made[:, :3], made[:, 3:], noise, hidden
+
+    def reconstruct(self, x: Tensor) -> Reconstruction:
+        """Paints over squares of pictures (n, 3, s, s), adds noise, then completes and cleans them."""
+        _, painted, noise, true_noise, hidden = self._predict(x[None], torch.arange(len(x), device=x.device))
+        noisy = x + true_noise
+        predicted = torch.where(hidden, painted, noisy - noise).to(x.dtype)
+        return Reconstruction(torch.where(hidden, self.color, noisy), predicted, x, torch.ones_like(hidden))
+
+
+@in_float32
+def squared_error(predicted: Tensor, true: Tensor, where: Tensor) -> Tensor:
+    """Mean squared error over some pixels; both (n, 3, s, s), where bool (n, 1, s, s) -> scalar (Eq. 2 and 3)."""
+    return ((predicted - true).square() * where).sum() / (3 * where.sum())

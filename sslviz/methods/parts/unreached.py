@@ -1,0 +1,27 @@
+"""Weights that an objective does not use, such as those of a pooling layer where tokens are predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from sslviz.encoders import Encoder
+
+
+def freeze_unreached(encoder: Encoder, output: Callable[[Tensor], Tensor]) -> None:
+    """Freezes the weights of which this output of the encoder is no function.
+
+    Weight decay would otherwise shrink what nothing trains, and several processes would wait for gradients that never come.
+    """
+    weights = [p for p in encoder.parameters() if p.requires_grad]
+    encoder.eval()  # batch statistics stay as they are
+    try:
+        with torch.enable_grad():
+            made = output(weights[0].new_zeros(1, 3, encoder.image_size, encoder.image_size))
+            reached = torch.autograd.grad(made.sum(), weights, allow_unused=True)
+    finally:
+        encoder.train()
+    for weight, gradient in zip(weights, reached, strict=True):
+        weight.requires_grad_(gradient is not None)
