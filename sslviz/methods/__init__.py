@@ -10,6 +10,7 @@ from torch import nn
 from sslviz.encoders import Encoder
 from sslviz.methods.build import build
 from sslviz.methods.byol import BYOL
+from sslviz.methods.denoising import Denoising
 from sslviz.methods.method import Batch, Method, Reconstruction, TrainingImages
 from sslviz.methods.recipe import Recipe
 from sslviz.methods.simclr import SimCLR
@@ -28,6 +29,7 @@ METHODS: dict[str, type[Method]] = {
     "vicreg": VICReg,
     # clustering
     # masked and generative
+    "denoising": Denoising,
     # predictive coding and latent prediction
     # hybrid
 }
@@ -36,6 +38,7 @@ __all__ = [
     "BYOL",
     "METHODS",
     "Batch",
+    "Denoising",
     "Method",
     "Recipe",
     "Reconstruction",
