@@ -39,7 +39,7 @@ class Denoising(nn.Module):
     views = ViewPolicy(views=1, scale=(0.2, 1.0), jitter_prob=0.0, gray_prob=0.0)  # as in the paper: crops and flips
 
     def __init__(
-        self, encoder: Encoder, *, noise: float = math.sqrt(2), width: int = 64, seed: int = 0
+        self, encoder: Encoder, *, noise: float = math.sqrt(2), width: int = 32, seed: int = 0
     ) -> None:  # sqrt(2): the paper's highest level
         super().__init__()
         if noise <= 0:
