@@ -173,11 +173,11 @@ def load_method(checkpoint: Checkpoint) -> tuple[Any, Encoder]:
     if checkpoint.path is not None:
         targets = tuple(f"{target}." for target in getattr(method, "ema", {}))
         tensors = load_file(checkpoint.path)
-        wanted = {key for key in method.state_dict() if not key.startswith(targets)}
-        if missing := sorted(wanted - tensors.keys()):
+        wanted = {key: value for key, value in method.state_dict().items() if not key.startswith(targets)}
+        if lost := [key for key, value in wanted.items() if key not in tensors or tensors[key].shape != value.shape]:
             raise ValueError(
-                f"{checkpoint.path} does not hold all weights of {name} ({missing[0]} is missing), so that it cannot make "
-                "pictures; train again."
+                f"{checkpoint.path} does not hold all weights of {name} ({lost[0]} is missing or of another shape), so that "
+                "it cannot make pictures; train again."
             )
         method.load_state_dict({key: tensors[key] for key in wanted}, strict=False)
     return method.eval(), encoder

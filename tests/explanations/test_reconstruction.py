@@ -205,12 +205,12 @@ class TestWhatCannotMakePictures:
         with pytest.raises(ValueError, match="not pretrained here"):
             reconstruct(fresh(None), white(), progress=False)
 
-    def test_a_file_without_the_decoder(self, halves, tmp_path):
+    @pytest.mark.parametrize("decoder", [{}, {"decoder.weight": torch.ones(2, 1)}], ids=["none", "another"])
+    def test_a_file_without_this_decoder(self, halves, tmp_path, decoder):
         run = Run.create(tmp_path / "r", {"kind": "pretrain", "encoder": {"name": "conv_nano"}, "arguments": halves})
-        weights = {
-            k: v for k, v in Halves(sslviz.create_encoder("conv_nano")).state_dict().items() if "decoder" not in k
-        }
-        with pytest.raises(ValueError, match="decoder.weight is missing"):
+        whole = Halves(sslviz.create_encoder("conv_nano")).state_dict()
+        weights = {k: v for k, v in whole.items() if "decoder" not in k} | decoder
+        with pytest.raises(ValueError, match="decoder.weight is missing or of another shape"):
             reconstruct(run.save_checkpoint(3, weights), white(), progress=False)
 
     def test_no_pictures_and_clips(self, halves):
