@@ -55,6 +55,7 @@ from sslviz.explanations.attribution.pairs import explain_pair
 from sslviz.explanations.faithfulness.faithfulness import faithfulness
 from sslviz.explanations.faithfulness.randomization import cascade
 from sslviz.explanations.faithfulness.tag_contrast import tag_contrast
+from sslviz.explanations.reconstruction import reconstruct
 from sslviz.features import Features
 from sslviz.features.embed import embed, embed_layers
 from sslviz.features.embed_views import embed_altered, embed_views
@@ -129,6 +130,7 @@ __all__ = [
     "projection",
     "randbit",
     "raw_pixels",
+    "reconstruct",
     "reliance",
     "retrieval",
     "selectivity",

@@ -259,6 +259,12 @@ CATALOG: tuple[Entry, ...] = (
         name="mitigation", question="Would a remedy help?", home="diagnostics.bias.mitigation", control="no remedy, chance",
         page="bias", scope="columns", options=("fit",), group="Would a remedy help?", section=REMEDIES,
     ),
+    # --- training
+    Entry(
+        name="reconstruct", question="What does it make of what it was not shown?", home="explanations.reconstruction",
+        control="the mean colour of what is shown, the nearest pixel shown or the input itself, the method untrained",
+        page="training", scope="pictures",
+    ),
     # --- attention and attribution
     Entry(
         name="attention", question="Where does a transformer look?", home="explanations.attention.attention",

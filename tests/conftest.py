@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -153,6 +154,9 @@ def asked_maps():
             return sslviz.explain_pair(checkpoint, *pair, grid=2, orders=2, progress=False)
         if name == "attention":
             return sslviz.attention(checkpoint, images, progress=False)
+        if name == "reconstruct":
+            head = {"method": "denoising", "settings": {}}
+            return sslviz.reconstruct(replace(checkpoint, head=head), images, progress=False)
         maps = sslviz.attribute(checkpoint, images, method="saliency", progress=False)
         if name == "attribute":
             return maps

@@ -162,6 +162,10 @@ def to_device(module: Any) -> Any:
     return module.to(torch.device("cuda" if torch.cuda.is_available() else "cpu")).eval()
 
 
+class NoProjectorError(ValueError):
+    """The method that a checkpoint was trained by has no head between the features and the loss."""
+
+
 def load_projector(checkpoint: Checkpoint, encoder: Encoder) -> nn.Module:
     """The head between the features and the loss, with this checkpoint's weights; ValueError where there is none."""
     from safetensors.torch import load_file
@@ -173,7 +177,7 @@ def load_projector(checkpoint: Checkpoint, encoder: Encoder) -> nn.Module:
     method, _ = build_method(checkpoint.head["method"], encoder, checkpoint.head["settings"], checkpoint.seed)
     projector = getattr(method, "projector", None)
     if not isinstance(projector, nn.Module):
-        raise ValueError(f"{checkpoint.head['method']} has no projector; use another layer.")
+        raise NoProjectorError(f"{checkpoint.head['method']} has no projector; use another layer.")
     if checkpoint.path is not None:
         tensors = load_file(checkpoint.path)
         projector.load_state_dict(

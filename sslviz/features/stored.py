@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import import_module
@@ -14,7 +15,7 @@ from typing import Any
 
 from sslviz.data import Images
 from sslviz.data.sampling import sample_rows
-from sslviz.features.embed import embed
+from sslviz.features.embed import NoProjectorError, embed
 from sslviz.features.evidence import (
     HISTOGRAM,
     PIXELS,
@@ -114,7 +115,8 @@ def show(run: Run, checkpoint: Checkpoint, pictures: Pictures, encoders: Collect
         elif stimulus.layer == "layers":
             _store_layers(run, encoder, pictures.sample, _function(stimulus.embed))
         else:
-            _stored(run, key, digest, stimulus.layer, encoder.digest, partial(_embedded, encoder, pictures))
+            with suppress(NoProjectorError):  # methods that make pictures have none
+                _stored(run, key, digest, stimulus.layer, encoder.digest, partial(_embedded, encoder, pictures))
 
 
 def _pixel_control(name: str, pictures: Pictures) -> Features:

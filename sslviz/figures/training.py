@@ -20,9 +20,17 @@ PANELS = {
     "rankme": "RankMe (directions)",
     "std": "std per dimension",
 }
+TERM = "loss_"  # how the history's columns of a method's terms begin
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+ACROSS, LABELS = 3, 0.5  # panels side by side; room for the names of the terms, as a share of the curves'
 CAPTION = (
     "Grey: the same encoder before its first step; dotted grey: std where all directions are used alike, 1/√d. "
     "Losses of different methods are on different scales; a low loss says nothing about the features."
+)
+
+TERMS_CAPTION = (
+    "Each line is a term as it enters the loss, times its weight. Dotted grey: what it was in the first epoch. A term that "
+    "falls may do so at the cost of another, and none says what the features are worth."
 )
 
 
@@ -121,3 +129,98 @@ def _alt(runs: Mapping[str, pd.DataFrame], shown: Sequence[str]) -> str:
         ]
         parts.append(f"{name or 'this run'}: {', '.join(moved)}")
     return f"Training curves over epochs. {'; '.join(parts)}."
+
+
+def loss_terms(
+    histories: pd.DataFrame | Mapping[str, pd.DataFrame], *, colors: Mapping[str, str] | None = None
+) -> go.Figure:
+    """Which term of the loss falls?  One panel per run whose method has terms, one line per term, named at its end.
+
+    `histories` is a run's history or {run: history}; runs without terms are left out.  ValueError if none has any.
+    Caveat: terms of different methods are on different scales.
+    """
+    given: Any = histories
+    every: dict[str, pd.DataFrame] = {"": given} if isinstance(given, pd.DataFrame) else theme.as_dict(given)
+    runs = {name: history for name, history in every.items() if term_columns(history)}
+    if not runs:
+        raise ValueError(
+            f"No history holds terms of a loss (columns {TERM}...); the methods of these runs have one each."
+        )
+    palette, short = theme.colors(every, colors), theme.short_names(runs)
+    across = min(ACROSS, len(runs))
+    down = -(-len(runs) // across)
+    titles = [f"<b>{escape(short[name])}</b>" for name in runs]
+    fig = make_subplots(
+        rows=down, cols=across, subplot_titles=titles, horizontal_spacing=0.08, vertical_spacing=0.35 / (down + 1)
+    )
+    for i, (name, history) in enumerate(runs.items()):
+        at = {"row": i // across + 1, "col": i % across + 1}
+        lines = {column: history[history[column].notna()] for column in term_columns(history)}
+        last = max(float(rows["epoch"].iloc[-1]) for rows in lines.values())
+        heights = _apart({column: float(rows[column].iloc[-1]) for column, rows in lines.items()}, lines)
+        for k, (column, rows) in enumerate(lines.items()):
+            dash = DASHES[k % len(DASHES)]
+            fig.add_trace(_first_epoch(rows, column), **at)
+            fig.add_trace(_term(rows, column, name, palette[name], dash), **at)
+            label = {"text": escape(column.removeprefix(TERM)), "x": last, "y": heights[column], "xshift": 6}
+            fig.add_annotation(label | {"xanchor": "left", "showarrow": False, "font": {"size": 11}}, **at)
+        fig.update_xaxes(title_text="epoch" if i + across >= len(runs) else None, range=[0, last * (1 + LABELS)], **at)
+        fig.update_yaxes(title_text="term of the loss" if i % across == 0 else None, **at)
+    one_entry_a_group([trace for trace in fig.data if trace.showlegend is not False])
+    fig.update_layout(height=215 * down + 60, margin_t=36)
+    return theme.finish(fig, alt=_terms_alt(runs), caption=TERMS_CAPTION)
+
+
+def term_columns(history: pd.DataFrame) -> list[str]:
+    """The columns of a history that hold the terms of a loss."""
+    return [column for column in history if str(column).startswith(TERM) and history[column].notna().any()]
+
+
+def _term(rows: pd.DataFrame, column: str, name: str, color: str, dash: str) -> go.Scatter:
+    term = escape(column.removeprefix(TERM))
+    return go.Scatter(
+        x=rows["epoch"],
+        y=rows[column],
+        name=term,
+        legendgroup=f"run {name}",
+        showlegend=False,
+        mode="lines",
+        line={"color": color, "width": 2, "dash": dash},
+        hovertemplate=f"<b>{escape(name)}</b><br>{term}, epoch %{{x}}: %{{y:.4g}}<extra></extra>",
+    )
+
+
+def _first_epoch(rows: pd.DataFrame, column: str) -> go.Scatter:
+    first = float(rows[column].iloc[0])
+    return go.Scatter(
+        x=[0, float(rows["epoch"].iloc[-1])],
+        y=[first, first],
+        name="in the first epoch (control)",
+        legendgroup="first",
+        mode="lines",
+        line={"color": theme.CONTROL, "width": 1, "dash": "dot"},
+        hovertemplate=f"<b>{escape(column.removeprefix(TERM))}</b> in the first epoch (control): {first:.4g}<extra></extra>",
+    )
+
+
+def _apart(ends: Mapping[str, float], lines: Mapping[str, pd.DataFrame]) -> dict[str, float]:
+    """{column: height of its name}: where its line ends, or as much above the next name as a line of text takes."""
+    values = np.concatenate([rows[column].to_numpy(float) for column, rows in lines.items()])
+    line = (float(values.max() - values.min()) or 1.0) / 9  # of text, in a panel this high
+    heights: dict[str, float] = {}
+    below = -np.inf
+    for column in sorted(ends, key=ends.__getitem__):
+        below = heights[column] = max(ends[column], below + line)
+    return heights
+
+
+def _terms_alt(runs: Mapping[str, pd.DataFrame]) -> str:
+    parts = []
+    for name, history in runs.items():
+        moved = [
+            f"{column.removeprefix(TERM)} {values.iloc[0]:.3g} to {values.iloc[-1]:.3g}"
+            for column in term_columns(history)
+            if len(values := history[column].dropna())
+        ]
+        parts.append(f"{name or 'this run'}: {', '.join(moved)}")
+    return f"Terms of each loss over epochs. {'; '.join(parts)}."

@@ -13,12 +13,16 @@ from sslviz.methods.build import build
 from sslviz.methods.byol import BYOL
 <<<<<<< HEAD
 <<<<<<< HEAD
+<<<<<<< HEAD
 from sslviz.methods.hard_negatives import HardNegatives
 =======
 from sslviz.methods.contrastive_reconstruction import ContrastiveReconstruction
 from sslviz.methods.ijepa import IJEPA
 from sslviz.methods.mae import MAE
 >>>>>>> masked
+=======
+from sslviz.methods.denoising import Denoising
+>>>>>>> pictures
 from sslviz.methods.method import Batch, Method, Reconstruction, TrainingImages
 from sslviz.methods.moco import MoCo
 from sslviz.methods.nnclr import NNCLR
@@ -58,8 +62,12 @@ METHODS: dict[str, type[Method]] = {
     "deepcluster": DeepCluster,
     # masked and generative
 <<<<<<< HEAD
+<<<<<<< HEAD
     "patch_codes": PatchCodes,
     "autoregressive": Autoregressive,
+=======
+    "denoising": Denoising,
+>>>>>>> pictures
     # predictive coding and latent prediction
     "cpc": CPC,
 =======
@@ -85,10 +93,14 @@ __all__ = [
     "NNCLR",
     "Batch",
 <<<<<<< HEAD
+<<<<<<< HEAD
     "HardNegatives",
 =======
     "ContrastiveReconstruction",
 >>>>>>> masked
+=======
+    "Denoising",
+>>>>>>> pictures
     "Method",
     "MoCo",
 =======

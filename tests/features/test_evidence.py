@@ -13,6 +13,7 @@ from sslviz.evaluation.answers import compute_entry, requirements
 from sslviz.features import evidence, stored
 from sslviz.features.evidence import STIMULI, Stimulus, find_stimulus, stored_evidence
 from sslviz.features.stored import gather
+from sslviz.methods import build_method
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +90,16 @@ def test_the_table_says_what_it_means():
 def test_what_was_not_diagnosed_is_one_sentence(run):
     with pytest.raises(ValueError, match="was not diagnosed on these images"):
         stored_evidence(run, run.last, "0" * 16)
+
+
+def test_a_method_without_a_projector_is_diagnosed_without(tmp_path):
+    arguments = {"method": "denoising", "settings": {"width": 8}}
+    run = sslviz.Run.create(
+        tmp_path / "r", {"encoder": {"name": "conv_nano", "image_size": 16}, "arguments": arguments}
+    )
+    method, _ = build_method("denoising", sslviz.create_encoder("conv_nano", image_size=16), {"width": 8})
+    run.save_checkpoint(1, method.state_dict())
+    found = gather(run, run.last, sslviz.shapes(n=20, size=16), None)
+    assert found.of("projector") is None and len(found.features) == 20
+    with pytest.raises(ValueError, match="denoising has no projector"):
+        sslviz.embed(run.last, sslviz.shapes(n=20, size=16), layer="projector", progress=False)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from sslviz.figures.parts import theme
-from sslviz.figures.training import training
+from sslviz.figures.training import loss_terms, term_columns, training
 
 
 def history(seed: int = 0, epochs: int = 6, untrained: float = 0.3) -> pd.DataFrame:
@@ -71,3 +71,67 @@ def test_axes_are_titled_and_meta_speaks():
     assert all(axis.title.text for axis in fig.select_yaxes())
     assert "epoch" in {axis.title.text for axis in fig.select_xaxes()}
     assert "rankme 0.3 to" in fig.layout.meta["alt"] and fig.layout.meta["caption"]
+
+
+# --- the terms of a loss -----------------------------------------------------------------------------------------------
+
+
+def with_terms(seed: int = 0, names=("invariance", "variance", "covariance"), epochs: int = 6) -> pd.DataFrame:
+    """A history whose loss is the sum of its terms, as the training loop writes it: nothing at step 0."""
+    table, rng = history(seed, epochs), np.random.default_rng(10 + seed)
+    for name in names:
+        table[f"loss_{name}"] = np.r_[np.nan, rng.uniform(0, 5, epochs)]
+    return table.assign(loss=table[[f"loss_{name}" for name in names]].sum(axis=1, min_count=1))
+
+
+def test_each_term_is_a_line_in_the_colour_of_its_run_told_apart_by_its_dash():
+    table, palette = with_terms(), theme.colors(["a", "vicreg"])
+    fig = loss_terms({"a": history(), "vicreg": table}, colors=palette)
+    lines = curves(fig, "vicreg")
+    assert [line.name for line in lines] == ["invariance", "variance", "covariance"] and not curves(fig, "a")
+    assert len({line.line.dash for line in lines}) == 3 and {line.line.color for line in lines} == {palette["vicreg"]}
+    for line in lines:
+        np.testing.assert_array_equal(line.y, table[f"loss_{line.name}"].dropna())
+        np.testing.assert_array_equal(line.x, np.arange(1, 7))
+
+
+def test_every_run_with_terms_has_a_panel_under_its_name():
+    runs = {
+        f"run {i}": with_terms(i, names) for i, names in enumerate([("p", "q"), ("reconstruction", "kl"), ("p", "r")])
+    }
+    fig = loss_terms(runs)
+    assert [len(curves(fig, name)) for name in runs] == [2, 2, 2]
+    assert len({curves(fig, name)[0].yaxis for name in runs}) == 3
+    said = {annotation.text for annotation in fig.layout.annotations}
+    assert {f"<b>{name}</b>" for name in runs} | {"p", "q", "r", "reconstruction", "kl"} <= said
+    assert all(name in fig.layout.meta["alt"] for name in runs)
+
+
+def test_a_terms_control_is_its_first_epoch_in_grey():
+    table = with_terms()
+    fig = loss_terms(table)
+    assert {line.line.color for line in controls(fig)} == {theme.CONTROL}
+    firsts = sorted(line.y[0] for line in controls(fig))
+    assert firsts == pytest.approx(sorted(table[column].dropna().iloc[0] for column in term_columns(table)))
+    assert sum(line.showlegend is not False for line in controls(fig)) == 1
+
+
+def test_names_of_terms_that_end_together_do_not_lie_on_each_other():
+    table = with_terms(names=("one", "two", "three"))
+    for column, last in zip(term_columns(table), (1.0, 1.001, 4.0), strict=True):
+        table.loc[table.index[-1], column] = last
+    heights = {a.text: a.y for a in loss_terms(table).layout.annotations if a.text in ("one", "two", "three")}
+    span = max(table[column].max() for column in term_columns(table)) - min(table[c].min() for c in term_columns(table))
+    assert heights["one"] == 1.0 and heights["two"] - heights["one"] > span / 10 and heights["three"] == 4.0
+
+
+def test_runs_without_terms_are_one_sentence():
+    with pytest.raises(ValueError, match="No history holds terms"):
+        loss_terms({"a": history()})
+    with pytest.raises(ValueError, match="at least one"):
+        loss_terms({})
+
+
+def test_terms_cannot_inject_and_are_json_without_nan():
+    fig = loss_terms({"<script>": with_terms(names=("<b>bad",))})
+    assert "<script" not in "".join(a.text for a in fig.layout.annotations) and "NaN" not in fig.to_json()

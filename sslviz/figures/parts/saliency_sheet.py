@@ -42,12 +42,13 @@ class Panel:
     color: str = ""
 
 
-def sheet(panels: Sequence[Panel], columns: int, *, unit: str, reference: str) -> go.Figure:
+def sheet(panels: Sequence[Panel], columns: int, *, unit: str = "", reference: str = "") -> go.Figure:
     """The panels row by row, `columns` a row, at one scale from 0 on.
 
     Maps are in units of a map that is everywhere alike, so that grids of any size compare; the scale has a tick at 1,
-    called `reference`.  Values are not smoothed; the strongest half per cent is drawn as the end of the scale.  Axes
-    count panels: panel i lies at column i % columns, row i // columns, and what is written lies between rows.
+    called `reference`.  Values are not smoothed; the strongest half per cent is drawn as the end of the scale.  Pictures
+    without maps have no scale.  Axes count panels: panel i lies at column i % columns, row i // columns, and what is
+    written lies between rows.
     ValueError for too many panels.
     """
     if len(panels) > MOST:
@@ -79,13 +80,9 @@ def sheet(panels: Sequence[Panel], columns: int, *, unit: str, reference: str) -
     fig.update_yaxes(visible=False, range=[height + 0.03, -0.02], fixedrange=True, scaleanchor="x", constrain="domain")
     fig.update_yaxes(constraintoward="top")
     values = [panel.map.ravel() for panel in panels if panel.map is not None]
-    fig.update_layout(
-        height=round(height * side) + 36 + KEY,
-        margin={"t": 36, "b": KEY},
-        showlegend=False,
-        coloraxis=color_axis(values, unit, reference),
-    )
-    return fig
+    key = KEY if values else 0  # pictures alone need none
+    fig.update_layout(height=round(height * side) + 36 + key, margin={"t": 36, "b": key}, showlegend=False)
+    return fig.update_layout(coloraxis=color_axis(values, unit, reference)) if values else fig
 
 
 def color_axis(values: Sequence[np.ndarray], unit: str, reference: str) -> dict[str, Any]:
