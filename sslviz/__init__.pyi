@@ -47,6 +47,7 @@ from sslviz.encoders import Encoder, create_encoder
 from sslviz.evaluation.demo import demo
 from sslviz.evaluation.diagnose import diagnose
 from sslviz.evaluation.inspection import inspect_images
+from sslviz.evaluation.study.study import study
 from sslviz.explanations.attention.attention import attention
 from sslviz.explanations.attention.capture import capture_attention
 from sslviz.explanations.attribution.attribution import attribute
@@ -138,6 +139,7 @@ __all__ = [
     "similarity",
     "slices",
     "spectrum",
+    "study",
     "tag_contrast",
     "tagged_shapes",
     "textured",

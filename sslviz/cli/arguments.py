@@ -1,4 +1,4 @@
-"""What several commands take: a text that means images, a folder for what is computed, run folders."""
+"""What several commands take: a text that means images, settings, a folder for what is computed, run folders."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from tyro.conf import arg
+from tyro.conf import UseAppendAction, arg
 
 if TYPE_CHECKING:
     from sslviz.data import Images
@@ -19,6 +19,13 @@ Spec = Annotated[
 Cache = Annotated[
     Path | None,
     arg(help="A folder for what is computed, instead of the run folders, which may then be read-only."),
+]
+Settings = Annotated[
+    UseAppendAction[list[str]],
+    arg(
+        metavar="NAME=VALUE",
+        help="A setting of the method or of its views, e.g. temperature=0.2; may be repeated.",
+    ),
 ]
 
 

@@ -8,19 +8,10 @@ from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from tyro.conf import Positional, UseAppendAction, arg
+from tyro.conf import Positional, arg
 
-from sslviz.cli.arguments import Cache, Spec, loaded_images, opened_runs, scored_images
+from sslviz.cli.arguments import Cache, Settings, Spec, loaded_images, opened_runs, scored_images
 from sslviz.cli.options import options_of, parse_settings
-
-Settings = Annotated[
-    UseAppendAction[list[str]],
-    arg(
-        metavar="NAME=VALUE",
-        help="A setting of the method or of its views, e.g. temperature=0.2; may be repeated.",
-    ),
-]
-
 
 ABOUT = "_images"  # beside the runs in the JSON of `diagnose`: what the images were taken for, and what was left out
 

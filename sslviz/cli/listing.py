@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 
-def listing(what: str) -> list[tuple[str, str]]:
-    """(name, what it is) of all "methods", "encoders", "images", "diagnostics" or "maps"."""
+def listing(what: str) -> dict[str, list[tuple[str, str]]]:
+    """{heading: [(name, what it is)]} of all "methods", "encoders", "images", "diagnostics" or "maps".
+
+    The heading of a method is its family; all others have none.
+    """
     if what == "methods":
         from sslviz.methods import METHODS
 
-        return [(name, _first_line(method)) for name, method in METHODS.items()]
+        families: dict[str, list[tuple[str, str]]] = {}
+        for name, method in METHODS.items():
+            families.setdefault(method.family, []).append((name, _first_line(method)))
+        return families
+    return {"": _without_headings(what)}
+
+
+def _without_headings(what: str) -> list[tuple[str, str]]:
     if what == "encoders":
         from sslviz.encoders.create import list_encoders
         from sslviz.encoders.presets import PRESETS

@@ -18,6 +18,7 @@ from tyro.conf import Positional, subcommand
 
 from sslviz.cli.commands import Diagnose, Embed, Import, Inspect, Pretrain
 from sslviz.cli.report_commands import Audit, Explain
+from sslviz.cli.study_command import Study
 
 
 @dataclass
@@ -72,13 +73,18 @@ class List:
     def __call__(self) -> None:
         from sslviz.cli.listing import listing
 
-        for name, text in listing(self.what):
-            print(f"{name:<22} {text}".rstrip())
+        for heading, entries in listing(self.what).items():
+            print(
+                *([f"{heading}:"] if heading else []),
+                *(f"{name:<22} {text}".rstrip() for name, text in entries),
+                sep="\n",
+            )
 
 
 COMMANDS: dict[str, type] = {
     "demo": Demo,
     "pretrain": Pretrain,
+    "study": Study,
     "import": Import,
     "inspect": Inspect,
     "embed": Embed,
@@ -93,10 +99,10 @@ COMMANDS: dict[str, type] = {
 def _parser(words: list[str]) -> Any:
     """The type that tyro parses these words into: one of the commands."""
     commands = dict(COMMANDS)
-    if words[:1] == ["pretrain"] or any(
-        word.startswith("--tyro-") for word in words
-    ):  # these print a shell's completion
-        commands["pretrain"] = Pretrain.with_options()
+    completing = any(word.startswith("--tyro-") for word in words)  # these print a shell's completion
+    for name, command in COMMANDS.items():
+        if hasattr(command, "with_options") and (completing or words[:1] == [name]):
+            commands[name] = command.with_options()
     return reduce(or_, (Annotated[command, subcommand(name)] for name, command in commands.items()))
 
 

@@ -9,7 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from sslviz.diagnostics.result import CheckpointKey
+from sslviz.evaluation.study.table import StudyResult
 from sslviz.evaluation.summary import sentence
+from sslviz.statistics import Score
 
 
 def print_scores(results: dict[str, dict[str, Any]], sentences: list[str] | None = None) -> None:
@@ -72,3 +74,54 @@ def print_through_training(results: dict[str, dict[str, Any]]) -> None:
                 table.add_row(f"{diagnostic} {score}", *values)
         console.print(table)
         console.print()
+
+
+def print_study(result: StudyResult) -> None:
+    """A row for each arm: every score above that of the untrained encoder, how fast it was, and what is left out."""
+    console = Console()
+    names = list(dict.fromkeys(name for arm in result.arms.values() for name in arm.scores))
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for heading in ("arm", "images/s", "seconds", "GB", *(name.removeprefix("linear:") for name in names), "verdict"):
+        table.add_column(heading, overflow="fold")
+    for name, arm in result.arms.items():
+        if arm.runs:
+            pace = (
+                f"{arm.pace('images_per_second'):,.0f}",
+                f"{arm.pace('seconds'):,.1f}",
+                f"{arm.pace('memory_gb'):.2f}",
+            )
+            marks = {True: "✓", False: "✗", None: " "}
+            cells = [
+                f"{marks[arm.beats_untrained(key) if arm.scores[key].higher_is_better else None]} "
+                f"{_with_reach(arm.scores[key])}\n[dim]  {_with_reach(arm.control(key))}[/dim]"
+                for key in names
+            ]
+            table.add_row(escape(name), *pace, *cells, escape(arm.verdict))
+    console.print(table)
+    seeds, budget = result.arguments["seeds"], _budget(result)
+    console.print(
+        f"\n{budget}; {seeds} {'seed' if seeds == 1 else 'seeds'}, ± the reach of the 95 % interval over them."
+    )
+    console.print(
+        "kNN of the first column, a linear probe of each, RankMe; below each the untrained encoder.", style="dim"
+    )
+    console.print("✓ the interval lies above that of the untrained encoder   ✗ it does not", style="dim")
+    for name, arm in result.arms.items():
+        if arm.reason:
+            console.print(f"{name}: {arm.reason}", highlight=False, markup=False)
+
+
+def _with_reach(score: Score) -> str:
+    """A value and how far its interval reaches: "0.83 ±0.02"."""
+    if score.low is None:
+        return score.value_text
+    reach = score.value - score.low
+    return f"{score.value_text} ±{reach:.2f}" if score.value < 10 else f"{score.value_text} ±{reach:.1f}"
+
+
+def _budget(result: StudyResult) -> str:
+    arguments = result.arguments
+    if arguments["views"] is not None:
+        return f"{arguments['views']:,.0f} views a run"
+    steps = ", ".join(f"{name} {arm.arm.steps:,} steps" for name, arm in result.arms.items() if arm.arm.steps)
+    return f"{arguments['seconds']:g} seconds asked of each run, for which a warm-up gave {steps}"

@@ -1,7 +1,8 @@
-"""Atomic file writes: temporary file, fsync, rename."""
+"""Atomic file writes (temporary file, fsync, rename), and locks of folders."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 from collections.abc import Iterator
@@ -72,3 +73,17 @@ def sweep(folder: Path) -> None:
     for path in folder.glob(".*"):
         if re.fullmatch(r"\..+\.[0-9a-f]{32}", path.name):
             path.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_lock(folder: Path, refusal: str) -> Iterator[None]:
+    """Holds a folder for this process alone; ValueError, with this sentence, while another one holds it.
+
+    The lock goes with the process, however it ends.
+    """
+    with open(folder / ".lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(refusal) from None
+        yield

@@ -8,6 +8,7 @@ from sslviz.statistics.intervals import (
     delete_groups,
     jackknife_interval,
     percentile_interval,
+    t_interval,
     wilson,
 )
 from sslviz.statistics.score import Score
@@ -41,5 +42,6 @@ __all__ = [
     "p_beyond",
     "percentile_interval",
     "permutation_p",
+    "t_interval",
     "wilson",
 ]

@@ -1,4 +1,4 @@
-"""Confidence intervals: bootstrap, jackknife, Wilson."""
+"""Confidence intervals: bootstrap, jackknife, Wilson, Student's t."""
 
 from __future__ import annotations
 
@@ -89,3 +89,17 @@ def wilson(share: np.ndarray, n: np.ndarray, level: float = 0.95) -> tuple[np.nd
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     reach = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
     return np.maximum(middle - reach, 0), np.minimum(middle + reach, 1)
+
+
+def t_interval(values: np.ndarray) -> tuple[float, float] | tuple[None, None]:
+    """The 95 % interval of the mean of `values` (n,), such as one number from each seed, by Student's t.
+
+    (None, None) for a single value, and where one is not finite.
+    """
+    from scipy.special import stdtrit
+
+    n = len(values)
+    if n < 2 or not np.isfinite(values).all():
+        return None, None
+    reach = float(stdtrit(n - 1, 0.975) * np.std(values, ddof=1) / np.sqrt(n))
+    return float(np.mean(values)) - reach, float(np.mean(values)) + reach

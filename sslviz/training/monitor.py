@@ -21,6 +21,10 @@ from sslviz.runs import Run
 HELD_OUT = 2000  # images at most that an evaluation looks at: half of them give an accuracy to within 0.03
 
 
+class Diverged(ValueError):
+    """Loss or features of a training are no longer numbers."""
+
+
 def hold_out(images: Images, seed: int) -> tuple[Images, Images]:
     """A tenth of the images, at most `HELD_OUT`, is kept from training."""
     order = np.random.default_rng(seed).permutation(len(images))
@@ -36,7 +40,7 @@ def evaluate(fabric: Fabric, model: Any, held_out: Images, seed: int) -> dict[st
         keep = np.sort(np.random.default_rng(seed).permutation(len(held_out))[:HELD_OUT])
         x = embed_pixels(model.encoder, held_out.pixels[keep])
         if not np.isfinite(x).all():
-            raise ValueError(
+            raise Diverged(
                 "The encoder's features are no longer numbers; lower --learning-rate or use --precision 32-true."
             )
         features = Features(x, held_out.ids[keep], held_out.table.iloc[keep], {"run": "held out"})
@@ -60,9 +64,9 @@ def training_features(model: Any, images: Images) -> torch.Tensor:
 
 
 def check_loss(loss: float, epoch: int, run: Run) -> None:
-    """ValueError for a loss that is no number."""
+    """Diverged, a ValueError, for a loss that is no number."""
     if not math.isfinite(loss):
-        raise ValueError(
+        raise Diverged(
             f"The loss stopped being a number in epoch {epoch} of {run.name}; lower --learning-rate or use "
             "--precision 32-true. The checkpoints before it are kept."
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping
@@ -24,18 +24,26 @@ from torch import Tensor, nn
 
 from sslviz.data import Images
 from sslviz.encoders import create_encoder
-from sslviz.methods import Batch, TrainingImages, build_method
+from sslviz.methods import Batch, Recipe, TrainingImages, build_method
 from sslviz.methods.parts.momentum import update_ema
 from sslviz.runs import Run
 from sslviz.runtime.progress import progress_bar
 from sslviz.training.batches import batches_on, class_numbers
 from sslviz.training.devices import choose_precision, launch_fabric
 from sslviz.training.monitor import check_loss, evaluate, hold_out, progress_note, training_features
-from sslviz.training.resume import finish, load_resume, locked, open_run, save_resume, write_checkpoint, write_history
+from sslviz.training.optimizers import check_optimizer, create_optimizer, scaled_rate
+from sslviz.training.resume import (
+    arguments_of,
+    finish,
+    load_resume,
+    locked,
+    open_run,
+    save_resume,
+    write_checkpoint,
+    write_history,
+)
+from sslviz.training.schedule import Schedule
 from sslviz.views import ViewPolicy
-
-WEIGHT_DECAY = 0.05  # AdamW's usual value for encoders of this size; not applied to biases and norms
-WARM_UP = 0.05  # of all steps: long enough for Adam's second moments to settle
 
 
 def pretrain(
@@ -45,8 +53,11 @@ def pretrain(
     out: Annotated[str | Path, "The run folder to make, e.g. runs/simclr."],
     encoder: Annotated[str, "See `sslviz list encoders`; any timm model."] = "conv_nano",
     epochs: int = 20,
+    steps: Annotated[int | None, "Stop after so many steps, whatever --epochs says."] = None,
     batch_size: int = 256,
-    learning_rate: Annotated[float, "For a batch of 256; scaled by sqrt(batch-size / 256)."] = 1e-3,
+    optimizer: Annotated[str | None, "adamw; without it, the method's."] = None,
+    learning_rate: Annotated[float | None, "For a batch of 256, scaled with it; without it, the method's."] = None,
+    weight_decay: Annotated[float | None, "Of matrices and kernels; without it, the method's."] = None,
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
     held_out: Images | None = None,
@@ -66,8 +77,10 @@ def pretrain(
     Trains `method` (see `METHODS`) on `images` and returns the Run whose folder `out` holds checkpoints and history.
 
     - settings: hyper-parameters of the method ("temperature") or of its views ("hue"), by name
+    - steps: the run ends after so many, whatever `epochs` says; its last epoch may be shorter
     - batch_size: images of a step, over all devices
-    - learning_rate: for a batch of 256; it scales with sqrt(batch_size / 256) (arXiv 2002.05709, App. B.1)
+    - optimizer, learning_rate, weight_decay: those of the method's `recipe` unless given; the rate is for a batch of 256
+      and scales with sqrt(batch_size / 256) (arXiv 2205.10287); biases and norms do not decay
     - held_out: images that are looked at every `eval_every` epochs (kNN accuracy, RankMe, std); without them a tenth of
       `images` is held back
     - checkpoint_every: epochs between two checkpoints; by default a fifth of all
@@ -89,8 +102,9 @@ def pretrain(
     """
     if held_out is None:
         images, held_out = hold_out(images, seed)
-    at_least = {"epochs": (epochs, 1), "batch_size": (batch_size, 2), "eval_every": (eval_every, 1)}
-    _check_numbers(images, batch_size, learning_rate, at_least | {"checkpoint_every": (checkpoint_every or 1, 1)})
+    at_least = {"epochs": (epochs, 1), "steps": (steps, 1), "batch_size": (batch_size, 2)}
+    at_least |= {"eval_every": (eval_every, 1), "checkpoint_every": (checkpoint_every, 1)}
+    _check_numbers(images, batch_size, at_least)
     if precision == "auto":
         precision = choose_precision(Path(out) if resume else None)
     fabric = launch_fabric(batch_size, devices=devices, strategy=strategy, num_nodes=num_nodes, precision=precision)
@@ -98,12 +112,18 @@ def pretrain(
         torch.manual_seed(seed)
         net = create_encoder(encoder, image_size=min(images.size), seed=seed)
         model, policy = build_method(method, net, settings or {}, seed)
+        given = {"optimizer": optimizer, "learning_rate": learning_rate, "weight_decay": weight_decay}
+        recipe, origins = _recipe(method, model, given, Path(out) if resume else None)
+        epoch_steps = len(images) // batch_size  # which images are left over differs from one epoch to the next
+        peak = scaled_rate(recipe.optimizer, recipe.learning_rate, batch_size)
+        schedule = Schedule(epoch_steps, steps or epochs * epoch_steps, peak)
         arguments = {
             "method": method,
             "encoder": encoder,
-            "epochs": epochs,
+            "epochs": schedule.epochs,
+            "steps": steps,
             "batch_size": batch_size,
-            "learning_rate": learning_rate,
+            **dataclasses.asdict(recipe),
             "seed": seed,
             "settings": dict(settings or {}),
             "eval_every": eval_every,
@@ -115,6 +135,7 @@ def pretrain(
         info = {
             "kind": "pretrain",
             "arguments": arguments,
+            "origins": origins,
             "encoder": net.spec,
             "preprocessing": net.preprocessing.with_origins(image_size="the pictures it was trained on").to_dict(),
             "views": dataclasses.asdict(policy),
@@ -124,23 +145,50 @@ def pretrain(
             "finished": False,
         }
         run = open_run(fabric, Path(out), json.loads(json.dumps(info)), resume)  # as run.json will give it back
+        if progress and fabric.is_global_zero:
+            print(_said(method, recipe, origins), file=sys.stderr, flush=True)
         with locked(fabric, run):
-            _train(fabric, run, model, policy, images, held_out, checkpoint_every or max(1, epochs // 5), progress)
+            every = checkpoint_every or max(1, schedule.epochs // 5)
+            _train(fabric, run, model, policy, schedule, images, held_out, every, progress)
     return Run(run.path)
 
 
-def _check_numbers(
-    images: Images, batch_size: int, learning_rate: float, at_least: Mapping[str, tuple[int, int]]
-) -> None:
+def _recipe(
+    method: str, model: nn.Module, given: Mapping[str, Any], resumed: Path | None
+) -> tuple[Recipe, dict[str, str]]:
+    """The recipe to train by, and where each of its values comes from; ValueError for values that make no sense.
+
+    What is not given is the method's, or what a run that is resumed began with.
+    """
+    values, origin = dataclasses.asdict(getattr(model, "recipe", Recipe())), f"{method}'s recipe"
+    if resumed and (resumed / "run.json").exists():
+        origin = "as the run began"
+        values = {name: arguments_of(Run(resumed)).get(name, value) for name, value in values.items()}
+    given = {name: value for name, value in given.items() if value is not None}
+    recipe = Recipe(**values | given)
+    check_optimizer(recipe.optimizer)
+    if not recipe.learning_rate > 0:
+        raise ValueError(f"learning_rate must be above 0; got {recipe.learning_rate}.")
+    if not recipe.weight_decay >= 0:
+        raise ValueError(f"weight_decay must be at least 0; got {recipe.weight_decay}.")
+    return recipe, {name: "given" if name in given else origin for name in values}
+
+
+def _said(method: str, recipe: Recipe, origins: Mapping[str, str]) -> str:
+    """By what is trained, and where it comes from, in one line."""
+    values = dataclasses.asdict(recipe)
+    words = (f"{name.replace('_', ' ')} {value} ({origins[name]})" for name, value in values.items())
+    return f"{method}: {', '.join(words)}"
+
+
+def _check_numbers(images: Images, batch_size: int, at_least: Mapping[str, tuple[int | None, int]]) -> None:
     if len(images) < batch_size:
         raise ValueError(
             f"There are {len(images)} images to train on, fewer than one batch of {batch_size}; lower --batch-size."
         )
     for name, (value, least) in at_least.items():
-        if value < least:
+        if value is not None and value < least:
             raise ValueError(f"{name} must be at least {least}; got {value}.")
-    if not learning_rate > 0:
-        raise ValueError(f"learning_rate must be above 0; got {learning_rate}.")
 
 
 def _train(
@@ -148,21 +196,19 @@ def _train(
     run: Run,
     model: Any,  # a Method, which is an nn.Module
     policy: ViewPolicy,
+    schedule: Schedule,
     images: Images,
     held_out: Images,
     checkpoint_every: int,
     progress: bool,
 ) -> None:
-    arguments = run.info["arguments"]
-    seed, batch_size, epochs = arguments["seed"], arguments["batch_size"], arguments["epochs"]
-    steps = len(images) // batch_size  # of an epoch; which images are left over differs from one to the next
-    total = steps * epochs
-    peak = arguments["learning_rate"] * math.sqrt(batch_size / 256)  # arXiv 2002.05709, App. B.1
+    arguments = arguments_of(run)
+    seed, batch_size, epochs = arguments["seed"], arguments["batch_size"], schedule.epochs
 
     if fabric.world_size > 1 and fabric.device.type == "cuda":
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # a device's share is too small for batch statistics
     model.to(memory_format=torch.channels_last)  # 4-d weights only: convolutions run faster, nothing else changes
-    optimizer = torch.optim.AdamW(_parameter_groups(model), lr=0.0, fused=True)  # the rate is set in every step
+    optimizer = create_optimizer(arguments["optimizer"], model, arguments["weight_decay"])
     ddp, optimizer = fabric.setup(model, optimizer)
     ddp.mark_forward_method("loss")
 
@@ -178,39 +224,43 @@ def _train(
     batches = batches_on(fabric.device, images.pixels, batch_size, seed=seed, epochs=range(done, epochs), **ranks)
     labels = class_numbers(images.table).to(fabric.device)  # (n,)
 
-    with progress_bar(run.name, total * batch_size, "images", shown=progress and fabric.is_global_zero) as advance:
-        advance(done * steps * batch_size)
+    with progress_bar(
+        run.name, schedule.total * batch_size, "images", shown=progress and fabric.is_global_zero
+    ) as advance:
+        advance(done * schedule.epoch_steps * batch_size)
         for epoch in range(done + 1, epochs + 1):
-            epoch_began = time.perf_counter()
+            epoch_began, steps = time.perf_counter(), schedule.steps(epoch)
             if hasattr(model, "epoch_begins"):
-                _generator(fabric, seed, (epoch - 1) * steps, rank=0)  # every process draws the same
+                _generator(fabric, seed, steps[0], rank=0)  # every process draws the same
                 model.epoch_begins(epoch, TrainingImages(images.pixels, partial(training_features, model, images)))
             model.train()
             sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=fabric.device))
-            for step in range((epoch - 1) * steps, epoch * steps):
+            for step in steps:
                 generator = _generator(fabric, seed, step)
                 pixels, rows = next(batches)  # uint8 (b, h, w, 3), int64 (b,); b is this device's share of the batch
                 views = policy(pixels, generator)  # [(views, b, 3, s, s)], one entry a size
                 with fabric.autocast():  # on a single device Fabric does not see to it for methods other than forward
-                    loss = ddp.loss(Batch(views, pixels, rows, labels[rows], step / total))  # () or {term: ()}
+                    loss = ddp.loss(
+                        Batch(views, pixels, rows, labels[rows], schedule.progress(step))
+                    )  # () or {term: ()}
                 terms = loss if isinstance(loss, dict) else {}
                 loss = reduce(torch.add, terms.values()) if terms else loss
                 fabric.backward(loss)
                 for group in optimizer.param_groups:
-                    group["lr"] = _learning_rate(step, total, peak)
+                    group["lr"] = schedule.learning_rate(step)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
-                update_ema(model, step / total)
+                update_ema(model, schedule.progress(step))
                 for name, value in {"loss": loss, **{f"loss_{term}": x for term, x in terms.items()}}.items():
                     sums[name] += value.detach()
                 advance(batch_size)
 
-            step = epoch * steps
-            means = {name: float(x) / steps for name, x in sums.items()}  # the one wait for the device in an epoch
-            rate = steps * batch_size / (time.perf_counter() - epoch_began)
+            step = steps.stop
+            means = {name: float(x) / len(steps) for name, x in sums.items()}  # the one wait for the device in an epoch
+            rate = len(steps) * batch_size / (time.perf_counter() - epoch_began)
             check_loss(means["loss"], epoch, run)
             row = {"step": step, "epoch": epoch, "images": step * batch_size, **means}
-            row |= {"lr": _learning_rate(step - 1, total, peak), "images_per_second": rate}
+            row |= {"lr": schedule.learning_rate(step - 1), "images_per_second": rate}
             if epoch % arguments["eval_every"] == 0 or epoch == epochs:
                 row |= evaluate(fabric, model, held_out, seed)
             row["seconds"] = time.perf_counter() - began
@@ -221,23 +271,6 @@ def _train(
                 write_checkpoint(fabric, run, model, step)
             save_resume(fabric, run, model, optimizer, {"epoch": epoch, "rows": history, "seconds": row["seconds"]})
     finish(fabric, run, history[-1]["seconds"])
-
-
-def _parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
-    """Weight decay for matrices and kernels only."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": WEIGHT_DECAY},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-
-
-def _learning_rate(step: int, total: int, peak: float) -> float:
-    """Linear warm-up, then a cosine to zero."""
-    warm_up = max(1, round(WARM_UP * total))
-    if step < warm_up:
-        return peak * (step + 1) / warm_up
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, total - warm_up)))
 
 
 def _generator(fabric: Fabric, seed: int, step: int, rank: int | None = None) -> torch.Generator:

@@ -17,6 +17,14 @@ from torch import nn
 from sslviz.runs import Run
 from sslviz.runtime.files import atomic_write, sweep
 
+# What runs did that were written before these arguments were: an old run.json does not say them.
+BEFORE: dict[str, Any] = {"steps": None, "optimizer": "adamw", "weight_decay": 0.05}
+
+
+def arguments_of(run: Run) -> dict[str, Any]:
+    """All arguments that a run was started with."""
+    return {**BEFORE, **run.info.get("arguments", {})}
+
 
 def open_run(fabric: Fabric, path: Path, info: dict[str, Any], resume: bool) -> Run:
     """Creates the run folder, or, to resume, opens it and makes sure that it was started with the same arguments."""
@@ -25,7 +33,7 @@ def open_run(fabric: Fabric, path: Path, info: dict[str, Any], resume: bool) -> 
         return Run(path)
     if resume and (path / "run.json").exists():
         run = Run(path)
-        before = {**run.info.get("arguments", {}), "precision": run.info.get("precision")}
+        before = {**arguments_of(run), "precision": run.info.get("precision")}
         for name, now in {**info["arguments"], "precision": info["precision"]}.items():
             if before.get(name) != now:
                 raise ValueError(

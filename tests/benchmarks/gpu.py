@@ -1,24 +1,28 @@
 """How fast is pretraining at full size?  ResNet-18 at 32 px and ViT-S/16 at 224 px, in bf16, beside a plain loop.
 
 pip install lightly
-python tests/benchmarks/gpu.py [--small]
+python tests/benchmarks/gpu.py [--small] [--methods]
 
 Ours is `sslviz.pretrain` itself; the plain loop (loops.py) has a worker per core, 16 at most.  Both train SimCLR on two
 views of each image, on the same device, in turns.  The pixels are noise; what they show matters to nobody here.
 `--small`, which a machine without a GPU always gets, is a rehearsal: one round of a few images in fp32, whose numbers
-mean little.  The last lines are rows of the README's table.
+mean little.  The last lines are rows of the README's table.  `--methods` times every method besides, a few steps at each
+size, which takes about ten minutes on one GPU; `python tests/benchmarks/methods.py --gpu` is the same.
 """
 
 import argparse
 import os
+import tempfile
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from hardware import header, verdict
-from loops import DEVICE, in_turns, report
+from loops import DEVICE, forget_memory, in_turns, peak_memory, report
 
+import sslviz
 from sslviz.data import Images
+from sslviz.methods import METHODS
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,16 @@ SMALL = (
 VIEWS_SHARE = 15  # %, the target
 
 
+def noise(n, pixels):
+    rng = np.random.default_rng(0)
+    names = np.arange(n).astype(str)
+    table = pd.DataFrame({"name": names, "label": rng.integers(0, 10, n).astype(str)})
+    return Images(rng.integers(0, 256, (n, pixels, pixels, 3), dtype=np.uint8), names, table)
+
+
 def measure(size, rounds, workers, precision):
     """Prints what came out and returns the row for the README."""
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (size.images, size.pixels, size.pixels, 3), dtype=np.uint8)
-    names = np.arange(size.images).astype(str)
-    images = Images(pixels, names, pd.DataFrame({"name": names}))
+    images = noise(size.images, size.pixels)
     print(f"\n{size.encoder}, {size.pixels} px, batch {size.batch}, {precision}; min / median / max of {rounds} rounds")
     ours, theirs = in_turns(
         images, size.encoder, size.batch, workers=workers, rounds=rounds, steps=size.steps, precision=precision
@@ -65,10 +73,34 @@ def measure(size, rounds, workers, precision):
     )
 
 
-def main():
+def pace_of_method(method, size, images, precision):
+    """Images/s and peak GB of a few steps after as many that warm up; or why it cannot be."""
+    forget_memory()
+    options = {"encoder": size.encoder, "batch_size": size.batch, "precision": precision, "progress": False}
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            held_out = images.rows(range(size.batch))
+            run = sslviz.pretrain(images, method, out=f"{folder}/run", epochs=2, held_out=held_out, **options)
+        except (ValueError, RuntimeError) as error:  # a method that needs a transformer; memory that is not enough
+            return str(error).splitlines()[0]
+        return f"{run.history['images_per_second'].iloc[-1]:,.0f}, {peak_memory():.1f} GB"
+
+
+def measure_methods(sizes, precision):
+    """Prints a row for each method: images/s and peak memory at each size."""
+    headings = [f"{size.encoder}, {size.pixels} px, batch {size.batch}" for size in sizes]
+    print(f"\n| family | method | {' | '.join(headings)} |\n|---|---|{'---|' * len(sizes)}")
+    pictures = [noise(size.steps * size.batch, size.pixels) for size in sizes]
+    for name, method in METHODS.items():
+        paces = [pace_of_method(name, size, images, precision) for size, images in zip(sizes, pictures, strict=True)]
+        print(f"| {method.family} | `{name}` | {' | '.join(paces)} |", flush=True)
+
+
+def main(words=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--small", action="store_true", default=DEVICE == "cpu", help="a rehearsal, in seconds")
-    args = parser.parse_args()
+    parser.add_argument("--methods", action="store_true", help="time every method too")
+    args = parser.parse_args(words)
     workers = 2 if args.small else min(16, len(os.sched_getaffinity(0)))
     sizes, rounds, precision = (SMALL, 1, "32-true") if args.small else (FULL, 3, "bf16-mixed")
 
@@ -76,6 +108,8 @@ def main():
     rows = [measure(size, rounds, workers, precision) for size in sizes]
     print("\n| SimCLR, two views | images/s | of it views | peak memory | DataLoader + lightly, images/s | faster |")
     print("|---|---|---|---|---|---|", *rows, sep="\n")
+    if args.methods:
+        measure_methods(sizes, precision)
 
 
 if __name__ == "__main__":

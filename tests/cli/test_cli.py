@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from sslviz.cli.options import parse_settings
+from sslviz.cli.options import parse_settings, parse_varied
 from sslviz.encoders import create_encoder
 from sslviz.runs import Run, largest_image_size
 
@@ -229,14 +229,21 @@ def test_what_cannot_be_explained_is_one_sentence(runs, photos, cache, tmp_path)
         assert not (tmp_path / "m.html").exists()
 
 
-@pytest.mark.parametrize("command", ["", "demo", "pretrain", "import", "embed", "diagnose", "explain", "app", "list"])
+@pytest.mark.parametrize(
+    "command", ["", "demo", "pretrain", "study", "import", "embed", "diagnose", "explain", "app", "list"]
+)
 def test_every_command_has_help(command):
     answer = sslviz(*command.split(), "--help")
     assert "usage: sslviz" in answer.stdout
 
 
 def test_the_lists_name_everything():
-    assert {"simclr", "vicreg", "byol", "simsiam"} <= set(sslviz("list", "methods").stdout.split())
+    from sslviz.methods import METHODS
+
+    lines = sslviz("list", "methods").stdout.splitlines()
+    for name, method in METHODS.items():  # each below its family, the nearest heading above it
+        at = next(i for i, line in enumerate(lines) if line.split()[0] == name)
+        assert next(line for line in lines[at::-1] if line.endswith(":") and " " * 3 not in line) == f"{method.family}:"
     assert {"conv_nano", "vit_nano", "resnet18"} <= set(sslviz("list", "encoders").stdout.split())
     assert "shapes" in sslviz("list", "images").stdout
     assert "linear_probe" in sslviz("list", "diagnostics").stdout
@@ -256,3 +263,15 @@ def test_settings_are_literals_or_words():
         "c": (0.1, 1.0),
         "d": "cosine",
     }
+
+
+def test_varied_settings_are_several_literals_or_words():
+    assert parse_varied(["a=0.1,0.2,0.1", "c=(0.1, 1.0),(0.5, 1.0)", "d=cosine,flat", "e=true"]) == {
+        "a": [0.1, 0.2],
+        "c": [(0.1, 1.0), (0.5, 1.0)],
+        "d": ["cosine", "flat"],
+        "e": [True],
+    }
+    for wrong in (["a"], ["=1"], ["a=1", "a=2"]):
+        with pytest.raises(ValueError, match="--vary takes NAME=VALUE,VALUE once for each name"):
+            parse_varied(wrong)

@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,6 +24,7 @@ def train(
     width: int = 3,
     every: int | None = None,
     devices: int | str = 1,
+    columns: str | Sequence[str] = "",
     schedule: Literal["cosine", "flat"] = "cosine",
     settings: Mapping[str, float] | None = None,
     resume: bool = False,
@@ -45,10 +46,11 @@ def test_every_keyword_that_a_word_can_give_is_an_option_with_the_same_default()
 
 def test_options_are_read_as_the_signature_types_them(capsys):
     words = "--out a --every 2 --devices auto --schedule flat --resume --no-progress --brand-new 2 --method x --width 4"
-    assert parsed(train, *words.split()) == {
+    assert parsed(train, *words.split(), "--columns", "x") == {
         "out": Path("a"),
         "every": 2,
         "devices": "auto",
+        "columns": "x",
         "schedule": "flat",
         "resume": True,
         "progress": False,
@@ -56,7 +58,9 @@ def test_options_are_read_as_the_signature_types_them(capsys):
         "method": "x",
         "width": 4,
     }
-    assert parsed(train, "--out", "a", "--devices", "2")["devices"] == 2
+    assert parsed(train, "--out", "a", "--devices", "2", "--columns", "x,y") == {
+        **parsed(train, "--out", "a"), "devices": 2, "columns": "x,y",
+    }  # fmt: skip
     for wrong in (
         ["--width", "x"],
         ["--schedule", "steep"],
@@ -90,7 +94,7 @@ def test_every_scalar_keyword_of_pretrain_is_an_option():
 @pytest.mark.parametrize(
     "words", ["--help", "embed --help", "diagnose --help", "list --help", "list images", "list diagnostics", "pretraim"]
 )
-def test_torch_is_loaded_for_no_command_line_but_that_of_pretrain(words):
+def test_torch_is_loaded_for_no_command_line_but_those_that_train(words):
     code = "import sys\nfrom sslviz.cli.main import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
     code += "assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code, *words.split()], check=True, capture_output=True)

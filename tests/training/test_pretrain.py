@@ -1,4 +1,6 @@
+import dataclasses
 import json
+import math
 import os
 import signal
 import subprocess
@@ -15,8 +17,9 @@ import sslviz
 from sslviz.data import Images
 from sslviz.encoders import create_encoder
 from sslviz.features.embed import embed_pixels, preprocess
-from sslviz.methods import METHODS
+from sslviz.methods import METHODS, Recipe
 from sslviz.runs import Run
+from sslviz.training.resume import BEFORE
 
 ARGUMENTS = ["--images", "shapes:n=640", "--epochs", "3", "--batch-size", "64", "--seed", "3"]
 
@@ -163,6 +166,74 @@ def test_settings_with_several_numbers_survive_the_way_through_run_json(images, 
     assert weights(pretrain(images, tmp_path / "r", resume=True, **options)) == first
 
 
+def test_a_run_of_so_many_steps_is_scheduled_for_them_whatever_epochs_says(run, images, tmp_path, monkeypatch):
+    assert weights(pretrain(images, tmp_path / "as_many", epochs=9, steps=12)) == weights(run)  # 2 epochs of 6 steps
+    part = pretrain(images, tmp_path / "part", steps=8)
+    assert [c.step for c in part.checkpoints] == [0, 6, 8] and list(part.history["images"]) == [0, 384, 512]
+    assert part.info["arguments"]["steps"] == 8 and part.info["arguments"]["epochs"] == 2
+    peak, warmed_up = 1e-3 * (64 / 256) ** 0.5, 1  # one step of eight
+    cosine = [peak / 2 * (1 + math.cos(math.pi * (step - warmed_up) / 7)) for step in (5, 7)]
+    assert list(part.history["lr"][1:]) == pytest.approx(cosine)
+    few = pretrain(images, tmp_path / "few", steps=1)
+    assert list(few.history["step"]) == [0, 1]
+
+    progress = []
+    with monkeypatch.context() as patch:
+        patch.setattr("sslviz.training.pretrain.update_ema", lambda model, share: progress.append(share))
+        pretrain(images, tmp_path / "watched", steps=8)
+    assert progress == [step / 8 for step in range(8)]
+
+
+def test_a_run_of_so_many_steps_is_resumed_to_the_same_bits(images, tmp_path, monkeypatch):
+    calls = []
+
+    def stop(*_):
+        calls.append(1)
+        if len(calls) == 8:  # amid the last epoch, which has two steps
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sslviz.training.pretrain.update_ema", stop)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(images, tmp_path / "stopped", steps=8)
+    resumed = pretrain(images, tmp_path / "stopped", steps=8, resume=True)
+    assert weights(resumed) == weights(pretrain(images, tmp_path / "whole", steps=8))
+    with pytest.raises(ValueError, match="was started with steps=8, not 7"):
+        pretrain(images, tmp_path / "stopped", steps=7, resume=True)
+
+
+def test_what_is_not_given_is_the_methods_recipe_and_that_is_said(run, images, tmp_path, monkeypatch, capsys):
+    gentle = Recipe(learning_rate=2e-4, weight_decay=0.0)
+    monkeypatch.setattr(METHODS["simclr"], "recipe", gentle, raising=False)
+    by_recipe = pretrain(images, tmp_path / "recipe", progress=True)
+    said = "simclr: optimizer adamw (simclr's recipe), learning rate 0.0002 (simclr's recipe), weight decay 0.0"
+    assert said in capsys.readouterr().err
+    given = pretrain(images, tmp_path / "given", learning_rate=2e-4, weight_decay=0.0, optimizer="adamw")
+    assert weights(by_recipe) == weights(given) != weights(run)
+    for of in (by_recipe, given):
+        assert dataclasses.asdict(gentle).items() <= of.info["arguments"].items()
+    assert set(by_recipe.info["origins"].values()) == {"simclr's recipe"}
+    assert set(given.info["origins"].values()) == {"given"}
+    monkeypatch.setattr(METHODS["simclr"], "recipe", Recipe(), raising=False)
+    assert weights(pretrain(images, tmp_path / "recipe", resume=True)) == weights(given)  # as it began
+
+
+def test_a_run_whose_file_lacks_the_arguments_of_today_is_resumed(run, images, tmp_path, monkeypatch):
+    """An older sslviz knew no steps, optimiser and weight decay; what it wrote goes on as it began."""
+    with monkeypatch.context() as patch:
+        patch.setattr("sslviz.training.pretrain.finish", lambda *_: None)  # as if it had been killed at the end
+        patch.setattr("sslviz.training.pretrain.save_resume", lambda *_: None)
+        old = pretrain(images, tmp_path / "old")
+    info = json.loads((old.path / "run.json").read_text())
+    del info["origins"]
+    for name in BEFORE:
+        del info["arguments"][name]
+    (old.path / "run.json").write_text(json.dumps(info))
+    assert weights(pretrain(images, old.path, resume=True)) == weights(run)
+    with pytest.raises(ValueError, match="was started with weight_decay=0.05, not 0.1"):
+        pretrain(images, old.path, resume=True, weight_decay=0.1)
+
+
 def test_resuming_with_other_arguments_is_refused(run, images):
     with pytest.raises(ValueError, match="was started with epochs=2, not 4"):
         pretrain(images, run.path, resume=True, epochs=4)
@@ -186,8 +257,11 @@ def test_bad_input_is_one_sentence_and_leaves_nothing_behind(run, images, tmp_pa
         "no encoder 'resnet19'; did you mean": {"encoder": "resnet19"},
         "epochs must be at least 1; got 0": {"epochs": 0},
         "batch_size must be at least 2; got 1": {"batch_size": 1},
-        "checkpoint_every must be at least 1; got -1": {"checkpoint_every": -1},
+        "checkpoint_every must be at least 1; got 0": {"checkpoint_every": 0},
+        "steps must be at least 1; got 0": {"steps": 0},
         "learning_rate must be above 0": {"learning_rate": -1.0},
+        "weight_decay must be at least 0; got nan": {"weight_decay": float("nan")},
+        "no optimizer 'adam'; the optimizers are: adamw": {"optimizer": "adam"},
         "cannot be set up as asked": {"devices": "abc"},
         "Precision 'foo' is invalid": {"precision": "foo"},
         "temperature is float, such as 0.2; got 'warm'": {"settings": {"temperature": "warm"}},

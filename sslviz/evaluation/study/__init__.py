@@ -1,0 +1,1 @@
+"""Several ways of training side by side: plan, training at equal budgets, measurement, table."""
