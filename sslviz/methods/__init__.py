@@ -12,6 +12,7 @@ from sslviz.methods.build import build
 from sslviz.methods.byol import BYOL
 from sslviz.methods.method import Batch, Method, Reconstruction, TrainingImages
 from sslviz.methods.recipe import Recipe
+from sslviz.methods.rotation import Rotation
 from sslviz.methods.simclr import SimCLR
 from sslviz.methods.simsiam import SimSiam
 from sslviz.methods.vicreg import VICReg
@@ -19,6 +20,7 @@ from sslviz.views import ViewPolicy
 
 METHODS: dict[str, type[Method]] = {
     # pretext tasks
+    "rotation": Rotation,
     # contrastive
     "simclr": SimCLR,
     # self-distillation
@@ -39,6 +41,7 @@ __all__ = [
     "Method",
     "Recipe",
     "Reconstruction",
+    "Rotation",
     "SimCLR",
     "SimSiam",
     "TrainingImages",
