@@ -10,6 +10,7 @@ from torch import nn
 from sslviz.encoders import Encoder
 from sslviz.methods.build import build
 from sslviz.methods.byol import BYOL
+from sslviz.methods.jigsaw import Jigsaw
 from sslviz.methods.method import Batch, Method, Reconstruction, TrainingImages
 from sslviz.methods.recipe import Recipe
 from sslviz.methods.rotation import Rotation
@@ -21,6 +22,7 @@ from sslviz.views import ViewPolicy
 METHODS: dict[str, type[Method]] = {
     # pretext tasks
     "rotation": Rotation,
+    "jigsaw": Jigsaw,
     # contrastive
     "simclr": SimCLR,
     # self-distillation
@@ -38,6 +40,7 @@ __all__ = [
     "BYOL",
     "METHODS",
     "Batch",
+    "Jigsaw",
     "Method",
     "Recipe",
     "Reconstruction",
