@@ -13,6 +13,7 @@ from sslviz.methods.byol import BYOL
 from sslviz.methods.jigsaw import Jigsaw
 from sslviz.methods.method import Batch, Method, Reconstruction, TrainingImages
 from sslviz.methods.recipe import Recipe
+from sslviz.methods.relative_position import RelativePosition
 from sslviz.methods.rotation import Rotation
 from sslviz.methods.simclr import SimCLR
 from sslviz.methods.simsiam import SimSiam
@@ -23,6 +24,7 @@ METHODS: dict[str, type[Method]] = {
     # pretext tasks
     "rotation": Rotation,
     "jigsaw": Jigsaw,
+    "relative_position": RelativePosition,
     # contrastive
     "simclr": SimCLR,
     # self-distillation
@@ -44,6 +46,7 @@ __all__ = [
     "Method",
     "Recipe",
     "Reconstruction",
+    "RelativePosition",
     "Rotation",
     "SimCLR",
     "SimSiam",
