@@ -10,6 +10,7 @@ from torch import nn
 from sslviz.encoders import Encoder
 from sslviz.methods.build import build
 from sslviz.methods.byol import BYOL
+from sslviz.methods.colorization import Colorization
 from sslviz.methods.jigsaw import Jigsaw
 from sslviz.methods.method import Batch, Method, Reconstruction, TrainingImages
 from sslviz.methods.recipe import Recipe
@@ -25,6 +26,7 @@ METHODS: dict[str, type[Method]] = {
     "rotation": Rotation,
     "jigsaw": Jigsaw,
     "relative_position": RelativePosition,
+    "colorization": Colorization,
     # contrastive
     "simclr": SimCLR,
     # self-distillation
@@ -42,6 +44,7 @@ __all__ = [
     "BYOL",
     "METHODS",
     "Batch",
+    "Colorization",
     "Jigsaw",
     "Method",
     "Recipe",
