@@ -11,6 +11,7 @@ from sslviz.encoders import Encoder
 from sslviz.methods.build import build
 from sslviz.methods.byol import BYOL
 from sslviz.methods.colorization import Colorization
+from sslviz.methods.inpainting import Inpainting
 from sslviz.methods.jigsaw import Jigsaw
 from sslviz.methods.method import Batch, Method, Reconstruction, TrainingImages
 from sslviz.methods.recipe import Recipe
@@ -27,6 +28,7 @@ METHODS: dict[str, type[Method]] = {
     "jigsaw": Jigsaw,
     "relative_position": RelativePosition,
     "colorization": Colorization,
+    "inpainting": Inpainting,
     # contrastive
     "simclr": SimCLR,
     # self-distillation
@@ -45,6 +47,7 @@ __all__ = [
     "METHODS",
     "Batch",
     "Colorization",
+    "Inpainting",
     "Jigsaw",
     "Method",
     "Recipe",
