@@ -9,7 +9,14 @@ from torch import Tensor, nn
 
 from sslviz.encoders import Encoder
 from sslviz.methods.method import Batch, Reconstruction, TrainingImages
-from sslviz.methods.parts.chroma import chroma_bins, from_luma_and_chroma, rarity, soft_bins, to_luma_and_chroma
+from sslviz.methods.parts.chroma import (
+    annealed_mean,
+    chroma_bins,
+    from_luma_and_chroma,
+    rarity,
+    soft_bins,
+    to_luma_and_chroma,
+)
 from sslviz.methods.parts.pixel_decoder import grid_shape
 from sslviz.methods.parts.precision import in_float32
 from sslviz.runtime.random_state import seeded
@@ -21,14 +28,16 @@ COUNTED = 1000  # pictures at most in which colours are counted
 class Colorization(nn.Module):
     """Which colour has each place of this picture, of which only the grey is seen?
 
-    The encoder sees three equal channels.  A head on its last grid of features says which bin of chroma each place has, at
-    half the picture's size.  The chroma is not in the input, so there is nothing to copy.  Features that are the same for
-    all pictures give the frequencies of colours, the worst a guess can do: there is nothing to gain by a collapse.  The
-    known shortcut is to guess colours from brightness or texture, which needs no idea of the object.
+    The encoder sees the brightness, in three equal channels.  A head on its last grid of features predicts the bin of
+    chroma of each place, at half the picture's size.  Chroma is not in the input, so it cannot be copied.  It is that of
+    YUV, which is linear in the colours; the paper takes Lab.  The known shortcut is to guess colours from brightness or
+    texture, which needs no idea of the object.
 
-    Most places are nearly grey.  `rebalance` weighs rare colours more: with 0 all places count the same (Eq. 4).  A colour
-    is drawn as the mean of the bins, their probabilities sharpened by `temperature` (Eq. 5).  Chroma is that of YUV, where
-    the paper takes Lab: it comes from colours, and goes back, without a bend.
+    It cannot collapse to a low loss: features that are the same for all pictures give the entropy of the colours' shares.
+
+    - rebalance: how much more rare colours count, because most places are nearly grey; 0 for all the same (Eq. 4)
+    - temperature: how sharp the probabilities are made before a colour is drawn as the mean of its bins (Eq. 5)
+    - hidden: the head's channels
 
     Example:
         >>> import sslviz, torch
@@ -36,7 +45,7 @@ class Colorization(nn.Module):
         >>> method.reconstruct(torch.randn(2, 3, 32, 32)).predicted.shape
         torch.Size([2, 3, 32, 32])
 
-    Caveat: the encoder never saw a colour, so of coloured pictures it tells little but what their greys say.
+    Caveat: the encoder never saw a colour in training, so its features of coloured pictures are not what it learned.
     """
 
     bins: Tensor  # (bins, 2)
@@ -98,9 +107,3 @@ class Colorization(nn.Module):
 def colorization_loss(logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
     """Cross-entropy of bins, each place weighed as its likeliest bin; (b, bins, h, w) twice, (bins,) -> scalar (Eq. 2)."""
     return (weights[target.argmax(1)] * F.cross_entropy(logits, target, reduction="none")).mean()
-
-
-@in_float32
-def annealed_mean(logits: Tensor, bins: Tensor, temperature: float) -> Tensor:
-    """The mean chroma at a temperature, logits (b, bins, h, w) and bins (bins, 2) -> (b, 2, h, w) (Eq. 5)."""
-    return torch.einsum("bqhw,qc->bchw", (logits / temperature).softmax(1), bins)

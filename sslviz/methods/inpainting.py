@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sslviz.encoders import Encoder
 from sslviz.methods.method import Batch, Reconstruction
-from sslviz.methods.parts.draws import uniform_by_row
+from sslviz.methods.parts.blocks import hidden_blocks
 from sslviz.methods.parts.pixel_decoder import pixel_decoder
 from sslviz.methods.parts.precision import in_float32
 from sslviz.runtime.random_state import seeded
@@ -17,21 +17,24 @@ from sslviz.views import ViewPolicy
 class Inpainting(nn.Module):
     """What lies in the blocks of this picture that are hidden?
 
-    `blocks` rectangles, each a share `area` of the picture, are replaced by the mean colour.  A decoder draws the picture
-    from the encoder's last grid of features, and the squared error counts where it was hidden.  The hidden pixels are not
-    in the input, so there is nothing to copy.  Features that are the same for all pictures can only give the mean picture,
-    whose error is the variance of the pixels: there is nothing to gain by a collapse.
+    Rectangles of the picture are replaced by the mean colour.  A decoder draws the picture from the encoder's last grid of
+    features, and only the squared error of hidden pixels counts.  They are not in the input, so they cannot be copied.  The
+    known shortcut is to continue colours and lines from a block's edge, which needs no idea of the object; it gets worse
+    with large blocks.  The paper's adversarial term is left out: it sharpens the pictures drawn.
 
-    The known shortcut is to continue the colours and lines at the block's edge, which needs no idea of the object.  Large
-    blocks make it poor.  The paper adds an adversarial term for sharp pictures, which its features do not need (§3.2).
+    It cannot collapse to a low loss: features that are the same for all pictures give at best the variance of the pixels.
+
+    - area: the share of the picture that each block hides
+    - blocks: how many blocks there are; they may overlap
+    - width: the decoder's channels
 
     Example:
-        >>> import sslviz
+        >>> import sslviz, torch
         >>> method = Inpainting(sslviz.create_encoder("conv_nano"), area=0.1, blocks=3)
-        >>> method.reconstruct(sslviz.ViewPolicy().std[0] * torch.randn(2, 3, 32, 32)).predicted.shape
+        >>> method.reconstruct(torch.randn(2, 3, 32, 32)).predicted.shape
         torch.Size([2, 3, 32, 32])
 
-    Caveat: the squared error asks for the mean of all that could be there, which is blurred.
+    Caveat: the squared error asks for the mean of all that could be there, so what is drawn is blurred.
     """
 
     family = "pretext tasks"
@@ -62,25 +65,6 @@ class Inpainting(nn.Module):
         return Reconstruction(shown, predicted, x, hidden)
 
 
-def hidden_blocks(rows: Tensor, size: int, area: float, blocks: int) -> Tensor:
-    """Pixels in rectangles at random places, drawn by row, int64 (b,) -> bool (b, 1, size, size).
-
-    Each has the same area up to rounding.  Its height by its width lies between 1/2 and 2, as far as the picture allows.
-    """
-    shape, top, left = uniform_by_row(rows, 3, blocks, 1).unbind(1)  # (b, blocks, 1)
-    most = min(2.0, 1 / area)  # a rectangle longer than this does not fit
-    height = (size * (area * most ** (2 * shape - 1)).sqrt()).round().clamp(1, size)
-    width = (size**2 * area / height).round().clamp(1, size)
-    return torch.einsum("bky,bkx->byx", _inside(top, height, size), _inside(left, width, size))[:, None] > 0
-
-
-def _inside(place: Tensor, extent: Tensor, size: int) -> Tensor:
-    """1.0 where an axis of `size` pixels is covered, (b, blocks, 1) -> (b, blocks, size)."""
-    first = (place * (size - extent + 1)).floor()
-    at = torch.arange(size, device=place.device)
-    return ((at >= first) & (at < first + extent)).float()
-
-
 def without(x: Tensor, hidden: Tensor) -> Tensor:
     """The pictures with 0, which is the mean colour of encoder input, in place of what is hidden."""
     return x.masked_fill(hidden, 0.0)
@@ -90,7 +74,7 @@ def without(x: Tensor, hidden: Tensor) -> Tensor:
 def inpainting_loss(predicted: Tensor, true: Tensor, hidden: Tensor) -> Tensor:
     """Squared error of hidden pixels; (b, 3, s, s) twice and (b, 1, s, s) -> scalar (Eq. 1, over the number of pixels).
 
-    It is averaged within each picture first: all pictures count the same, however much of them is hidden.
+    The mean is taken within each picture first, so all pictures count the same, however much of them is hidden.
     """
     error = (predicted - true).square().mean(1, keepdim=True) * hidden  # (b, 1, s, s)
     return (error.sum((1, 2, 3)) / hidden.sum((1, 2, 3))).mean()

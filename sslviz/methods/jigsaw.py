@@ -21,16 +21,20 @@ from sslviz.views import ViewPolicy
 class Jigsaw(nn.Module):
     """In which of `orders` known orders do the shuffled pieces of this picture lie?
 
-    A view is cut into `grid` x `grid` pieces and shuffled by an order drawn from a table.  The encoder sees each piece
-    alone; a head sees all their features in the shuffled order and says which order it was.  Features that are the same for
-    all pieces give ln `orders`, the worst a guess can do, so there is nothing to gain by a collapse.
+    A view is cut into pieces, which are shuffled by an order drawn from a table.  The encoder sees each piece alone.  A
+    head gets all their features in the shuffled order and predicts which order it was.  The classes are whole orders, as in
+    the paper, and not the place of each piece: places predicted one by one can contradict each other.  The orders of the
+    table differ in many places, so that no two classes are nearly the same (Algorithm 1).
 
-    The known shortcuts are edges that continue from piece to piece, brightness that does, and colour fringes of the lens
-    (§4.2).  A share `gap` of each cell's side is therefore left out at random places, each piece is brought to mean 0 and
-    standard deviation 1, and a third of the views are grey.
+    The known shortcuts are edges and brightness that continue from piece to piece, and the colour fringes of a lens (§4.2).
+    Against them there are random gaps, pieces are standardised one by one, and some views are grey.
 
-    The orders differ in as many places as can be found (Algorithm 1).  The paper classifies orders and not places: one
-    answer for all pieces cannot contradict itself.  Pieces are enlarged to half the encoder's size.
+    It cannot collapse to a low loss: features that are the same for all pieces give ln `orders`, the loss of a guess.
+
+    - grid: pieces along a side; they are enlarged to half the encoder's size
+    - gap: the share of a cell's side that is left out, at a random place
+    - orders: how many orders there are to choose from
+    - hidden, out: widths of the heads, and of what they keep of each piece
 
     Example:
         >>> import sslviz
@@ -38,7 +42,7 @@ class Jigsaw(nn.Module):
         >>> method.order.shape
         torch.Size([24, 4])
 
-    Caveat: the encoder learns what parts look like, and sees no picture as a whole.
+    Caveat: the encoder sees enlarged parts, never a whole picture.
     """
 
     order: Tensor  # (orders, pieces)

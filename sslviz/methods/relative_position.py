@@ -21,14 +21,17 @@ GRID, MIDDLE, NEIGHBORS = 3, 4, 8
 class RelativePosition(nn.Module):
     """On which of eight sides of the middle piece does this other piece lie?
 
-    A view is cut into 3 x 3 pieces.  The encoder sees the middle one and one of its neighbours, each alone, and a head says
-    which neighbour it is.  Features that are the same for all pieces give ln 8, the worst a guess can do, so there is
-    nothing to gain by a collapse.
+    A view is cut into 3 x 3 pieces.  The encoder sees the middle one and one of its neighbours, each alone.  A head gets
+    both features and predicts which of the eight neighbours it is.  To know, the encoder must recognise parts of objects.
 
     The known shortcuts are lines that continue from piece to piece, and colour fringes, which tell how far a piece is from
-    the middle of the lens (§3.1).  A share `gap` of each cell's side is therefore left out at random places.  With
-    `drop_colors`, each piece is shown in only one of its three channels, drawn for it alone; the others repeat that one,
-    where the paper fills them with noise.  Pieces are enlarged to half the encoder's size.
+    the middle of the lens (§3.1).  Against them there are random gaps, and colours are dropped.
+
+    It cannot collapse to a low loss: features that are the same for all pieces give ln 8, the loss of a guess.
+
+    - gap: the share of a cell's side that is left out, at a random place
+    - drop_colors: each piece shows one channel, drawn for it alone, three times (the paper fills the others with noise)
+    - hidden, out: widths of the heads, and of what they keep of each piece
 
     Example:
         >>> import sslviz
@@ -36,7 +39,7 @@ class RelativePosition(nn.Module):
         >>> method.classifier[-1].out_features
         8
 
-    Caveat: the encoder learns what parts look like and sees no colour; with `drop_colors=False` it may use the fringes.
+    Caveat: the encoder sees enlarged parts, never a whole picture, and no colours unless `drop_colors` is off.
     """
 
     family = "pretext tasks"

@@ -20,11 +20,14 @@ TURNS = 4
 class Rotation(nn.Module):
     """By how many quarter turns was this view turned?
 
-    View i of each picture is turned by i quarter turns, and a head on the pooled features says by how many.  To know, the
-    encoder must find the object and know which way up it stands.  Features that are the same for all pictures give ln 4, the
-    worst a guess can do, so there is nothing to gain by a collapse.  Quarter turns move pixels and compute none, so they
-    leave no trace but the turn itself (§3.1).  Known shortcuts are what has an upright side on its own: shadows, captions,
-    watermarks, rows of a sensor.
+    View i of each picture is turned by i quarter turns.  A head on the pooled features predicts how many turns they were.
+    The encoder must find the object and know which way up it usually stands.  Quarter turns move pixels without
+    interpolation, so they leave no other trace (§3.1).  The known shortcut is whatever is upright by itself: light from
+    above, captions, watermarks.
+
+    It cannot collapse to a low loss: features that are the same for all views give ln 4, the loss of a guess.
+
+    - hidden: the width of the head's hidden layer
 
     Example:
         >>> import sslviz
@@ -32,8 +35,7 @@ class Rotation(nn.Module):
         >>> method.projector[-1].out_features
         4
 
-    Caveat: pictures without an upright side teach nothing, and which way up something stands is then thrown in with what
-    it is.
+    Caveat: pictures that look the same after a quarter turn teach nothing, and the features tell turned objects apart.
     """
 
     family = "pretext tasks"
@@ -47,7 +49,7 @@ class Rotation(nn.Module):
             self.projector = mlp(encoder.dim, hidden, TURNS)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Cross-entropy of the turn, over all views; a scalar, ln 4 for a guess."""
+        """Cross-entropy of the turn, averaged over all views; a scalar, ln 4 for a guess."""
         x = [quarter_turns(views) for views in batch.views]
         logits = encode_views(lambda views: self.projector(self.encoder(views)), x)  # (views, b, 4)
         turns = [torch.arange(len(views), device=logits.device) % TURNS for views in batch.views]

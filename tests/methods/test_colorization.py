@@ -7,7 +7,7 @@ import torch
 
 from sslviz.encoders import create_encoder
 from sslviz.methods import Colorization, TrainingImages
-from sslviz.methods.colorization import annealed_mean, colorization_loss
+from sslviz.methods.colorization import colorization_loss
 from sslviz.methods.parts.chroma import soft_bins, to_luma_and_chroma
 
 from .contract import begin, draw_batch, loss_of
@@ -42,14 +42,6 @@ def test_in_half_precision_the_objective_keeps_all_its_digits():
     with torch.autocast("cpu", torch.bfloat16):
         value = some_loss(torch.bfloat16)
     torch.testing.assert_close(value.double(), some_loss(torch.float64), rtol=1e-5, atol=1e-5)
-
-
-def test_between_the_mean_and_the_likeliest_bin():
-    bins, logits = normal(7, 2), normal(2, 7, 3, 3)
-    mean = torch.einsum("bqhw,qc->bchw", logits.softmax(1), bins)
-    torch.testing.assert_close(annealed_mean(logits, bins, 1.0), mean)
-    likeliest = bins[logits.argmax(1)].movedim(3, 1)
-    torch.testing.assert_close(annealed_mean(logits, bins, 1e-4), likeliest)
 
 
 def test_the_encoder_sees_grey_and_changed_colours_change_nothing_that_it_sees():

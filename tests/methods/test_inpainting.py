@@ -3,17 +3,12 @@ import torch
 
 from sslviz.encoders import create_encoder
 from sslviz.methods import Inpainting
-from sslviz.methods.inpainting import hidden_blocks, inpainting_loss
+from sslviz.methods.inpainting import inpainting_loss
 from sslviz.runtime.random_state import seeded
 
 from .contract import draw_batch, loss_of
 from .planted import noise, taught
 from .toys import normal
-
-
-def blocks(n, *arguments, seed=0):
-    with seeded(seed):
-        return hidden_blocks(torch.arange(n), *arguments)
 
 
 def some_hidden(b, size, seed=2):
@@ -49,28 +44,6 @@ def test_in_half_precision_the_objective_keeps_all_its_digits():
         value = inpainting_loss(predicted, true, hidden)
     exact = inpainting_loss(predicted.double(), true.double(), hidden)
     torch.testing.assert_close(value.double(), exact, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("area", [0.05, 0.25, 0.7, 0.95])
-def test_what_is_hidden_is_a_rectangle_of_the_area_that_is_asked_for(area):
-    hidden = blocks(300, 32, area, 1)[:, 0]
-    heights, widths = hidden.any(2).sum(1), hidden.any(1).sum(1)
-    assert torch.equal(hidden.sum((1, 2)), heights * widths)  # no hole, no corner missing
-    first, last = (hidden.any(2).float() * (1 + torch.arange(32))).max(1).values, hidden.any(2).float().argmax(1)
-    assert torch.equal(first - last, heights.float())  # rows that follow each other
-    torch.testing.assert_close(hidden.float().mean((1, 2)), torch.full((300,), area), atol=0.02, rtol=0.1)
-    assert len(heights.unique()) > 1
-
-
-def test_blocks_lie_everywhere_and_belong_to_the_picture():
-    hidden = blocks(500, 32, 0.1, 3)
-    often = hidden.float().mean((0, 1))
-    assert (often > 0).all()
-    assert hidden.float().mean() > 2 * blocks(500, 32, 0.1, 1).float().mean()
-    order = torch.randperm(500, generator=torch.Generator().manual_seed(0))
-    with seeded(0):
-        assert torch.equal(hidden_blocks(order, 32, 0.1, 3), hidden[order])
-    assert not torch.equal(hidden, blocks(500, 32, 0.1, 3, seed=1))
 
 
 @pytest.mark.parametrize("encoder", ["conv_nano", "vit_nano"])

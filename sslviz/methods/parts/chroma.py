@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from sslviz.methods.parts.precision import in_float32
+
 RED, GREEN, BLUE = 0.299, 0.587, 0.114  # Rec. 601, as the greys of views
 U, V = 0.492, 0.877  # Rec. 601: chroma of colours from 0 to 1 lies within 0.44 and 0.62 of grey
 STEP = 0.1  # between bins: about a tenth of the range, where the paper has 10 of a range of 220
@@ -49,3 +51,9 @@ def rarity(shares: Tensor, rebalance: float) -> Tensor:
     """
     weights = 1 / (rebalance * shares + (1 - rebalance) / len(shares))
     return weights / (weights * shares).sum()
+
+
+@in_float32
+def annealed_mean(logits: Tensor, bins: Tensor, temperature: float) -> Tensor:
+    """The mean chroma at a temperature, logits (b, bins, h, w) and bins (bins, 2) -> (b, 2, h, w) (Eq. 5)."""
+    return torch.einsum("bqhw,qc->bchw", (logits / temperature).softmax(1), bins)

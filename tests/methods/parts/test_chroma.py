@@ -6,12 +6,15 @@ import torch
 
 from sslviz.methods.parts.chroma import (
     STEP,
+    annealed_mean,
     chroma_bins,
     from_luma_and_chroma,
     rarity,
     soft_bins,
     to_luma_and_chroma,
 )
+
+from ..toys import normal
 
 
 def colors(*shape, seed=0):
@@ -72,3 +75,11 @@ def test_rare_bins_weigh_more_and_the_mean_pixel_one(rebalance):
     torch.testing.assert_close(weights / weights[0], torch.tensor(expected) / expected[0])
     if rebalance == 0:
         torch.testing.assert_close(weights, torch.ones(4))
+
+
+def test_between_the_mean_and_the_likeliest_bin():
+    bins, logits = normal(7, 2), normal(2, 7, 3, 3)
+    mean = torch.einsum("bqhw,qc->bchw", logits.softmax(1), bins)
+    torch.testing.assert_close(annealed_mean(logits, bins, 1.0), mean)
+    likeliest = bins[logits.argmax(1)].movedim(3, 1)
+    torch.testing.assert_close(annealed_mean(logits, bins, 1e-4), likeliest)
