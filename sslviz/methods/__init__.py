@@ -11,18 +11,23 @@ from sslviz.encoders import Encoder
 from sslviz.methods.autoregressive import Autoregressive
 from sslviz.methods.build import build
 from sslviz.methods.byol import BYOL
+from sslviz.methods.colorization import Colorization
 from sslviz.methods.contrastive_reconstruction import ContrastiveReconstruction
 from sslviz.methods.cpc import CPC
 from sslviz.methods.deepcluster import DeepCluster
 from sslviz.methods.denoising import Denoising
 from sslviz.methods.hard_negatives import HardNegatives
 from sslviz.methods.ijepa import IJEPA
+from sslviz.methods.inpainting import Inpainting
+from sslviz.methods.jigsaw import Jigsaw
 from sslviz.methods.mae import MAE
 from sslviz.methods.method import Batch, Method, Reconstruction, TrainingImages
 from sslviz.methods.moco import MoCo
 from sslviz.methods.nnclr import NNCLR
 from sslviz.methods.patch_codes import PatchCodes
 from sslviz.methods.recipe import Recipe
+from sslviz.methods.relative_position import RelativePosition
+from sslviz.methods.rotation import Rotation
 from sslviz.methods.simclr import SimCLR
 from sslviz.methods.simmim import SimMIM
 from sslviz.methods.simsiam import SimSiam
@@ -33,6 +38,11 @@ from sslviz.views import ViewPolicy
 
 METHODS: dict[str, type[Method]] = {
     # pretext tasks
+    "rotation": Rotation,
+    "jigsaw": Jigsaw,
+    "relative_position": RelativePosition,
+    "colorization": Colorization,
+    "inpainting": Inpainting,
     # contrastive
     "simclr": SimCLR,
     "moco": MoCo,
@@ -69,15 +79,20 @@ __all__ = [
     "NNCLR",
     "Autoregressive",
     "Batch",
+    "Colorization",
     "ContrastiveReconstruction",
     "DeepCluster",
     "Denoising",
     "HardNegatives",
+    "Inpainting",
+    "Jigsaw",
     "Method",
     "MoCo",
     "PatchCodes",
     "Recipe",
     "Reconstruction",
+    "RelativePosition",
+    "Rotation",
     "SimCLR",
     "SimMIM",
     "SimSiam",
