@@ -72,10 +72,8 @@ class MoCo(nn.Module):
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy of each view's key, the mean over pairs of views; a scalar."""
         q = encode_views(lambda x: self.predictor(self.projector(self.encoder(x))), batch.views)  # (views, b, out)
-        with torch.no_grad():
-            k = encode_views(
-                lambda x: self.target_projector(self.target_encoder(x)), batch.views[:1]
-            )  # (large, b, out)
+        with torch.no_grad():  # (large, b, out)
+            k = encode_views(lambda x: self.target_projector(self.target_encoder(x)), batch.views[:1])
         settings = {"temperature": self.temperature, "negatives": self.negatives}
         if self.queue is None:
             return moco_v3_loss(*against_targets(gather(q), gather(k)), **settings)
