@@ -8,13 +8,17 @@ from typing import Any
 from torch import nn
 
 from sslviz.encoders import Encoder
+from sslviz.methods.barlow_twins import BarlowTwins
 from sslviz.methods.build import build
 from sslviz.methods.byol import BYOL
+from sslviz.methods.dino import DINO
+from sslviz.methods.lejepa import LeJEPA
 from sslviz.methods.method import Batch, Method, Reconstruction, TrainingImages
 from sslviz.methods.recipe import Recipe
 from sslviz.methods.simclr import SimCLR
 from sslviz.methods.simsiam import SimSiam
 from sslviz.methods.vicreg import VICReg
+from sslviz.methods.wmse import WMSE
 from sslviz.views import ViewPolicy
 
 METHODS: dict[str, type[Method]] = {
@@ -24,8 +28,12 @@ METHODS: dict[str, type[Method]] = {
     # self-distillation
     "byol": BYOL,
     "simsiam": SimSiam,
+    "dino": DINO,
+    "lejepa": LeJEPA,
     # redundancy reduction
+    "barlow_twins": BarlowTwins,
     "vicreg": VICReg,
+    "wmse": WMSE,
     # clustering
     # masked and generative
     # predictive coding and latent prediction
@@ -34,8 +42,12 @@ METHODS: dict[str, type[Method]] = {
 
 __all__ = [
     "BYOL",
+    "DINO",
     "METHODS",
+    "WMSE",
+    "BarlowTwins",
     "Batch",
+    "LeJEPA",
     "Method",
     "Recipe",
     "Reconstruction",
