@@ -19,7 +19,8 @@ from sslviz.views import ViewPolicy
 class VICReg(nn.Module):
     """Can two views agree while every dimension keeps varying and none repeats another?
 
-    The three weights are the paper's.
+    The three weights are the paper's.  With `variance=0` the loss falls to 0, its best, because all images get the same
+    features.  With `covariance=0` the features vary in a few directions only.
 
     Example:
         >>> import sslviz
@@ -33,6 +34,7 @@ class VICReg(nn.Module):
     family = "redundancy reduction"
     # BYOL's, as in the paper, less the blur, which leaves too little at 32 px.
     views = ViewPolicy(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1, solarize_prob=(0.0, 0.2))
+    safeguards = {"variance": {"variance": 0.0}, "covariance": {"covariance": 0.0}}
 
     def __init__(
         self,
