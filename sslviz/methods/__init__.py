@@ -9,6 +9,7 @@ from torch import nn
 
 from sslviz.encoders import Encoder
 from sslviz.methods.autoregressive import Autoregressive
+from sslviz.methods.barlow_twins import BarlowTwins
 from sslviz.methods.build import build
 from sslviz.methods.byol import BYOL
 from sslviz.methods.colorization import Colorization
@@ -16,10 +17,12 @@ from sslviz.methods.contrastive_reconstruction import ContrastiveReconstruction
 from sslviz.methods.cpc import CPC
 from sslviz.methods.deepcluster import DeepCluster
 from sslviz.methods.denoising import Denoising
+from sslviz.methods.dino import DINO
 from sslviz.methods.hard_negatives import HardNegatives
 from sslviz.methods.ijepa import IJEPA
 from sslviz.methods.inpainting import Inpainting
 from sslviz.methods.jigsaw import Jigsaw
+from sslviz.methods.lejepa import LeJEPA
 from sslviz.methods.mae import MAE
 from sslviz.methods.method import Batch, Method, Reconstruction, TrainingImages
 from sslviz.methods.moco import MoCo
@@ -34,6 +37,7 @@ from sslviz.methods.simsiam import SimSiam
 from sslviz.methods.supcon import SupCon
 from sslviz.methods.swav import SwAV
 from sslviz.methods.vicreg import VICReg
+from sslviz.methods.wmse import WMSE
 from sslviz.views import ViewPolicy
 
 METHODS: dict[str, type[Method]] = {
@@ -52,8 +56,12 @@ METHODS: dict[str, type[Method]] = {
     # self-distillation
     "byol": BYOL,
     "simsiam": SimSiam,
+    "dino": DINO,
     # redundancy reduction
+    "barlow_twins": BarlowTwins,
     "vicreg": VICReg,
+    "wmse": WMSE,
+    "lejepa": LeJEPA,
     # clustering
     "swav": SwAV,
     "deepcluster": DeepCluster,
@@ -73,11 +81,14 @@ METHODS: dict[str, type[Method]] = {
 __all__ = [
     "BYOL",
     "CPC",
+    "DINO",
     "IJEPA",
     "MAE",
     "METHODS",
     "NNCLR",
+    "WMSE",
     "Autoregressive",
+    "BarlowTwins",
     "Batch",
     "Colorization",
     "ContrastiveReconstruction",
@@ -86,6 +97,7 @@ __all__ = [
     "HardNegatives",
     "Inpainting",
     "Jigsaw",
+    "LeJEPA",
     "Method",
     "MoCo",
     "PatchCodes",

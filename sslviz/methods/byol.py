@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from sslviz.encoders import Encoder
 from sslviz.methods.method import Batch
 from sslviz.methods.parts.heads import mlp
+from sslviz.methods.parts.multi_crop import against_targets, encode_views
 from sslviz.methods.parts.precision import in_float32
 from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
@@ -58,18 +59,18 @@ class BYOL(nn.Module):
         self.target_projector = copy.deepcopy(self.projector).requires_grad_(False)
 
     def loss(self, batch: Batch) -> Tensor:
-        """2 - 2 cosine of prediction and target, both ways, for two views; a scalar in [0, 4]."""
-        x = batch.views[0].flatten(0, 1)  # (2b, 3, s, s)
-        p = self.predictor(self.projector(self.encoder(x)))  # (2b, out)
+        """2 - 2 cosine of prediction and target, of every view and each other large one; a scalar in [0, 4]."""
+        p = encode_views(lambda x: self.predictor(self.projector(self.encoder(x))), batch.views)  # (views, b, out)
         with torch.no_grad():
-            z = self.target_projector(self.target_encoder(x))  # (2b, out)
-        return byol_loss(p.unflatten(0, (2, -1)), z.unflatten(0, (2, -1)))
+            z = encode_views(lambda x: self.target_projector(self.target_encoder(x)), batch.views[:1])  # (large, ...)
+        return byol_loss(p, z)
 
 
 @in_float32
 def byol_loss(p: Tensor, z: Tensor) -> Tensor:
-    """Squared distance of each prediction and the other view's target; p, z (2, b, d) -> scalar in [0, 4].
+    """Squared distance of each prediction and the other views' targets; p (views, b, d), z (large, b, d) -> scalar.
 
-    Both are scaled to unit length.  Eq. 2, averaged over the two ways round (the paper sums them).
+    Both are scaled to unit length, so it is in [0, 4].  Eq. 2, averaged over the pairs of views (the paper sums two).
     """
-    return 2 - 2 * F.cosine_similarity(p, z.flip(0), dim=-1).mean()
+    p, z = against_targets(p, z)  # (pairs, b, d)
+    return 2 - 2 * F.cosine_similarity(p, z, dim=-1).mean()

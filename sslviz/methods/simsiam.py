@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from sslviz.encoders import Encoder
 from sslviz.methods.method import Batch
 from sslviz.methods.parts.heads import mlp
+from sslviz.methods.parts.multi_crop import against_targets, encode_views
 from sslviz.methods.parts.precision import in_float32
 from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
@@ -43,14 +44,18 @@ class SimSiam(nn.Module):
             self.predictor = mlp(out, out // 4, out)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Negative cosine of prediction and target, both ways, for two views; a scalar in [-1, 1]."""
-        z = self.projector(self.encoder(batch.views[0].flatten(0, 1)))  # (2b, out)
-        p = self.predictor(z)  # (2b, out)
+        """Negative cosine of prediction and target, of every view and each other large one; a scalar in [-1, 1]."""
+        z = encode_views(lambda x: self.projector(self.encoder(x)), batch.views)  # (views, b, out)
+        p = encode_views(self.predictor, z.split([len(x) for x in batch.views]))  # (views, b, out)
         z = z.detach() if self.stop_gradient else z
-        return simsiam_loss(p.unflatten(0, (2, -1)), z.unflatten(0, (2, -1)))
+        return simsiam_loss(p, z[: len(batch.views[0])])
 
 
 @in_float32
 def simsiam_loss(p: Tensor, z: Tensor) -> Tensor:
-    """Negative cosine of each prediction and the other view's projection; p, z (2, b, d) -> scalar, -1 at best (Eq. 2)."""
-    return -F.cosine_similarity(p, z.flip(0), dim=-1).mean()
+    """Negative cosine of predictions and other views' projections; p (views, b, d), z (large, b, d) -> scalar (Eq. 2).
+
+    It is -1 at best.
+    """
+    p, z = against_targets(p, z)  # (pairs, b, d)
+    return -F.cosine_similarity(p, z, dim=-1).mean()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -9,6 +10,7 @@ from sslviz.encoders import Encoder
 from sslviz.methods.method import Batch
 from sslviz.methods.parts.distributed import gather
 from sslviz.methods.parts.heads import mlp
+from sslviz.methods.parts.multi_crop import encode_views, view_pairs
 from sslviz.methods.parts.precision import in_float32
 from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
@@ -17,7 +19,8 @@ from sslviz.views import ViewPolicy
 class VICReg(nn.Module):
     """Can two views agree while every dimension keeps varying and none repeats another?
 
-    The three weights are the paper's.
+    The three weights are the paper's.  With `variance=0` the loss falls to 0, its best, because all images get the same
+    features.  With `covariance=0` the features vary in a few directions only.
 
     Example:
         >>> import sslviz
@@ -31,6 +34,7 @@ class VICReg(nn.Module):
     family = "redundancy reduction"
     # BYOL's, as in the paper, less the blur, which leaves too little at 32 px.
     views = ViewPolicy(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1, solarize_prob=(0.0, 0.2))
+    safeguards = {"variance": {"variance": 0.0}, "covariance": {"covariance": 0.0}}
 
     def __init__(
         self,
@@ -50,9 +54,10 @@ class VICReg(nn.Module):
             self.projector = mlp(encoder.dim, hidden, hidden, out)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """The three terms of two views, each times its weight."""
-        z = self.projector(self.encoder(batch.views[0].flatten(0, 1)))  # (2b, out)
-        terms = vicreg_terms(gather(z.unflatten(0, (2, -1))))
+        """The three terms, averaged over pairs of views of which one is large, each times its weight."""
+        z = gather(encode_views(lambda x: self.projector(self.encoder(x)), batch.views))  # (views, b, out)
+        pairs = view_pairs(len(batch.views[0]), len(z))
+        terms = torch.stack([torch.stack(vicreg_terms(z[[i, j]])) for i, j in pairs]).mean(0)  # (3,)
         return {name: weight * term for (name, weight), term in zip(self.weights.items(), terms, strict=True)}
 
 

@@ -6,7 +6,9 @@ import torch
 from sslviz.encoders import create_encoder
 from sslviz.methods import BYOL
 from sslviz.methods.byol import byol_loss
+from sslviz.views import ViewPolicy
 
+from .contract import draw_batch
 from .toys import (
     Tiny,
     assert_half_precision_keeps_all_digits,
@@ -31,6 +33,18 @@ def test_the_loss_in_closed_form():
     angle = torch.tensor(0.7)
     p, z = torch.stack([angle.cos(), angle.sin()]).expand(2, 1, 2), torch.tensor([1.0, 0.0]).expand(2, 1, 2)
     assert byol_loss(p, z).item() == pytest.approx(2 - 2 * math.cos(0.7))
+
+
+def test_with_local_views_every_view_predicts_each_large_one_but_itself():
+    method = BYOL(create_encoder("conv_nano"), out=16).eval()
+    batch = draw_batch(ViewPolicy(local_views=1))
+    views = [*batch.views[0], *batch.views[1]]
+    with torch.no_grad():
+        p = [method.predictor(method.projector(method.encoder(x))) for x in views]
+        z = [method.target_projector(method.target_encoder(x)) for x in views[:2]]
+    pairs = [(0, 1), (1, 0), (2, 0), (2, 1)]  # who predicts whom
+    expected = sum(2 - 2 * torch.cosine_similarity(p[i], z[j], dim=1).mean() for i, j in pairs) / 4
+    torch.testing.assert_close(method.loss(batch), expected)
 
 
 def test_in_half_precision_the_objective_keeps_all_its_digits():

@@ -1,9 +1,12 @@
 import pytest
+import torch
 
 from sslviz.encoders import create_encoder
 from sslviz.methods import SimSiam
 from sslviz.methods.simsiam import simsiam_loss
+from sslviz.views import ViewPolicy
 
+from .contract import draw_batch
 from .toys import (
     Tiny,
     assert_half_precision_keeps_all_digits,
@@ -24,6 +27,15 @@ def test_the_loss_is_lightlys():
 def test_the_loss_in_closed_form():
     z = normal(2, 6, 5)
     assert simsiam_loss(3 * z.flip(0), z).item() == pytest.approx(-1)
+
+
+def test_with_local_views_every_view_predicts_each_large_one_but_itself():
+    method = SimSiam(create_encoder("conv_nano"), out=16).eval()
+    batch = draw_batch(ViewPolicy(local_views=1))
+    z = [method.projector(method.encoder(x)) for x in (*batch.views[0], *batch.views[1])]
+    pairs = [(0, 1), (1, 0), (2, 0), (2, 1)]  # who predicts whom
+    expected = sum(-torch.cosine_similarity(method.predictor(z[i]), z[j], dim=1).mean() for i, j in pairs) / 4
+    torch.testing.assert_close(method.loss(batch), expected)
 
 
 def test_in_half_precision_the_objective_keeps_all_its_digits():

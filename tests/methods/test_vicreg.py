@@ -3,10 +3,13 @@ import torch
 
 from sslviz.encoders import create_encoder
 from sslviz.methods import VICReg
+from sslviz.methods.parts.multi_crop import encode_views, view_pairs
 from sslviz.methods.vicreg import vicreg_terms
+from sslviz.views import ViewPolicy
 
 from .contract import draw_batch
-from .toys import assert_half_precision_keeps_all_digits, assert_is_lightlys, lightlys, normal
+from .shared_views import trained_on_shared_views
+from .toys import Tiny, assert_half_precision_keeps_all_digits, assert_is_lightlys, collapse_of, lightlys, normal
 
 TERMS = ("invariance", "variance", "covariance")
 
@@ -41,3 +44,25 @@ def test_each_term_comes_with_its_weight():
 
 def test_in_half_precision_the_objective_keeps_all_its_digits():
     assert_half_precision_keeps_all_digits(lambda p, z: torch.stack(vicreg_terms(p)))
+
+
+def test_with_local_views_it_is_the_mean_over_pairs_with_a_large_one():
+    method = VICReg(create_encoder("conv_nano"), out=16).eval()
+    batch = draw_batch(ViewPolicy(local_views=2))
+    z = encode_views(lambda x: method.projector(method.encoder(x)), batch.views)
+    pairs = [vicreg_terms(z[[i, j]]) for i, j in view_pairs(2, 4)]
+    expected = {name: w * sum(p[i] for p in pairs) / 5 for i, (name, w) in enumerate(method.weights.items())}
+    torch.testing.assert_close(method.loss(batch), expected)
+
+
+def after_training(**settings):
+    return trained_on_shared_views(VICReg(Tiny(), hidden=32, out=32, **settings), lr=0.03, steps=250)
+
+
+def test_without_its_variance_term_all_images_get_the_same_features_and_without_covariance_few_directions_are_left():
+    (_, healthy), (perfect, collapsed), (_, narrow) = (
+        after_training(), after_training(variance=0.0), after_training(covariance=0.0)
+    )  # fmt: skip
+    assert collapse_of(healthy).verdict == "healthy"
+    assert perfect < 0.01 and collapse_of(collapsed).projector_verdict == "complete collapse"
+    assert collapse_of(narrow).projector_verdict == "dimensional collapse"
