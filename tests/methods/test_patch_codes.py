@@ -13,6 +13,11 @@ from .parts.test_codebook import four_colors
 from .toys import normal
 
 
+def drawn(method, rows):
+    with seeded(0):
+        return method._draw(rows)
+
+
 def a_method(encoder="conv_nano", **settings):
     return PatchCodes(create_encoder(encoder), **settings).eval()
 
@@ -27,7 +32,7 @@ def test_the_loss_is_what_plain_loops_make():
 @pytest.mark.parametrize("encoder", ["conv_nano", "vit_nano"])
 def test_hidden_pixels_do_not_change_the_prediction_and_shown_ones_do(encoder):
     method, x = a_method(encoder), normal(2, 3, 32, 32)
-    which = method._draw(torch.arange(2))
+    which = drawn(method, torch.arange(2))
     made = method.scores(method.covered(x, which))
     hidden = method._marks(which)
     assert torch.equal(method.scores(method.covered(torch.where(hidden, 9.0, x), which)), made)
@@ -38,8 +43,7 @@ def test_hidden_pixels_do_not_change_the_prediction_and_shown_ones_do(encoder):
 def test_the_loss_asks_for_the_codes_of_hidden_patches_alone(share):
     method, batch = a_method(hidden=share, grid=4, codes=5), draw_batch(PatchCodes.views)
     x = batch.views[0][0]
-    with seeded(0):
-        which = method._draw(batch.rows)
+    which = drawn(method, batch.rows)
     assert [len(set(row)) for row in which.tolist()] == [16 * share] * 8
     log_p, codes = method.scores(method.covered(x, which)).log_softmax(-1), method.codebook.encode(x)
     asked = [-log_p[i, j, codes[i, j]].item() for i in range(8) for j in which[i].tolist()]
@@ -49,7 +53,7 @@ def test_the_loss_asks_for_the_codes_of_hidden_patches_alone(share):
 
 def test_all_patches_are_hidden_equally_often():
     method = a_method(grid=4)
-    counts = method._draw(torch.arange(4000)).flatten().bincount(minlength=16)
+    counts = drawn(method, torch.arange(4000)).flatten().bincount(minlength=16)
     assert counts.min() > 1850 and counts.max() < 2150  # 2000 expected, deviation 32
 
 

@@ -44,7 +44,7 @@ class Codebook(nn.Module):
     def fit(self, pixels: np.ndarray, views: ViewPolicy, encoder: Encoder) -> None:
         """K-means of the patches of views of some pictures, uint8 (n, h, w, 3); draws from torch's global generator.
 
-        Of fewer patches than codes, some are repeated, and the later of two equal codes is never used.
+        Where there are fewer patches than codes, typical patches are repeated.
         """
         from sklearn.cluster import MiniBatchKMeans
 

@@ -53,11 +53,11 @@ def test_a_picture_of_typical_patches_goes_to_codes_and_back():
     torch.testing.assert_close(x[0, :, :8, 8:16].flatten(), book.patches[1])  # the second patch in reading order
 
 
-def test_of_fewer_patches_than_codes_some_are_repeated_and_never_used():
+def test_of_fewer_patches_than_codes_some_are_repeated():
     pixels = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), dtype=np.uint8)
     book = fitted(pixels, codes=9, grid=2)
-    x = PLAIN(torch.from_numpy(pixels), torch.Generator())[0][0]
-    assert book.patches.isfinite().all() and sorted(book.encode(x)[0].tolist()) == [0, 1, 2, 3]
+    assert book.patches.isfinite().all()
+    torch.testing.assert_close(book.patches[:4], book.patches[4:8])
 
 
 @pytest.mark.parametrize(("codes", "grid"), [(1, 8), (8, 1), (8, 5)])

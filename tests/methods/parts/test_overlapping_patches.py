@@ -1,0 +1,52 @@
+import pytest
+import torch
+from torch import nn
+
+from sslviz.encoders import create_encoder
+from sslviz.methods.parts.overlapping_patches import RowsAbove, accepted_size, overlapping_patches, patch_side
+
+from ..toys import normal
+
+
+@pytest.mark.parametrize(("pixels", "rows", "side"), [(32, 3, 16), (32, 7, 8), (32, 5, 10), (30, 12, 4)])
+def test_patches_overlap_by_half_and_come_in_reading_order(pixels, rows, side):
+    x = normal(2, 3, pixels, pixels)
+    assert patch_side(pixels, rows) == side
+    patches = overlapping_patches(x, rows, side).unflatten(0, (2, rows, rows))
+    for r in range(rows):
+        for c in range(rows):
+            top, left = r * side // 2, c * side // 2
+            assert torch.equal(patches[:, r, c], x[:, :, top : top + side, left : left + side])
+
+
+def test_patches_are_resized_for_encoders_that_do_not_take_them():
+    patches = overlapping_patches(torch.ones(2, 3, 32, 32), 7, 16)
+    torch.testing.assert_close(patches, torch.ones(98, 3, 16, 16))
+
+
+class Picky(nn.Module):
+    """An encoder of one size alone."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.image_size, self.scale = size, nn.Parameter(torch.ones(()))
+
+    def forward(self, x):
+        assert x.shape[-1] == self.image_size
+        return x.mean((2, 3)) * self.scale
+
+
+def test_the_smallest_size_that_an_encoder_takes():
+    assert accepted_size(create_encoder("conv_nano"), 10) == 10
+    assert accepted_size(create_encoder("vit_nano"), 8) == 8
+    assert accepted_size(create_encoder("vit_nano"), 10) == 20  # its patches have four pixels
+    assert accepted_size(Picky(32), 10) == 32
+
+
+def test_no_row_depends_on_those_below_it():
+    stack, x = nn.Sequential(*[RowsAbove(6) for _ in range(4)]), normal(2, 6, 5, 5)
+    for row in range(5):
+        changed = x.clone()
+        changed[:, :, row] += 1
+        same = (stack(changed) == stack(x)).all(3).all(1).all(0)  # (rows,)
+        assert same[:row].all() and not same[row:].any()
