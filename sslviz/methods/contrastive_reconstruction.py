@@ -40,7 +40,7 @@ class ContrastiveReconstruction(nn.Module):
         >>> list(method.weights)
         ['contrast', 'reconstruction', 'denoising']
 
-    Caveat: the terms want different things, and the weights decide who wins; look at each in the history.
+    Caveat: the terms want different things; look at each in the history.  A coarse grid has little room for the noise.
     """
 
     family = "hybrid"
@@ -75,7 +75,12 @@ class ContrastiveReconstruction(nn.Module):
             self.strength = nn.Sequential(
                 nn.Linear(1, dim), nn.GELU(), nn.Linear(dim, dim)
             )  # tells how much noise there is
-            self.decoder = nn.Sequential(nn.GELU(), nn.Conv2d(dim, 6 * factor**2, 1), nn.PixelShuffle(factor))
+            last = nn.Conv2d(dim, 6 * factor**2, 1)
+            nn.init.zeros_(
+                last.weight
+            )  # noise is small: what a random layer makes of features is a worse guess than none
+            nn.init.zeros_(last.bias)
+            self.decoder = nn.Sequential(nn.GELU(), last, nn.PixelShuffle(factor))
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """The three terms of all views, each times its weight."""

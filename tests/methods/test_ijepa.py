@@ -120,7 +120,8 @@ def verdict_on(method):
 def test_without_its_stop_gradient_it_says_the_same_of_all_pictures():
     (honest, healthy), (perfect, collapsed) = (
         trained_on_noise(
-            IJEPA(four_patches(), blocks=1, scale=0.25, momentum=0.9, stop_gradient=stop, width=32, depth=1)
+            IJEPA(four_patches(), blocks=1, scale=0.25, momentum=0.9, stop_gradient=stop, width=32, depth=1),
+            lr=0.5,
         )
         for stop in (True, False)
     )
