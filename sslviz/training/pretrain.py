@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import sys
 import time
 from collections import defaultdict
@@ -31,7 +32,7 @@ from sslviz.runtime.progress import progress_bar
 from sslviz.training.batches import batches_on, class_numbers
 from sslviz.training.devices import choose_precision, launch_fabric
 from sslviz.training.monitor import check_loss, evaluate, hold_out, progress_note, training_features
-from sslviz.training.optimizers import check_optimizer, create_optimizer, scaled_rate
+from sslviz.training.optimizers import OPTIMIZERS, create_optimizer, scaled_rate
 from sslviz.training.resume import (
     arguments_of,
     finish,
@@ -55,7 +56,7 @@ def pretrain(
     epochs: int = 20,
     steps: Annotated[int | None, "Stop after so many steps, whatever --epochs says."] = None,
     batch_size: int = 256,
-    optimizer: Annotated[str | None, "adamw; without it, the method's."] = None,
+    optimizer: Annotated[str | None, "adamw, sgd or lars; without it, the method's."] = None,
     learning_rate: Annotated[float | None, "For a batch of 256, scaled with it; without it, the method's."] = None,
     weight_decay: Annotated[float | None, "Of matrices and kernels; without it, the method's."] = None,
     seed: int = 0,
@@ -79,8 +80,10 @@ def pretrain(
     - settings: hyper-parameters of the method ("temperature") or of its views ("hue"), by name
     - steps: the run ends after so many, whatever `epochs` says; its last epoch may be shorter
     - batch_size: images of a step, over all devices
-    - optimizer, learning_rate, weight_decay: those of the method's `recipe` unless given; the rate is for a batch of 256
-      and scales with sqrt(batch_size / 256) (arXiv 2205.10287); biases and norms do not decay
+    - optimizer: "adamw", "sgd" or "lars"; the method's `recipe` says it unless given
+    - learning_rate: for a batch of 256, by default the recipe's; AdamW's grows with the root of the batch
+      (arXiv 2205.10287), the others' with the batch (arXiv 1706.02677)
+    - weight_decay: of matrices and kernels, by default the recipe's; biases and norms do not decay
     - held_out: images that are looked at every `eval_every` epochs (kNN accuracy, RankMe, std); without them a tenth of
       `images` is held back
     - checkpoint_every: epochs between two checkpoints; by default a fifth of all
@@ -115,7 +118,7 @@ def pretrain(
         given = {"optimizer": optimizer, "learning_rate": learning_rate, "weight_decay": weight_decay}
         recipe, origins = _recipe(method, model, given, Path(out) if resume else None)
         epoch_steps = len(images) // batch_size  # which images are left over differs from one epoch to the next
-        peak = scaled_rate(recipe.optimizer, recipe.learning_rate, batch_size)
+        peak = scaled_rate(recipe, batch_size)
         schedule = Schedule(epoch_steps, steps or epochs * epoch_steps, peak)
         arguments = {
             "method": method,
@@ -158,20 +161,25 @@ def _recipe(
 ) -> tuple[Recipe, dict[str, str]]:
     """The recipe to train by, and where each of its values comes from; ValueError for values that make no sense.
 
-    What is not given is the method's, or what a run that is resumed began with.
+    What is not given is what a run that is resumed began with, else the method's; rate and decay of another optimiser
+    than the method's are what that optimiser usually has.
     """
-    values, origin = dataclasses.asdict(getattr(model, "recipe", Recipe())), f"{method}'s recipe"
-    if resumed and (resumed / "run.json").exists():
-        origin = "as the run began"
-        values = {name: arguments_of(Run(resumed)).get(name, value) for name, value in values.items()}
     given = {name: value for name, value in given.items() if value is not None}
-    recipe = Recipe(**values | given)
-    check_optimizer(recipe.optimizer)
-    if not recipe.learning_rate > 0:
+    recipe, origin = getattr(model, "recipe", Recipe()), f"{method}'s recipe"
+    if resumed and (resumed / "run.json").exists():
+        before = arguments_of(Run(resumed))
+        recipe, origin = Recipe(*(before[f.name] for f in dataclasses.fields(Recipe))), "as the run began"
+    name = given.get("optimizer", recipe.optimizer)
+    if name not in OPTIMIZERS:
+        raise ValueError(f"There is no optimizer {name!r}; the optimizers are: {', '.join(OPTIMIZERS)}.")
+    if name != recipe.optimizer:
+        recipe, origin = OPTIMIZERS[name].usual, f"usual for {name}"
+    recipe = dataclasses.replace(recipe, **given)
+    if not 0 < recipe.learning_rate < math.inf:
         raise ValueError(f"learning_rate must be above 0; got {recipe.learning_rate}.")
-    if not recipe.weight_decay >= 0:
+    if not 0 <= recipe.weight_decay < math.inf:
         raise ValueError(f"weight_decay must be at least 0; got {recipe.weight_decay}.")
-    return recipe, {name: "given" if name in given else origin for name in values}
+    return recipe, {f.name: "given" if f.name in given else origin for f in dataclasses.fields(Recipe)}
 
 
 def _said(method: str, recipe: Recipe, origins: Mapping[str, str]) -> str:
