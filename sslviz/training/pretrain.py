@@ -29,6 +29,7 @@ from sslviz.methods import Batch, Recipe, TrainingImages, build_method
 from sslviz.methods.parts.momentum import update_ema
 from sslviz.runs import Run
 from sslviz.runtime.progress import progress_bar
+from sslviz.training.balance import balanced
 from sslviz.training.batches import batches_on, class_numbers
 from sslviz.training.devices import choose_precision, launch_fabric
 from sslviz.training.monitor import check_loss, evaluate, hold_out, progress_note, training_features
@@ -59,6 +60,7 @@ def pretrain(
     optimizer: Annotated[str | None, "adamw, sgd or lars; without it, the method's."] = None,
     learning_rate: Annotated[float | None, "For a batch of 256, scaled with it; without it, the method's."] = None,
     weight_decay: Annotated[float | None, "Of matrices and kernels; without it, the method's."] = None,
+    balance: Annotated[str | None, "Draw the groups of this column equally often, or of several: label,color."] = None,
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
     held_out: Images | None = None,
@@ -84,6 +86,8 @@ def pretrain(
     - learning_rate: for a batch of 256, by default the recipe's; AdamW's grows with the root of the batch
       (arXiv 2205.10287), the others' with the batch (arXiv 1706.02677)
     - weight_decay: of matrices and kernels, by default the recipe's; biases and norms do not decay
+    - balance: a column, or several ("label,background"), whose groups are drawn equally often, with replacement; images
+      without a value are a group of their own
     - held_out: images that are looked at every `eval_every` epochs (kNN accuracy, RankMe, std); without them a tenth of
       `images` is held back
     - checkpoint_every: epochs between two checkpoints; by default a fifth of all
@@ -108,6 +112,7 @@ def pretrain(
     at_least = {"epochs": (epochs, 1), "steps": (steps, 1), "batch_size": (batch_size, 2)}
     at_least |= {"eval_every": (eval_every, 1), "checkpoint_every": (checkpoint_every, 1)}
     _check_numbers(images, batch_size, at_least)
+    drawn = None if balance is None else balanced(images.table, balance)
     if precision == "auto":
         precision = choose_precision(Path(out) if resume else None)
     fabric = launch_fabric(batch_size, devices=devices, strategy=strategy, num_nodes=num_nodes, precision=precision)
@@ -127,6 +132,7 @@ def pretrain(
             "steps": steps,
             "batch_size": batch_size,
             **dataclasses.asdict(recipe),
+            "balance": balance,
             "seed": seed,
             "settings": dict(settings or {}),
             "eval_every": eval_every,
@@ -139,6 +145,7 @@ def pretrain(
             "kind": "pretrain",
             "arguments": arguments,
             "origins": origins,
+            **({"balance": drawn.to_dict()} if drawn else {}),
             "encoder": net.spec,
             "preprocessing": net.preprocessing.with_origins(image_size="the pictures it was trained on").to_dict(),
             "views": dataclasses.asdict(policy),
@@ -149,10 +156,12 @@ def pretrain(
         }
         run = open_run(fabric, Path(out), json.loads(json.dumps(info)), resume)  # as run.json will give it back
         if progress and fabric.is_global_zero:
-            print(_said(method, recipe, origins), file=sys.stderr, flush=True)
+            said = [_said(method, recipe, origins), *([str(drawn)] if drawn else [])]
+            print("\n".join(said), file=sys.stderr, flush=True)
         with locked(fabric, run):
             every = checkpoint_every or max(1, schedule.epochs // 5)
-            _train(fabric, run, model, policy, schedule, images, held_out, every, progress)
+            chances = drawn.chances if drawn else None
+            _train(fabric, run, model, policy, schedule, images, chances, held_out, every, progress)
     return Run(run.path)
 
 
@@ -206,6 +215,7 @@ def _train(
     policy: ViewPolicy,
     schedule: Schedule,
     images: Images,
+    chances: np.ndarray | None,  # of each image in a draw, where groups are balanced
     held_out: Images,
     checkpoint_every: int,
     progress: bool,
@@ -228,8 +238,9 @@ def _train(
         write_checkpoint(fabric, run, model, 0)  # the untrained encoder, the control of all that follows
         history = [{"step": 0, "epoch": 0, "images": 0, "seconds": 0.0, **evaluate(fabric, model, held_out, seed)}]
         write_history(fabric, run, history)
-    ranks = {"rank": fabric.global_rank, "world_size": fabric.world_size}
-    batches = batches_on(fabric.device, images.pixels, batch_size, seed=seed, epochs=range(done, epochs), **ranks)
+    order: dict[str, Any] = {"seed": seed, "epochs": range(done, epochs), "chances": chances}
+    order |= {"rank": fabric.global_rank, "world_size": fabric.world_size}
+    batches = batches_on(fabric.device, images.pixels, batch_size, **order)
     labels = class_numbers(images.table).to(fabric.device)  # (n,)
 
     with progress_bar(
