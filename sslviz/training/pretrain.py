@@ -257,7 +257,7 @@ def _train(
             for step in steps:
                 generator = _generator(fabric, seed, step)
                 pixels, rows = next(batches)  # uint8 (b, h, w, 3), int64 (b,); b is this device's share of the batch
-                views = policy(pixels, generator)  # [(views, b, 3, s, s)], one entry a size
+                views = policy.at(schedule.progress(step))(pixels, generator)  # [(views, b, 3, s, s)], one entry a size
                 with fabric.autocast():  # on a single device Fabric does not see to it for methods other than forward
                     loss = ddp.loss(
                         Batch(views, pixels, rows, labels[rows], schedule.progress(step))

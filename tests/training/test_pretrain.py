@@ -21,6 +21,7 @@ from sslviz.methods import METHODS, Recipe
 from sslviz.runs import Run
 from sslviz.training.optimizers import OPTIMIZERS
 from sslviz.training.resume import BEFORE
+from sslviz.views import ViewPolicy
 
 ARGUMENTS = ["--images", "shapes:n=640", "--epochs", "3", "--batch-size", "64", "--seed", "3"]
 
@@ -254,6 +255,17 @@ def test_a_run_whose_file_lacks_the_arguments_of_today_is_resumed(run, images, t
     with pytest.raises(ValueError, match="was started with weight_decay=0.05, not 0.1"):
         pretrain(images, path, resume=True, weight_decay=0.1)
     assert weights(pretrain(images, path, resume=True)) == weights(run)
+
+
+def test_the_strength_of_the_views_follows_the_run_and_is_resumed_to_the_same_bits(images, tmp_path, monkeypatch):
+    asked, real = [], ViewPolicy.at
+    settings = {"strength": (0.0, 1.0), "crop_draws": 2}
+    with monkeypatch.context() as patch:
+        patch.setattr(ViewPolicy, "at", lambda policy, progress: asked.append(progress) or real(policy, progress))
+        whole = pretrain(images, tmp_path / "whole", settings=settings)
+    assert asked == [step / 12 for step in range(12)]
+    interrupted(images, tmp_path / "stopped", monkeypatch, settings=settings)
+    assert weights(pretrain(images, tmp_path / "stopped", settings=settings, resume=True)) == weights(whole)
 
 
 def test_resuming_with_other_arguments_is_refused(run, images):
