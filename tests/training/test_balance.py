@@ -10,8 +10,12 @@ import torch
 
 import sslviz
 from sslviz.data import Images
+from sslviz.encoders.presets import PRESETS
+from sslviz.methods import METHODS
+from sslviz.statistics import wilson
 from sslviz.training.balance import balanced
 from sslviz.training.batches import batches_on
+from sslviz.views import ViewPolicy
 
 TABLE = pd.DataFrame(
     {
@@ -112,3 +116,64 @@ def test_a_balanced_run_says_so_and_is_another_one(tmp_path, capsys):
     assert "balance" not in plain.info and plain.last.path.read_bytes() != run.last.path.read_bytes()
     with pytest.raises(ValueError, match="was started with balance=None, not 'kind'"):
         sslviz.pretrain(images, out=plain.path, balance="kind", resume=True, **options)
+
+
+class MeanColor(torch.nn.Module):
+    """An encoder of two features: linear in the picture's mean colour, of which it has to leave one direction out."""
+
+    num_features = 2
+
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(3, 2)
+
+    def forward_features(self, x):
+        return self.linear(x.mean((2, 3)))
+
+    def forward_head(self, x, pre_logits=True):
+        return x
+
+
+class Autoencoder(torch.nn.Module):
+    """Keeps the two directions of colour that vary most among the pictures that are drawn."""
+
+    family = "made up"
+    views = ViewPolicy(views=1, scale=(1.0, 1.0), jitter_prob=0.0, gray_prob=0.0)
+
+    def __init__(self, encoder, *, seed=0):
+        super().__init__()
+        self.encoder, self.decoder = encoder, torch.nn.Linear(2, 3)
+
+    def loss(self, batch):
+        x = batch.views[0][0]
+        return (self.decoder(self.encoder(x)) - x.mean((2, 3))).square().mean()
+
+
+def flat_colours(n, rare, seed):
+    """Red and green vary in all pictures, with variance 1; blue in rare ones only, which are pale or dark: variance 4."""
+    rng = np.random.default_rng(seed)
+    is_rare = np.arange(n) < rare * n
+    side = rng.choice([-1, 1], n)
+    spread = np.c_[rng.uniform(-1, 1, (n, 2)) * math.sqrt(3), np.where(is_rare, 2 * side, 0)]
+    pixels = np.broadcast_to((128 + 50 * spread).round().astype(np.uint8)[:, None, None], (n, 8, 8, 3))
+    table = pd.DataFrame({"kind": np.where(is_rare, "rare", "usual"), "blue": np.where(side > 0, "pale", "dark")})
+    return Images(pixels, [f"{i:05d}" for i in range(n)], table)
+
+
+def test_what_only_a_small_group_shows_is_learnt_where_groups_are_balanced(tmp_path, monkeypatch):
+    """Of 5 % rare pictures, blue has a fifth of red's variance in all that is drawn, and is left out; of 50 %, twice."""
+    monkeypatch.setitem(PRESETS, "mean_color", lambda size: MeanColor())
+    monkeypatch.setitem(METHODS, "autoencoder", Autoencoder)
+    images, rare = flat_colours(2000, 0.05, seed=0), flat_colours(800, 1.0, seed=1)
+    halves = rare.rows(np.arange(400)), rare.rows(np.arange(400, 800))
+    options = {"encoder": "mean_color", "epochs": 20, "batch_size": 100, "learning_rate": 0.05, "held_out": halves[0]}
+    bounds = {}
+    for balance in (None, "kind"):
+        path = tmp_path / str(balance)
+        run = sslviz.pretrain(
+            images, "autoencoder", out=path, balance=balance, eval_every=20, progress=False, **options
+        )
+        fit, scored = (sslviz.embed(run.last, half, progress=False) for half in halves)
+        accuracy = sslviz.linear_probe(scored, "blue", fit=fit).accuracy
+        bounds[balance] = wilson(np.array(accuracy), np.array(len(scored)))
+    assert bounds[None][1] < 0.75 and bounds["kind"][0] > 0.95, bounds
