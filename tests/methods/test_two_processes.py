@@ -76,8 +76,9 @@ def of_two(tmp_path_factory):
 @pytest.mark.parametrize("name", METHODS)
 def test_two_processes_see_what_one_sees(name, of_two):
     one = two_steps(name)
+    small = 2e-5 * max(1.0, float(one["losses"].abs().max()))  # sums of other orders differ by the digits of the loss
     for seen in of_two:
         for what in ("losses", "gradients", "state"):
             torch.testing.assert_close(
-                seen[name][what], one[what], rtol=1e-3, atol=2e-5, msg=lambda m, w=what: f"{w}: {m}"
+                seen[name][what], one[what], rtol=1e-3, atol=small, msg=lambda m, w=what: f"{w}: {m}"
             )
