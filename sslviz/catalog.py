@@ -262,7 +262,7 @@ CATALOG: tuple[Entry, ...] = (
     # --- training
     Entry(
         name="reconstruct", question="What does it make of what it was not shown?", home="explanations.reconstruction",
-        control="the mean colour of what is shown, the nearest pixel shown or the input itself, the method untrained",
+        control="the mean colour, the nearest pixel or the input, the method untrained",
         page="training", scope="pictures",
     ),
     # --- attention and attribution

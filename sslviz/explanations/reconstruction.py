@@ -137,7 +137,7 @@ def reconstruct(checkpoint: Checkpoint, images: Images, *, seed: int = 0, progre
         >>> list(sslviz.reconstruct(checkpoint, sslviz.shapes(n=4), progress=False).scores()["error"].controls)
         ['mean colour', 'what is shown', 'untrained']
 
-    Caveat: a sharp picture is no proof of good features, nor is a blurred one of bad ones: the decoder has its share in both.
+    Caveat: A sharp picture is no proof of good features, nor is a blurred one of bad ones: the decoder has its share in both.
     """
     require_pictures(images, "A reconstruction needs pictures (n, h, w, 3), at least one")
     control = checkpoint.untrained(seed=int(checkpoint.path is None and checkpoint.seed == 0))

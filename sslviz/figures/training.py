@@ -173,7 +173,7 @@ def loss_terms(
 
 def term_columns(history: pd.DataFrame) -> list[str]:
     """The columns of a history that hold the terms of a loss."""
-    return [column for column in history if str(column).startswith(TERM) and history[column].notna().any()]
+    return [str(column) for column in history if str(column).startswith(TERM) and history[column].notna().any()]
 
 
 def _term(rows: pd.DataFrame, column: str, name: str, color: str, dash: str) -> go.Scatter:

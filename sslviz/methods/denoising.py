@@ -24,7 +24,8 @@ class Denoising(nn.Module):
     objects.  Very noisy pictures count less, as in the paper, because nobody could restore them.  Nothing here collapses:
     features that were all alike could not be decoded.
 
-    `noise` is in standard deviations of the normalised input; `width` is that of the decoder.
+    The paper adds its noise to principal components of patches; here it is added to pixels, as classical denoising
+    autoencoders have it.  `noise` is in standard deviations of the normalised input; `width` is that of the decoder.
 
     Example:
         >>> import sslviz
@@ -36,7 +37,9 @@ class Denoising(nn.Module):
     """
 
     family = "masked and generative"
-    views = ViewPolicy(views=1, scale=(0.2, 1.0), jitter_prob=0.0, gray_prob=0.0)  # as in the paper: crops and flips
+    views = ViewPolicy(
+        views=1, scale=(0.2, 1.0), jitter_prob=0.0, gray_prob=0.0
+    )  # crops and flips: colours are to be predicted
 
     def __init__(
         self, encoder: Encoder, *, noise: float = math.sqrt(2), width: int = 32, seed: int = 0

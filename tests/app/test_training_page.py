@@ -14,7 +14,7 @@ from sslviz.data.images import Images
 from sslviz.evaluation.questions import scored_and_fit
 from sslviz.explanations.cache import is_cached
 from sslviz.explanations.reconstruction import reconstruct
-from sslviz.runs import Run
+from sslviz.runs import Run, load_result
 
 QUESTION = find_entry("reconstruct").question
 
@@ -69,10 +69,6 @@ def test_their_scores_are_those_of_the_library_and_are_kept(open_app, folder):
     ids = list(dict.fromkeys(re.findall(r'"hovertemplate": "([^"<]*)<extra>', json.dumps(shown[1]))))
     assert len(ids) == 6 and set(ids) <= set(images.ids)
     stored = list((folder / "paints" / "results").glob("*.npz"))
-    from components.image_picker import Subjects  # noqa: F401  (the app's rooms can be imported)
-
-    from sslviz.runs import load_result
-
     (kept,) = (load_result(path, find_entry("reconstruct").result_type) for path in stored if _is_ours(path))
     assert f"error {kept.scores()['error']}" in shown[0] and len(kept.ids) == 8
     rows = np.array([list(images.ids).index(i) for i in kept.ids])
@@ -82,8 +78,6 @@ def test_their_scores_are_those_of_the_library_and_are_kept(open_app, folder):
 
 
 def _is_ours(path):
-    from sslviz.runs import load_result
-
     try:
         load_result(path, find_entry("reconstruct").result_type)
     except ValueError:

@@ -13,6 +13,7 @@ from sslviz.diagnostics.probes.knn import knn_probe
 from sslviz.diagnostics.projection.projection import projection
 from sslviz.evaluation.answers import compute_entry
 from sslviz.figures.explanations.faithfulness import evidence_bars, faithfulness
+from sslviz.figures.explanations.reconstruction import reconstruction
 from sslviz.figures.parts import theme
 
 NAMES = [f"a-long-name-of-a-run-with-temperature-0.{i}" for i in range(10)]
@@ -39,13 +40,18 @@ def answer(entry):
 
 MAKE = {"score_bars": (figures.score_bars, scores), "training": (figures.training, history)}
 MAKE |= {entry.name: (entry.figure, answer(entry)) for entry in diagnostics()}
-TRUE = {"faithfulness": faithfulness, "evidence_bars": evidence_bars}
+ASKED = {  # of pictures: the figure, and whose results it draws
+    "faithfulness": (faithfulness, "faithfulness"),
+    "evidence_bars": (evidence_bars, "faithfulness"),
+    "reconstruction": (reconstruction, "reconstruct"),
+}
 
 
-@pytest.fixture(scope="module", params=[*MAKE, *TRUE])
+@pytest.fixture(scope="module", params=[*MAKE, *ASKED])
 def case(request, planted_evidence, asked_maps):
-    if request.param in TRUE:
-        return TRUE[request.param], {name: asked_maps("faithfulness", i) for i, name in enumerate(NAMES)}
+    if request.param in ASKED:
+        draw, entry = ASKED[request.param]
+        return draw, {name: asked_maps(entry, i) for i, name in enumerate(NAMES)}
     draw, make = MAKE[request.param]
     evidence = [planted_evidence(n=90, d=8, seed=i) for i in range(len(NAMES))]
     return draw, {name: make(evidence[i], i) for i, name in enumerate(NAMES)}
@@ -57,6 +63,8 @@ def all_figures(case):
 
 
 def colours(trace):
+    if trace.type == "image":
+        return set()
     found = [trace.marker.color, trace.line.color if "line" in trace else None, trace.marker.line.color]
     return {c for c in found if isinstance(c, str)}
 

@@ -45,6 +45,8 @@ def reconstruction(
         for panel in _panels(result, short[name] or "made of it", palette[name], min(rows, len(result.ids)))
     ]
     fig = sheet(panels, COLUMNS)
+    fig.update_xaxes(constraintoward="left")
+    fig.update_layout(height=fig.layout.height - 28, margin_t=8)  # there is no title
     return theme.finish(fig, alt=_alt(named), caption=CAPTION)
 
 
