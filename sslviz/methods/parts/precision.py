@@ -26,4 +26,6 @@ def in_float32(objective: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _at_least_float32(z: Any) -> Any:
-    return z.to(torch.promote_types(z.dtype, torch.float32)) if isinstance(z, Tensor) else z
+    if not isinstance(z, Tensor) or not z.is_floating_point():
+        return z
+    return z.to(torch.promote_types(z.dtype, torch.float32))
