@@ -23,7 +23,7 @@ class NNCLR(nn.Module):
 
     The neighbours are looked up among the last `queue_size` projections of the first view, and get no gradient.  The
     other predictions of the batch are the negatives.  Small views are predicted from, and have no neighbours themselves.
-    `negatives=False` leaves only the attraction to the neighbours.
+    `negatives=False` leaves only the attraction to the neighbours: soon a few directions hold nearly all that differs.
 
     Example:
         >>> import sslviz
@@ -38,6 +38,7 @@ class NNCLR(nn.Module):
     views = ViewPolicy(
         brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1, solarize_prob=(0.0, 0.2)
     )  # BYOL's, no blur
+    safeguards = {"negatives": {"negatives": False}}
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sslviz.encoders import create_encoder
-from sslviz.methods import NNCLR
+from sslviz.methods import NNCLR, Batch
 from sslviz.methods.nnclr import nearest, nnclr_loss
 from sslviz.methods.parts.multi_crop import against_targets
 
@@ -68,3 +68,31 @@ def test_where_nothing_can_be_told_apart_nothing_collapses():
     loss, method = trained_on_noise(NNCLR(Tiny(), queue_size=256, hidden=32, out=32), lr=0.03)
     assert loss == pytest.approx(math.log(64), abs=0.05)
     assert collapse_of(method).verdict == "healthy"
+
+
+def trained_on_pairs(method, steps=150):
+    """The last loss of a training on views that have most in common, and the method: on noise alone nothing is near."""
+    generator = torch.Generator().manual_seed(0)
+    optimizer = torch.optim.SGD(method.parameters(), lr=0.1, momentum=0.9)
+    pixels, rows = torch.zeros(64, 4, 4, 3, dtype=torch.uint8), torch.arange(64)
+    for _ in range(steps):
+        image = torch.randn(64, 3, 4, 4, generator=generator)
+        views = image + 0.5 * torch.randn(2, 64, 3, 4, 4, generator=generator)
+        loss = method.loss(Batch([views], pixels, rows, torch.full((64,), -1), progress=0.0))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return loss.item(), method
+
+
+def test_without_negatives_few_directions_are_left_and_the_loss_looks_good():
+    (honest, healthy), (good, collapsed) = (
+        trained_on_pairs(NNCLR(Tiny(), queue_size=256, hidden=32, out=32, negatives=negatives))
+        for negatives in (True, False)
+    )
+    assert honest < 0.8 * math.log(64)  # some images are told apart
+    assert good < 0.6 * -1 / 0.1  # a cosine of 1 over the temperature would be perfect
+    healthy, collapsed = collapse_of(healthy), collapse_of(collapsed)
+    assert healthy.verdict == "healthy"
+    assert "collapse" in collapsed.verdict
+    assert collapsed.projector_numbers["held"] > 0.95 and healthy.projector_numbers["held"] < 0.8  # in 3 directions
