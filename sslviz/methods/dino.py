@@ -30,7 +30,6 @@ class DINO(nn.Module):
     Sharpening, a teacher colder than the student, keeps the distributions from becoming uniform (Sec. 5.3).
 
     - teacher_temperature: after a warm-up from 0.04; the authors begin there, and reach 0.07 in long training
-    - momentum: the share of the teacher that a step keeps
     - prototypes: how many; the paper's 65,536 are for a million images
 
     Example:
@@ -48,7 +47,7 @@ class DINO(nn.Module):
     safeguards = {"centring": {"centering": False}}
     ema = {"target_encoder": "encoder", "target_projector": "projector"}
     center: Tensor
-    steps: Tensor
+    steps: Tensor  # taken so far
 
     def __init__(
         self,
@@ -83,7 +82,7 @@ class DINO(nn.Module):
             teacher = encode_views(lambda x: self.target_projector(self.target_encoder(x)), batch.views[:1])
         temperature = float(np.interp(batch.progress, (0, WARM_UP), self.temperatures))
         mean = mean_of_processes(teacher.mean((0, 1)))  # (prototypes,)
-        if self.centering:  # with the centre before this step; the first step has none, and takes its own
+        if self.centering:  # the centre of the steps before; the first step has none, and takes its own
             self.center.copy_(torch.where(self.steps == 0, mean, self.center))
         loss = dino_loss(student, teacher, self.center, temperature)
         if self.centering:
@@ -93,14 +92,14 @@ class DINO(nn.Module):
 
 
 class Prototypes(nn.Module):
-    """Cosines with prototypes, (b, d) -> (b, prototypes)."""
+    """Directions that features are compared with."""
 
     def __init__(self, dim: int, number: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(number, dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features (b, dim) -> (b, number)."""
+        """Features (b, dim) -> cosines (b, number)."""
         return cosines(x, self.weight)
 
 
