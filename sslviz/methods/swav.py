@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -86,6 +88,7 @@ class SwAV(nn.Module):
     def _assignments(self, z: Tensor, prototypes: Tensor, progress: float) -> Tensor:
         """What the large views are assigned to, with the queue beside a small batch; then they join the queue."""
         b, assigned = z.shape[1], []
+        queue: Any  # a Queue
         for own, queue in zip(z, self.queues, strict=True):
             small = b < len(prototypes) and progress >= self.queue_from
             scores = prototype_scores(torch.cat([own.float(), queue.rows]) if small else own, prototypes)
