@@ -110,7 +110,7 @@ def test_bad_settings_are_refused():
 
 
 def test_without_balanced_assignments_all_pictures_get_one_prototype():
-    settings = {"prototypes": 16, "temperature": 0.3, "frozen": 0.0, "hidden": 32, "out": 32}
+    settings = {"prototypes": 16, "temperature": 0.3, "epsilon": 0.05, "frozen": 0.0, "hidden": 32, "out": 32}
     (honest, healthy), (perfect, collapsed) = (
         trained_on_noise(SwAV(Tiny(), sinkhorn=balanced, **settings), lr=0.3) for balanced in (True, False)
     )
