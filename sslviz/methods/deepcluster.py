@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslviz.encoders import Encoder
 from sslviz.methods.method import Batch, TrainingImages
+from sslviz.methods.parts.clusters import clusters_of
 from sslviz.methods.parts.distributed import same_everywhere
 from sslviz.methods.parts.precision import in_float32
 from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
-
-TEMPERATURE = 0.1  # of the cosines that the classifier begins with: SwAV's and DeepCluster-v2's (arXiv 2006.09882)
-ITERATIONS = 20  # of k-means, as in the authors' code: the clusters are replaced after an epoch
 
 
 class DeepCluster(nn.Module):
@@ -96,26 +93,6 @@ def weighted_cross_entropy(logits: Tensor, weights: Tensor, targets: Tensor) -> 
     Where the weights average to 1 over all images, so does its expectation: that of classes drawn uniformly (§3.3).
     """
     return (F.cross_entropy(logits, targets, reduction="none") * weights[targets]).mean()
-
-
-def clusters_of(
-    features: np.ndarray, clusters: int, components: int, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """K-means of whitened features of length one (§3.3, §4.1), (n, d) -> int64 (n,); at most n clusters.
-
-    With it come weight (k, d) and bias (k,) of the linear classifier that looks for the centre in the same direction.
-    """
-    from sklearn.cluster import KMeans
-    from sklearn.decomposition import PCA
-
-    n, d = features.shape
-    pca = PCA(min(components, d, n - 1), random_state=seed).fit(features)
-    whitening = pca.components_ / np.sqrt(pca.explained_variance_[:, None] + 1e-12)
-    x = (features - pca.mean_) @ whitening.T
-    lengths = np.linalg.norm(x, axis=1, keepdims=True) + 1e-12
-    kmeans = KMeans(min(clusters, n), n_init=1, max_iter=ITERATIONS, random_state=seed).fit(x / lengths)
-    weight = kmeans.cluster_centers_ @ whitening / (lengths.mean() * TEMPERATURE)
-    return kmeans.labels_.astype(np.int64), weight, -weight @ pca.mean_
 
 
 def _make_room(method: DeepCluster, state: dict[str, Any], prefix: str, *_: Any) -> None:

@@ -51,7 +51,7 @@ class PatchCodes(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.count = round(hidden * grid**2)  # the same in every picture: each then counts alike
+        self.grid, self.count = grid, round(hidden * grid**2)  # the same in every picture: each then counts alike
         if not 0 < self.count < grid**2:
             raise ValueError(f"Between none and all of the {grid**2} patches are hidden; got a share of {hidden}.")
         self.encoder = encoder
@@ -89,11 +89,10 @@ class PatchCodes(nn.Module):
         return Reconstruction(shown, torch.where(hidden, made, x), x, hidden)
 
     def _draw(self, rows: Tensor) -> Tensor:
-        return order_by_row(rows, self.head[2].output_size ** 2)[:, : self.count]
+        return order_by_row(rows, self.grid**2)[:, : self.count]
 
     def _marks(self, which: Tensor) -> Tensor:
-        patches = self.head[2].output_size ** 2
-        hidden = torch.zeros(len(which), patches, dtype=torch.bool, device=which.device).scatter(1, which, True)
+        hidden = torch.zeros(len(which), self.grid**2, dtype=torch.bool, device=which.device).scatter(1, which, True)
         return over_pixels(hidden, self.codebook.side)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +16,7 @@ from sslviz.methods.parts.multi_crop import against_targets, encode_views
 from sslviz.methods.parts.precision import in_float32
 from sslviz.methods.parts.queue import Queue
 from sslviz.methods.parts.sinkhorn import sinkhorn
+from sslviz.methods.recipe import Recipe
 from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
 
@@ -44,19 +47,20 @@ class SwAV(nn.Module):
     # The paper's (App. A.1: SimCLR's colours) less the blur, which leaves too little at 32 px, and two large views alone.
     views = ViewPolicy()
     safeguards = {"Sinkhorn": {"sinkhorn": False}}
+    recipe = Recipe(learning_rate=3e-3)  # at 1e-3 a short training does not get away from uniform predictions
 
     def __init__(
         self,
         encoder: Encoder,
         *,
-        prototypes: int = 128,
+        prototypes: int = 64,
         temperature: float = 0.1,
-        epsilon: float = 0.05,
+        epsilon: float = 0.03,  # the authors' advice where the loss stays at log(prototypes), as it did with 0.05 here
         iterations: int = 3,
         sinkhorn: bool = True,
         queue: int = 1024,
         queue_from: float = 0.075,  # the paper's 15 of 200 epochs
-        frozen: float = 0.005,  # the paper's first of 200 epochs
+        frozen: float = 0.05,  # the paper's first epoch, which is one of 20 here
         hidden: int = 512,
         out: int = 128,
         seed: int = 0,
@@ -86,6 +90,7 @@ class SwAV(nn.Module):
     def _assignments(self, z: Tensor, prototypes: Tensor, progress: float) -> Tensor:
         """What the large views are assigned to, with the queue beside a small batch; then they join the queue."""
         b, assigned = z.shape[1], []
+        queue: Any  # a Queue
         for own, queue in zip(z, self.queues, strict=True):
             small = b < len(prototypes) and progress >= self.queue_from
             scores = prototype_scores(torch.cat([own.float(), queue.rows]) if small else own, prototypes)

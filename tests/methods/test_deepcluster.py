@@ -10,7 +10,8 @@ from sklearn.metrics import adjusted_rand_score
 
 from sslviz.encoders import create_encoder
 from sslviz.methods import DeepCluster, TrainingImages
-from sslviz.methods.deepcluster import ITERATIONS, clusters_of, weighted_cross_entropy
+from sslviz.methods.deepcluster import weighted_cross_entropy
+from sslviz.methods.parts.clusters import ITERATIONS, clusters_of
 from sslviz.runtime.random_state import seeded
 
 from .contract import draw_batch

@@ -61,8 +61,8 @@ def test_a_batch_smaller_than_the_prototypes_is_assigned_together_with_the_queue
         q = method._assignments(z, method.prototypes, progress)
         for i in range(2):
             scores = [prototype_scores(rows, method.prototypes) for rows in (z[i], past[i])]
-            alone.append((q[i], sinkhorn(scores[0], epsilon=0.05, iterations=3)))
-            together.append((q[i], sinkhorn(torch.cat(scores), epsilon=0.05, iterations=3)[:8]))
+            alone.append((q[i], sinkhorn(scores[0], epsilon=method.epsilon, iterations=3)))
+            together.append((q[i], sinkhorn(torch.cat(scores), epsilon=method.epsilon, iterations=3)[:8]))
             torch.testing.assert_close(method.queues[i].rows[:8], torch.nn.functional.normalize(z[i], dim=1))
         assert not q.requires_grad
     assert [torch.allclose(a, b) for a, b in alone] == [True, True, False, False]
@@ -73,7 +73,9 @@ def test_a_batch_as_large_as_the_prototypes_needs_no_queue():
     method, batch = SwAV(create_encoder("conv_nano"), prototypes=8).eval(), draw_batch(SwAV.views)
     z = projections(method, batch)
     q = method._assignments(z, method.prototypes, 1.0)
-    torch.testing.assert_close(q[0], sinkhorn(prototype_scores(z[0], method.prototypes), epsilon=0.05, iterations=3))
+    torch.testing.assert_close(
+        q[0], sinkhorn(prototype_scores(z[0], method.prototypes), epsilon=method.epsilon, iterations=3)
+    )
 
 
 def test_prototypes_stay_where_they_are_early_on_and_learn_later():
@@ -108,7 +110,7 @@ def test_bad_settings_are_refused():
 
 
 def test_without_balanced_assignments_all_pictures_get_one_prototype():
-    settings = {"prototypes": 16, "temperature": 0.3, "frozen": 0.0, "hidden": 32, "out": 32}
+    settings = {"prototypes": 16, "temperature": 0.3, "epsilon": 0.05, "frozen": 0.0, "hidden": 32, "out": 32}
     (honest, healthy), (perfect, collapsed) = (
         trained_on_noise(SwAV(Tiny(), sinkhorn=balanced, **settings), lr=0.3) for balanced in (True, False)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,7 +51,8 @@ class Codebook(nn.Module):
 
         some = torch.randperm(len(pixels))[:PICTURES].sort().values  # a memory map is read in one sweep
         seed = int(torch.randint(2**31 - 1, ()))
-        policy = dataclasses.replace(views, size=encoder.image_size, mean=encoder.mean, std=encoder.std)
+        own: dict[str, Any] = {"size": encoder.image_size, "mean": encoder.mean, "std": encoder.std}
+        policy = dataclasses.replace(views, **own)
         x = policy(torch.from_numpy(pixels[some.numpy()]), torch.Generator().manual_seed(seed))[0]
         patches = to_patches(x.flatten(0, 1), self.side).flatten(0, 1).numpy()
         k = min(len(self.patches), len(patches))

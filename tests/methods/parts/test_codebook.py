@@ -20,8 +20,8 @@ def four_colors(n=12, size=32):
 
 def fitted(pixels, codes=4, grid=4, seed=0):
     encoder = create_encoder("conv_nano")
-    book = Codebook(encoder, codes, grid)
     with seeded(seed):
+        book = Codebook(encoder, codes, grid)
         book.fit(pixels, PLAIN, encoder)
     return book
 
@@ -46,7 +46,8 @@ def test_torchs_generator_decides_the_patches():
 
 
 def test_a_picture_of_typical_patches_goes_to_codes_and_back():
-    book = Codebook(create_encoder("conv_nano"), 6, 4)
+    with seeded(0):
+        book = Codebook(create_encoder("conv_nano"), 6, 4)
     codes = torch.arange(32).view(2, 16) % 6
     x = book.decode(torch.nn.functional.one_hot(codes, 6))
     assert x.shape == (2, 3, 32, 32) and torch.equal(book.encode(x), codes)
@@ -70,5 +71,6 @@ def test_what_cannot_be_a_codebook_is_refused(codes, grid):
 @pytest.mark.parametrize("grid", [2, 4, 8, 16])
 def test_scores_are_brought_to_the_grid_of_patches(encoder, grid):
     encoder = create_encoder(encoder)
-    head = code_head(encoder, 5, grid, width=6)
+    with seeded(0):
+        head = code_head(encoder, 5, grid, width=6)
     assert head(encoder.tokens(torch.zeros(2, 3, 32, 32))).shape == (2, 5, grid, grid)
