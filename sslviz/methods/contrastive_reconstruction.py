@@ -67,31 +67,29 @@ class ContrastiveReconstruction(nn.Module):
         self.ratio, self.noise, self.temperature = mask_ratio, noise, temperature
         self.encoder = encoder
         dim, rows = grid_shape(encoder)
-        freeze_unreached(encoder, lambda x: sum(y.sum() for y in grid_and_pooled(encoder, x)))
+        freeze_unreached(encoder, lambda x: torch.cat([y.flatten() for y in grid_and_pooled(encoder, x)]))
         factor = encoder.image_size // rows
         with seeded(seed):
             self.projector = mlp(encoder.dim, hidden, out)
             self.color = nn.Parameter(torch.zeros(3, 1, 1))
-            self.strength = nn.Sequential(
-                nn.Linear(1, dim), nn.GELU(), nn.Linear(dim, dim)
-            )  # tells how much noise there is
+            self.strength = nn.Sequential(nn.Linear(1, dim), nn.GELU(), nn.Linear(dim, dim))
             last = nn.Conv2d(dim, 6 * factor**2, 1)
-            nn.init.zeros_(
-                last.weight
-            )  # noise is small: what a random layer makes of features is a worse guess than none
-            nn.init.zeros_(last.bias)
+            for p in last.parameters():
+                nn.init.zeros_(p)  # noise is small: a random layer's guess of it is worse than none
             self.decoder = nn.Sequential(nn.GELU(), last, nn.PixelShuffle(factor))
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """The three terms of all views, each times its weight."""
         v, b = len(batch.views[0]), len(batch.rows)
-        z, completed, cleaned = [], [], []
+        projected: list[Tensor] = []
+        completed: list[Tensor] = []
+        cleaned: list[Tensor] = []
         for x in batch.views:
             pooled, painted, noise, true_noise, hidden = self._predict(x, batch.rows)
-            z += self.projector(pooled).unflatten(0, (-1, b))  # one (b, out) a view
+            projected += self.projector(pooled).unflatten(0, (-1, b))  # one (b, out) a view
             completed += [squared_error(painted, x.flatten(0, 1), hidden)] * len(x)  # views count alike, of any size
             cleaned += [squared_error(noise, true_noise, ~hidden)] * len(x)
-        z = gather(torch.stack(z))  # (views, B, out)
+        z = gather(torch.stack(projected))  # (views, B, out)
         contrast = [nt_xent(z[list(pair)], self.temperature) for pair in view_pairs(v, len(z))]
         terms = (torch.stack(values).mean() for values in (contrast, completed, cleaned))
         return {name: weight * term for (name, weight), term in zip(self.weights.items(), terms, strict=True)}
