@@ -29,31 +29,31 @@ class ContrastiveReconstruction(nn.Module):
     the visible ones.  Neither hidden pixels nor noise can be copied.  The contrast keeps pictures apart, and so do the pixels.
     The paper leaves hidden patches out of a transformer; painting them over serves any encoder.
 
-    - ratio, grid: the share of the squares that is hidden, and the squares along a side of the picture
+    - mask_ratio, grid: the share of the squares that is hidden, and the squares along a side of the picture
     - noise: the largest strength, on pixels from -1 to 1; each view of each picture draws its own from 0 to this
-    - contrast, reconstruction, denoising: the weights of the terms
+    - contrastive, reconstruction, denoising: the weights of the terms
     - temperature, hidden, out: of the contrast and its projector
 
     Example:
         >>> import sslviz
         >>> method = ContrastiveReconstruction(sslviz.create_encoder("conv_nano"), denoising=0.0)
         >>> list(method.weights)
-        ['contrast', 'reconstruction', 'denoising']
+        ['contrastive', 'reconstruction', 'denoising']
 
     Caveat: the terms want different things; look at each in the history.  A coarse grid has little room for the noise.
     """
 
     family = "hybrid"
-    views = ViewPolicy(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)  # SimCLR's for 32 px, as in App. B
+    views = ViewPolicy(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)  # SimCLR's, for 32 px: no blur
 
     def __init__(
         self,
         encoder: Encoder,
         *,
-        ratio: float = 0.5,
+        mask_ratio: float = 0.5,
         grid: int = 8,
         noise: float = 0.2,
-        contrast: float = 1.0,
+        contrastive: float = 1.0,
         reconstruction: float = 1.0,
         denoising: float = 1.0,
         temperature: float = 0.2,
@@ -62,36 +62,34 @@ class ContrastiveReconstruction(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.weights = {"contrast": contrast, "reconstruction": reconstruction, "denoising": denoising}
-        self.side = square_side(encoder.image_size, grid, ratio)
-        self.ratio, self.noise, self.temperature = ratio, noise, temperature
+        self.weights = {"contrastive": contrastive, "reconstruction": reconstruction, "denoising": denoising}
+        self.side = square_side(encoder.image_size, grid, mask_ratio)
+        self.ratio, self.noise, self.temperature = mask_ratio, noise, temperature
         self.encoder = encoder
         dim, rows = grid_shape(encoder)
-        freeze_unreached(encoder, lambda x: sum(y.sum() for y in grid_and_pooled(encoder, x)))
+        freeze_unreached(encoder, lambda x: torch.cat([y.flatten() for y in grid_and_pooled(encoder, x)]))
         factor = encoder.image_size // rows
         with seeded(seed):
             self.projector = mlp(encoder.dim, hidden, out)
             self.color = nn.Parameter(torch.zeros(3, 1, 1))
-            self.strength = nn.Sequential(
-                nn.Linear(1, dim), nn.GELU(), nn.Linear(dim, dim)
-            )  # tells how much noise there is
+            self.strength = nn.Sequential(nn.Linear(1, dim), nn.GELU(), nn.Linear(dim, dim))
             last = nn.Conv2d(dim, 6 * factor**2, 1)
-            nn.init.zeros_(
-                last.weight
-            )  # noise is small: what a random layer makes of features is a worse guess than none
-            nn.init.zeros_(last.bias)
+            for p in last.parameters():
+                nn.init.zeros_(p)  # noise is small: a random layer's guess of it is worse than none
             self.decoder = nn.Sequential(nn.GELU(), last, nn.PixelShuffle(factor))
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """The three terms of all views, each times its weight."""
         v, b = len(batch.views[0]), len(batch.rows)
-        z, completed, cleaned = [], [], []
+        projected: list[Tensor] = []
+        completed: list[Tensor] = []
+        cleaned: list[Tensor] = []
         for x in batch.views:
             pooled, painted, noise, true_noise, hidden = self._predict(x, batch.rows)
-            z += self.projector(pooled).unflatten(0, (-1, b))  # one (b, out) a view
+            projected += self.projector(pooled).unflatten(0, (-1, b))  # one (b, out) a view
             completed += [squared_error(painted, x.flatten(0, 1), hidden)] * len(x)  # views count alike, of any size
             cleaned += [squared_error(noise, true_noise, ~hidden)] * len(x)
-        z = gather(torch.stack(z))  # (views, B, out)
+        z = gather(torch.stack(projected))  # (views, B, out)
         contrast = [nt_xent(z[list(pair)], self.temperature) for pair in view_pairs(v, len(z))]
         terms = (torch.stack(values).mean() for values in (contrast, completed, cleaned))
         return {name: weight * term for (name, weight), term in zip(self.weights.items(), terms, strict=True)}
@@ -116,5 +114,5 @@ class ContrastiveReconstruction(nn.Module):
 
 @in_float32
 def squared_error(predicted: Tensor, true: Tensor, where: Tensor) -> Tensor:
-    """Mean squared error over some pixels; both (n, 3, s, s), where bool (n, 1, s, s) -> scalar (Eq. 2 and 3)."""
+    """Mean squared error over some pixels; both (n, 3, s, s), where bool (n, 1, s, s) -> scalar."""
     return ((predicted - true).square() * where).sum() / (3 * where.sum())

@@ -32,7 +32,7 @@ class IJEPA(nn.Module):
     overlap, so that nothing waits for the device.
 
     - blocks: target blocks of a picture
-    - scale: the share of the patches in one block; blocks are about 3:4 or 4:3
+    - block_scale: the share of the patches in one block; blocks are about 3:4 or 4:3
     - momentum: the share of the slow copy that each step keeps
     - width, depth: of the predictor
 
@@ -56,7 +56,7 @@ class IJEPA(nn.Module):
         encoder: Encoder,
         *,
         blocks: int = 4,
-        scale: float = 0.175,
+        block_scale: float = 0.175,
         momentum: float = 0.99,
         stop_gradient: bool = True,
         width: int = 64,
@@ -66,13 +66,13 @@ class IJEPA(nn.Module):
         super().__init__()
         self.side, _ = patch_grid(encoder)
         self.blocks, self.momentum, self.stop_gradient = blocks, momentum, stop_gradient
-        area = scale * self.side**2
+        area = block_scale * self.side**2
         self.block = (max(1, round(math.sqrt(area * 3 / 4))), max(1, round(math.sqrt(area * 4 / 3))))
         self.context = self.side**2 - blocks * math.prod(self.block)
         if blocks < 1 or self.context < 1 or max(self.block) > self.side:
             raise ValueError(
                 f"At least one block, and patches outside of all, are needed; {blocks} blocks of "
-                f"{self.block[0]}x{self.block[1]} leave {self.context} of {self.side**2}. Lower blocks or scale."
+                f"{self.block[0]}x{self.block[1]} leave {self.context} of {self.side**2}. Lower blocks or block_scale."
             )
         self.encoder = encoder
         freeze_unreached(encoder, encoder.model.forward_features)

@@ -25,14 +25,14 @@ class MAE(nn.Module):
     cannot be copied; that also saves most of the work.  It needs a transformer, since convolutions cannot leave patches
     out.  Pixels are fixed targets, so nothing can collapse.
 
-    - ratio: the share of the patches that is hidden
+    - mask_ratio: the share of the patches that is hidden
     - normalize: patches are predicted at mean 0 and variance 1, the paper's best target; `reconstruct` then borrows their
       mean and contrast from the truth
     - width, depth: of the decoder
 
     Example:
         >>> import sslviz
-        >>> method = MAE(sslviz.create_encoder("vit_nano"), ratio=0.75)
+        >>> method = MAE(sslviz.create_encoder("vit_nano"), mask_ratio=0.75)
         >>> method.hidden, method.patches
         (48, 64)
 
@@ -46,7 +46,7 @@ class MAE(nn.Module):
         self,
         encoder: Encoder,
         *,
-        ratio: float = 0.75,
+        mask_ratio: float = 0.75,
         normalize: bool = False,
         width: int = 64,
         depth: int = 2,
@@ -55,7 +55,7 @@ class MAE(nn.Module):
         super().__init__()
         side, self.patch = patch_grid(encoder)
         self.patches, self.normalize = side**2, normalize
-        self.hidden = hidden_count(ratio, self.patches)
+        self.hidden = hidden_count(mask_ratio, self.patches)
         self.encoder = encoder
         freeze_unreached(encoder, encoder.model.forward_features)
         with seeded(seed):

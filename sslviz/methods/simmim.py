@@ -23,7 +23,7 @@ class SimMIM(nn.Module):
     same to any encoder, convolutions included.  A token has more numbers than a colour, and can therefore not be mistaken
     for a picture.  Pixels are fixed targets, so nothing can collapse.
 
-    - ratio: the share of the squares that is hidden
+    - mask_ratio: the share of the squares that is hidden
     - grid: squares along a side of the picture, whose number of pixels it divides; the paper has 6
 
     Example:
@@ -38,9 +38,9 @@ class SimMIM(nn.Module):
     family = "masked and generative"
     views = ViewPolicy(views=1, scale=(0.67, 1.0), jitter_prob=0.0, gray_prob=0.0)  # §4.1: light crops and flips
 
-    def __init__(self, encoder: Encoder, *, ratio: float = 0.6, grid: int = 8, seed: int = 0) -> None:
+    def __init__(self, encoder: Encoder, *, mask_ratio: float = 0.6, grid: int = 8, seed: int = 0) -> None:
         super().__init__()
-        self.side, self.ratio = square_side(encoder.image_size, grid, ratio), ratio
+        self.side, self.ratio = square_side(encoder.image_size, grid, mask_ratio), mask_ratio
         self.encoder = encoder
         freeze_unreached(encoder, encoder.tokens)
         dim, rows = grid_shape(encoder)
@@ -69,5 +69,5 @@ class SimMIM(nn.Module):
 
 @in_float32
 def simmim_loss(predicted: Tensor, true: Tensor, hidden: Tensor) -> Tensor:
-    """Mean absolute error over hidden pixels; both (b, 3, s, s), hidden bool (b, 1, s, s) -> scalar (Eq. 1)."""
+    """Mean absolute error over hidden pixels; both (b, 3, s, s), hidden bool (b, 1, s, s) -> scalar."""
     return ((predicted - true).abs() * hidden).sum() / (3 * hidden.sum())

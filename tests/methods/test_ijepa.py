@@ -86,7 +86,7 @@ def test_the_slow_copy_starts_as_the_encoder_and_gets_no_gradient():
 
 @pytest.mark.parametrize(("blocks", "scale"), [(4, 0.175), (2, 0.1), (1, 0.5), (6, 0.1)])
 def test_the_context_is_what_disjoint_blocks_leave(blocks, scale):
-    method = a_method(blocks=blocks, scale=scale)
+    method = a_method(blocks=blocks, block_scale=scale)
     height, width = method.block
     assert height * width / 64 == pytest.approx(scale, rel=0.3) and height <= width
     assert method.context == 64 - blocks * height * width
@@ -96,7 +96,7 @@ def test_the_context_is_what_disjoint_blocks_leave(blocks, scale):
     assert not (free[:, :, None] == taken[:, None]).any()
 
 
-@pytest.mark.parametrize("settings", [{"blocks": 6}, {"blocks": 0}, {"scale": 2.0, "blocks": 1}])
+@pytest.mark.parametrize("settings", [{"blocks": 6}, {"blocks": 0}, {"block_scale": 2.0, "blocks": 1}])
 def test_blocks_that_leave_no_context_are_refused(settings):
     with pytest.raises(ValueError, match="outside"):
         a_method(**settings)
@@ -120,7 +120,7 @@ def verdict_on(method):
 def test_without_its_stop_gradient_it_says_the_same_of_all_pictures():
     (honest, healthy), (perfect, collapsed) = (
         trained_on_noise(
-            IJEPA(four_patches(), blocks=1, scale=0.25, momentum=0.9, stop_gradient=stop, width=32, depth=1),
+            IJEPA(four_patches(), blocks=1, block_scale=0.25, momentum=0.9, stop_gradient=stop, width=32, depth=1),
             lr=0.5,
         )
         for stop in (True, False)

@@ -89,7 +89,7 @@ def test_a_decoder_that_says_the_truth_has_no_loss_and_paints_the_picture(normal
 
 def test_a_share_that_hides_nothing_is_refused():
     with pytest.raises(ValueError, match="ratio"):
-        MAE(create_encoder("vit_nano"), ratio=0.0)
+        MAE(create_encoder("vit_nano"), mask_ratio=0.0)
 
 
 def test_it_learns_to_paint_better_than_the_mean_colour_of_what_is_visible():

@@ -33,7 +33,7 @@ def test_in_half_precision_the_objective_keeps_all_its_digits():
 
 @pytest.mark.parametrize("name", ["conv_nano", "vit_nano"])
 def test_hidden_pixels_change_no_prediction_and_visible_ones_do(name):
-    method, x = SimMIM(create_encoder(name), ratio=0.5, grid=4), normal(3, 3, 32, 32)
+    method, x = SimMIM(create_encoder(name), mask_ratio=0.5, grid=4), normal(3, 3, 32, 32)
     with torch.no_grad():
         method.color.copy_(torch.tensor([0.1, 0.2, 0.3])[:, None, None])
     made = painted(method, x)
@@ -66,7 +66,7 @@ def test_the_loss_is_that_of_what_reconstruct_paints_and_teaches_the_colour():
 
 
 @pytest.mark.parametrize(
-    ("settings", "word"), [({"grid": 5}, "grid"), ({"grid": 1}, "grid"), ({"ratio": 1.0}, "ratio")]
+    ("settings", "word"), [({"grid": 5}, "grid"), ({"grid": 1}, "grid"), ({"mask_ratio": 1.0}, "ratio")]
 )
 def test_settings_that_hide_nothing_or_all_are_refused(settings, word):
     with pytest.raises(ValueError, match=word):

@@ -13,7 +13,9 @@ def hidden_count(ratio: float, patches: int) -> int:
     """How many of so many patches are hidden; ValueError unless some are hidden and some are shown."""
     hidden = round(ratio * patches)
     if not 0 < hidden < patches:
-        raise ValueError(f"ratio is the share of {patches} patches that is hidden, not none and not all; got {ratio}.")
+        raise ValueError(
+            f"mask_ratio is the share of {patches} patches that is hidden, not none and not all; got {ratio}."
+        )
     return hidden
 
 
