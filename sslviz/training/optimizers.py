@@ -1,40 +1,64 @@
-"""Optimisers by name, and how the learning rate of each grows with the batch."""
+"""Optimisers by name: their settings, and how the learning rate of each grows with the batch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from timm.optim import Lars
 from torch import nn
+
+from sslviz.methods import Recipe
 
 BATCH = 256  # the batch that a learning rate is said for
 
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adamw": torch.optim.AdamW,
+
+@dataclass(frozen=True)
+class Choice:
+    """An optimiser that can be asked for.
+
+    - create: its class
+    - exponent: of batch / 256 in the learning rate
+    - usual: rate and decay where another optimiser's would be of the wrong order of magnitude
+    - settings: of its class
+    - of_matrices: settings that biases and norms do not share
+    """
+
+    create: Callable[..., torch.optim.Optimizer]
+    exponent: float
+    usual: Recipe
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    of_matrices: Mapping[str, Any] = field(default_factory=dict)
+
+
+OPTIMIZERS: dict[str, Choice] = {
+    # A step divided by the gradient's own size has noise that falls with the square root of the batch (arXiv 2205.10287).
+    "adamw": Choice(torch.optim.AdamW, 0.5, Recipe(), {"fused": True}),
+    # Twice the batch is two steps in one (arXiv 1706.02677).  Rate, decay and momentum are SimSiam's (arXiv 2011.10566).
+    "sgd": Choice(torch.optim.SGD, 1.0, Recipe("sgd", 0.05, 1e-4), {"momentum": 0.9, "fused": True}),
+    # Each matrix moves by a share of its own norm (arXiv 1708.03888).  The numbers are SimCLR's (arXiv 2002.05709, 2.2
+    # and App. B.1); biases and norms take plain steps there, too.
+    "lars": Choice(
+        Lars, 1.0, Recipe("lars", 0.3, 1e-6), {"momentum": 0.9, "trust_coeff": 1e-3}, {"always_adapt": True}
+    ),
 }
 
 
-def check_optimizer(name: str) -> None:
-    """ValueError for a name that is not in OPTIMIZERS."""
-    if name not in OPTIMIZERS:
-        raise ValueError(f"There is no optimizer {name!r}; the optimizers are: {', '.join(OPTIMIZERS)}.")
-
-
 def create_optimizer(name: str, model: nn.Module, weight_decay: float) -> torch.optim.Optimizer:
-    """The optimiser of all weights that are trained, at rate zero: the loop sets the rate in every step."""
-    return OPTIMIZERS[name](parameter_groups(model, weight_decay), lr=0.0, fused=True)
+    """The optimiser of all weights that are trained, at rate zero: the loop sets the rate in every step.
 
-
-def scaled_rate(name: str, learning_rate: float, batch_size: int) -> float:
-    """The learning rate for this batch, from the one for a batch of 256."""
-    return learning_rate * (batch_size / BATCH) ** 0.5
-
-
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay for matrices and kernels only."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+    Weights of matrices and kernels decay; biases and norms do not.
+    """
+    parameters, choice = [p for p in model.parameters() if p.requires_grad], OPTIMIZERS[name]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay, **choice.of_matrices},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
+    return choice.create(groups, lr=0.0, **choice.settings)
+
+
+def scaled_rate(recipe: Recipe, batch_size: int) -> float:
+    """The learning rate for this batch, from the one for a batch of 256."""
+    return recipe.learning_rate * (batch_size / BATCH) ** OPTIMIZERS[recipe.optimizer].exponent

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import sys
 import time
 from collections import defaultdict
@@ -28,10 +29,11 @@ from sslviz.methods import Batch, Recipe, TrainingImages, build_method
 from sslviz.methods.parts.momentum import update_ema
 from sslviz.runs import Run
 from sslviz.runtime.progress import progress_bar
+from sslviz.training.balance import balanced
 from sslviz.training.batches import batches_on, class_numbers
 from sslviz.training.devices import choose_precision, launch_fabric
 from sslviz.training.monitor import check_loss, evaluate, hold_out, progress_note, training_features
-from sslviz.training.optimizers import check_optimizer, create_optimizer, scaled_rate
+from sslviz.training.optimizers import OPTIMIZERS, create_optimizer, scaled_rate
 from sslviz.training.resume import (
     arguments_of,
     finish,
@@ -55,9 +57,10 @@ def pretrain(
     epochs: int = 20,
     steps: Annotated[int | None, "Stop after so many steps, whatever --epochs says."] = None,
     batch_size: int = 256,
-    optimizer: Annotated[str | None, "adamw; without it, the method's."] = None,
+    optimizer: Annotated[str | None, "adamw, sgd or lars; without it, the method's."] = None,
     learning_rate: Annotated[float | None, "For a batch of 256, scaled with it; without it, the method's."] = None,
     weight_decay: Annotated[float | None, "Of matrices and kernels; without it, the method's."] = None,
+    balance: Annotated[str | None, "Draw the groups of this column equally often, or of several: label,color."] = None,
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
     held_out: Images | None = None,
@@ -79,8 +82,12 @@ def pretrain(
     - settings: hyper-parameters of the method ("temperature") or of its views ("hue"), by name
     - steps: the run ends after so many, whatever `epochs` says; its last epoch may be shorter
     - batch_size: images of a step, over all devices
-    - optimizer, learning_rate, weight_decay: those of the method's `recipe` unless given; the rate is for a batch of 256
-      and scales with sqrt(batch_size / 256) (arXiv 2205.10287); biases and norms do not decay
+    - optimizer: "adamw", "sgd" or "lars"; the method's `recipe` says it unless given
+    - learning_rate: for a batch of 256, by default the recipe's; AdamW's grows with the root of the batch
+      (arXiv 2205.10287), the others' with the batch (arXiv 1706.02677)
+    - weight_decay: of matrices and kernels, by default the recipe's; biases and norms do not decay
+    - balance: a column, or several ("label,background"), whose groups are drawn equally often, with replacement; images
+      without a value are a group of their own
     - held_out: images that are looked at every `eval_every` epochs (kNN accuracy, RankMe, std); without them a tenth of
       `images` is held back
     - checkpoint_every: epochs between two checkpoints; by default a fifth of all
@@ -105,6 +112,7 @@ def pretrain(
     at_least = {"epochs": (epochs, 1), "steps": (steps, 1), "batch_size": (batch_size, 2)}
     at_least |= {"eval_every": (eval_every, 1), "checkpoint_every": (checkpoint_every, 1)}
     _check_numbers(images, batch_size, at_least)
+    drawn = None if balance is None else balanced(images.table, balance)
     if precision == "auto":
         precision = choose_precision(Path(out) if resume else None)
     fabric = launch_fabric(batch_size, devices=devices, strategy=strategy, num_nodes=num_nodes, precision=precision)
@@ -115,7 +123,7 @@ def pretrain(
         given = {"optimizer": optimizer, "learning_rate": learning_rate, "weight_decay": weight_decay}
         recipe, origins = _recipe(method, model, given, Path(out) if resume else None)
         epoch_steps = len(images) // batch_size  # which images are left over differs from one epoch to the next
-        peak = scaled_rate(recipe.optimizer, recipe.learning_rate, batch_size)
+        peak = scaled_rate(recipe, batch_size)
         schedule = Schedule(epoch_steps, steps or epochs * epoch_steps, peak)
         arguments = {
             "method": method,
@@ -124,6 +132,7 @@ def pretrain(
             "steps": steps,
             "batch_size": batch_size,
             **dataclasses.asdict(recipe),
+            "balance": balance,
             "seed": seed,
             "settings": dict(settings or {}),
             "eval_every": eval_every,
@@ -136,6 +145,7 @@ def pretrain(
             "kind": "pretrain",
             "arguments": arguments,
             "origins": origins,
+            **({"balance": drawn.to_dict()} if drawn else {}),
             "encoder": net.spec,
             "preprocessing": net.preprocessing.with_origins(image_size="the pictures it was trained on").to_dict(),
             "views": dataclasses.asdict(policy),
@@ -146,10 +156,12 @@ def pretrain(
         }
         run = open_run(fabric, Path(out), json.loads(json.dumps(info)), resume)  # as run.json will give it back
         if progress and fabric.is_global_zero:
-            print(_said(method, recipe, origins), file=sys.stderr, flush=True)
+            said = [_said(method, recipe, origins), *([str(drawn)] if drawn else [])]
+            print("\n".join(said), file=sys.stderr, flush=True)
         with locked(fabric, run):
             every = checkpoint_every or max(1, schedule.epochs // 5)
-            _train(fabric, run, model, policy, schedule, images, held_out, every, progress)
+            chances = drawn.chances if drawn else None
+            _train(fabric, run, model, policy, schedule, images, chances, held_out, every, progress)
     return Run(run.path)
 
 
@@ -158,20 +170,25 @@ def _recipe(
 ) -> tuple[Recipe, dict[str, str]]:
     """The recipe to train by, and where each of its values comes from; ValueError for values that make no sense.
 
-    What is not given is the method's, or what a run that is resumed began with.
+    What is not given is what a run that is resumed began with, else the method's; rate and decay of another optimiser
+    than the method's are what that optimiser usually has.
     """
-    values, origin = dataclasses.asdict(getattr(model, "recipe", Recipe())), f"{method}'s recipe"
-    if resumed and (resumed / "run.json").exists():
-        origin = "as the run began"
-        values = {name: arguments_of(Run(resumed)).get(name, value) for name, value in values.items()}
     given = {name: value for name, value in given.items() if value is not None}
-    recipe = Recipe(**values | given)
-    check_optimizer(recipe.optimizer)
-    if not recipe.learning_rate > 0:
+    recipe, origin = getattr(model, "recipe", Recipe()), f"{method}'s recipe"
+    if resumed and (resumed / "run.json").exists():
+        before = arguments_of(Run(resumed))
+        recipe, origin = Recipe(*(before[f.name] for f in dataclasses.fields(Recipe))), "as the run began"
+    name = given.get("optimizer", recipe.optimizer)
+    if name not in OPTIMIZERS:
+        raise ValueError(f"There is no optimizer {name!r}; the optimizers are: {', '.join(OPTIMIZERS)}.")
+    if name != recipe.optimizer:
+        recipe, origin = OPTIMIZERS[name].usual, f"usual for {name}"
+    recipe = dataclasses.replace(recipe, **given)
+    if not 0 < recipe.learning_rate < math.inf:
         raise ValueError(f"learning_rate must be above 0; got {recipe.learning_rate}.")
-    if not recipe.weight_decay >= 0:
+    if not 0 <= recipe.weight_decay < math.inf:
         raise ValueError(f"weight_decay must be at least 0; got {recipe.weight_decay}.")
-    return recipe, {name: "given" if name in given else origin for name in values}
+    return recipe, {f.name: "given" if f.name in given else origin for f in dataclasses.fields(Recipe)}
 
 
 def _said(method: str, recipe: Recipe, origins: Mapping[str, str]) -> str:
@@ -198,6 +215,7 @@ def _train(
     policy: ViewPolicy,
     schedule: Schedule,
     images: Images,
+    chances: np.ndarray | None,  # of each image in a draw, where groups are balanced
     held_out: Images,
     checkpoint_every: int,
     progress: bool,
@@ -220,8 +238,9 @@ def _train(
         write_checkpoint(fabric, run, model, 0)  # the untrained encoder, the control of all that follows
         history = [{"step": 0, "epoch": 0, "images": 0, "seconds": 0.0, **evaluate(fabric, model, held_out, seed)}]
         write_history(fabric, run, history)
-    ranks = {"rank": fabric.global_rank, "world_size": fabric.world_size}
-    batches = batches_on(fabric.device, images.pixels, batch_size, seed=seed, epochs=range(done, epochs), **ranks)
+    order: dict[str, Any] = {"seed": seed, "epochs": range(done, epochs), "chances": chances}
+    order |= {"rank": fabric.global_rank, "world_size": fabric.world_size}
+    batches = batches_on(fabric.device, images.pixels, batch_size, **order)
     labels = class_numbers(images.table).to(fabric.device)  # (n,)
 
     with progress_bar(
@@ -238,7 +257,7 @@ def _train(
             for step in steps:
                 generator = _generator(fabric, seed, step)
                 pixels, rows = next(batches)  # uint8 (b, h, w, 3), int64 (b,); b is this device's share of the batch
-                views = policy(pixels, generator)  # [(views, b, 3, s, s)], one entry a size
+                views = policy.at(schedule.progress(step))(pixels, generator)  # [(views, b, 3, s, s)], one entry a size
                 with fabric.autocast():  # on a single device Fabric does not see to it for methods other than forward
                     loss = ddp.loss(
                         Batch(views, pixels, rows, labels[rows], schedule.progress(step))

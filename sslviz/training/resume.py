@@ -18,7 +18,7 @@ from sslviz.runs import Run
 from sslviz.runtime.files import atomic_write, sweep
 
 # What runs did that were written before these arguments were: an old run.json does not say them.
-BEFORE: dict[str, Any] = {"steps": None, "optimizer": "adamw", "weight_decay": 0.05}
+BEFORE: dict[str, Any] = {"steps": None, "balance": None, "optimizer": "adamw", "weight_decay": 0.05}
 
 
 def arguments_of(run: Run) -> dict[str, Any]:

@@ -15,10 +15,11 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from sslviz.views.crops import Range, between, crop_boxes, least_overlapping
 from sslviz.views.parameters import ViewParameters
 from sslviz.views.rendering import CACHED, blur_matrices, color_matrices, constant_tensor, resampling_matrices
 
-Range = tuple[float, float]
+SCALED = ("brightness", "contrast", "saturation", "hue", "gray_prob", "blur_prob", "solarize_prob")  # by the strength
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,10 @@ class ViewPolicy:
     - blur_prob: how often a view is blurred; one number, or one for each view (BYOL, arXiv 2006.07733)
     - blur_sigma: in pixels of the view, uniform between the two
     - solarize_prob: how often pixels of at least `solarize_threshold` are inverted; one number, or one for each view
+    - strength: how strong all but flips is at the beginning and at the end of a training, from 0 to 1 and linear between;
+      1 is as said here, 0 the whole picture in its own colours; the second may be the smaller one
+    - crop_draws: so many sets of global crops are drawn of each image, and the one whose crops overlap least is taken;
+      hard pairs are those that share little (arXiv 2310.03940)
     - mean, std: what the views are normalised with; the encoder's
 
     Crop, flip and blur are torchvision's `resized_crop(antialias=True)`, `hflip`, and `gaussian_blur` with a radius of 4
@@ -75,6 +80,8 @@ class ViewPolicy:
     blur_sigma: Range = (0.1, 2.0)
     solarize_prob: float | tuple[float, ...] = 0.0
     solarize_threshold: float = 0.5
+    strength: Range = (1.0, 1.0)
+    crop_draws: int = 1
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
 
@@ -85,19 +92,38 @@ class ViewPolicy:
         """The same crops, flips and blurs, but every view keeps the colours of its image."""
         return replace(self, jitter_prob=0.0, gray_prob=0.0, solarize_prob=0.0)
 
+    def at(self, progress: float) -> ViewPolicy:
+        """The policy when this share of a training is done: crops and colours as strong as `strength` says."""
+        begin, end = self.strength
+        if begin == end == 1:
+            return self
+        # A hundred steps at most, so that the constants made of them stay few.
+        strength = begin + (end - begin) * round(progress, 2)
+
+        def scaled(value: float | tuple[float, ...]) -> float | tuple[float, ...]:
+            return tuple(strength * x for x in value) if isinstance(value, tuple) else strength * value
+
+        colors: dict[str, Any] = {name: scaled(getattr(self, name)) for name in SCALED}
+        crops: dict[str, Any] = {
+            name: tuple(strength * x + (1 - strength) for x in getattr(self, name)) for name in ("scale", "local_scale")
+        }
+        return replace(self, strength=(1.0, 1.0), **colors, **crops)
+
     def __call__(self, batch: Tensor, generator: Generator) -> list[Tensor]:
         """New views of a batch; to know how they were made, `draw` the parameters and `render` them."""
         return self.render(batch, self.draw(batch, generator))
 
     def draw(self, batch: Tensor, generator: Generator) -> list[ViewParameters]:
         """Draws the parameters of the next views of this batch: one `ViewParameters` per size, nothing rendered."""
-        groups = [self._draw(self.size, self.scale, range(self.views), batch, generator)]
+        groups = [self._draw(self.size, self.scale, range(self.views), self.crop_draws, batch, generator)]
         if self.local_views:
             which = range(self.views, self.views + self.local_views)
-            groups.append(self._draw(self.local_size, self.local_scale, which, batch, generator))
+            groups.append(self._draw(self.local_size, self.local_scale, which, 1, batch, generator))
         return groups
 
-    def _draw(self, size: int, scale: Range, which: range, batch: Tensor, generator: Generator) -> ViewParameters:
+    def _draw(
+        self, size: int, scale: Range, which: range, draws: int, batch: Tensor, generator: Generator
+    ) -> ViewParameters:
         b, _, height, width = _channels_first(batch).shape
         uniform = torch.rand(14, len(which), b, generator=generator, device=generator.device)
         uniform = uniform.to(batch.device, non_blocking=True)
@@ -105,23 +131,30 @@ class ViewPolicy:
         jittered = jitter < self.jitter_prob
 
         def factor(u: Tensor, strength: float) -> Tensor:
-            return torch.where(jittered, _between(u, (max(0.0, 1 - strength), 1 + strength)), 1.0)
+            return torch.where(jittered, between(u, (max(0.0, 1 - strength), 1 + strength)), 1.0)
 
         def happens(u: Tensor, prob: float | tuple[float, ...]) -> Tensor | None:
             each = tuple(prob[i] for i in which) if isinstance(prob, tuple) else (prob,)
             return u < constant_tensor(each, u.device)[:, None] if any(each) else None
 
+        box = crop_boxes(between(area, scale), place, self.ratio, height, width)
+        if draws > 1:
+            again = torch.rand(draws - 1, 4, len(which), b, generator=generator, device=generator.device)
+            area, *place = again.to(batch.device, non_blocking=True).unbind(1)
+            more = crop_boxes(between(area, scale), place, self.ratio, height, width)
+            box = least_overlapping(torch.cat([box[None], more]))
+
         blurred = happens(blur, self.blur_prob)
         return ViewParameters(
             size=size,
-            box=_boxes(_between(area, scale), place, self.ratio, height, width),
+            box=box,
             flip=flip < self.flip_prob,
             brightness=factor(bright, self.brightness),
             contrast=factor(contrast, self.contrast),
             saturation=factor(saturation, self.saturation),
-            hue=torch.where(jittered, _between(hue, (-self.hue, self.hue)), 0.0),
+            hue=torch.where(jittered, between(hue, (-self.hue, self.hue)), 0.0),
             gray=gray < self.gray_prob,
-            sigma=None if blurred is None else torch.where(blurred, _between(sigma, self.blur_sigma), 0.0),
+            sigma=None if blurred is None else torch.where(blurred, between(sigma, self.blur_sigma), 0.0),
             solarize=happens(solar, self.solarize_prob),
         )
 
@@ -170,26 +203,6 @@ class ViewPolicy:
         torch.div(x.sub_(mean), std, out=out)
 
 
-def _boxes(area: Tensor, place: Sequence[Tensor], ratios: Range, height: int, width: int) -> Tensor:
-    """Crops (..., 4) in whole pixels, of a given share of the area; `place` is ratio, top, left, uniform in [0, 1)."""
-    ratio, top, left = place
-    # A crop of this area fits only if width / height lies between these, so that nothing is drawn twice.
-    low = (area * (width / height)).clamp(*ratios).log()
-    high = (width / height / area).clamp(*ratios).log()
-    ratio = (low + ratio * (high - low)).exp()
-    h, w = (area * (height * width) / ratio).sqrt(), (area * (height * width) * ratio).sqrt()
-    # In an image longer than any ratio allows, the crop gives up area and keeps its shape.
-    fits = torch.minimum(height / h, width / w).clamp(max=1)
-    h, w = (h * fits).round().clamp(1, height), (w * fits).round().clamp(1, width)
-    top = torch.minimum((top * (height - h + 1)).floor(), height - h)
-    left = torch.minimum((left * (width - w + 1)).floor(), width - w)
-    return torch.stack([top, left, h, w], -1)
-
-
-def _between(uniform: Tensor, bounds: Range) -> Tensor:
-    return bounds[0] + uniform * (bounds[1] - bounds[0])
-
-
 def _channels_first(batch: Tensor) -> Tensor:
     """The batch seen as (b, 3, h, w); ValueError if it is none of uint8 images."""
     if batch.dtype == torch.uint8 and batch.ndim == 4 and batch.numel():
@@ -204,6 +217,8 @@ def _channels_first(batch: Tensor) -> Tensor:
 
 
 _BOUNDS = {
+    "strength": (0, 1),
+    "crop_draws": (1, math.inf),
     **dict.fromkeys(["size", "views", "local_size"], (1, math.inf)),
     **dict.fromkeys(["scale", "local_scale"], (1e-6, 1)),
     **dict.fromkeys(["ratio", "blur_sigma", "std"], (1e-6, math.inf)),
@@ -225,8 +240,11 @@ def _check(p: ViewPolicy) -> None:
         low, high = _BOUNDS.get(field.name, (-math.inf, math.inf))
         right = len(numbers) == count and all(isinstance(x, int | kind) and low <= x <= high for x in numbers)
         is_range = isinstance(default, tuple) and count == 2
-        if not right or (is_range and numbers[0] > numbers[1]):
-            what = "two ascending numbers" if is_range else f"{count} numbers" if count > 1 else f"one {kind.__name__}"
+        ascending = is_range and field.name != "strength"  # which may rise or fall
+        if not right or (ascending and numbers[0] > numbers[1]):
+            what = "two ascending numbers" if ascending else f"{count} numbers" if count > 1 else f"one {kind.__name__}"
             raise ValueError(f"The {field.name} of views is {what} from {low:g} to {high:g}; got {value!r}.")
+    if p.crop_draws > 1 and p.views < 2:
+        raise ValueError("The crop_draws of views compare the crops of an image; they need views of at least 2.")
     if p.local_views and p.local_size > p.size:
         raise ValueError(f"Local views are the smaller ones; got local_size {p.local_size} for size {p.size}.")

@@ -19,7 +19,9 @@ from sslviz.encoders import create_encoder
 from sslviz.features.embed import embed_pixels, preprocess
 from sslviz.methods import METHODS, Recipe
 from sslviz.runs import Run
+from sslviz.training.optimizers import OPTIMIZERS
 from sslviz.training.resume import BEFORE
+from sslviz.views import ViewPolicy
 
 ARGUMENTS = ["--images", "shapes:n=640", "--epochs", "3", "--batch-size", "64", "--seed", "3"]
 
@@ -32,6 +34,22 @@ def images():
 def pretrain(images, out, **changes):
     options = {"epochs": 2, "batch_size": 64, "held_out": images.split("probe"), "progress": False, **changes}
     return sslviz.pretrain(images.split("train"), out=out, **options)
+
+
+def interrupted(images, out, monkeypatch, **changes):
+    """Trains into `out` and stops in the eighth step, amid the second epoch of six steps."""
+    calls = []
+
+    def stop(*_):
+        calls.append(1)
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sslviz.training.pretrain.update_ema", stop)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(images, out, **changes)
+    return out
 
 
 def weights(run):
@@ -185,17 +203,7 @@ def test_a_run_of_so_many_steps_is_scheduled_for_them_whatever_epochs_says(run, 
 
 
 def test_a_run_of_so_many_steps_is_resumed_to_the_same_bits(images, tmp_path, monkeypatch):
-    calls = []
-
-    def stop(*_):
-        calls.append(1)
-        if len(calls) == 8:  # amid the last epoch, which has two steps
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("sslviz.training.pretrain.update_ema", stop)
-        with pytest.raises(KeyboardInterrupt):
-            pretrain(images, tmp_path / "stopped", steps=8)
+    interrupted(images, tmp_path / "stopped", monkeypatch, steps=8)
     resumed = pretrain(images, tmp_path / "stopped", steps=8, resume=True)
     assert weights(resumed) == weights(pretrain(images, tmp_path / "whole", steps=8))
     with pytest.raises(ValueError, match="was started with steps=8, not 7"):
@@ -218,20 +226,46 @@ def test_what_is_not_given_is_the_methods_recipe_and_that_is_said(run, images, t
     assert weights(pretrain(images, tmp_path / "recipe", resume=True)) == weights(given)  # as it began
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "lars"])
+def test_other_optimisers_come_with_their_usual_rate_and_are_resumed_to_the_same_bits(
+    optimizer, run, images, tmp_path, monkeypatch
+):
+    whole = pretrain(images, tmp_path / "whole", optimizer=optimizer)
+    usual = OPTIMIZERS[optimizer].usual
+    assert dataclasses.asdict(usual).items() <= whole.info["arguments"].items()
+    assert whole.info["origins"] == {
+        "optimizer": "given",
+        "learning_rate": f"usual for {optimizer}",
+        "weight_decay": f"usual for {optimizer}",
+    }
+    assert np.isfinite(whole.history["loss"][1:]).all() and weights(whole) != weights(run)
+    assert whole.history["lr"][1] <= usual.learning_rate / 4  # a batch of 64
+    interrupted(images, tmp_path / "killed", monkeypatch, optimizer=optimizer)
+    assert weights(pretrain(images, tmp_path / "killed", resume=True)) == weights(whole)
+
+
 def test_a_run_whose_file_lacks_the_arguments_of_today_is_resumed(run, images, tmp_path, monkeypatch):
     """An older sslviz knew no steps, optimiser and weight decay; what it wrote goes on as it began."""
-    with monkeypatch.context() as patch:
-        patch.setattr("sslviz.training.pretrain.finish", lambda *_: None)  # as if it had been killed at the end
-        patch.setattr("sslviz.training.pretrain.save_resume", lambda *_: None)
-        old = pretrain(images, tmp_path / "old")
-    info = json.loads((old.path / "run.json").read_text())
+    path = interrupted(images, tmp_path / "old", monkeypatch)
+    info = json.loads((path / "run.json").read_text())
     del info["origins"]
     for name in BEFORE:
         del info["arguments"][name]
-    (old.path / "run.json").write_text(json.dumps(info))
-    assert weights(pretrain(images, old.path, resume=True)) == weights(run)
+    (path / "run.json").write_text(json.dumps(info))
     with pytest.raises(ValueError, match="was started with weight_decay=0.05, not 0.1"):
-        pretrain(images, old.path, resume=True, weight_decay=0.1)
+        pretrain(images, path, resume=True, weight_decay=0.1)
+    assert weights(pretrain(images, path, resume=True)) == weights(run)
+
+
+def test_the_strength_of_the_views_follows_the_run_and_is_resumed_to_the_same_bits(images, tmp_path, monkeypatch):
+    asked, real = [], ViewPolicy.at
+    settings = {"strength": (0.0, 1.0), "crop_draws": 2}
+    with monkeypatch.context() as patch:
+        patch.setattr(ViewPolicy, "at", lambda policy, progress: asked.append(progress) or real(policy, progress))
+        whole = pretrain(images, tmp_path / "whole", settings=settings)
+    assert asked == [step / 12 for step in range(12)]
+    interrupted(images, tmp_path / "stopped", monkeypatch, settings=settings)
+    assert weights(pretrain(images, tmp_path / "stopped", settings=settings, resume=True)) == weights(whole)
 
 
 def test_resuming_with_other_arguments_is_refused(run, images):
@@ -261,7 +295,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing_behind(run, images, tmp_pa
         "steps must be at least 1; got 0": {"steps": 0},
         "learning_rate must be above 0": {"learning_rate": -1.0},
         "weight_decay must be at least 0; got nan": {"weight_decay": float("nan")},
-        "no optimizer 'adam'; the optimizers are: adamw": {"optimizer": "adam"},
+        "no optimizer 'adam'; the optimizers are: adamw, sgd, lars": {"optimizer": "adam"},
         "cannot be set up as asked": {"devices": "abc"},
         "Precision 'foo' is invalid": {"precision": "foo"},
         "temperature is float, such as 0.2; got 'warm'": {"settings": {"temperature": "warm"}},

@@ -12,6 +12,7 @@ from torch.testing import assert_close
 from torchvision.transforms.v2 import functional as tv
 
 from sslviz.views import ViewParameters, ViewPolicy
+from sslviz.views.crops import least_overlapping, overlap
 
 RAW = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}  # views in [0, 1]
 LUMA = torch.tensor([0.299, 0.587, 0.114])
@@ -429,6 +430,10 @@ def test_parameters_of_another_batch_are_refused():
         ("blur_prob", (0.5, 0.5, 0.5)),
         ("blur_prob", (0.5, 2.0)),
         ("blur_sigma", (0.0, 1.0)),
+        ("strength", (0.5, 1.5)),
+        ("strength", 0.5),
+        ("crop_draws", 0),
+        ("crop_draws", 1.5),
         ("mean", (0.5,)),
         ("std", (0.0, 1.0, 1.0)),
     ],
@@ -442,3 +447,100 @@ def test_local_views_larger_than_global_ones_are_refused():
     with pytest.raises(ValueError, match="local_size 48 for size 32"):
         ViewPolicy(local_views=1, local_size=48)
     assert ViewPolicy(size=8).local_views == 0  # the local size does not matter where there are none
+
+
+# --- strength over a training, and hard crops ------------------------------------------------------------------------
+
+
+def test_strength_scales_colours_and_crops_between_its_ends():
+    policy = ViewPolicy(
+        strength=(0.0, 1.0), blur_prob=(1.0, 0.1), solarize_prob=0.2, scale=(0.2, 0.8), local_scale=(0.1, 0.4)
+    )
+    assert policy.at(1.0) == replace(policy, strength=(1.0, 1.0))
+    half = policy.at(0.5)
+    assert (half.brightness, half.contrast, half.saturation, half.hue) == (0.4, 0.4, 0.4, 0.1)
+    assert (half.gray_prob, half.blur_prob, half.solarize_prob) == (0.1, (0.5, 0.05), 0.1)
+    assert half.scale == pytest.approx((0.6, 0.9)) and half.local_scale == pytest.approx((0.55, 0.7))
+    assert (half.flip_prob, half.jitter_prob, half.size) == (policy.flip_prob, policy.jitter_prob, policy.size)
+    falling = replace(policy, strength=(1.0, 0.0))
+    assert falling.at(0.25) == policy.at(0.75) and falling.at(1.0) == policy.at(0.0)
+    assert len({policy.at(i / 5000) for i in range(5001)}) <= 101  # so that constants on the device stay few
+
+
+@pytest.mark.parametrize("height, width", [(32, 32), (40, 48)])
+def test_without_strength_a_view_is_the_picture_and_with_all_of_it_the_views_of_always(height, width):
+    batch = pictures(6, height, width)
+    policy = ViewPolicy(strength=(0.0, 1.0), blur_prob=0.5, solarize_prob=0.5, flip_prob=0.0, **RAW)
+    for view in policy.at(0.0)(batch, seeded())[0]:
+        assert_close(view, rendered(batch, size=32), atol=1e-5, rtol=0)
+    assert torch.equal(policy.at(1.0)(batch, seeded())[0], replace(policy, strength=(1.0, 1.0))(batch, seeded())[0])
+
+
+def test_at_full_strength_nothing_is_drawn_otherwise_than_before():
+    policy = ViewPolicy(local_views=2)
+    assert policy.at(0.3) is policy
+    generator, before = seeded(), seeded()
+    policy.draw(pictures(5), generator)
+    torch.rand(14, 2, 5, generator=before), torch.rand(14, 2, 5, generator=before)  # a number a step, view and image
+    assert torch.equal(generator.get_state(), before.get_state())
+
+
+def plain_overlap(one, other, side=1000):
+    """By counting pixels."""
+    masks = torch.zeros(2, side, side, dtype=torch.bool)
+    for mask, (top, left, h, w) in zip(masks, (one.int().tolist(), other.int().tolist()), strict=True):
+        mask[top : top + h, left : left + w] = True
+    return (masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum()
+
+
+def test_overlap_is_the_share_of_common_pixels():
+    (p,) = ViewPolicy(scale=(0.05, 0.6)).draw(blank(30, 1000, 1000), seeded())
+    expected = torch.stack([plain_overlap(*p.box[:, i]) for i in range(30)])
+    assert expected.min() == 0 and expected.max() > 0.3
+    assert_close(overlap(*p.box), expected, atol=1e-6, rtol=0)
+
+
+def test_of_more_drawn_crops_the_pair_that_shares_least_is_taken_and_nothing_else_changes():
+    batch = blank(MANY, 1000, 1000)
+    draws = {k: ViewPolicy(crop_draws=k).draw(batch, seeded())[0] for k in (1, 2, 8)}
+    means = [overlap(*p.box).mean().item() for p in draws.values()]
+    assert means[0] > 1.3 * means[1] > 1.3 * means[2]
+    for name in ("flip", "brightness", "contrast", "saturation", "hue", "gray"):
+        assert torch.equal(getattr(draws[1], name), getattr(draws[8], name))
+    # The least of two independent draws: P(min > x) = P(X > x)^2.
+    for x in (0.1, 0.3, 0.5):
+        odds(overlap(*draws[2].box) > x, (overlap(*draws[1].box) > x).double().mean().item() ** 2)
+
+
+def test_of_three_views_the_mean_of_all_pairs_counts():
+    boxes = ViewPolicy(views=3).draw(blank(50, 64, 64), seeded())[0].box.reshape(1, 3, 50, 4)
+    boxes = torch.cat([boxes, boxes.flip(2)])  # the second draw of an image is another image's first
+    chosen = least_overlapping(boxes)
+    for i in range(50):
+        sums = [sum(overlap(d[a, i], d[b, i]) for a, b in ((0, 1), (0, 2), (1, 2))) for d in boxes]
+        assert torch.equal(chosen[:, i], boxes[int(sums[1] < sums[0]), :, i])
+
+
+def test_hard_crops_need_two_large_views_and_wait_for_nothing():
+    with pytest.raises(
+        ValueError, match="crop_draws of views compare the crops of an image; they need views of at least"
+    ):
+        ViewPolicy(views=1, crop_draws=2)
+    policy = ViewPolicy(crop_draws=4, local_views=2, strength=(0.5, 0.2)).at(0.5)
+    assert [tuple(v.shape) for v in policy(pictures(4).to("meta"), seeded())] == [(2, 4, 3, 32, 32), (2, 4, 3, 16, 16)]
+
+
+def test_in_pictures_with_something_in_a_corner_hard_crops_show_it_to_one_view_only_more_often():
+    """A planted world: one quarter is white.  Weak views both show it, hard pairs seldom do."""
+    batch = torch.zeros(400, 32, 32, 3, dtype=torch.uint8)
+    batch[:, :16, :16] = 255
+    alike = {}
+    for name, policy in {
+        "weak": ViewPolicy(strength=(0.0, 1.0), flip_prob=0.0, **RAW).at(0.1),
+        "usual": ViewPolicy(flip_prob=0.0, **RAW).without_color(),
+        "hard": ViewPolicy(flip_prob=0.0, crop_draws=8, **RAW).without_color(),
+    }.items():
+        (views,) = policy(batch, seeded())
+        white = views.mean((2, 3, 4))  # how much of it each view shows
+        alike[name] = (white[0] - white[1]).abs().mean().item()
+    assert alike["weak"] < 0.5 * alike["usual"] and alike["usual"] < 0.8 * alike["hard"]
