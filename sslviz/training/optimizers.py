@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -44,6 +45,39 @@ OPTIMIZERS: dict[str, Choice] = {
         Lars, 1.0, Recipe("lars", 0.3, 1e-6), {"momentum": 0.9, "trust_coeff": 1e-3}, {"always_adapt": True}
     ),
 }
+
+
+def choose_recipe(
+    method: str, model: nn.Module, given: Mapping[str, Any], began: Mapping[str, Any] | None
+) -> tuple[Recipe, dict[str, str]]:
+    """The recipe to train by, and where each of its values comes from; ValueError for values that make no sense.
+
+    What is not `given` (None) is what a run that is resumed `began` with, else the method's.  Rate and decay of another
+    optimiser than that are what the optimiser usually has.
+    """
+    names = [one.name for one in fields(Recipe)]
+    given = {name: value for name, value in given.items() if value is not None}
+    recipe, origin = getattr(model, "recipe", Recipe()), f"{method}'s recipe"
+    if began is not None:
+        recipe = replace(recipe, **{name: began[name] for name in names if name in began})
+        origin = "as the run began"
+    optimizer = given.get("optimizer", recipe.optimizer)
+    if optimizer not in OPTIMIZERS:
+        raise ValueError(f"There is no optimizer {optimizer!r}; the optimizers are: {', '.join(OPTIMIZERS)}.")
+    if optimizer != recipe.optimizer:
+        recipe, origin = OPTIMIZERS[optimizer].usual, f"usual for {optimizer}"
+    recipe = replace(recipe, **given)
+    if not 0 < recipe.learning_rate < math.inf:
+        raise ValueError(f"learning_rate must be above 0; got {recipe.learning_rate}.")
+    if not 0 <= recipe.weight_decay < math.inf:
+        raise ValueError(f"weight_decay must be at least 0; got {recipe.weight_decay}.")
+    return recipe, {name: "given" if name in given else origin for name in names}
+
+
+def recipe_text(method: str, recipe: Recipe, origins: Mapping[str, str]) -> str:
+    """By what is trained, and where it comes from, in one line."""
+    words = (f"{name.replace('_', ' ')} {value} ({origins[name]})" for name, value in asdict(recipe).items())
+    return f"{method}: {', '.join(words)}"
 
 
 def create_optimizer(name: str, model: nn.Module, weight_decay: float) -> torch.optim.Optimizer:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import sys
 import time
 from collections import defaultdict
@@ -25,7 +24,7 @@ from torch import Tensor, nn
 
 from sslviz.data import Images
 from sslviz.encoders import create_encoder
-from sslviz.methods import Batch, Recipe, TrainingImages, build_method
+from sslviz.methods import Batch, TrainingImages, build_method
 from sslviz.methods.parts.momentum import update_ema
 from sslviz.runs import Run
 from sslviz.runtime.progress import progress_bar
@@ -33,7 +32,7 @@ from sslviz.training.balance import balanced
 from sslviz.training.batches import batches_on, class_numbers
 from sslviz.training.devices import choose_precision, launch_fabric
 from sslviz.training.monitor import check_loss, evaluate, hold_out, progress_note, training_features
-from sslviz.training.optimizers import OPTIMIZERS, create_optimizer, scaled_rate
+from sslviz.training.optimizers import choose_recipe, create_optimizer, recipe_text, scaled_rate
 from sslviz.training.resume import (
     arguments_of,
     finish,
@@ -79,24 +78,27 @@ def pretrain(
 
     Trains `method` (see `METHODS`) on `images` and returns the Run whose folder `out` holds checkpoints and history.
 
-    - settings: hyper-parameters of the method ("temperature") or of its views ("hue"), by name
+    - settings: hyper-parameters of the method ("temperature") or of its views ("hue", "strength", "local_views"), by
+      name; what keeps a method from collapsing is among them (`safeguards` of its class)
+    - epochs: how often as many images are seen as there are, in whole batches
     - steps: the run ends after so many, whatever `epochs` says; its last epoch may be shorter
     - batch_size: images of a step, over all devices
-    - optimizer: "adamw", "sgd" or "lars"; the method's `recipe` says it unless given
-    - learning_rate: for a batch of 256, by default the recipe's; AdamW's grows with the root of the batch
-      (arXiv 2205.10287), the others' with the batch (arXiv 1706.02677)
-    - weight_decay: of matrices and kernels, by default the recipe's; biases and norms do not decay
+    - optimizer: "adamw", "sgd" or "lars" (see `OPTIMIZERS`); the method's `recipe` says it unless given
+    - learning_rate: at its peak, for a batch of 256; AdamW's grows with the root of the batch (arXiv 2205.10287), the
+      others' with the batch (arXiv 1706.02677).  It warms up for a twentieth of all steps and falls to zero as a cosine
+    - weight_decay: of matrices and kernels; biases and norms do not decay.  Rate and decay are the recipe's, or usual for
+      another optimiser; run.json says what was used, and under `origins` where it comes from
     - balance: a column, or several ("label,background"), whose groups are drawn equally often, with replacement; images
       without a value are a group of their own
     - held_out: images that are looked at every `eval_every` epochs (kNN accuracy, RankMe, std); without them a tenth of
       `images` is held back
     - checkpoint_every: epochs between two checkpoints; by default a fifth of all
-    - resume: an interrupted run in `out` is continued
+    - resume: an interrupted run in `out` is continued; optimiser, rate and decay are as it began unless given
     - devices, strategy, num_nodes, precision: Lightning Fabric's; precision "auto" is "bf16-mixed" where the hardware
       multiplies bfloat16 faster, "32-true" elsewhere, and what it was before when a run is resumed
 
-    Raises ValueError for an `out` that exists, for settings nobody knows, for fewer images than one batch, and when the
-    loss stops being a number.
+    Raises ValueError for an `out` that exists, for settings and optimisers nobody knows, for columns without groups, for
+    fewer images than one batch, and when the loss stops being a number.
 
     Example:
         >>> import sslviz, tempfile
@@ -121,10 +123,10 @@ def pretrain(
         net = create_encoder(encoder, image_size=min(images.size), seed=seed)
         model, policy = build_method(method, net, settings or {}, seed)
         given = {"optimizer": optimizer, "learning_rate": learning_rate, "weight_decay": weight_decay}
-        recipe, origins = _recipe(method, model, given, Path(out) if resume else None)
+        began = arguments_of(Run(out)) if resume and (Path(out) / "run.json").exists() else None
+        recipe, origins = choose_recipe(method, model, given, began)
         epoch_steps = len(images) // batch_size  # which images are left over differs from one epoch to the next
-        peak = scaled_rate(recipe, batch_size)
-        schedule = Schedule(epoch_steps, steps or epochs * epoch_steps, peak)
+        schedule = Schedule(epoch_steps, steps or epochs * epoch_steps, scaled_rate(recipe, batch_size))
         arguments = {
             "method": method,
             "encoder": encoder,
@@ -156,46 +158,13 @@ def pretrain(
         }
         run = open_run(fabric, Path(out), json.loads(json.dumps(info)), resume)  # as run.json will give it back
         if progress and fabric.is_global_zero:
-            said = [_said(method, recipe, origins), *([str(drawn)] if drawn else [])]
+            said = [recipe_text(method, recipe, origins), *([str(drawn)] if drawn else [])]
             print("\n".join(said), file=sys.stderr, flush=True)
         with locked(fabric, run):
             every = checkpoint_every or max(1, schedule.epochs // 5)
             chances = drawn.chances if drawn else None
             _train(fabric, run, model, policy, schedule, images, chances, held_out, every, progress)
     return Run(run.path)
-
-
-def _recipe(
-    method: str, model: nn.Module, given: Mapping[str, Any], resumed: Path | None
-) -> tuple[Recipe, dict[str, str]]:
-    """The recipe to train by, and where each of its values comes from; ValueError for values that make no sense.
-
-    What is not given is what a run that is resumed began with, else the method's; rate and decay of another optimiser
-    than the method's are what that optimiser usually has.
-    """
-    given = {name: value for name, value in given.items() if value is not None}
-    recipe, origin = getattr(model, "recipe", Recipe()), f"{method}'s recipe"
-    if resumed and (resumed / "run.json").exists():
-        before = arguments_of(Run(resumed))
-        recipe, origin = Recipe(*(before[f.name] for f in dataclasses.fields(Recipe))), "as the run began"
-    name = given.get("optimizer", recipe.optimizer)
-    if name not in OPTIMIZERS:
-        raise ValueError(f"There is no optimizer {name!r}; the optimizers are: {', '.join(OPTIMIZERS)}.")
-    if name != recipe.optimizer:
-        recipe, origin = OPTIMIZERS[name].usual, f"usual for {name}"
-    recipe = dataclasses.replace(recipe, **given)
-    if not 0 < recipe.learning_rate < math.inf:
-        raise ValueError(f"learning_rate must be above 0; got {recipe.learning_rate}.")
-    if not 0 <= recipe.weight_decay < math.inf:
-        raise ValueError(f"weight_decay must be at least 0; got {recipe.weight_decay}.")
-    return recipe, {f.name: "given" if f.name in given else origin for f in dataclasses.fields(Recipe)}
-
-
-def _said(method: str, recipe: Recipe, origins: Mapping[str, str]) -> str:
-    """By what is trained, and where it comes from, in one line."""
-    values = dataclasses.asdict(recipe)
-    words = (f"{name.replace('_', ' ')} {value} ({origins[name]})" for name, value in values.items())
-    return f"{method}: {', '.join(words)}"
 
 
 def _check_numbers(images: Images, batch_size: int, at_least: Mapping[str, tuple[int | None, int]]) -> None:
@@ -243,9 +212,8 @@ def _train(
     batches = batches_on(fabric.device, images.pixels, batch_size, **order)
     labels = class_numbers(images.table).to(fabric.device)  # (n,)
 
-    with progress_bar(
-        run.name, schedule.total * batch_size, "images", shown=progress and fabric.is_global_zero
-    ) as advance:
+    shown = progress and fabric.is_global_zero
+    with progress_bar(run.name, schedule.total * batch_size, "images", shown=shown) as advance:
         advance(done * schedule.epoch_steps * batch_size)
         for epoch in range(done + 1, epochs + 1):
             epoch_began, steps = time.perf_counter(), schedule.steps(epoch)
@@ -255,23 +223,14 @@ def _train(
             model.train()
             sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=fabric.device))
             for step in steps:
-                generator = _generator(fabric, seed, step)
+                generator, done_share = _generator(fabric, seed, step), schedule.progress(step)
                 pixels, rows = next(batches)  # uint8 (b, h, w, 3), int64 (b,); b is this device's share of the batch
-                views = policy.at(schedule.progress(step))(pixels, generator)  # [(views, b, 3, s, s)], one entry a size
-                with fabric.autocast():  # on a single device Fabric does not see to it for methods other than forward
-                    loss = ddp.loss(
-                        Batch(views, pixels, rows, labels[rows], schedule.progress(step))
-                    )  # () or {term: ()}
-                terms = loss if isinstance(loss, dict) else {}
-                loss = reduce(torch.add, terms.values()) if terms else loss
-                fabric.backward(loss)
-                for group in optimizer.param_groups:
-                    group["lr"] = schedule.learning_rate(step)
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-                update_ema(model, schedule.progress(step))
-                for name, value in {"loss": loss, **{f"loss_{term}": x for term, x in terms.items()}}.items():
-                    sums[name] += value.detach()
+                views = policy.at(done_share)(pixels, generator)  # [(views, b, 3, s, s)], one entry a size
+                batch = Batch(views, pixels, rows, labels[rows], done_share)
+                losses = _descend(fabric, ddp, optimizer, batch, schedule.learning_rate(step))
+                update_ema(model, done_share)
+                for name, value in losses.items():
+                    sums[name] += value
                 advance(batch_size)
 
             step = steps.stop
@@ -290,6 +249,22 @@ def _train(
                 write_checkpoint(fabric, run, model, step)
             save_resume(fabric, run, model, optimizer, {"epoch": epoch, "rows": history, "seconds": row["seconds"]})
     finish(fabric, run, history[-1]["seconds"])
+
+
+def _descend(
+    fabric: Fabric, ddp: Any, optimizer: torch.optim.Optimizer, batch: Batch, learning_rate: float
+) -> dict[str, Tensor]:
+    """One step down the loss: {loss, and loss_<term> of each of its terms: ()}."""
+    with fabric.autocast():  # on a single device Fabric does not see to it for methods other than forward
+        loss = ddp.loss(batch)  # () or {term: ()}
+    terms = loss if isinstance(loss, dict) else {}
+    loss = reduce(torch.add, terms.values()) if terms else loss
+    fabric.backward(loss)
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return {"loss": loss.detach(), **{f"loss_{term}": x.detach() for term, x in terms.items()}}
 
 
 def _generator(fabric: Fabric, seed: int, step: int, rank: int | None = None) -> torch.Generator:

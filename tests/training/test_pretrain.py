@@ -273,6 +273,12 @@ def test_resuming_with_other_arguments_is_refused(run, images):
         pretrain(images, run.path, resume=True, epochs=4)
 
 
+def test_a_folder_that_holds_something_else_is_not_resumed(images, tmp_path):
+    Run.create(tmp_path / "imported", {"kind": "import", "arguments": {"encoder": "resnet18"}, "encoder": {}})
+    with pytest.raises(ValueError, match="was started with method=None, not 'simclr'"):
+        pretrain(images, tmp_path / "imported", resume=True)
+
+
 def test_two_processes_cannot_train_into_one_folder(run, images):
     import fcntl
 
