@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import fcntl
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from sslviz.runs import Run
-from sslviz.runtime.files import atomic_write, sweep
+from sslviz.runtime.files import atomic_write, folder_lock, sweep
 
 # What runs did that were written before these arguments were: an old run.json does not say them.
 BEFORE: dict[str, Any] = {"steps": None, "balance": None, "optimizer": "adamw", "weight_decay": 0.05}
@@ -52,13 +51,8 @@ def locked(fabric: Fabric, run: Run) -> Iterator[None]:
     if not fabric.is_global_zero:
         yield
         return
-    with open(run.path / ".lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(
-                f"Another process is training into {run.path} right now; wait for it, or stop it."
-            ) from None
+    refusal = f"Another process is training into {run.path} right now; wait for it, or stop it."
+    with folder_lock(run.path, refusal):
         for folder in (run.path, run.path / "checkpoints"):
             sweep(folder)
         yield

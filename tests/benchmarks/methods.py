@@ -1,13 +1,15 @@
 """What does each method learn from the same budget?  All METHODS on `shapes` and `digits`, three seeds, side by side.
 
 python tests/benchmarks/methods.py [--views 50000] [--seeds 3] [--methods simclr,mae] [--images shapes,digits]
-                                   [--encoders conv_nano,vit_nano] [--jobs 2] [--out runs/methods] [--csv FILE] [--gpu]
+                                   [--encoders conv_nano,vit_nano] [--every-encoder] [--jobs 2] [--out runs/methods]
+                                   [--csv FILE] [--gpu]
 
-Each method is one study (`sslviz.study`) for each source of images and each encoder; on `digits` for the first encoder
-that it can work with.  Two run in parallel, one thread each.  Whatever is done is kept in --out: interrupted, the same
-command goes on.  Beside what a study measures stand the accuracy after fine-tuning with few labels, from the checkpoint
-and from scratch, and the error of reconstructions, where a method makes any.  The table is `sslviz/methods/study.csv`.
-`--gpu` does none of this: it times every method at full size (gpu.py).
+Each method is one study (`sslviz.study`) for each source of images, with the first encoder that it can work with; with
+`--every-encoder` also, on `shapes`, with each other one (a view costs vit_nano ten times what it costs conv_nano).  Two
+run in parallel, one thread each.  Whatever is done is kept in --out: interrupted, the same command goes on.  Beside what a
+study measures stand the accuracy after fine-tuning with few labels, from the checkpoint and from scratch, and the error
+of reconstructions, where a method makes any.  The table is `sslviz/methods/study.csv`.  `--gpu` does none of this: it
+times every method at full size (gpu.py).
 """
 
 import argparse
@@ -31,7 +33,7 @@ import sslviz
 from sslviz.evaluation.study.measure import trained_watched_scored
 from sslviz.evaluation.study.plan import built_arms, combined_arms, texts
 from sslviz.features.columns import coded_values, place_in_class
-from sslviz.features.embed import embed_pixels, preprocess
+from sslviz.features.embed import embed_pixels, preprocess, to_device
 from sslviz.methods import METHODS
 from sslviz.methods.results import STUDY, read_study, readme_methods_table
 from sslviz.runs import Checkpoint, Run
@@ -40,9 +42,11 @@ from sslviz.statistics import t_interval
 
 SPECS = {"shapes": "shapes:n=6000", "digits": "digits"}
 BATCH = 128  # `digits` has about 1,000 pictures to train on
-VIEWS = 50_000  # what makes the whole take about an hour on two cores
+VIEWS = 30_000  # of 27 methods, what makes the whole take about an hour on two cores
 PER_CLASS, TUNING_STEPS, TUNING_BATCH, TUNING_RATE = 20, 40, 64, 1e-3
 RECONSTRUCTED = 200  # pictures
+MEASURING = 6  # seconds of a run beside its training and fine-tuning
+LAST = ["hardware", "date"]  # columns
 KEY = ["images", "encoder", "method"]
 
 
@@ -55,11 +59,12 @@ def fine_tuned(checkpoint, images, column, seed):
     names, codes = coded_values(fit.table[column], column)
     rows = np.flatnonzero(place_in_class(codes, seed) < PER_CLASS)
     truth = pd.Index(names).get_indexer(pd.Index(scored.table[column].astype(str)))
-    pixels, labels = torch.from_numpy(fit.pixels[rows]), torch.from_numpy(codes[rows])
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
-        encoder = checkpoint.encoder().train()
-        head = torch.nn.Linear(encoder.dim, len(names))
+        encoder = to_device(checkpoint.encoder()).train()
+        device = next(encoder.parameters()).device
+        head = torch.nn.Linear(encoder.dim, len(names)).to(device)
+        pixels, labels = torch.from_numpy(fit.pixels[rows]).to(device), torch.from_numpy(codes[rows]).to(device)
         optimizer = torch.optim.AdamW([*encoder.parameters(), *head.parameters()], TUNING_RATE, weight_decay=0.05)
         for _ in range(TUNING_STEPS):
             some = torch.randperm(len(rows))[:TUNING_BATCH]
@@ -68,7 +73,7 @@ def fine_tuned(checkpoint, images, column, seed):
             loss.backward()
             optimizer.step()
     x = torch.from_numpy(embed_pixels(encoder, scored.pixels))
-    return float((head(x).argmax(1).numpy() == truth).mean())
+    return float((head.cpu()(x).argmax(1).numpy() == truth).mean())
 
 
 def with_interval(name, values):
@@ -136,7 +141,7 @@ def reconstruction(runs, images):
 # --- all rows ---------------------------------------------------------------------------------------------------------
 
 
-def planned(images_names, encoders, methods):
+def planned(images_names, encoders, methods, every_encoder=False):
     """[(images, encoder, method)] that can be, and {(images, encoder, method): why not}."""
     arms = built_arms(combined_arms(methods, encoders, {}, {}, {"batch_size": BATCH}), 32)
     why = {(arm.encoder, arm.method): arm.reason for arm in arms}
@@ -144,7 +149,7 @@ def planned(images_names, encoders, methods):
     for name in images_names:
         for method in methods:
             able = [encoder for encoder in encoders if not why[encoder, method]]
-            tasks += [(name, encoder, method) for encoder in (able[:1] if name == "digits" else able)]
+            tasks += [(name, encoder, method) for encoder in (able if every_encoder and name == "shapes" else able[:1])]
             left_out |= {(name, e, method): why[e, method] for e in encoders if why[e, method]}
     return tasks, left_out
 
@@ -160,7 +165,7 @@ def views_per_second(encoder, out):
 def expected_minutes(tasks, options, folder):
     rates = {encoder: views_per_second(encoder, Path(folder) / encoder) for encoder in {e for _, e, _ in tasks}}
     tuning = TUNING_STEPS * TUNING_BATCH  # pictures of a fine-tuning
-    seconds = sum(options["seeds"] * ((options["views"] + tuning) / rates[e] + 3) for _, e, _ in tasks)
+    seconds = sum(options["seeds"] * ((options["views"] + tuning) / rates[e] + MEASURING) for _, e, _ in tasks)
     said = ", ".join(f"{encoder} {rate:,.0f}" for encoder, rate in rates.items())
     return seconds / options["jobs"] / 60, f"views a second of SimCLR on one thread: {said}"
 
@@ -173,6 +178,7 @@ def write_csv(path, rows):
     order = {name: i for i, name in enumerate(METHODS)}
     table = table[table["method"].isin(order)].sort_values(KEY[:2], kind="stable")
     table = table.sort_values("method", key=lambda names: names.map(order), kind="stable")
+    table = table[[name for name in table if name not in LAST] + LAST]
     numbers = table.select_dtypes("float").columns
     table[numbers] = table[numbers].map(lambda x: float(f"{x:.4g}"))
     with atomic_write(path) as file:
@@ -181,7 +187,7 @@ def write_csv(path, rows):
 
 
 def run(options):
-    tasks, left_out = planned(options["images"], options["encoders"], options["methods"])
+    tasks, left_out = planned(*(options[name] for name in ("images", "encoders", "methods", "every_encoder")))
     for (_, encoder, method), why in {(0, *key[1:]): why for key, why in left_out.items()}.items():
         print(f"{method} with {encoder} is left out: {why}")
     print(f"{len(tasks)} studies of {options['seeds']} runs with {options['views']:,.0f} views each")
@@ -206,6 +212,7 @@ def parsed(words=None):
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--images", default=",".join(SPECS))
     parser.add_argument("--encoders", default="conv_nano,vit_nano")
+    parser.add_argument("--every-encoder", action="store_true", help="on shapes, each that a method can work with")
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="studies at once, a thread each")
     parser.add_argument("--out", type=Path, default=Path("runs/methods"))
@@ -221,11 +228,11 @@ def main(words=None):
 
         return gpu.main(["--methods"])
     os.environ["OMP_NUM_THREADS"] = "1"
-    hardware = header("torch", "timm", "scikit-learn")
+    hardware = header("torch", "timm", "scikit-learn", device="cuda" if torch.cuda.is_available() else "cpu")
     print(f"{hardware}; {date.today()}")
     options = vars(args) | {name: texts(getattr(args, name)) for name in ("images", "encoders", "methods")}
     options |= {"out": str(args.out), "hardware": hardware, "threads": 1}
-    tasks, _ = planned(options["images"], options["encoders"], options["methods"])
+    tasks, _ = planned(*(options[name] for name in ("images", "encoders", "methods", "every_encoder")))
     left = [task for task in tasks if not (args.out / "-".join(task) / "row.json").exists()]
     if left:
         torch.set_num_threads(1)

@@ -118,14 +118,15 @@ def built_arms(arms: Sequence[Arm], image_size: int) -> list[Arm]:
 
 
 def _check_training(arm: Arm) -> None:
-    from sslviz.training.optimizers import check_optimizer
+    from sslviz.training.optimizers import OPTIMIZERS
 
     value: Any
     for key, value in arm.training.items():
         if not isinstance(value, TRAINING[key]) or isinstance(value, bool):
             raise ValueError(f"{key} cannot be {value!r}.")
         if key == "optimizer":
-            check_optimizer(value)
+            if value not in OPTIMIZERS:
+                raise ValueError(f"There is no optimizer {value!r}; the optimizers are: {', '.join(OPTIMIZERS)}.")
         elif not value > 0 and not (key == "weight_decay" and value == 0):
             raise ValueError(f"{key} must be above 0; got {value}.")
     if arm.batch_size < 2:

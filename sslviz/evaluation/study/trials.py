@@ -58,7 +58,7 @@ class Trials:
         with TemporaryDirectory(prefix=".warm-up-", dir=self.out) as folder:
             for name, steps in (("first", FIRST_STEPS), ("timed", TIMED_STEPS)):
                 run = self._pretrain(replace(arm, steps=steps), Path(folder) / name, 0, progress=False)
-        steps = int(seconds * pace(run)["images_per_second"] / arm.batch_size)
+            steps = int(seconds * pace(run)["images_per_second"] / arm.batch_size)
         if not steps:
             raise ValueError(f"{arm.name} takes no step in the {seconds:g} s that --seconds allows.")
         return replace(arm, steps=steps)
