@@ -19,6 +19,7 @@ from sslviz.methods.parts.chroma import (
 )
 from sslviz.methods.parts.pixel_decoder import grid_shape
 from sslviz.methods.parts.precision import in_float32
+from sslviz.methods.parts.settings import above_zero
 from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
 
@@ -60,8 +61,9 @@ class Colorization(nn.Module):
         self, encoder: Encoder, *, rebalance: float = 0.5, temperature: float = 0.38, hidden: int = 256, seed: int = 0
     ) -> None:
         super().__init__()
-        if not 0 <= rebalance < 1 or not temperature > 0:
-            raise ValueError(f"rebalance is from 0 to below 1, temperature above 0; got {rebalance}, {temperature}.")
+        above_zero(temperature=temperature)
+        if not 0 <= rebalance < 1:
+            raise ValueError(f"rebalance must be at least 0 and below 1; got {rebalance}.")
         self.rebalance, self.temperature = rebalance, temperature
         self.encoder = encoder
         self.register_buffer("bins", chroma_bins())

@@ -15,6 +15,7 @@ from sslviz.methods.parts.masking import random_squares, square_side
 from sslviz.methods.parts.multi_crop import view_pairs
 from sslviz.methods.parts.pixel_decoder import grid_shape
 from sslviz.methods.parts.precision import in_float32
+from sslviz.methods.parts.settings import above_zero
 from sslviz.methods.parts.unreached import freeze_unreached
 from sslviz.methods.simclr import nt_xent
 from sslviz.runtime.random_state import seeded
@@ -62,6 +63,7 @@ class ContrastiveReconstruction(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        above_zero(temperature=temperature)
         self.weights = {"contrastive": contrastive, "reconstruction": reconstruction, "denoising": denoising}
         self.side = square_side(encoder.image_size, grid, mask_ratio)
         self.ratio, self.noise, self.temperature = mask_ratio, noise, temperature

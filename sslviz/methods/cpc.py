@@ -11,6 +11,7 @@ from sslviz.methods.method import Batch
 from sslviz.methods.parts.distributed import gather
 from sslviz.methods.parts.overlapping_patches import RowsAbove, accepted_size, overlapping_patches, patch_side
 from sslviz.methods.parts.precision import in_float32
+from sslviz.methods.parts.settings import above_zero
 from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
 
@@ -50,6 +51,7 @@ class CPC(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        above_zero(temperature=temperature)
         if not 1 <= ahead < rows or rows >= encoder.image_size:
             raise ValueError(
                 f"CPC predicts at least 1 and fewer rows than there are, of a picture of {encoder.image_size} pixels; got "

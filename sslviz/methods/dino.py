@@ -15,6 +15,7 @@ from sslviz.methods.parts.distributed import mean_of_processes
 from sslviz.methods.parts.heads import mlp
 from sslviz.methods.parts.multi_crop import against_targets, encode_views
 from sslviz.methods.parts.precision import in_float32
+from sslviz.methods.parts.settings import above_zero
 from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
 
@@ -63,6 +64,7 @@ class DINO(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        above_zero(teacher_temperature=teacher_temperature, prototypes=prototypes)
         self.centering, self.momentum = centering, momentum
         self.temperatures = (FIRST_TEMPERATURE, teacher_temperature) if sharpening else (STUDENT_TEMPERATURE,) * 2
         self.encoder = encoder

@@ -15,6 +15,7 @@ from sslviz.methods.parts.heads import mlp
 from sslviz.methods.parts.multi_crop import against_targets, encode_views
 from sslviz.methods.parts.precision import in_float32
 from sslviz.methods.parts.queue import Queue
+from sslviz.methods.parts.settings import above_zero
 from sslviz.methods.parts.sinkhorn import sinkhorn
 from sslviz.methods.recipe import Recipe
 from sslviz.runtime.random_state import seeded
@@ -66,8 +67,7 @@ class SwAV(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if min(prototypes, iterations, queue) < 1 or min(temperature, epsilon) <= 0:
-            raise ValueError("SwAV's prototypes, iterations, queue, temperature and epsilon must all be above 0.")
+        above_zero(temperature=temperature, epsilon=epsilon, prototypes=prototypes, iterations=iterations, queue=queue)
         self.temperature, self.epsilon, self.iterations, self.sinkhorn = temperature, epsilon, iterations, sinkhorn
         self.queue_from, self.frozen = queue_from, frozen
         self.encoder = encoder
