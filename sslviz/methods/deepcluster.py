@@ -50,8 +50,8 @@ class DeepCluster(nn.Module):
         self,
         encoder: Encoder,
         *,
-        clusters: int = 64,
-        components: int = 64,
+        clusters: int = 32,
+        components: int = 16,
         reweighting: bool = True,
         seed: int = 0,
     ) -> None:
