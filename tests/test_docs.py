@@ -11,13 +11,14 @@ import sslviz
 from sslviz.catalog import CATALOG, readme_table
 from sslviz.cli.main import COMMANDS
 from sslviz.methods import METHODS
-from sslviz.methods.results import readme_methods_table
+from sslviz.evaluation.study.stored import readme_methods_table, readme_study_table
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 STUB = ROOT / "sslviz" / "__init__.pyi"
 TABLE = re.compile(r"^\| page \|.*?\n(?=\n)", re.M | re.S)
-METHODS_TABLE = re.compile(r"^\| family \| method.*?\n(?=\n)", re.M | re.S)
+METHODS_TABLE = re.compile(r"^\| family \| method, paper.*?\n(?=\n)", re.M | re.S)
+STUDY_TABLE = re.compile(r"^\| family \| method \|.*?^Measured: .*?\n(?=\n)", re.M | re.S)
 
 
 def stub():
@@ -55,8 +56,9 @@ def test_the_readmes_table_is_the_catalog():
 
 
 def test_the_readmes_methods_are_those_of_the_library_and_of_its_study():
-    table = METHODS_TABLE.search(README)[0].strip()
-    assert table == readme_methods_table(), "methods or their study changed: run `python tests/test_docs.py`"
+    changed = "methods or their study changed: run `python tests/test_docs.py`"
+    assert METHODS_TABLE.search(README)[0].strip() == readme_methods_table(), changed
+    assert STUDY_TABLE.search(README)[0].strip() == readme_study_table(), changed
 
 
 def test_editors_find_the_public_names():
@@ -91,5 +93,6 @@ def test_every_lesson_and_every_benchmark_has_a_line():
 
 if __name__ == "__main__":
     text = TABLE.sub(lambda _: readme_table() + "\n", README)
-    (ROOT / "README.md").write_text(METHODS_TABLE.sub(lambda _: readme_methods_table() + "\n", text))
+    text = METHODS_TABLE.sub(lambda _: readme_methods_table() + "\n", text)
+    (ROOT / "README.md").write_text(STUDY_TABLE.sub(lambda _: readme_study_table() + "\n", text))
     STUB.write_text(stub())

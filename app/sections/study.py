@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 import pandas as pd
 import streamlit as st
 from components.html import literal
 
+from sslviz.evaluation.study.stored import read_study
 from sslviz.statistics import Score
 
-TABLE = files("sslviz").joinpath("methods", "study.csv")
 FAMILY, CONTROL = "family", "untrained"
 LIMITS = "Small pictures and short trainings rank methods otherwise than large ones do."
 
 
 def show() -> None:
     """The table, a row for each method; nothing where none is stored."""
-    if not TABLE.is_file():
-        return
-    with TABLE.open("r", encoding="utf-8") as file:
-        table = pd.read_csv(file)
+    table = read_study()
     if table.empty:
         return
     st.subheader("How do the methods compare?", anchor=False)

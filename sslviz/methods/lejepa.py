@@ -37,7 +37,7 @@ class LeJEPA(nn.Module):
     Caveat: classes that lie in heaps far apart are not normally distributed; the test works against them.
     """
 
-    family = "self-distillation"
+    family = "redundancy reduction"
     # DINO's, as in the paper, less the blur, which leaves too little at 32 px.
     views = ViewPolicy(
         scale=(0.3, 1.0),

@@ -141,7 +141,7 @@ def test_the_study_is_a_table_by_family_whose_numbers_stand_beside_the_untrained
     app = open_app(folder, "training", runs="plain")
     from sections import study
 
-    monkeypatch.setattr(study, "TABLE", tmp_path / "study.csv")
+    monkeypatch.setattr("sslviz.evaluation.study.stored.STUDY", tmp_path / "study.csv")
     assert "How do the methods compare?" not in headings(app.run())
     stored(tmp_path / "study.csv")
     app.run()
@@ -158,7 +158,7 @@ def test_a_study_without_families_or_intervals_is_shown_as_it_is(open_app, folde
     app = open_app(folder, "training", runs="plain")
     from sections import study
 
-    monkeypatch.setattr(study, "TABLE", tmp_path / "study.csv")
+    monkeypatch.setattr("sslviz.evaluation.study.stored.STUDY", tmp_path / "study.csv")
     pd.DataFrame({"arm": ["a", "b"], "knn": [0.1, 0.2]}).to_csv(tmp_path / "study.csv", index=False)
     app.run()
     assert not app.exception and list(app.dataframe[-1].value.columns) == ["arm", "knn"]

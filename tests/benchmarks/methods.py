@@ -8,7 +8,7 @@ Each method is one study (`sslviz.study`) for each source of images, with the fi
 `--every-encoder` also, on `shapes`, with each other one (a view costs vit_nano ten times what it costs conv_nano).  Two
 run in parallel, one thread each.  Whatever is done is kept in --out: interrupted, the same command goes on.  Beside what a
 study measures stand the accuracy after fine-tuning with few labels, from the checkpoint and from scratch, and the error
-of reconstructions, where a method makes any.  The table is `sslviz/methods/study.csv`.  `--gpu` does none of this: it
+of reconstructions, where a method makes any.  The table is `sslviz/evaluation/study/study.csv`.  `--gpu` does none of this: it
 times every method at full size (gpu.py).
 """
 
@@ -35,7 +35,7 @@ from sslviz.evaluation.study.plan import built_arms, combined_arms, texts
 from sslviz.features.columns import coded_values, place_in_class
 from sslviz.features.embed import embed_pixels, preprocess, to_device
 from sslviz.methods import METHODS
-from sslviz.methods.results import STUDY, read_study, readme_methods_table
+from sslviz.evaluation.study.stored import STUDY, read_study, readme_study_table
 from sslviz.runs import Checkpoint, Run
 from sslviz.runtime.files import atomic_write
 from sslviz.statistics import t_interval
@@ -245,7 +245,7 @@ def main(words=None):
     if rows:
         write_csv(args.csv, rows)
         print(f"\n{args.csv}: {len(rows)} rows")
-        print(readme_methods_table(read_study(args.csv)))
+        print(readme_study_table(read_study(args.csv)))
     for task, why in failed.items():
         print(f"{' '.join(task)} failed: {why}")
 

@@ -1,6 +1,7 @@
 """What every method keeps to, as checks of a class: for those in METHODS, and for one that a test makes up."""
 
 import copy
+import dataclasses
 import inspect
 import io
 from pathlib import Path
@@ -93,7 +94,9 @@ def it_is_built_from_an_encoder_and_keywords_with_defaults(cls):
     assert isinstance(getattr(cls, "recipe", Recipe()), Recipe)
     encoder, *settings = inspect.signature(cls).parameters.values()
     assert all(p.kind is p.KEYWORD_ONLY and p.default is not p.empty for p in settings)
-    assert "seed" in {p.name for p in settings}
+    names = {p.name for p in settings}
+    assert "seed" in names
+    assert not names & {field.name for field in dataclasses.fields(ViewPolicy)}  # `build` would set both
     network = an_encoder(cls)
     assert cls(network).encoder is network
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sslviz.methods import METHODS
-from sslviz.methods.results import STUDY, read_study, readme_methods_table
+from sslviz.evaluation.study.stored import STUDY, read_study, readme_methods_table, readme_study_table
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "methods.py"
 
@@ -28,13 +28,14 @@ def script(monkeypatch):
 
 
 def row(**changes):
-    values = {"images": "shapes:n=9,size=32", "encoder": "conv_nano", "method": "simclr", "linear_shape": 0.8}
+    values = {"images": "shapes:n=9,size=32", "encoder": "conv_nano", "method": "simclr", "views": 9, "seeds": 3}
+    values |= {"hardware": "a machine", "date": "2000-01-01", "linear_shape": 0.8}
     values |= {"linear_shape_low": 0.75, "linear_shape_high": 0.85, "linear_shape_untrained": 0.4}
-    return values | {"beats_untrained_shape": True} | changes
+    return values | {"linear_shape_untrained_low": 0.3, "linear_shape_untrained_high": 0.5} | changes
 
 
 def test_the_table_has_a_row_for_each_method_with_its_paper_and_what_collapses_it():
-    lines = readme_methods_table(pd.DataFrame([row()])).splitlines()
+    lines = readme_methods_table().splitlines()
     assert len(lines) == 2 + len(METHODS) and len({line.count("|") for line in lines}) == 1
     for name, line in zip(METHODS, lines[2:], strict=True):
         assert f"`{name}`" in line and "](https://arxiv.org/abs/" in line
@@ -44,24 +45,33 @@ def test_the_table_has_a_row_for_each_method_with_its_paper_and_what_collapses_i
     assert [family for family in families if family] == list(dict.fromkeys(m.family for m in METHODS.values()))
 
 
-def test_numbers_stand_beside_the_untrained_encoder_and_are_bold_only_where_they_beat_it():
+def test_numbers_stand_beside_their_control_and_are_bold_only_where_the_intervals_lie_apart():
     def cell(*rows, method="simclr"):
-        table = readme_methods_table(pd.DataFrame(rows))
+        table = readme_study_table(pd.DataFrame(rows))
         return next(line for line in table.splitlines() if f"`{method}`" in line)
 
-    assert "| **0.80 ± 0.05** (0.40) |" in cell(row())
-    assert "| 0.80 ± 0.05 (0.40) |" in cell(row(beats_untrained_shape=False))
-    none = row(linear_shape_low=None, linear_shape_high=None, beats_untrained_shape=None)
+    assert "| **0.80 ± 0.050** (0.40) |" in cell(row())
+    assert "| 0.80 ± 0.050 (0.40) |" in cell(row(linear_shape_untrained_high=0.76))
+    none = row(linear_shape_low=None, linear_shape_high=None)
     assert "| 0.80 (0.40) |" in cell(none)
     both = [row(encoder="vit_nano", linear_shape=0.1), row()]
     assert "**0.80" in cell(*both) and "vit_nano" not in cell(*both)
     assert "`simclr` (vit_nano)" in cell(row(encoder="vit_nano"))
-    assert cell(row(), method="byol").endswith("|  |  |  |")
+    assert not set(cell(row(), method="byol").split("|")[3:]) - {"  ", ""}
+    painted = {"reconstruction_error": 0.01, "reconstruction_error_low": 0.005, "reconstruction_error_high": 0.015}
+    painted |= {f"reconstruction_control{end}": value for end, value in (("", 0.03), ("_low", 0.02), ("_high", 0.04))}
+    assert "| **0.010 ± 0.005** (0.030) |" in cell(row(**painted))
+
+
+def test_the_line_below_says_the_budget_the_hardware_and_the_date():
+    assert readme_study_table(pd.DataFrame([row()])).endswith(
+        "Measured: 9 views a run, 3 seeds; a machine; 2000-01-01."
+    )
 
 
 def test_the_study_that_ships_is_of_methods_that_there_are_and_lies_in_the_package():
     study = read_study()
-    assert set(study["method"]) <= set(METHODS) and STUDY.parent.name == "methods"
+    assert set(study["method"]) <= set(METHODS) and STUDY.parent.name == "study"
     assert not study.duplicated(["images", "encoder", "method"]).any()
 
 
