@@ -10,8 +10,8 @@ import pytest
 import sslviz
 from sslviz.catalog import CATALOG, readme_table
 from sslviz.cli.main import COMMANDS
-from sslviz.methods import METHODS
 from sslviz.evaluation.study.stored import readme_methods_table, readme_study_table
+from sslviz.methods import METHODS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -139,7 +139,6 @@ def test_the_study_is_a_table_by_family_whose_numbers_stand_beside_the_untrained
     open_app, folder, tmp_path, monkeypatch
 ):
     app = open_app(folder, "training", runs="plain")
-    from sections import study
 
     monkeypatch.setattr("sslviz.evaluation.study.stored.STUDY", tmp_path / "study.csv")
     assert "How do the methods compare?" not in headings(app.run())
@@ -156,7 +155,6 @@ def test_the_study_is_a_table_by_family_whose_numbers_stand_beside_the_untrained
 
 def test_a_study_without_families_or_intervals_is_shown_as_it_is(open_app, folder, tmp_path, monkeypatch):
     app = open_app(folder, "training", runs="plain")
-    from sections import study
 
     monkeypatch.setattr("sslviz.evaluation.study.stored.STUDY", tmp_path / "study.csv")
     pd.DataFrame({"arm": ["a", "b"], "knn": [0.1, 0.2]}).to_csv(tmp_path / "study.csv", index=False)

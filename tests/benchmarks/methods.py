@@ -32,10 +32,10 @@ from hardware import header
 import sslviz
 from sslviz.evaluation.study.measure import trained_watched_scored
 from sslviz.evaluation.study.plan import built_arms, combined_arms, texts
+from sslviz.evaluation.study.stored import STUDY, read_study, readme_study_table
 from sslviz.features.columns import coded_values, place_in_class
 from sslviz.features.embed import embed_pixels, preprocess, to_device
 from sslviz.methods import METHODS
-from sslviz.evaluation.study.stored import STUDY, read_study, readme_study_table
 from sslviz.runs import Checkpoint, Run
 from sslviz.runtime.files import atomic_write
 from sslviz.statistics import t_interval

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
-from sslviz.methods import METHODS
 from sslviz.evaluation.study.stored import STUDY, read_study, readme_methods_table, readme_study_table
+from sslviz.methods import METHODS
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "methods.py"
 
