@@ -76,7 +76,7 @@ class List:
         for heading, entries in listing(self.what).items():
             print(
                 *([f"{heading}:"] if heading else []),
-                *(f"{name:<22} {text}".rstrip() for name, text in entries),
+                *(f"{name:<26} {text}".rstrip() for name, text in entries),
                 sep="\n",
             )
 

@@ -145,7 +145,7 @@ def test_interrupted_and_resumed_it_ends_with_the_same_bits(made_up, images, tmp
 
 def test_the_command_line_lists_it(made_up, capsys):
     main(["list", "methods"])
-    assert "made_up                Is a method that nobody knew found everywhere?" in capsys.readouterr().out
+    assert "made_up                    Is a method that nobody knew found everywhere?" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
