@@ -23,7 +23,8 @@ def gather(z: Tensor) -> Tensor:
     parts = [torch.empty_like(z, memory_format=torch.contiguous_format) for _ in range(processes())]
     dist.all_gather(parts, z.detach().contiguous())
     # All processes compute the same loss, and their gradients are averaged later: each counts its own images in full.
-    parts[dist.get_rank()] = z * processes() - (z * (processes() - 1)).detach()
+    # The value stays z to the digit, also in half precision.
+    parts[dist.get_rank()] = z.detach() + processes() * (z - z.detach())
     return torch.cat(parts, dim=1)
 
 

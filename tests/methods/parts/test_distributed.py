@@ -4,6 +4,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import nn
 
+from sslviz.methods.parts import distributed
 from sslviz.methods.parts.distributed import gather
 from sslviz.methods.simclr import nt_xent
 from sslviz.methods.vicreg import vicreg_terms
@@ -40,3 +41,14 @@ def test_two_processes_see_the_loss_and_gradient_of_one(tmp_path):
     loss.backward()
     arguments = (str(tmp_path), x, linear.weight.detach(), loss.detach(), linear.weight.grad)
     mp.spawn(one_of_two, arguments, nprocs=2)
+
+
+def test_in_half_precision_a_process_sees_its_own_images_to_the_digit(monkeypatch):
+    monkeypatch.setattr(distributed, "processes", lambda: 7)
+    monkeypatch.setattr(dist, "get_rank", lambda: 3)
+    monkeypatch.setattr(dist, "all_gather", lambda parts, z: [part.copy_(z) for part in parts])
+    z = normal(2, 4, 5).bfloat16().requires_grad_()
+    every = distributed.gather(z)
+    assert torch.equal(every, z.repeat(1, 7, 1))
+    every.sum().backward()
+    assert torch.equal(z.grad, torch.full_like(z, 7))
