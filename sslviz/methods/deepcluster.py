@@ -47,13 +47,7 @@ class DeepCluster(nn.Module):
     weights: Tensor
 
     def __init__(
-        self,
-        encoder: Encoder,
-        *,
-        clusters: int = 32,
-        components: int = 16,
-        reweighting: bool = True,
-        seed: int = 0,
+        self, encoder: Encoder, *, clusters: int = 32, components: int = 16, reweighting: bool = True, seed: int = 0
     ) -> None:
         super().__init__()
         if clusters < 2 or components < 1:
@@ -70,7 +64,7 @@ class DeepCluster(nn.Module):
     def epoch_begins(self, epoch: int, images: TrainingImages) -> None:
         """New clusters, and a classifier that begins as the nearest of their centres."""
         features, seed = images.features(), int(torch.randint(2**31 - 1, ()))
-        found = clusters_of(features.double().cpu().numpy(), len(self.weights), self.components, seed)
+        found = clusters_of(features.cpu().double().numpy(), len(self.weights), self.components, seed)
         rows, weight, bias = (same_everywhere(torch.from_numpy(x).to(features.device)) for x in found)
         self.assignments = rows
         sizes = rows.bincount(minlength=len(self.weights))
@@ -81,9 +75,8 @@ class DeepCluster(nn.Module):
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy of the image's cluster; a scalar, log(clusters) when nothing is known."""
-        logits = self.projector(self.encoder(batch.views[0].flatten(0, 1)))  # (views * b, clusters)
-        targets = self.assignments[batch.rows].repeat(len(batch.views[0]))
-        return weighted_cross_entropy(logits, self.weights, targets=targets)
+        logits = self.projector(self.encoder(batch.views[0][0]))  # (b, clusters)
+        return weighted_cross_entropy(logits, self.weights, targets=self.assignments[batch.rows])
 
 
 @in_float32

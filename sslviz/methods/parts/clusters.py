@@ -13,7 +13,7 @@ ITERATIONS = 20  # of k-means, as in the authors' code: the clusters are replace
 def clusters_of(
     features: np.ndarray, clusters: int, components: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """K-means of whitened features of length one (§3.3, §4.1), (n, d) -> int64 (n,); at most n clusters.
+    """K-means of whitened features of length one, as in the paper, (n, d) -> int64 (n,); at most n clusters.
 
     With it come weight (k, d) and bias (k,) of the linear classifier that looks for the centre in the same direction.
     """
@@ -27,4 +27,4 @@ def clusters_of(
     lengths = np.linalg.norm(x, axis=1, keepdims=True) + 1e-12
     kmeans = KMeans(min(clusters, n), n_init=1, max_iter=ITERATIONS, random_state=seed).fit(x / lengths)
     weight = kmeans.cluster_centers_ @ whitening / (lengths.mean() * TEMPERATURE)
-    return kmeans.labels_.astype(np.int64), weight, -weight @ pca.mean_
+    return kmeans.labels_.astype(np.int64), weight.astype(np.float32), (-weight @ pca.mean_).astype(np.float32)
