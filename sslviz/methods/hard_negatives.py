@@ -12,7 +12,7 @@ from sslviz.encoders import Encoder
 from sslviz.methods.method import Batch
 from sslviz.methods.parts.distributed import gather
 from sslviz.methods.parts.heads import mlp
-from sslviz.methods.parts.multi_crop import encode_views, view_pairs
+from sslviz.methods.parts.multi_crop import encode_views, pairs_of
 from sslviz.methods.parts.precision import in_float32
 from sslviz.methods.parts.settings import above_zero
 from sslviz.runtime.random_state import seeded
@@ -61,16 +61,16 @@ class HardNegatives(nn.Module):
     def loss(self, batch: Batch) -> Tensor:
         """The loss of hard negatives, the mean over pairs of views; a scalar."""
         z = gather(encode_views(lambda x: self.projector(self.encoder(x)), batch.views))  # (views, b, out)
-        pairs = view_pairs(len(batch.views[0]), len(z))
-        return torch.stack([hard_nt_xent(z[[i, j]], **self.settings) for i, j in pairs]).mean()
+        pairs = pairs_of(z, large=len(batch.views[0]))
+        return torch.stack([hard_nt_xent(pair, **self.settings) for pair in pairs]).mean()
 
 
 @in_float32
 def hard_nt_xent(z: Tensor, temperature: float, beta: float, tau_plus: float) -> Tensor:
-    """-log(e^p / (e^p + G)), where p is the similarity of a view's positive; z (2, b, d) -> scalar, the mean (Sec. 3).
+    """-log(e^p / (e^p + G)), where p is the similarity of a view's positive; z (2, b, d) -> scalar, the mean.
 
-    G = (R - tau_plus n e^p) / (1 - tau_plus) estimates the sum of e^s over n = 2b - 2 true negatives, where R is n times
-    the mean of e^s, weighted by e^(beta s).  G is at least n e^(-1 / temperature), the smallest possible sum.
+    G = (R - tau_plus n e^p) / (1 - tau_plus) estimates the sum of e^s over n = 2b - 2 true negatives.  R is n times the
+    mean of e^s, weighted by e^(beta s).  G is at least n e^(-1 / temperature), the smallest possible sum.
     """
     b = z.shape[1]
     log_n = math.log(2 * b - 2)

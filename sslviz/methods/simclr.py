@@ -10,7 +10,7 @@ from sslviz.encoders import Encoder
 from sslviz.methods.method import Batch
 from sslviz.methods.parts.distributed import gather
 from sslviz.methods.parts.heads import mlp
-from sslviz.methods.parts.multi_crop import encode_views, view_pairs
+from sslviz.methods.parts.multi_crop import encode_views, pairs_of
 from sslviz.methods.parts.precision import in_float32
 from sslviz.methods.parts.settings import above_zero
 from sslviz.runtime.random_state import seeded
@@ -35,7 +35,6 @@ class SimCLR(nn.Module):
 
     family = "contrastive"
     views = ViewPolicy(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)  # App. B.9, for 32 px: no blur
-
     safeguards = {"negatives": {"negatives": False}}
 
     def __init__(
@@ -58,8 +57,8 @@ class SimCLR(nn.Module):
     def loss(self, batch: Batch) -> Tensor:
         """NT-Xent, the mean over pairs of views; a scalar, log(2B - 1) when nothing is told apart."""
         z = gather(encode_views(lambda x: self.projector(self.encoder(x)), batch.views))  # (views, b, out)
-        pairs = view_pairs(len(batch.views[0]), len(z))
-        return torch.stack([nt_xent(z[[i, j]], self.temperature, negatives=self.negatives) for i, j in pairs]).mean()
+        pairs = pairs_of(z, large=len(batch.views[0]))
+        return torch.stack([nt_xent(pair, self.temperature, negatives=self.negatives) for pair in pairs]).mean()
 
 
 @in_float32

@@ -10,7 +10,7 @@ from sslviz.encoders import Encoder
 from sslviz.methods.method import Batch
 from sslviz.methods.parts.distributed import gather, gather_rows
 from sslviz.methods.parts.heads import mlp
-from sslviz.methods.parts.multi_crop import encode_views, view_pairs
+from sslviz.methods.parts.multi_crop import encode_views, pairs_of
 from sslviz.methods.parts.precision import in_float32
 from sslviz.methods.parts.settings import above_zero
 from sslviz.methods.recipe import Recipe
@@ -37,9 +37,9 @@ class SupCon(nn.Module):
 
     family = "contrastive"
     views = ViewPolicy(scale=(0.2, 1.0), brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)  # the authors' code
-    # Measured on 24,000 shapes seen: at 1e-3 a linear probe reads the shape with 0.36, at 4e-3 with 0.82.
-    recipe = Recipe(learning_rate=4e-3)
     safeguards = {"negatives": {"negatives": False}}
+    # After 24,000 drawn shapes a linear probe reads the shape with 0.36 at 1e-3, and with 0.82 at 4e-3.
+    recipe = Recipe(learning_rate=4e-3)
 
     def __init__(
         self,
@@ -62,8 +62,8 @@ class SupCon(nn.Module):
         """The supervised contrastive loss, the mean over pairs of views; a scalar."""
         z = gather(encode_views(lambda x: self.projector(self.encoder(x)), batch.views))  # (views, b, out)
         labels, settings = gather_rows(batch.labels), {"temperature": self.temperature, "negatives": self.negatives}
-        pairs = view_pairs(len(batch.views[0]), len(z))
-        return torch.stack([supcon_loss(z[[i, j]], labels, **settings) for i, j in pairs]).mean()
+        pairs = pairs_of(z, large=len(batch.views[0]))
+        return torch.stack([supcon_loss(pair, labels, **settings) for pair in pairs]).mean()
 
 
 @in_float32

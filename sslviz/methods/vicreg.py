@@ -10,7 +10,7 @@ from sslviz.encoders import Encoder
 from sslviz.methods.method import Batch
 from sslviz.methods.parts.distributed import gather
 from sslviz.methods.parts.heads import mlp
-from sslviz.methods.parts.multi_crop import encode_views, view_pairs
+from sslviz.methods.parts.multi_crop import encode_views, pairs_of
 from sslviz.methods.parts.precision import in_float32
 from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
@@ -56,8 +56,8 @@ class VICReg(nn.Module):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """The three terms, averaged over pairs of views of which one is large, each times its weight."""
         z = gather(encode_views(lambda x: self.projector(self.encoder(x)), batch.views))  # (views, b, out)
-        pairs = view_pairs(len(batch.views[0]), len(z))
-        terms = torch.stack([torch.stack(vicreg_terms(z[[i, j]])) for i, j in pairs]).mean(0)  # (3,)
+        pairs = pairs_of(z, large=len(batch.views[0]))
+        terms = torch.stack([torch.stack(vicreg_terms(pair)) for pair in pairs]).mean(0)  # (3,)
         return {name: weight * term for (name, weight), term in zip(self.weights.items(), terms, strict=True)}
 
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from sslviz.encoders import Encoder
 from sslviz.methods.method import Batch
 from sslviz.methods.parts.distributed import gather, gather_rows, same_everywhere
-from sslviz.methods.parts.draws import uniform_by_row
+from sslviz.methods.parts.draws import groups_by_row
 from sslviz.methods.parts.heads import mlp
-from sslviz.methods.parts.multi_crop import encode_views, view_pairs
+from sslviz.methods.parts.multi_crop import encode_views, pairs_of
 from sslviz.methods.parts.precision import in_float32
 from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
@@ -39,7 +39,9 @@ class WMSE(nn.Module):
     """
 
     family = "redundancy reduction"
-    views = ViewPolicy(scale=(0.2, 1.0), brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, gray_prob=0.1)  # App. A
+    views = ViewPolicy(
+        scale=(0.2, 1.0), brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, gray_prob=0.1
+    )  # the paper's
     safeguards = {"whitening": {"whitening": False}}
 
     def __init__(
@@ -55,10 +57,8 @@ class WMSE(nn.Module):
     ) -> None:
         super().__init__()
         if whitening_size < 2 or iterations < 1:
-            raise ValueError(
-                f"W-MSE whitens groups of at least 2 images, at least once; got whitening_size {whitening_size} and "
-                f"iterations {iterations}."
-            )
+            got = f"got whitening_size {whitening_size} and iterations {iterations}"
+            raise ValueError(f"W-MSE whitens groups of at least 2 images, at least once; {got}.")
         self.whitening, self.whitening_size, self.iterations = whitening, whitening_size, iterations
         self.encoder = encoder
         with seeded(seed):
@@ -67,19 +67,15 @@ class WMSE(nn.Module):
     def loss(self, batch: Batch) -> Tensor:
         """2 - 2 cosine of whitened views, over pairs of which one is large; a scalar in [0, 4]."""
         z = gather(encode_views(lambda x: self.projector(self.encoder(x)), batch.views))  # (views, b, out)
-        groups = max(1, z.shape[1] // self.whitening_size)
         if self.whitening:
-            # Sorted by numbers of their own, images form the same groups in whatever order they come.
-            numbers = same_everywhere(uniform_by_row(gather_rows(batch.rows), self.iterations))  # (b, iterations)
-            size = z.shape[1] // groups  # a few images may be left over
-            order = numbers.argsort(0)[: groups * size].T.reshape(-1, size)  # (iterations * groups, size)
-            z = whiten(z[:, order], SHRINKAGE)
+            groups = groups_by_row(gather_rows(batch.rows), self.whitening_size, self.iterations)
+            z = whiten(z[:, same_everywhere(groups)], SHRINKAGE)  # (views, groups, size, out)
         return wmse_loss(z, len(batch.views[0]))
 
 
 @in_float32
 def whiten(z: Tensor, shrinkage: float) -> Tensor:
-    """The rows with mean 0 and covariance 1, by Cholesky decomposition; (..., n, d) -> (..., n, d) (Eq. 5).
+    """The rows with mean 0 and covariance 1, by Cholesky decomposition; (..., n, d) -> (..., n, d).
 
     To the covariance comes `shrinkage` times its mean variance, along the diagonal.
     """
@@ -93,6 +89,6 @@ def whiten(z: Tensor, shrinkage: float) -> Tensor:
 
 @in_float32
 def wmse_loss(z: Tensor, large: int) -> Tensor:
-    """Squared distance of views at length one, (views, ..., d) -> scalar, the mean over pairs (Eq. 4)."""
-    one, other = zip(*view_pairs(large, len(z)), strict=True)
-    return 2 - 2 * F.cosine_similarity(z[list(one)], z[list(other)], dim=-1).mean()
+    """Squared distance of views at length one, (views, ..., d) -> scalar, the mean over pairs."""
+    one, other = torch.stack(pairs_of(z, large), 1)  # (pairs, ..., d) each
+    return 2 - 2 * F.cosine_similarity(one, other, dim=-1).mean()

@@ -32,6 +32,16 @@ def order_by_row(rows: Tensor, n: int) -> Tensor:
     return uniform_by_row(rows, n).argsort(1)
 
 
+def groups_by_row(rows: Tensor, size: int, times: int) -> Tensor:
+    """Random groups of at least `size` pictures, drawn several times, int64 (b,) -> places int64 (times * groups, pictures).
+
+    All are one group where there are fewer; a few may be left over.  The same pictures meet in whatever order they come.
+    """
+    groups = max(1, len(rows) // size)
+    size = len(rows) // groups
+    return uniform_by_row(rows, times).argsort(0)[: groups * size].T.reshape(-1, size)
+
+
 def _mixed(x: Tensor) -> Tensor:
     x = (x ^ _shifted(x, 30)) * -4658895280553007687
     x = (x ^ _shifted(x, 27)) * -7723592293110705685

@@ -1,4 +1,7 @@
-"""Views of several sizes: through the network one size at a time, and who is compared with whom (arXiv 2006.09882)."""
+"""Views of several sizes: through the network one size at a time, and who is compared with whom (arXiv 2006.09882).
+
+Views are picked one by one: a list of numbers as an index would be copied to the device, which waits for it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,12 @@ def view_pairs(large: int, views: int) -> list[tuple[int, int]]:
     return [(i, j) for i in range(large) for j in range(i + 1, views)]
 
 
+def pairs_of(z: Tensor, large: int) -> list[Tensor]:
+    """The pairs of views of which one is large, z (views, b, d) -> [(2, b, d)]."""
+    return [torch.stack([z[i], z[j]]) for i, j in view_pairs(large, len(z))]
+
+
 def against_targets(p: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
     """Every view beside each large view but itself; p (views, b, d), z (large, b, d) -> both (pairs, b, d)."""
     pairs = [(j, i) for i in range(len(z)) for j in range(len(p)) if i != j]
-    return p[[j for j, _ in pairs]], z[[i for _, i in pairs]]
+    return torch.stack([p[j] for j, _ in pairs]), torch.stack([z[i] for _, i in pairs])

@@ -2,7 +2,7 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from sslviz.methods.parts.draws import normal_by_row, order_by_row, uniform_by_row
+from sslviz.methods.parts.draws import groups_by_row, normal_by_row, order_by_row, uniform_by_row
 from sslviz.runtime.random_state import seeded
 
 
@@ -40,3 +40,16 @@ def test_every_order_of_three_comes_as_often_as_any_other():
     orders = drawn(order_by_row, torch.arange(6000), 3)
     counts = (orders * torch.tensor([9, 3, 1])).sum(1).unique(return_counts=True)[1]
     assert len(counts) == 6 and counts.min() > 880 and counts.max() < 1120
+
+
+@pytest.mark.parametrize(("n", "size", "groups", "each"), [(20, 8, 2, 10), (5, 8, 1, 5), (17, 8, 2, 8)])
+def test_groups_are_drawn_again_and_hold_each_picture_once_at_most(n, size, groups, each):
+    with seeded(0):
+        found = groups_by_row(torch.arange(n), size, 3)
+    assert found.shape == (3 * groups, each)
+    times = [set(part.flatten().tolist()) for part in found.chunk(3)]
+    assert all(len(t) == groups * each for t in times)
+    with seeded(0):
+        turned = groups_by_row(torch.arange(n).flip(0), size, 3)
+    assert torch.equal(n - 1 - turned, found)  # the same pictures meet
+    assert not torch.equal(found[:groups], found[groups : 2 * groups])

@@ -1,6 +1,6 @@
 import torch
 
-from sslviz.methods.parts.multi_crop import against_targets, encode_views, view_pairs
+from sslviz.methods.parts.multi_crop import against_targets, encode_views, pairs_of, view_pairs
 
 from ..toys import normal
 
@@ -25,3 +25,11 @@ def test_two_large_views_are_one_pair_and_small_ones_meet_large_ones_only():
     assert list(zip(p.flatten().tolist(), z.flatten().tolist(), strict=True)) == [
         (1, 0), (2, 0), (3, 0), (0, 1), (2, 1), (3, 1),
     ]  # fmt: skip
+
+
+def test_pairs_are_stacked_two_by_two():
+    z = normal(4, 5, 3)
+    pairs = pairs_of(z, large=2)
+    assert len(pairs) == 5 and all(
+        torch.equal(pair, z[[i, j]]) for pair, (i, j) in zip(pairs, view_pairs(2, 4), strict=True)
+    )
