@@ -15,6 +15,7 @@ from sslviz.methods.parts.distributed import mean_of_processes
 from sslviz.methods.parts.heads import mlp
 from sslviz.methods.parts.multi_crop import against_targets, encode_views
 from sslviz.methods.parts.precision import in_float32
+from sslviz.methods.parts.prototypes import Prototypes
 from sslviz.methods.parts.settings import above_zero
 from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
@@ -28,7 +29,8 @@ class DINO(nn.Module):
 
     Every view predicts the teacher's distribution over prototypes for each large view but itself.  Centring takes the
     teacher's running mean off: without it the loss falls to 0, its best, because all images choose one prototype.
-    Sharpening, a teacher colder than the student, keeps the distributions from becoming uniform (Sec. 5.3).
+    Sharpening, a teacher colder than the student, keeps the distributions from becoming uniform.  The authors also hold
+    the prototypes still for an epoch; here they move from the start.
 
     - teacher_temperature: after a warm-up from 0.04; the authors begin there, and reach 0.07 in long training
     - prototypes: how many; the paper's 65,536 are for a million images
@@ -43,7 +45,7 @@ class DINO(nn.Module):
     """
 
     family = "self-distillation"
-    # The paper's (App. E) less blur and solarising, which leave too little at 32 px; four local views instead of eight.
+    # The paper's less blur and solarising, which leave too little at 32 px, and with four local views.
     views = ViewPolicy(scale=(0.4, 1.0), local_views=4, brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1)
     safeguards = {"centring": {"centering": False}}
     ema = {"target_encoder": "encoder", "target_projector": "projector"}
@@ -69,7 +71,7 @@ class DINO(nn.Module):
         self.temperatures = (FIRST_TEMPERATURE, teacher_temperature) if sharpening else (STUDENT_TEMPERATURE,) * 2
         self.encoder = encoder
         with seeded(seed):
-            # Batch norm, which the authors leave to choice, tells images apart from the start: a short training needs that.
+            # With batch norm, which the authors leave out by default, images differ from the start: a short training needs it.
             layers = mlp(encoder.dim, hidden, hidden, bottleneck)
             self.projector = nn.Sequential(layers, Prototypes(bottleneck, prototypes))
         self.target_encoder = copy.deepcopy(self.encoder).requires_grad_(False)
@@ -91,24 +93,6 @@ class DINO(nn.Module):
             self.center.lerp_(mean, 1 - CENTER_MOMENTUM)
             self.steps += 1
         return loss
-
-
-class Prototypes(nn.Module):
-    """Directions that features are compared with."""
-
-    def __init__(self, dim: int, number: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(number, dim))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Features (b, dim) -> cosines (b, number)."""
-        return cosines(x, self.weight)
-
-
-@in_float32
-def cosines(x: Tensor, prototypes: Tensor) -> Tensor:
-    """Weight normalisation with all lengths at one, (b, d), (k, d) -> (b, k)."""
-    return F.normalize(x, dim=1) @ F.normalize(prototypes, dim=1).T
 
 
 @in_float32

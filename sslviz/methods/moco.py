@@ -12,6 +12,7 @@ from sslviz.encoders import Encoder
 from sslviz.methods.method import Batch
 from sslviz.methods.parts.distributed import gather, gather_rows
 from sslviz.methods.parts.heads import mlp
+from sslviz.methods.parts.info_nce import info_nce
 from sslviz.methods.parts.multi_crop import against_targets, encode_views
 from sslviz.methods.parts.precision import in_float32
 from sslviz.methods.parts.queue import Queue
@@ -74,10 +75,9 @@ class MoCo(nn.Module):
         q = encode_views(lambda x: self.predictor(self.projector(self.encoder(x))), batch.views)  # (views, b, out)
         with torch.no_grad():  # (large, b, out)
             k = encode_views(lambda x: self.target_projector(self.target_encoder(x)), batch.views[:1])
-        settings = {"temperature": self.temperature, "negatives": self.negatives}
         if self.queue is None:
-            return moco_v3_loss(*against_targets(gather(q), gather(k)), **settings)
-        loss = moco_loss(*against_targets(q, k), self.queue.rows.clone(), **settings)
+            return moco_v3_loss(*against_targets(gather(q), gather(k)), self.temperature, self.negatives)
+        loss = moco_loss(*against_targets(q, k), self.queue.rows.clone(), self.temperature, self.negatives)
         self.queue.push(gather_rows(k.transpose(0, 1)).flatten(0, 1))  # image by image, however many processes
         return loss
 
@@ -96,10 +96,6 @@ def moco_loss(q: Tensor, k: Tensor, others: Tensor, temperature: float, negative
     return (among.logsumexp(-1) - positive[..., 0]).mean()
 
 
-@in_float32
 def moco_v3_loss(q: Tensor, k: Tensor, temperature: float, negatives: bool = True) -> Tensor:
-    """2 temperature times the cross-entropy of a query's key among those of the batch; q, k (pairs, b, d) (v3, Eq. 1)."""
-    similarity = F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).mT / temperature  # (pairs, b, b)
-    positive = similarity.diagonal(dim1=1, dim2=2)  # (pairs, b)
-    among = similarity.logsumexp(-1) if negatives else 0
-    return 2 * temperature * (among - positive).mean()
+    """2 temperature times the cross-entropy of a query's key among those of the batch; q, k (pairs, b, d) -> scalar."""
+    return 2 * temperature * info_nce(q, k, temperature=temperature, negatives=negatives)

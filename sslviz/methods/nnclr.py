@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslviz.encoders import Encoder
 from sslviz.methods.method import Batch
 from sslviz.methods.parts.distributed import gather
 from sslviz.methods.parts.heads import mlp
+from sslviz.methods.parts.info_nce import info_nce
 from sslviz.methods.parts.multi_crop import against_targets, encode_views
 from sslviz.methods.parts.precision import in_float32
 from sslviz.methods.parts.queue import Queue
@@ -35,9 +35,8 @@ class NNCLR(nn.Module):
     """
 
     family = "contrastive"
-    views = ViewPolicy(
-        brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1, solarize_prob=(0.0, 0.2)
-    )  # BYOL's, no blur
+    # BYOL's, less the blur, which leaves too little at 32 px.
+    views = ViewPolicy(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1, solarize_prob=(0.0, 0.2))
     safeguards = {"negatives": {"negatives": False}}
 
     def __init__(
@@ -77,9 +76,6 @@ def nearest(z: Tensor, rows: Tensor) -> Tensor:
     return rows[(z @ rows.T).argmax(-1)]
 
 
-@in_float32
 def nnclr_loss(p: Tensor, neighbors: Tensor, temperature: float, negatives: bool = True) -> Tensor:
-    """Cross-entropy of the prediction that belongs to a neighbour; p, neighbors (pairs, b, d) -> scalar (Sec. 3.2)."""
-    similarity = F.normalize(neighbors, dim=-1) @ F.normalize(p, dim=-1).mT / temperature  # (pairs, b, b)
-    among = similarity.logsumexp(-1) if negatives else 0
-    return (among - similarity.diagonal(dim1=1, dim2=2)).mean()
+    """Cross-entropy of the prediction that belongs to a neighbour, among those of the batch; (pairs, b, d) -> scalar."""
+    return info_nce(neighbors, p, temperature=temperature, negatives=negatives)

@@ -14,6 +14,7 @@ from sslviz.methods.parts.distributed import gather
 from sslviz.methods.parts.heads import mlp
 from sslviz.methods.parts.multi_crop import against_targets, encode_views
 from sslviz.methods.parts.precision import in_float32
+from sslviz.methods.parts.prototypes import cosines
 from sslviz.methods.parts.queue import Queue
 from sslviz.methods.parts.settings import above_zero
 from sslviz.methods.parts.sinkhorn import sinkhorn
@@ -45,7 +46,7 @@ class SwAV(nn.Module):
     """
 
     family = "clustering"
-    # The paper's (App. A.1: SimCLR's colours) less the blur, which leaves too little at 32 px, and two large views alone.
+    # SimCLR's, as in the paper, less the blur, which leaves too little at 32 px, and two large views alone.
     views = ViewPolicy()
     safeguards = {"Sinkhorn": {"sinkhorn": False}}
     recipe = Recipe(learning_rate=3e-3)  # at 1e-3 a short training does not get away from uniform predictions
@@ -56,7 +57,7 @@ class SwAV(nn.Module):
         *,
         prototypes: int = 64,
         temperature: float = 0.1,
-        epsilon: float = 0.03,  # the authors' advice where the loss stays at log(prototypes), as it did with 0.05 here
+        epsilon: float = 0.03,  # with the usual 0.05 predictions stayed uniform here; the authors' README then advises 0.03
         iterations: int = 3,
         sinkhorn: bool = True,
         queue: int = 1024,
@@ -82,7 +83,7 @@ class SwAV(nn.Module):
         moves = float(batch.progress >= self.frozen)
         # Not left out of the graph while they stay: data-parallel training waits for the gradient of every weight.
         prototypes = self.prototypes.detach() + moves * (self.prototypes - self.prototypes.detach())
-        scores = prototype_scores(z, prototypes)  # (views, b, prototypes)
+        scores = cosines(z, prototypes)  # (views, b, prototypes)
         q = self._assignments(z[: len(batch.views[0])], prototypes, batch.progress)  # (large, b, prototypes)
         return swapped_prediction(scores, q, temperature=self.temperature)
 
@@ -93,17 +94,11 @@ class SwAV(nn.Module):
         queue: Any  # a Queue
         for own, queue in zip(z, self.queues, strict=True):
             small = b < len(prototypes) and progress >= self.queue_from
-            scores = prototype_scores(torch.cat([own.float(), queue.rows]) if small else own, prototypes)
+            scores = cosines(torch.cat([own.float(), queue.rows]) if small else own, prototypes)
             q = sinkhorn(scores, epsilon=self.epsilon, iterations=self.iterations) if self.sinkhorn else None
             assigned.append((scores / self.epsilon).softmax(1)[:b] if q is None else q[:b])
             queue.push(own)
         return torch.stack(assigned)
-
-
-@in_float32
-def prototype_scores(z: Tensor, prototypes: Tensor) -> Tensor:
-    """The cosine of each projection and each prototype; (..., d), (k, d) -> (..., k)."""
-    return F.normalize(z, dim=-1) @ F.normalize(prototypes, dim=-1).T
 
 
 @in_float32

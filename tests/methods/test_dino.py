@@ -7,8 +7,9 @@ from sslviz.diagnostics.geometry.collapse import collapse
 from sslviz.encoders import create_encoder
 from sslviz.features import Features
 from sslviz.methods import DINO
-from sslviz.methods.dino import CENTER_MOMENTUM, cosines, dino_loss
+from sslviz.methods.dino import CENTER_MOMENTUM, dino_loss
 from sslviz.methods.parts.multi_crop import encode_views
+from sslviz.methods.parts.prototypes import cosines
 
 from .contract import draw_batch
 from .distill_fixture import assert_is_stored, stored

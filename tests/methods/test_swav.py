@@ -8,8 +8,9 @@ import torch
 
 from sslviz.encoders import create_encoder
 from sslviz.methods import SwAV
+from sslviz.methods.parts.prototypes import cosines
 from sslviz.methods.parts.sinkhorn import sinkhorn
-from sslviz.methods.swav import prototype_scores, swapped_prediction
+from sslviz.methods.swav import swapped_prediction
 
 from .contract import draw_batch
 from .toys import Tiny, collapse_of, normal, trained_on_noise
@@ -60,7 +61,7 @@ def test_a_batch_smaller_than_the_prototypes_is_assigned_together_with_the_queue
         z = projections(method, batch)
         q = method._assignments(z, method.prototypes, progress)
         for i in range(2):
-            scores = [prototype_scores(rows, method.prototypes) for rows in (z[i], past[i])]
+            scores = [cosines(rows, method.prototypes) for rows in (z[i], past[i])]
             alone.append((q[i], sinkhorn(scores[0], epsilon=method.epsilon, iterations=3)))
             together.append((q[i], sinkhorn(torch.cat(scores), epsilon=method.epsilon, iterations=3)[:8]))
             torch.testing.assert_close(method.queues[i].rows[:8], torch.nn.functional.normalize(z[i], dim=1))
@@ -73,9 +74,7 @@ def test_a_batch_as_large_as_the_prototypes_needs_no_queue():
     method, batch = SwAV(create_encoder("conv_nano"), prototypes=8).eval(), draw_batch(SwAV.views)
     z = projections(method, batch)
     q = method._assignments(z, method.prototypes, 1.0)
-    torch.testing.assert_close(
-        q[0], sinkhorn(prototype_scores(z[0], method.prototypes), epsilon=method.epsilon, iterations=3)
-    )
+    torch.testing.assert_close(q[0], sinkhorn(cosines(z[0], method.prototypes), epsilon=method.epsilon, iterations=3))
 
 
 def test_prototypes_stay_where_they_are_early_on_and_learn_later():
@@ -92,7 +91,7 @@ def test_prototypes_stay_where_they_are_early_on_and_learn_later():
 
 def test_the_length_of_a_prototype_does_not_matter():
     z, prototypes = normal(2, 4, 6), normal(5, 6, seed=1)
-    torch.testing.assert_close(prototype_scores(z, 3 * prototypes), prototype_scores(z, prototypes))
+    torch.testing.assert_close(cosines(z, 3 * prototypes), cosines(z, prototypes))
 
 
 def test_small_views_predict_and_are_not_assigned():
