@@ -23,13 +23,13 @@ from sslviz.views import ViewPolicy
 class IJEPA(nn.Module):
     """What would a network that sees the whole picture say about a block of it?
 
-    The tokens of target blocks are predicted from a context, the patches outside all of them.  The targets come from a slow
+    The tokens of target blocks are predicted from a context of patches outside all of them.  The targets come from a slow
     copy of the encoder that sees everything.  The context is encoded alone, which needs a transformer.  No pixel is
     predicted, so details need not be.  With `stop_gradient=False` the encoder makes its own targets: it then gives all
     pictures the same tokens, and the loss falls to 0, its best.
 
-    The paper trims the contexts of a batch to the smallest.  Here they have as many patches as are left if no two blocks
-    overlap, so that nothing waits for the device.
+    The paper's context is a large block less the targets, trimmed to the smallest of the batch.  Here it is drawn from all
+    that the targets leave, as many patches as are left if none overlap, so that nothing waits for the device.
 
     - blocks: target blocks of a picture
     - block_scale: the share of the patches in one block; blocks are about 3:4 or 4:3

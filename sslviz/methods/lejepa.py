@@ -21,8 +21,9 @@ LARGEST, KNOTS = 3.0, 17  # frequencies of the characteristic function: as in th
 class LeJEPA(nn.Module):
     """Can all views of an image meet while the images are spread as an isotropic Gaussian?
 
-    Each view is drawn to the mean of the image's large views.  Nothing is stopped, copied or predicted.  SIGReg tests in
-    every step, along random directions, whether the projections of the batch are normal, and drives them there.  With
+    Each view is drawn to the mean of the image's large views.  There is no stop-gradient,
+    no slow copy and no predictor.  SIGReg tests in every step, along random directions, whether the projections of the
+    batch are normal, and drives them there.  With
     `sigreg=0` the loss falls to 0, its best, because all images get the same features.
 
     - sigreg: the weight of the test, from 0 to 1; agreement has the rest
@@ -34,11 +35,11 @@ class LeJEPA(nn.Module):
         >>> method.projector[-1].out_features
         64
 
-    Caveat: classes that lie in heaps far apart are not normally distributed; the test works against them.
+    Caveat: classes in clusters far apart are not normally distributed; the test works against them.
     """
 
     family = "redundancy reduction"
-    # DINO's, as in the paper, less the blur, which leaves too little at 32 px.
+    # DINO's, less the blur, which leaves too little at 32 px, with four local views.
     views = ViewPolicy(
         scale=(0.3, 1.0),
         local_views=4,
@@ -83,13 +84,13 @@ class LeJEPA(nn.Module):
 
 @in_float32
 def invariance(z: Tensor, large: int) -> Tensor:
-    """Mean squared difference of each view and the mean of the large ones; z (views, b, d), large first (Eq. 5)."""
+    """Mean squared difference of each view and the mean of the large ones; z (views, b, d), large first."""
     return (z - z[:large].mean(0)).square().mean()
 
 
 @in_float32
 def characteristic_function(z: Tensor, directions: Tensor) -> Tensor:
-    """Real and imaginary part, of projections on directions of any length (Eq. 7).
+    """Real and imaginary part, of projections on directions of any length.
 
     z (views, b, d), directions (m, d) -> (views, m, knots, 2), the mean over pictures.
     """
@@ -100,7 +101,7 @@ def characteristic_function(z: Tensor, directions: Tensor) -> Tensor:
 
 @in_float32
 def epps_pulley(found: Tensor, images: int) -> Tensor:
-    """How far characteristic functions are from a normal distribution's, (..., knots, 2) -> scalar, their mean (Eq. 6).
+    """How far characteristic functions are from a normal distribution's, (..., knots, 2) -> scalar, their mean.
 
     The squared distance is weighted with a Gaussian, integrated from -3 to 3 by trapezoids, and multiplied by `images`.
     """

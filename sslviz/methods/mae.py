@@ -36,11 +36,11 @@ class MAE(nn.Module):
         >>> method.hidden, method.patches
         (48, 64)
 
-    Caveat: its features serve fine-tuning; few of their directions tell classes apart, so linear probes find little.
+    Caveat: its features serve fine-tuning; a linear probe finds less in them than in those of contrastive methods.
     """
 
     family = "masked and generative"
-    views = ViewPolicy(views=1, scale=(0.2, 1.0), jitter_prob=0.0, gray_prob=0.0)  # App. A.1: crops and flips alone
+    views = ViewPolicy(views=1, scale=(0.2, 1.0), jitter_prob=0.0, gray_prob=0.0)  # the paper's: crops and flips alone
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class MAE(nn.Module):
 
 @in_float32
 def mae_loss(predicted: Tensor, true: Tensor, *, normalize: bool) -> Tensor:
-    """Mean squared error over pixels of hidden patches; both (b, hidden, pixels) -> scalar (§3, "Reconstruction target")."""
+    """Mean squared error over pixels of hidden patches; both (b, hidden, pixels) -> scalar."""
     if normalize:
         mean, std = _mean_and_std(true)
         true = (true - mean) / std

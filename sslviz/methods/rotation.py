@@ -22,7 +22,7 @@ class Rotation(nn.Module):
 
     View i of each picture is turned by i quarter turns.  A head on the pooled features predicts how many turns they were.
     The encoder must find the object and know which way up it usually stands.  Quarter turns move pixels without
-    interpolation, so they leave no other trace (§3.1).  The known shortcut is whatever is upright by itself: light from
+    interpolation, so they leave no other trace.  The known shortcut is whatever is upright by itself: light from
     above, captions, watermarks.
 
     It cannot collapse to a low loss: features that are the same for all views give ln 4, the loss of a guess.
@@ -39,7 +39,7 @@ class Rotation(nn.Module):
     """
 
     family = "pretext tasks"
-    # The paper crops and flips and leaves the colours alone (§4.1); a view for each turn.
+    # The paper crops and flips and leaves the colours alone; a view for each turn.
     views = ViewPolicy(views=TURNS, scale=(0.5, 1.0), jitter_prob=0.0, gray_prob=0.0)
 
     def __init__(self, encoder: Encoder, *, hidden: int = 256, seed: int = 0) -> None:

@@ -15,7 +15,7 @@ from sslviz.views import ViewPolicy
 
 
 class SimSiam(nn.Module):
-    """Can the projection of another view be predicted, if that view may not come to meet the prediction?
+    """Can the projection of another view be predicted, while no gradient moves that projection?
 
     `stop_gradient=False` is the paper's own experiment (Sec. 4.1): the loss falls to -1, its best, because all images
     get the same features.
