@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from sslviz.encoders import Encoder
 from sslviz.methods.method import Batch, Reconstruction, TrainingImages
-from sslviz.methods.parts.codebook import Codebook, code_head
+from sslviz.methods.parts.codebook import Codebook, code_head, code_loss
 from sslviz.methods.parts.draws import uniform_by_row
 from sslviz.methods.parts.patches import over_pixels
-from sslviz.methods.parts.precision import in_float32
+from sslviz.methods.parts.unreached import freeze_unreached
 from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
 
@@ -23,9 +23,9 @@ class Autoregressive(nn.Module):
     and the codes of the next row of patches are predicted.  A code is the number of the nearest typical patch, found by
     k-means before the first epoch.  The codes never move, so that there is nothing to collapse to.
 
-    The papers cover the future inside the network, by a causal mask over the attention of a transformer.  Here it is
-    covered in the picture, which no encoder can look through: convolutions, batch norm and full attention are all causal.
-    The price is that one pass predicts one row, not all.
+    The papers hide what follows by a causal mask over the attention of a transformer.  Here it is covered in the picture,
+    so that any encoder will do.  The price is that one pass predicts one row, not all.  AIM predicts pixels; the codes
+    are iGPT's idea.
 
     - codes, grid: how many typical patches, and how many patches are side by side
     - width: of the layer between the encoder's grid and the scores of the codes
@@ -40,12 +40,15 @@ class Autoregressive(nn.Module):
     """
 
     family = "masked and generative"
-    views = ViewPolicy(views=1, scale=(0.4, 1.0), jitter_prob=0.0, gray_prob=0.0)  # AIM's (App. D): crops and flips
+    views = ViewPolicy(
+        views=1, scale=(0.4, 1.0), jitter_prob=0.0, gray_prob=0.0
+    )  # crops and flips: colours are predicted
 
     def __init__(self, encoder: Encoder, *, codes: int = 128, grid: int = 8, width: int = 128, seed: int = 0) -> None:
         super().__init__()
         self.grid = grid
         self.encoder = encoder
+        freeze_unreached(encoder, encoder.tokens)
         with seeded(seed):
             self.codebook = Codebook(encoder, codes, grid)
             self.head = code_head(encoder, codes, grid, width)
@@ -58,9 +61,8 @@ class Autoregressive(nn.Module):
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy of the codes of the row below the cut; a scalar, about log(codes) when nothing is known."""
-        x = batch.views[0].flatten(0, 1)  # (b, 3, s, s)
-        rows = batch.rows.repeat(len(batch.views[0]))
-        cut = 1 + (uniform_by_row(rows, 1)[:, 0] * (self.grid - 1)).long()  # (b,), 1 .. grid - 1 rows are shown
+        x = batch.views[0][0]  # (b, 3, s, s)
+        cut = 1 + (uniform_by_row(batch.rows, 1)[:, 0] * (self.grid - 1)).long()  # (b,), 1 .. grid - 1 rows are shown
         codes = self.codebook.encode(x).unflatten(1, (self.grid, self.grid))  # (b, rows, columns)
         asked = codes.gather(1, cut[:, None, None].expand(-1, 1, self.grid))[:, 0]  # (b, columns)
         return code_loss(self.next_row(x, cut), codes=asked)
@@ -88,9 +90,3 @@ class Autoregressive(nn.Module):
         """The pixels from the cut on, bool (b, 1, s, s)."""
         rows = torch.arange(self.grid, device=cut.device).repeat_interleave(self.grid)  # of each patch
         return over_pixels(rows >= cut[:, None], self.codebook.side)
-
-
-@in_float32
-def code_loss(scores: Tensor, codes: Tensor) -> Tensor:
-    """Cross-entropy of the right codes; scores (b, p, codes), int64 (b, p) -> scalar (AIM's Eq. 1, with codes)."""
-    return F.cross_entropy(scores.flatten(0, 1), codes.flatten())

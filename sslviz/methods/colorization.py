@@ -17,9 +17,10 @@ from sslviz.methods.parts.chroma import (
     soft_bins,
     to_luma_and_chroma,
 )
-from sslviz.methods.parts.pixel_decoder import grid_shape
 from sslviz.methods.parts.precision import in_float32
 from sslviz.methods.parts.settings import above_zero
+from sslviz.methods.parts.trial import grid_shape
+from sslviz.methods.parts.unreached import freeze_unreached
 from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
 
@@ -49,13 +50,12 @@ class Colorization(nn.Module):
     Caveat: the encoder never saw a colour in training, so its features of coloured pictures are not what it learned.
     """
 
+    family = "pretext tasks"
+    views = ViewPolicy(views=1, scale=(0.5, 1.0), jitter_prob=0.0, gray_prob=0.0)  # colours are to be the picture's own
     bins: Tensor  # (bins, 2)
     weights: Tensor  # (bins,)
     mean: Tensor  # (3, 1, 1), as is std
     std: Tensor
-
-    family = "pretext tasks"
-    views = ViewPolicy(views=1, scale=(0.5, 1.0), jitter_prob=0.0, gray_prob=0.0)  # colours are to be the picture's own
 
     def __init__(
         self, encoder: Encoder, *, rebalance: float = 0.5, temperature: float = 0.38, hidden: int = 256, seed: int = 0
@@ -66,6 +66,7 @@ class Colorization(nn.Module):
             raise ValueError(f"rebalance must be at least 0 and below 1; got {rebalance}.")
         self.rebalance, self.temperature = rebalance, temperature
         self.encoder = encoder
+        freeze_unreached(encoder, encoder.tokens)
         self.register_buffer("bins", chroma_bins())
         self.register_buffer("weights", torch.ones(len(self.bins)))
         self.register_buffer("mean", torch.tensor(encoder.mean)[:, None, None])
@@ -81,8 +82,9 @@ class Colorization(nn.Module):
         if epoch == 1:
             some = np.array(images.pixels[:: -(-len(images.pixels) // COUNTED)])
             _, chroma = to_luma_and_chroma(torch.from_numpy(some).to(self.bins.device).movedim(3, 1) / 255)
-            shares = soft_bins(F.avg_pool2d(chroma, 2), self.bins).mean((0, 2, 3))
-            self.weights.copy_(rarity(shares, self.rebalance))
+            # Picture by picture: a place has a number for each bin.
+            shares = [soft_bins(F.avg_pool2d(own, 2), self.bins).mean((0, 2, 3)) for own in chroma.split(1)]
+            self.weights.copy_(rarity(torch.stack(shares).mean(0), self.rebalance))
 
     def loss(self, batch: Batch) -> Tensor:
         """Weighted cross-entropy of the bins, averaged over all places; a scalar."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslviz.encoders import Encoder
@@ -12,10 +13,11 @@ from sslviz.methods.parts.draws import normal_by_row, uniform_by_row
 from sslviz.methods.parts.grid_and_pooled import grid_and_pooled
 from sslviz.methods.parts.heads import mlp
 from sslviz.methods.parts.masking import random_squares, square_side
-from sslviz.methods.parts.multi_crop import view_pairs
-from sslviz.methods.parts.pixel_decoder import grid_shape
+from sslviz.methods.parts.multi_crop import pairs_of
+from sslviz.methods.parts.pixel_decoder import pixel_layer
 from sslviz.methods.parts.precision import in_float32
 from sslviz.methods.parts.settings import above_zero
+from sslviz.methods.parts.trial import grid_shape
 from sslviz.methods.parts.unreached import freeze_unreached
 from sslviz.methods.simclr import nt_xent
 from sslviz.runtime.random_state import seeded
@@ -23,7 +25,7 @@ from sslviz.views import ViewPolicy
 
 
 class ContrastiveReconstruction(nn.Module):
-    """Do features serve telling pictures apart, completing them and freeing them of noise, all at once?
+    """Can the same features tell pictures apart, complete them and free them of noise?
 
     Squares of each view are painted over in one learned colour, and noise of a known strength lies on the rest.  From the
     same features three things are predicted: which view belongs to the same picture, the hidden pixels, and the noise on
@@ -68,31 +70,26 @@ class ContrastiveReconstruction(nn.Module):
         self.side = square_side(encoder.image_size, grid, mask_ratio)
         self.ratio, self.noise, self.temperature = mask_ratio, noise, temperature
         self.encoder = encoder
-        dim, rows = grid_shape(encoder)
+        dim, _ = grid_shape(encoder)
         freeze_unreached(encoder, lambda x: torch.cat([y.flatten() for y in grid_and_pooled(encoder, x)]))
-        factor = encoder.image_size // rows
         with seeded(seed):
             self.projector = mlp(encoder.dim, hidden, out)
             self.color = nn.Parameter(torch.zeros(3, 1, 1))
             self.strength = nn.Sequential(nn.Linear(1, dim), nn.GELU(), nn.Linear(dim, dim))
-            last = nn.Conv2d(dim, 6 * factor**2, 1)
-            for p in last.parameters():
-                nn.init.zeros_(p)  # noise is small: a random layer's guess of it is worse than none
-            self.decoder = nn.Sequential(nn.GELU(), last, nn.PixelShuffle(factor))
+            self.decoder = nn.Sequential(nn.GELU(), *pixel_layer(encoder, 6))
+        for p in self.decoder.parameters():
+            nn.init.zeros_(p)  # noise is small: a random layer's guess of it is worse than none
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """The three terms of all views, each times its weight."""
-        v, b = len(batch.views[0]), len(batch.rows)
-        projected: list[Tensor] = []
-        completed: list[Tensor] = []
-        cleaned: list[Tensor] = []
+        projected, completed, cleaned = [], [], []
         for x in batch.views:
             pooled, painted, noise, true_noise, hidden = self._predict(x, batch.rows)
-            projected += self.projector(pooled).unflatten(0, (-1, b))  # one (b, out) a view
+            projected += self.projector(pooled).unflatten(0, (len(x), -1))  # one (b, out) a view
             completed += [squared_error(painted, x.flatten(0, 1), hidden)] * len(x)  # views count alike, of any size
             cleaned += [squared_error(noise, true_noise, ~hidden)] * len(x)
         z = gather(torch.stack(projected))  # (views, B, out)
-        contrast = [nt_xent(z[list(pair)], self.temperature) for pair in view_pairs(v, len(z))]
+        contrast = [nt_xent(pair, self.temperature) for pair in pairs_of(z, large=len(batch.views[0]))]
         terms = (torch.stack(values).mean() for values in (contrast, completed, cleaned))
         return {name: weight * term for (name, weight), term in zip(self.weights.items(), terms, strict=True)}
 
@@ -103,7 +100,8 @@ class ContrastiveReconstruction(nn.Module):
         strength = self.noise * uniform_by_row(rows, v, 1).transpose(0, 1).flatten(0, 1)  # (v * b, 1)
         noise = strength[..., None, None] * normal_by_row(rows, v, 3, s, s).transpose(0, 1).flatten(0, 1)
         tokens, pooled = grid_and_pooled(self.encoder, torch.where(hidden, self.color, x.flatten(0, 1) + noise))
-        made = self.decoder(tokens + self.strength(strength)[..., None, None])  # (v * b, 6, s, s)
+        made = self.decoder(tokens + self.strength(strength)[..., None, None])
+        made = made if made.shape[2] == s else F.interpolate(made, (s, s), mode="bilinear")  # (v * b, 6, s, s)
         return pooled, made[:, :3], made[:, 3:], noise, hidden
 
     def reconstruct(self, x: Tensor) -> Reconstruction:

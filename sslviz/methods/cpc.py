@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from sslviz.encoders import Encoder
 from sslviz.methods.method import Batch
 from sslviz.methods.parts.distributed import gather
-from sslviz.methods.parts.overlapping_patches import RowsAbove, accepted_size, overlapping_patches, patch_side
+from sslviz.methods.parts.overlapping_patches import RowsAbove, overlapping_patches, patch_side
 from sslviz.methods.parts.precision import in_float32
 from sslviz.methods.parts.settings import above_zero
+from sslviz.methods.parts.trial import accepted_size
 from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
 
@@ -21,7 +22,8 @@ class CPC(nn.Module):
 
     Each patch of an overlapping grid goes through the encoder alone.  Causal convolutions summarise what lies at and above
     a place.  From there, one linear map for each distance predicts the patches below, among all patches of all pictures.
-    The right patch must be told from the others, so that equal features for all are the worst solution.
+    Equal features for all patches cannot tell the right one from the others.  The paper compares by inner products, and
+    this by cosines over a temperature.
 
     - rows: patches from top to bottom and from left to right; each overlaps the next by half
     - ahead: the largest distance, in rows, that is predicted
@@ -37,6 +39,7 @@ class CPC(nn.Module):
     """
 
     family = "predictive coding and latent prediction"
+    # The paper crops, flips and takes colour out; here colours change instead, and a fifth of the views is grey.
     views = ViewPolicy(views=1, scale=(0.3, 1.0), brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)
 
     def __init__(
@@ -54,8 +57,7 @@ class CPC(nn.Module):
         above_zero(temperature=temperature)
         if not 1 <= ahead < rows or rows >= encoder.image_size:
             raise ValueError(
-                f"CPC predicts at least 1 and fewer rows than there are, of a picture of {encoder.image_size} pixels; got "
-                f"ahead={ahead} and rows={rows}."
+                f"CPC needs 1 <= ahead < rows < {encoder.image_size}, the picture's pixels; got {ahead=} and {rows=}."
             )
         self.rows, self.temperature = rows, temperature
         self.side = patch_side(encoder.image_size, rows)
@@ -68,12 +70,12 @@ class CPC(nn.Module):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """InfoNCE for each distance; log(number of patches in the batch) when nothing is told apart."""
-        z = self.patch_features(batch.views[0].flatten(0, 1))  # (b, out, rows, rows)
+        z = self.patch_features(batch.views[0][0])  # (b, out, rows, rows)
         places = gather(z.flatten(2).permute(2, 0, 1)).unflatten(0, (self.rows, self.rows))  # (rows, rows, b, out)
         terms = {}
         for k, p in enumerate(self.predictions(z), start=1):  # (b, out, rows - k, rows)
             p = gather(p.flatten(2).permute(2, 0, 1)).unflatten(0, (-1, self.rows))
-            terms[f"below_{k}"] = info_nce(p, places, k=k, temperature=self.temperature)
+            terms[f"below_{k}"] = cpc_loss(p, places, k=k, temperature=self.temperature)
         return terms
 
     def patch_features(self, x: Tensor) -> Tensor:
@@ -89,8 +91,8 @@ class CPC(nn.Module):
 
 
 @in_float32
-def info_nce(p: Tensor, z: Tensor, k: int, temperature: float) -> Tensor:
-    """Cross-entropy of the patch k rows below, among all patches of all pictures, by cosines -> scalar (Eq. 4).
+def cpc_loss(p: Tensor, z: Tensor, k: int, temperature: float) -> Tensor:
+    """Cross-entropy of the patch k rows below, among all patches of all pictures; InfoNCE (Eq. 4) -> scalar.
 
     p (rows - k, columns, b, d) are the predictions from each place, z (rows, columns, b, d) the patches.
     """

@@ -12,8 +12,11 @@ from sslviz.methods.method import Batch, Reconstruction
 from sslviz.methods.parts.draws import normal_by_row, uniform_by_row
 from sslviz.methods.parts.pixel_decoder import pixel_decoder
 from sslviz.methods.parts.precision import in_float32
+from sslviz.methods.parts.unreached import freeze_unreached
 from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
+
+STRONGEST = math.sqrt(2)  # the paper's highest level
 
 
 class Denoising(nn.Module):
@@ -37,24 +40,22 @@ class Denoising(nn.Module):
     """
 
     family = "masked and generative"
-    views = ViewPolicy(
-        views=1, scale=(0.2, 1.0), jitter_prob=0.0, gray_prob=0.0
-    )  # crops and flips: colours are to be predicted
+    # Crops and flips: colours are to be predicted.
+    views = ViewPolicy(views=1, scale=(0.2, 1.0), jitter_prob=0.0, gray_prob=0.0)
 
-    def __init__(
-        self, encoder: Encoder, *, noise: float = math.sqrt(2), width: int = 32, seed: int = 0
-    ) -> None:  # sqrt(2): the paper's highest level
+    def __init__(self, encoder: Encoder, *, noise: float = STRONGEST, width: int = 32, seed: int = 0) -> None:
         super().__init__()
         if noise <= 0:
             raise ValueError(f"noise is the highest standard deviation that is added, above 0; got {noise}.")
         self.noise = noise
         self.encoder = encoder
+        freeze_unreached(encoder, encoder.tokens)
         with seeded(seed):
             self.decoder = pixel_decoder(encoder, width=width)
 
     def loss(self, batch: Batch) -> Tensor:
         """The weighted squared error of the clean pictures; a scalar."""
-        x = batch.views[0].flatten(0, 1)  # (b, 3, s, s)
+        x = batch.views[0][0]  # (b, 3, s, s)
         levels = self.noise * uniform_by_row(batch.rows, 1, 1, 1)  # (b, 1, 1, 1)
         return denoising_loss(self._clean(x, levels, batch.rows)[1], x, levels)
 

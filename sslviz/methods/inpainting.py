@@ -10,6 +10,7 @@ from sslviz.methods.method import Batch, Reconstruction
 from sslviz.methods.parts.blocks import hidden_blocks
 from sslviz.methods.parts.pixel_decoder import pixel_decoder
 from sslviz.methods.parts.precision import in_float32
+from sslviz.methods.parts.unreached import freeze_unreached
 from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
 
@@ -48,6 +49,7 @@ class Inpainting(nn.Module):
             raise ValueError(f"At least one block of a share of the picture between 0 and 1; got {blocks} of {area:g}.")
         self.area, self.blocks = area, blocks
         self.encoder = encoder
+        freeze_unreached(encoder, encoder.tokens)
         with seeded(seed):
             self.decoder = pixel_decoder(encoder, width=width)
 

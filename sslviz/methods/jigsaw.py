@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from sslviz.encoders import Encoder
 from sslviz.methods.method import Batch
-from sslviz.methods.parts.cutting import accepted_size, cut_pieces, encode_pieces, piece_side, standardized
+from sslviz.methods.parts.cutting import cut_pieces, encode_pieces, piece_side, standardized
 from sslviz.methods.parts.draws import uniform_by_row
 from sslviz.methods.parts.heads import mlp
 from sslviz.methods.parts.orders import CANDIDATES, distant_orders, shuffled
 from sslviz.methods.parts.precision import in_float32
+from sslviz.methods.parts.trial import accepted_size
 from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
 
@@ -26,7 +27,7 @@ class Jigsaw(nn.Module):
     the paper, and not the place of each piece: places predicted one by one can contradict each other.  The orders of the
     table differ in many places, so that no two classes are nearly the same (Algorithm 1).
 
-    The known shortcuts are edges and brightness that continue from piece to piece, and the colour fringes of a lens (§4.2).
+    The known shortcuts are edges and brightness that continue from piece to piece, and the colour fringes of a lens.
     Against them there are random gaps, pieces are standardised one by one, and some views are grey.
 
     It cannot collapse to a low loss: features that are the same for all pieces give ln `orders`, the loss of a guess.
@@ -45,10 +46,9 @@ class Jigsaw(nn.Module):
     Caveat: the encoder sees enlarged parts, never a whole picture.
     """
 
-    order: Tensor  # (orders, pieces)
-
     family = "pretext tasks"
-    views = ViewPolicy(views=1, scale=(0.5, 1.0), jitter_prob=0.0, gray_prob=0.3)  # §4.2: 30 % are grey
+    views = ViewPolicy(views=1, scale=(0.5, 1.0), jitter_prob=0.0, gray_prob=0.3)  # grey as often as in the paper
+    order: Tensor  # (orders, pieces)
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Jigsaw(nn.Module):
         if grid < 2 or not 2 <= orders <= most:
             raise ValueError(f"{grid} x {grid} pieces have from 2 to {most} orders to tell apart; got {orders}.")
         self.grid, self.gap = grid, gap
-        self.encoder, self.size = encoder, accepted_size(encoder)
+        self.encoder, self.size = encoder, accepted_size(encoder, encoder.image_size // 2)
         with seeded(seed):
             self.projector = mlp(encoder.dim, hidden, out)
             self.classifier = mlp(pieces * out, hidden, orders)

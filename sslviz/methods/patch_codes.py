@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslviz.encoders import Encoder
 from sslviz.methods.method import Batch, Reconstruction, TrainingImages
-from sslviz.methods.parts.codebook import Codebook, code_head
+from sslviz.methods.parts.codebook import Codebook, code_head, code_loss
 from sslviz.methods.parts.draws import order_by_row
+from sslviz.methods.parts.masking import marks_of
 from sslviz.methods.parts.patches import over_pixels
-from sslviz.methods.parts.precision import in_float32
+from sslviz.methods.parts.unreached import freeze_unreached
 from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
 
@@ -22,7 +22,7 @@ class PatchCodes(nn.Module):
     Before the first epoch, k-means finds typical patches; the code of a patch is the number of the nearest one.  Hidden
     patches are covered by a learned colour, and their codes are predicted from what is left.  The encoder cannot copy
     them, because it is given the covered picture.  The codes never move, so that there is nothing to collapse to.
-    BEiT's codes come from a network that was trained before; these are k-means clusters of colours, as iGPT's.
+    BEiT's codes come from a network that was trained before; here they are clusters, found by k-means.
 
     - codes, grid: how many typical patches, and how many patches are side by side
     - hidden: the share of patches that is covered
@@ -38,23 +38,17 @@ class PatchCodes(nn.Module):
     """
 
     family = "masked and generative"
-    views = ViewPolicy(views=1, scale=(0.2, 1.0), jitter_prob=0.0, gray_prob=0.0)  # MAE's (arXiv 2111.06377, §3)
+    views = ViewPolicy(views=1, scale=(0.2, 1.0), jitter_prob=0.0, gray_prob=0.0)  # MAE's (arXiv 2111.06377)
 
     def __init__(
-        self,
-        encoder: Encoder,
-        *,
-        codes: int = 128,
-        grid: int = 8,
-        hidden: float = 0.5,
-        width: int = 128,
-        seed: int = 0,
+        self, encoder: Encoder, *, codes: int = 128, grid: int = 8, hidden: float = 0.5, width: int = 128, seed: int = 0
     ) -> None:
         super().__init__()
         self.grid, self.count = grid, round(hidden * grid**2)  # the same in every picture: each then counts alike
         if not 0 < self.count < grid**2:
             raise ValueError(f"Between none and all of the {grid**2} patches are hidden; got a share of {hidden}.")
         self.encoder = encoder
+        freeze_unreached(encoder, encoder.tokens)
         with seeded(seed):
             self.codebook = Codebook(encoder, codes, grid)
             self.head = code_head(encoder, codes, grid, width)
@@ -67,8 +61,8 @@ class PatchCodes(nn.Module):
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy of the codes of hidden patches; a scalar, about log(codes) when nothing is known."""
-        x = batch.views[0].flatten(0, 1)  # (b, 3, s, s)
-        which = self._draw(batch.rows.repeat(len(batch.views[0])))  # (b, hidden)
+        x = batch.views[0][0]  # (b, 3, s, s)
+        which = self._draw(batch.rows)  # (b, hidden)
         scores = self.scores(self.covered(x, which))  # (b, patches, codes)
         hidden_scores = scores.gather(1, which[..., None].expand(-1, -1, scores.shape[2]))
         return code_loss(hidden_scores, codes=self.codebook.encode(x).gather(1, which))
@@ -92,11 +86,4 @@ class PatchCodes(nn.Module):
         return order_by_row(rows, self.grid**2)[:, : self.count]
 
     def _marks(self, which: Tensor) -> Tensor:
-        hidden = torch.zeros(len(which), self.grid**2, dtype=torch.bool, device=which.device).scatter(1, which, True)
-        return over_pixels(hidden, self.codebook.side)
-
-
-@in_float32
-def code_loss(scores: Tensor, codes: Tensor) -> Tensor:
-    """Cross-entropy of the right codes, over all hidden patches; scores (b, p, codes), int64 (b, p) -> scalar (Eq. 2)."""
-    return F.cross_entropy(scores.flatten(0, 1), codes.flatten())
+        return over_pixels(marks_of(which, self.grid**2), self.codebook.side)

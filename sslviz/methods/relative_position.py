@@ -8,10 +8,12 @@ from torch import Tensor, nn
 
 from sslviz.encoders import Encoder
 from sslviz.methods.method import Batch
-from sslviz.methods.parts.cutting import accepted_size, cut_pieces, encode_pieces, piece_side
+from sslviz.methods.parts.cutting import cut_pieces, encode_pieces, piece_side
 from sslviz.methods.parts.draws import uniform_by_row
 from sslviz.methods.parts.heads import mlp
+from sslviz.methods.parts.orders import shuffled
 from sslviz.methods.parts.precision import in_float32
+from sslviz.methods.parts.trial import accepted_size
 from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
 
@@ -25,7 +27,7 @@ class RelativePosition(nn.Module):
     both features and predicts which of the eight neighbours it is.  To know, the encoder must recognise parts of objects.
 
     The known shortcuts are lines that continue from piece to piece, and colour fringes, which tell how far a piece is from
-    the middle of the lens (§3.1).  Against them there are random gaps, and colours are dropped.
+    the middle of the lens.  Against them there are random gaps, and colours are dropped.
 
     It cannot collapse to a low loss: features that are the same for all pieces give ln 8, the loss of a guess.
 
@@ -58,7 +60,7 @@ class RelativePosition(nn.Module):
         super().__init__()
         piece_side(encoder.image_size, GRID, gap)
         self.gap, self.drop_colors = gap, drop_colors
-        self.encoder, self.size = encoder, accepted_size(encoder)
+        self.encoder, self.size = encoder, accepted_size(encoder, encoder.image_size // 2)
         with seeded(seed):
             self.projector = mlp(encoder.dim, hidden, out)
             self.classifier = mlp(2 * out, hidden, NEIGHBORS)
@@ -77,9 +79,7 @@ class RelativePosition(nn.Module):
 def middle_and_neighbor(pieces: Tensor, side: Tensor) -> Tensor:
     """The middle piece and one of the others, counted in reading order; (b, 9, ...), int64 (b,) -> (b, 2, ...)."""
     neighbor = side + (side >= MIDDLE)
-    return pieces[
-        torch.arange(len(pieces), device=side.device)[:, None], torch.stack([neighbor * 0 + MIDDLE, neighbor], 1)
-    ]
+    return shuffled(pieces, torch.stack([torch.full_like(side, MIDDLE), neighbor], 1))
 
 
 def in_one_channel(pieces: Tensor, channel: Tensor) -> Tensor:

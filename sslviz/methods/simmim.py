@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from sslviz.encoders import Encoder
 from sslviz.methods.method import Batch, Reconstruction
 from sslviz.methods.parts.masking import random_squares, square_side
-from sslviz.methods.parts.pixel_decoder import grid_shape
+from sslviz.methods.parts.pixel_decoder import pixel_layer
 from sslviz.methods.parts.precision import in_float32
 from sslviz.methods.parts.unreached import freeze_unreached
 from sslviz.runtime.random_state import seeded
@@ -36,18 +36,16 @@ class SimMIM(nn.Module):
     """
 
     family = "masked and generative"
-    views = ViewPolicy(views=1, scale=(0.67, 1.0), jitter_prob=0.0, gray_prob=0.0)  # §4.1: light crops and flips
+    views = ViewPolicy(views=1, scale=(0.67, 1.0), jitter_prob=0.0, gray_prob=0.0)  # the paper's: light crops and flips
 
     def __init__(self, encoder: Encoder, *, mask_ratio: float = 0.6, grid: int = 8, seed: int = 0) -> None:
         super().__init__()
         self.side, self.ratio = square_side(encoder.image_size, grid, mask_ratio), mask_ratio
         self.encoder = encoder
         freeze_unreached(encoder, encoder.tokens)
-        dim, rows = grid_shape(encoder)
-        factor = encoder.image_size // rows
         with seeded(seed):
             self.color = nn.Parameter(torch.zeros(3, 1, 1))
-            self.head = nn.Sequential(nn.Conv2d(dim, 3 * factor**2, 1), nn.PixelShuffle(factor))
+            self.head = pixel_layer(encoder)
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean absolute error of the hidden pixels; a scalar."""

@@ -1,12 +1,9 @@
-import math
-
 import numpy as np
 import pytest
 import torch
 
 from sslviz.encoders import create_encoder
 from sslviz.methods import Autoregressive, Batch
-from sslviz.methods.autoregressive import code_loss
 from sslviz.methods.parts.draws import uniform_by_row
 from sslviz.runtime.random_state import seeded
 
@@ -17,13 +14,6 @@ from .toys import normal
 
 def a_method(encoder="conv_nano", **settings):
     return Autoregressive(create_encoder(encoder), **settings).eval()
-
-
-def test_the_loss_is_what_plain_loops_make():
-    scores, codes = normal(3, 4, 6), torch.arange(12).view(3, 4) % 6
-    right = [math.log(scores[i, j].exp().sum()) - float(scores[i, j, codes[i, j]]) for i in range(3) for j in range(4)]
-    assert code_loss(scores, codes=codes).item() == pytest.approx(sum(right) / 12, abs=1e-5)
-    assert code_loss(torch.zeros(3, 4, 6), codes=codes).item() == pytest.approx(math.log(6), abs=1e-6)
 
 
 @pytest.mark.parametrize("encoder", ["conv_nano", "vit_nano"])

@@ -1,11 +1,8 @@
-import math
-
 import pytest
 import torch
 
 from sslviz.encoders import create_encoder
 from sslviz.methods import Batch, PatchCodes, TrainingImages
-from sslviz.methods.patch_codes import code_loss
 from sslviz.runtime.random_state import seeded
 
 from .contract import draw_batch
@@ -20,13 +17,6 @@ def drawn(method, rows):
 
 def a_method(encoder="conv_nano", **settings):
     return PatchCodes(create_encoder(encoder), **settings).eval()
-
-
-def test_the_loss_is_what_plain_loops_make():
-    scores, codes = normal(3, 4, 6), torch.arange(12).view(3, 4) % 6
-    right = [math.log(scores[i, j].exp().sum()) - float(scores[i, j, codes[i, j]]) for i in range(3) for j in range(4)]
-    assert code_loss(scores, codes=codes).item() == pytest.approx(sum(right) / 12, abs=1e-5)
-    assert code_loss(torch.zeros(3, 4, 6), codes=codes).item() == pytest.approx(math.log(6), abs=1e-6)
 
 
 @pytest.mark.parametrize("encoder", ["conv_nano", "vit_nano"])

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslviz.encoders import Encoder
 from sslviz.methods.parts.distributed import same_everywhere
 from sslviz.methods.parts.patches import from_patches, to_patches
-from sslviz.methods.parts.pixel_decoder import grid_shape
 from sslviz.methods.parts.precision import in_float32
+from sslviz.methods.parts.trial import grid_shape
 from sslviz.views import ViewPolicy
 
 PICTURES = 500  # that the codebook is fitted to: 32,000 patches of a grid of 8 x 8, a second of k-means
@@ -90,3 +91,9 @@ def code_head(encoder: Encoder, codes: int, grid: int, width: int) -> nn.Sequent
         nn.GELU(),
         nn.Conv2d(width, codes, 1),
     )
+
+
+@in_float32
+def code_loss(scores: Tensor, codes: Tensor) -> Tensor:
+    """Cross-entropy of the right codes, the mean over places; scores (b, p, codes), int64 (b, p) -> scalar."""
+    return F.cross_entropy(scores.flatten(0, 1), codes.flatten())

@@ -49,17 +49,3 @@ def encode_pieces(encoder: Encoder, pieces: Tensor, size: int) -> Tensor:
     """The features of pieces, (b, n, 3, side, side) -> (b, n, dim), enlarged to `size` pixels; one call."""
     x = F.interpolate(pieces.flatten(0, 1), (size, size), mode="bilinear")
     return encoder(x).unflatten(0, pieces.shape[:2])
-
-
-@torch.no_grad()
-def accepted_size(encoder: Encoder) -> int:
-    """The size that pieces are shown at: half the encoder's own where it takes that, else its own."""
-    half = encoder.image_size // 2
-    encoder.eval()  # batch statistics stay as they are
-    try:
-        encoder(next(encoder.parameters()).new_zeros(1, 3, half, half))
-    except (AssertionError, RuntimeError, ValueError):
-        return encoder.image_size
-    finally:
-        encoder.train()
-    return half

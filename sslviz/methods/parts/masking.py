@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -44,9 +46,9 @@ def square_side(size: int, grid: int, ratio: float) -> int:
 
 def random_squares(rows: Tensor, size: int, side: int, ratio: float, views: int = 1) -> Tensor:
     """Which pixels of pictures lie in hidden squares, int64 (b,) -> bool (views * b, 1, size, size)."""
-    squares = (size // side) ** 2
+    squares = math.ceil(size / side) ** 2  # of a small view, the last ones may reach beyond the picture
     _, places = random_places(rows, squares, hidden_count(ratio, squares), views)
-    return over_pixels(marks_of(places, squares), side)
+    return over_pixels(marks_of(places, squares), side)[..., :size, :size]
 
 
 def random_blocks(rows: Tensor, side: int, blocks: int, height: int, width: int) -> Tensor:

@@ -29,5 +29,5 @@ def distant_orders(pieces: int, orders: int) -> Tensor:
 
 
 def shuffled(pieces: Tensor, order: Tensor) -> Tensor:
-    """Piece order[i, j] of picture i in place j; pieces (b, n, ...), order int64 (b, n)."""
+    """Piece order[i, j] of picture i in place j; pieces (b, n, ...), order int64 (b, places) -> (b, places, ...)."""
     return pieces[torch.arange(len(pieces), device=pieces.device)[:, None], order]

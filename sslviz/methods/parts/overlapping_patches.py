@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from sslviz.encoders import Encoder
 
 
 def patch_side(pixels: int, rows: int) -> int:
@@ -24,22 +21,6 @@ def overlapping_patches(x: Tensor, rows: int, size: int) -> Tensor:
     patches = F.unfold(x[..., :reach, :reach], side, stride=side // 2).mT  # (b, rows * rows, 3 * side * side)
     patches = patches.reshape(-1, 3, side, side)
     return patches if size == side else F.interpolate(patches, size=(size, size), mode="bilinear")
-
-
-@torch.no_grad()
-def accepted_size(encoder: Encoder, side: int) -> int:
-    """The smallest of side, 2 * side, 4 * side, ... that the encoder takes, else the size that it was built for."""
-    encoder.eval()  # batch statistics stay as they are
-    try:
-        while side < encoder.image_size:
-            try:
-                encoder(next(encoder.parameters()).new_zeros(1, 3, side, side))
-                return side
-            except (AssertionError, RuntimeError, ValueError):
-                side *= 2
-        return encoder.image_size
-    finally:
-        encoder.train()
 
 
 class RowsAbove(nn.Module):

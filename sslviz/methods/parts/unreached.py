@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sslviz.encoders import Encoder
+from sslviz.methods.parts.trial import blank_picture
 
 
 def freeze_unreached(encoder: Encoder, output: Callable[[Tensor], Tensor]) -> None:
@@ -16,12 +17,7 @@ def freeze_unreached(encoder: Encoder, output: Callable[[Tensor], Tensor]) -> No
     Weight decay would otherwise shrink what nothing trains, and several processes would wait for gradients that never come.
     """
     weights = [p for p in encoder.parameters() if p.requires_grad]
-    encoder.eval()  # batch statistics stay as they are
-    try:
-        with torch.enable_grad():
-            made = output(weights[0].new_zeros(1, 3, encoder.image_size, encoder.image_size))
-            reached = torch.autograd.grad(made.sum(), weights, allow_unused=True)
-    finally:
-        encoder.train()
+    with torch.enable_grad(), blank_picture(encoder, encoder.image_size) as x:
+        reached = torch.autograd.grad(output(x).sum(), weights, allow_unused=True)
     for weight, gradient in zip(weights, reached, strict=True):
         weight.requires_grad_(gradient is not None)

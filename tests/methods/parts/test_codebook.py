@@ -1,9 +1,11 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from sslviz.encoders import create_encoder
-from sslviz.methods.parts.codebook import Codebook, code_head, nearest
+from sslviz.methods.parts.codebook import Codebook, code_head, code_loss, nearest
 from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
 
@@ -74,3 +76,10 @@ def test_scores_are_brought_to_the_grid_of_patches(encoder, grid):
     with seeded(0):
         head = code_head(encoder, 5, grid, width=6)
     assert head(encoder.tokens(torch.zeros(2, 3, 32, 32))).shape == (2, 5, grid, grid)
+
+
+def test_the_loss_is_what_plain_loops_make():
+    scores, codes = normal(3, 4, 6), torch.arange(12).view(3, 4) % 6
+    right = [math.log(scores[i, j].exp().sum()) - float(scores[i, j, codes[i, j]]) for i in range(3) for j in range(4)]
+    assert code_loss(scores, codes=codes).item() == pytest.approx(sum(right) / 12, abs=1e-5)
+    assert code_loss(torch.zeros(3, 4, 6), codes=codes).item() == pytest.approx(math.log(6), abs=1e-6)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from sslviz.encoders import create_encoder
-from sslviz.methods.parts.cutting import accepted_size, cut_pieces, encode_pieces, piece_side, standardized
+from sslviz.methods.parts.cutting import cut_pieces, encode_pieces, piece_side, standardized
 from sslviz.runtime.random_state import seeded
 
 from ..toys import normal
@@ -56,17 +56,6 @@ def test_pieces_too_small_are_refused():
         piece_side(32, 3, 0.9)
     with pytest.raises(ValueError, match="at least 4 pixels"):
         piece_side(32, 0, 0.0)
-
-
-def test_pieces_are_shown_at_a_size_that_the_encoder_takes():
-    conv, vit = create_encoder("conv_nano"), create_encoder("vit_nano", image_size=40)
-    assert accepted_size(conv) == 16
-    assert accepted_size(vit) == 20
-    assert accepted_size(create_encoder("vit_nano", image_size=56)) == 28
-    odd = create_encoder("vit_nano", image_size=8 * 5)
-    odd.image_size = 38  # its half, 19, is no multiple of five
-    assert accepted_size(odd) == 38
-    assert conv.training
 
 
 def test_features_of_pieces_keep_their_order():

@@ -88,3 +88,9 @@ def test_shares_and_grids_that_hide_nothing_or_all_are_refused():
             square_side(32, grid, 0.5)
     with pytest.raises(ValueError, match="ratio"):
         square_side(32, 8, 0.0)
+
+
+def test_squares_reach_the_edges_of_a_view_that_they_do_not_divide():
+    hidden = drawn(random_squares, ROWS, 14, 4, 0.5)
+    assert hidden.shape == (400, 1, 14, 14)
+    assert torch.equal(hidden.any(0), ~hidden.all(0)) and hidden.any(0).all()  # each place is now hidden, now shown

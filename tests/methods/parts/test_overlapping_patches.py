@@ -2,8 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from sslviz.encoders import create_encoder
-from sslviz.methods.parts.overlapping_patches import RowsAbove, accepted_size, overlapping_patches, patch_side
+from sslviz.methods.parts.overlapping_patches import RowsAbove, overlapping_patches, patch_side
 from sslviz.runtime.random_state import seeded
 
 from ..toys import normal
@@ -23,25 +22,6 @@ def test_patches_overlap_by_half_and_come_in_reading_order(pixels, rows, side):
 def test_patches_are_resized_for_encoders_that_do_not_take_them():
     patches = overlapping_patches(torch.ones(2, 3, 32, 32), 7, 16)
     torch.testing.assert_close(patches, torch.ones(98, 3, 16, 16))
-
-
-class Picky(nn.Module):
-    """An encoder of one size alone."""
-
-    def __init__(self, size):
-        super().__init__()
-        self.image_size, self.scale = size, nn.Parameter(torch.ones(()))
-
-    def forward(self, x):
-        assert x.shape[-1] == self.image_size
-        return x.mean((2, 3)) * self.scale
-
-
-def test_the_smallest_size_that_an_encoder_takes():
-    assert accepted_size(create_encoder("conv_nano"), 10) == 10
-    assert accepted_size(create_encoder("vit_nano"), 8) == 8
-    assert accepted_size(create_encoder("vit_nano"), 10) == 20  # its patches have four pixels
-    assert accepted_size(Picky(32), 10) == 32
 
 
 def test_no_row_depends_on_those_below_it():

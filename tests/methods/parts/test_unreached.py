@@ -1,6 +1,8 @@
+import pytest
 import torch
 
 from sslviz.encoders import create_encoder
+from sslviz.methods import Autoregressive, Colorization, Denoising, Inpainting, PatchCodes, SimMIM
 from sslviz.methods.parts.unreached import freeze_unreached
 
 
@@ -24,3 +26,10 @@ def test_nothing_else_changes():
     assert encoder.training and all(p.grad is None for p in encoder.parameters())
     for key, value in same.state_dict().items():
         assert torch.equal(encoder.state_dict()[key], value)
+
+
+@pytest.mark.parametrize("cls", [Colorization, Inpainting, Denoising, PatchCodes, Autoregressive, SimMIM])
+def test_what_reads_the_last_grid_alone_leaves_no_weight_without_a_gradient(cls):
+    encoder = create_encoder("vit_little_patch16_reg4_gap_256", image_size=32)
+    cls(encoder)
+    assert frozen(encoder) == {"model.fc_norm.weight", "model.fc_norm.bias"}
