@@ -14,6 +14,8 @@ from sslviz.methods import Batch, Recipe, TrainingImages
 from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
 
+from .pretended_gpu import host_work
+
 
 def draw_batch(policy, n=8, seed=0):
     """A batch of n pictures of noise at 32 px, of which a third has no label."""
@@ -190,6 +192,12 @@ def it_keeps_no_tensor_outside_its_state(cls):
         assert not [key for key, value in vars(module).items() if isinstance(value, Tensor)], name
 
 
+def no_step_waits_for_the_device(cls):
+    """No number is read from a GPU or copied to it, and all tensors of a step are on the same device."""
+    batch = draw_batch(cls.views)
+    assert not host_work(built(cls, batch), batch)
+
+
 def what_it_makes_has_the_size_of_the_pictures(cls):
     """Of methods that make pictures: shown, predicted, true and hidden, and nothing else than `true` decides `true`."""
     if not hasattr(cls, "reconstruct"):
@@ -217,5 +225,6 @@ CHECKS = [
     a_batch_of_two_is_enough_or_refused_in_words,
     its_state_survives_a_round_trip,
     it_keeps_no_tensor_outside_its_state,
+    no_step_waits_for_the_device,
     what_it_makes_has_the_size_of_the_pictures,
 ]
