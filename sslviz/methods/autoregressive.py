@@ -24,8 +24,7 @@ class Autoregressive(nn.Module):
     k-means before the first epoch.  The codes never move, so that there is nothing to collapse to.
 
     The papers hide what follows by a causal mask over the attention of a transformer.  Here it is covered in the picture,
-    so that any encoder will do.  The price is that one pass predicts one row, not all.  AIM predicts pixels; the codes
-    are iGPT's idea.
+    so that any encoder will do, but one pass predicts one row alone.  AIM predicts pixels; iGPT predicts codes.
 
     - codes, grid: how many typical patches, and how many patches are side by side
     - width: of the layer between the encoder's grid and the scores of the codes
@@ -40,9 +39,8 @@ class Autoregressive(nn.Module):
     """
 
     family = "masked and generative"
-    views = ViewPolicy(
-        views=1, scale=(0.4, 1.0), jitter_prob=0.0, gray_prob=0.0
-    )  # crops and flips: colours are predicted
+    # Crops and flips: colours are to be predicted.
+    views = ViewPolicy(views=1, scale=(0.4, 1.0), jitter_prob=0.0, gray_prob=0.0)
 
     def __init__(self, encoder: Encoder, *, codes: int = 128, grid: int = 8, width: int = 128, seed: int = 0) -> None:
         super().__init__()

@@ -12,6 +12,7 @@ from sslviz.methods.method import Batch, Reconstruction
 from sslviz.methods.parts.draws import normal_by_row, uniform_by_row
 from sslviz.methods.parts.pixel_decoder import pixel_decoder
 from sslviz.methods.parts.precision import in_float32
+from sslviz.methods.parts.settings import above_zero
 from sslviz.methods.parts.unreached import freeze_unreached
 from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
@@ -45,8 +46,7 @@ class Denoising(nn.Module):
 
     def __init__(self, encoder: Encoder, *, noise: float = STRONGEST, width: int = 32, seed: int = 0) -> None:
         super().__init__()
-        if noise <= 0:
-            raise ValueError(f"noise is the highest standard deviation that is added, above 0; got {noise}.")
+        above_zero(noise=noise)
         self.noise = noise
         self.encoder = encoder
         freeze_unreached(encoder, encoder.tokens)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sslviz.encoders import create_encoder
-from sslviz.methods import ContrastiveReconstruction
+from sslviz.methods import ContrastiveReconstruction, build_method
 from sslviz.methods.contrastive_reconstruction import squared_error
 from sslviz.methods.simclr import nt_xent
 from sslviz.runtime.random_state import seeded
@@ -124,3 +124,9 @@ def test_it_learns_to_complete_pictures_that_it_tells_apart():
     hidden = (made.shown == method.color).all(1, keepdim=True)
     error, of_mean_color = error_beside_mean_color(made, hidden)
     assert error < of_mean_color
+
+
+def test_small_views_are_painted_at_their_own_size_also_from_a_grid_of_one_place():
+    method, views = build_method("contrastive_reconstruction", create_encoder("resnet18"), {"local_views": 1})
+    assert views.local_size == 16  # the last grid is one place for either size, which is 32 pixels wide
+    assert total(loss_of(method, draw_batch(views, n=2))).isfinite()
