@@ -77,7 +77,7 @@ class Method(Protocol):
     - safeguards: `{what keeps it from collapsing: {setting: value that switches it off}}`, an attribute of the class
     - recipe: the `Recipe` by which it is trained unless told otherwise, an attribute of the class
     - ema: `{target: online}`, names of modules; after each step a target moves towards its online twin
-    - momentum: the share of a target that such a move keeps
+    - momentum: the share of a target that the first such move keeps; over the training it rises to 1
     - projector: the head whose output the loss sees, (b, dim) -> (b, d); diagnostics look at it beside the encoder
     - epoch_begins: `epoch_begins(epoch, images)`, called before every epoch, of which the first is 1, with the
       `TrainingImages`; every process is called, and draws the same random numbers

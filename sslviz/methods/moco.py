@@ -24,12 +24,15 @@ from sslviz.views import ViewPolicy
 class MoCo(nn.Module):
     """Can the key of an image be told from the keys of many earlier images?
 
-    A slow copy of the network makes the keys; it keeps `momentum` of itself, so that the keys in the queue, of several
-    steps, are comparable.  The views are version 2's (arXiv 2003.04297), and every view is a query for the other's key.
-    `queue_size=0` is version 3 (arXiv 2104.02057): a predictor makes the queries, the keys of the batch are the negatives.
-    Small views are queries only.  `negatives=False` leaves only the attraction to the slow copy: without a predictor, all
-    images then get the same features.  The slow copy's batch norm sees the whole batch, over all devices, and both views.
-    The paper shuffles it between devices, since batch statistics may tell which key belongs to which query.
+    A slow copy of the network makes the keys, so that those in the queue, of several steps, are comparable.  Every view is
+    a query for the other's key; small views are queries only.  The paper shuffles batch norm between devices, since batch
+    statistics may tell which key belongs to which query.  Here it sees the whole batch, over all devices, and both views.
+
+    - momentum: the share of itself that the slow copy keeps; it rises to 1, as in version 3
+    - queue_size: how many earlier keys are negatives.  With 0 it is version 3 (arXiv 2104.02057): a predictor makes the
+      queries, and the keys of the batch are the negatives
+    - negatives: without them the loss only attracts queries to their keys, and without a predictor all images then get
+      the same features
 
     Example:
         >>> import sslviz
@@ -41,7 +44,8 @@ class MoCo(nn.Module):
     """
 
     family = "contrastive"
-    views = ViewPolicy(scale=(0.2, 1.0), brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)  # version 2's, no blur
+    # Version 2's (arXiv 2003.04297), less the blur, which leaves too little at 32 px.
+    views = ViewPolicy(scale=(0.2, 1.0), brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)
     safeguards = {"negatives": {"negatives": False}}
     ema = {"target_encoder": "encoder", "target_projector": "projector"}
 

@@ -22,8 +22,8 @@ class Rotation(nn.Module):
 
     View i of each picture is turned by i quarter turns.  A head on the pooled features predicts how many turns they were.
     The encoder must find the object and know which way up it usually stands.  Quarter turns move pixels without
-    interpolation, so they leave no other trace.  The known shortcut is whatever is upright by itself: light from
-    above, captions, watermarks.
+    interpolation, so they leave no other trace.  The paper turns one crop four ways; here each turn has its own crop.
+    The known shortcut is whatever is upright by itself: light from above, captions, watermarks.
 
     It cannot collapse to a low loss: features that are the same for all views give ln 4, the loss of a guess.
 
