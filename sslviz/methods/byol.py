@@ -34,7 +34,7 @@ class BYOL(nn.Module):
     """
 
     family = "self-distillation"
-    # The paper's (App. B) less the blur, which leaves too little at 32 px.
+    # The paper's, less the blur, which leaves too little at 32 px.
     views = ViewPolicy(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1, solarize_prob=(0.0, 0.2))
     safeguards = {"predictor": {"predictor": False}}
     ema = {"target_encoder": "encoder", "target_projector": "projector"}

@@ -86,4 +86,4 @@ class Jigsaw(nn.Module):
 @in_float32
 def jigsaw_loss(logits: Tensor, which: Tensor) -> Tensor:
     """Cross-entropy of logits (b, orders) and the order that was taken, int64 (b,) -> scalar."""
-    return F.cross_entropy(logits, which.long())
+    return F.cross_entropy(logits, which)

@@ -90,4 +90,4 @@ def in_one_channel(pieces: Tensor, channel: Tensor) -> Tensor:
 @in_float32
 def relative_position_loss(logits: Tensor, side: Tensor) -> Tensor:
     """Cross-entropy of logits (b, 8) and the neighbour that was shown, int64 (b,) -> scalar."""
-    return F.cross_entropy(logits, side.long())
+    return F.cross_entropy(logits, side)

@@ -64,4 +64,4 @@ def quarter_turns(views: Tensor) -> Tensor:
 @in_float32
 def rotation_loss(logits: Tensor, turns: Tensor) -> Tensor:
     """Cross-entropy of logits (views, b, 4) and each view's turn, int64 (views,) -> scalar (Eq. 2 and 3)."""
-    return F.cross_entropy(logits.movedim(2, 1), turns.long()[:, None].expand(logits.shape[:2]))
+    return F.cross_entropy(logits.movedim(2, 1), turns[:, None].expand(logits.shape[:2]))

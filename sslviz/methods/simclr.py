@@ -34,7 +34,7 @@ class SimCLR(nn.Module):
     """
 
     family = "contrastive"
-    views = ViewPolicy(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)  # App. B.9, for 32 px: no blur
+    views = ViewPolicy(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)  # the paper's for 32 px: no blur
     safeguards = {"negatives": {"negatives": False}}
 
     def __init__(
