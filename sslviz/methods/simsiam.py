@@ -30,9 +30,8 @@ class SimSiam(nn.Module):
     """
 
     family = "self-distillation"
-    views = ViewPolicy(
-        scale=(0.2, 1.0), brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1
-    )  # the paper's for 32 px: no blur
+    # The paper's for 32 px: no blur.
+    views = ViewPolicy(scale=(0.2, 1.0), brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)
     safeguards = {"stop-gradient": {"stop_gradient": False}}
 
     def __init__(
