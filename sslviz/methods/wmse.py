@@ -39,9 +39,8 @@ class WMSE(nn.Module):
     """
 
     family = "redundancy reduction"
-    views = ViewPolicy(
-        scale=(0.2, 1.0), brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, gray_prob=0.1
-    )  # the paper's
+    # The paper's.
+    views = ViewPolicy(scale=(0.2, 1.0), brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, gray_prob=0.1)
     safeguards = {"whitening": {"whitening": False}}
 
     def __init__(
