@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-TEMPERATURE = (
-    1.0  # of the cosines that the classifier begins with: at 0.1 a view that crosses a border costs a loss of 30
-)
+# Of the cosines that the classifier begins with: at 0.1 a view that crosses a border costs a loss of 30.
+TEMPERATURE = 1.0
 ITERATIONS = 20  # of k-means, as in the authors' code: the clusters are replaced after an epoch
 
 
