@@ -21,10 +21,9 @@ LARGEST, KNOTS = 3.0, 17  # frequencies of the characteristic function: as in th
 class LeJEPA(nn.Module):
     """Can all views of an image meet while the images are spread as an isotropic Gaussian?
 
-    Each view is drawn to the mean of the image's large views.  There is no stop-gradient,
-    no slow copy and no predictor.  SIGReg tests in every step, along random directions, whether the projections of the
-    batch are normal, and drives them there.  With
-    `sigreg=0` the loss falls to 0, its best, because all images get the same features.
+    Each view is drawn to the mean of the image's large views.  There is no stop-gradient, no slow copy and no predictor.
+    SIGReg tests in every step, along random directions, whether the projections of the batch are normal, and drives them
+    there.  With `sigreg=0` the loss falls to 0, its best, because all images get the same features.
 
     - sigreg: the weight of the test, from 0 to 1; agreement has the rest
     - directions: how many are tested in a step
