@@ -10,6 +10,7 @@ from sslviz.evaluation.study.stored import read_study
 from sslviz.statistics import Score
 
 FAMILY, CONTROL = "family", "untrained"
+AFTER_SCORES = ("rankme", "verdict", "reason", "steps", "views", "images_per_second", "seconds", "memory_gb")
 LIMITS = "Small pictures and short trainings rank methods otherwise than large ones do."
 
 
@@ -20,7 +21,9 @@ def show() -> None:
         return
     st.subheader("How do the methods compare?", anchor=False)
     scored = as_scores(by_family(table))
-    shown, same = without_constants(scored)
+    shown, same = without_constants(scored.drop(columns=[column for column in scored if column.startswith("beats_")]))
+    later = [column for column in AFTER_SCORES if column in shown]
+    shown = shown[[*shown.columns.drop(later), *later]].rename(columns=lambda column: column.replace("_", " "))
     st.dataframe(shown, hide_index=True, alt="What each method learned in the study, family by family")
     beside = (
         f"Beside each number its interval, and the encoder {CONTROL} (control)." if "vs" in shown.to_string() else ""

@@ -56,7 +56,7 @@ class Reconstruction:
         """{control: uint8 (n, s, s, 3)}: the pictures that need no training to be made.
 
         - "mean colour": one colour, the mean of what is shown
-        - "nearest pixel shown": each pixel as the nearest one that is shown, where some are
+        - "nearest pixel": each pixel as the nearest one that is shown, where some are
         - "what is shown": the input itself, where no pixel is shown as it is
         - "untrained": the same method before any training
         """
@@ -65,7 +65,7 @@ class Reconstruction:
             guess = {"what is shown": self.shown}
         else:
             nearest = [_nearest_shown(*pair) for pair in zip(self.shown, self.hidden, strict=True)]
-            guess = {"nearest pixel shown": np.stack(nearest)}
+            guess = {"nearest pixel": np.stack(nearest)}
         return {"mean colour": mean, **guess, "untrained": self.untrained}
 
     def completed(self, pictures: np.ndarray) -> np.ndarray:

@@ -103,7 +103,7 @@ class TestControls:
             distances = np.square(seen - [row, column]).sum(1)
             nearest = seen[distances == distances.min()]
             candidates = one.true[0][nearest[:, 0], nearest[:, 1]].tolist()
-            assert one.control_pictures["nearest pixel shown"][0, row, column].tolist() in candidates
+            assert one.control_pictures["nearest pixel"][0, row, column].tolist() in candidates
 
     def test_where_no_pixel_is_shown_as_it_is_the_input_is_the_control(self):
         shown = np.random.default_rng(5).integers(0, 256, (N, S, S, 3), dtype=np.uint8)

@@ -54,7 +54,7 @@ def test_a_row_is_shown_made_true_and_two_controls_pixel_for_pixel():
 def test_the_control_without_network_is_the_better_one():
     one = made()
     errors = {name: one.error_of(pictures).mean() for name, pictures in one.control_pictures.items()}
-    best = min(("mean colour", "nearest pixel shown"), key=errors.__getitem__)
+    best = min(("mean colour", "nearest pixel"), key=errors.__getitem__)
     fig = reconstruction(one)
     assert f"{best} (control)" in said(fig) and "untrained (control)" in said(fig)
     np.testing.assert_array_equal(panels(fig)[0][4], one.completed(one.control_pictures[best])[0])
