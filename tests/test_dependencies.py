@@ -25,7 +25,7 @@ NEVER_IMPORTED = {
     "ruff": "is a command",
     "pandas-stubs": "types for mypy",
 }
-ONLY_COMPARED_WITH = {"kornia", "faiss", "lightly", "skdim"}  # by benchmarks, and by scripts that made fixtures
+ONLY_COMPARED_WITH = {"kornia", "faiss", "lightly", "skdim", "solo"}  # by benchmarks, and by scripts that made fixtures
 
 
 def imported(folder):

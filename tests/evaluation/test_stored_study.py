@@ -89,4 +89,4 @@ def test_the_script_makes_a_row_and_keeps_the_others(script, tmp_path):
     script.write_csv(path, [{**made, "method": "vicreg"}, made])
     table = script.write_csv(path, [{**made, "knn": 0.5}])
     assert list(table["method"]) == ["simclr", "vicreg"] and table["knn"].iloc[0] == 0.5
-    assert readme_methods_table(read_study(path)).count("±") >= 4
+    assert readme_study_table(read_study(path)).count("±") >= 4

@@ -7,7 +7,7 @@ import torch
 import sslviz
 from sslviz.methods import METHODS
 
-EPOCHS, BATCH = 6, 64
+EPOCHS, BATCH = 4, 64
 STOP = 8  # the steps after which a training is interrupted: amid an epoch of five
 SETTINGS = {"moco": {"queue_size": 128}}  # full after two steps: until then most negatives are random directions
 
@@ -42,7 +42,7 @@ def pretrain(images, method, out, **changes):
     )
 
 
-@pytest.mark.slow  # a training of thirty steps, and the same again in two parts
+@pytest.mark.slow  # a training of twenty steps, and the same again in two parts
 @pytest.mark.parametrize("method", METHODS)
 def test_it_learns_without_collapsing_and_survives_an_interruption(method, images, tmp_path, monkeypatch):
     from sslviz.training import pretrain as loop

@@ -291,7 +291,7 @@ def test_two_processes_cannot_train_into_one_folder(run, images):
 def test_bad_input_is_one_sentence_and_leaves_nothing_behind(run, images, tmp_path):
     for message, changes in {
         "already exists": {"out": run.path},
-        "no method 'simclear'; the methods are: simclr": {"method": "simclear"},
+        "no method 'simclear'; the methods are: .*simclr": {"method": "simclear"},
         "simclr has no setting 'temprature'; it has .*temperature": {"settings": {"temprature": 1}},
         "384 images to train on, fewer than one batch of 512": {"batch_size": 512},
         "no encoder 'resnet19'; did you mean": {"encoder": "resnet19"},
@@ -327,11 +327,12 @@ def test_images_without_labels_and_without_held_out_ones_are_enough(images, tmp_
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_trains_a_vision_transformer_and_a_convolutional_net(method, images, tmp_path):
-    for encoder in ("conv_nano", "vit_nano"):
-        run = pretrain(images, tmp_path / encoder, method=method, encoder=encoder, epochs=1, batch_size=128)
-        assert np.isfinite(run.history["loss"][1])
-        assert sslviz.embed(run.last, images.split("test"), progress=False).x.shape == (96, run.last.encoder().dim)
+def test_every_method_trains_a_vision_transformer(method, images, tmp_path):
+    """A step of it; tests/methods/test_short_training.py trains convolutional nets longer."""
+    few = images.split("test").rows(range(32))
+    run = pretrain(images, tmp_path / "run", method=method, encoder="vit_nano", steps=1, batch_size=32, held_out=few)
+    assert np.isfinite(run.history["loss"][1])
+    assert sslviz.embed(run.last, few, progress=False).x.shape == (32, 128)
 
 
 def test_held_out_images_in_the_order_of_their_classes_are_sampled_not_cut_off(images, tmp_path, monkeypatch):
