@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from sslviz.methods import Method
 
 STUDY = Path(__file__).with_name("study.csv")
-# What the README shows of each source of images.
-COLUMNS = {"shapes": ("shape", "texture", "color"), "digits": ("label",)}
+# What the README shows of each source of images; the colour of shapes is read from any encoder, trained or not.
+COLUMNS = {"shapes": ("shape", "texture"), "digits": ("label",)}
 PACE = {"images_per_second": "images/s", "seconds": "s", "memory_gb": "GB"}
 LOWER_IS_BETTER = ("reconstruction_error",)
 PREFERRED = ("conv_nano", "vit_nano")  # the first encoder that a method was studied with
+LOAD = r" \(load [\d.]+\)"
 PAPER = re.compile(r"https://arxiv\.org/abs/(\d{4}\.\d{4,5})")
 
 
@@ -77,7 +78,8 @@ def _measured_on(study: pd.DataFrame) -> str:
     if not len(study):
         return "Measured: nothing yet."
     budget = f"{study['views'].max():,.0f} views a run, {study['seeds'].max():.0f} seeds"
-    where = "; ".join(dict.fromkeys(study["hardware"].dropna()))
+    hardware = study["hardware"].dropna().str.replace(LOAD, "", regex=True)  # each row has the load of its own moment
+    where = "; ".join(dict.fromkeys(hardware))
     return f"Measured: {budget}; {where}; {', '.join(sorted(set(study['date'].dropna())))}."
 
 
