@@ -181,7 +181,7 @@ def test_nothing_else_lists_diagnostics():
     names = {entry.name for entry in catalog.diagnostics()}
     root = Path(__file__).parents[1]
     for path in [*(root / "sslviz").rglob("*.py"), *(root / "app").rglob("*.py")]:
-        if path.name == "catalog.py":
+        if path.name == "entries.py":
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Dict | ast.Set | ast.Tuple | ast.List):

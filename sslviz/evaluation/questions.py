@@ -138,6 +138,8 @@ def named_entries(only: str | Sequence[str] | None) -> list[Entry]:
     for entry in entries:
         if entry.scope == "pictures":
             raise ValueError(f"{entry.name} asks about pictures that somebody chose: see `sslviz explain --help`.")
+        if entry.scope == "images":
+            raise ValueError(f"{entry.name} is asked of images, not of features: see `sslviz transfer --help`.")
     return entries
 
 

@@ -1,27 +1,15 @@
-"""The catalog: what can be asked, who answers, how it looks, and where it is shown.
-
-One literal tuple of `Entry`.  The app's pages, the report's sections, the README's table, the command line and the
-contract tests are made from it; no other table lists diagnostics.
-"""
+"""The entries: one literal tuple, page by page."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import wraps
-from importlib import import_module
-from typing import Any, Literal
-
-import plotly.graph_objects as go
-
-from sslviz.diagnostics.result import caution
+from sslviz.catalog.entry import Entry
 
 MAP_POINTS = 10_000  # a UMAP of more takes minutes on two cores
 SECTIONS = (  # of the report, in the order of a model card (arXiv 1810.03993)
     "Health",
     "Geometry",
     "Decodability: what is in the features",
+    "Worth: what it gives downstream",
     "Reliance: what is used",
     "Groups: who is served worse",
     "Association",
@@ -31,99 +19,9 @@ SECTIONS = (  # of the report, in the order of a model card (arXiv 1810.03993)
     "Mitigation preview",
     "Attention and attribution",
 )
-HEALTH, GEOMETRY, DECODABILITY, RELIANCE, GROUPS, ASSOCIATION, DATA, INVARIANCE, FAILURES, REMEDIES, PIXELS = SECTIONS
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One question, who answers it, and where the answer is shown.
-
-    - name: of the public function that answers
-    - question: as the app asks it
-    - home: the module of that function, below sslviz; result type, caveat and figure are found from there
-    - control: what its numbers stand beside, in words
-    - page: of the app that shows it
-    - scope: asked once for each checkpoint, label, attribute, pair of columns (label, attribute) or pair of checkpoints;
-      "pictures": asked of a checkpoint and pictures that somebody chose, not of features
-    - inputs: what it looks at, in order, as `Evidence.given` names it; the columns come after
-    - options: what it is given by keyword, likewise
-    - group: under which question the page shows it, where it shows several
-    - section: of the report, one of `SECTIONS`; empty: not reported
-    - gravity: place of its hypothesis test among the findings of a report, 1 the gravest; 0: it tests nothing there
-    - overview: heading of its first score in the overview; empty: it is not in there
-    - many_classes: whether it is asked of columns with more classes than fit into a figure's bars
-    - least_per_class: images that a class needs where one half is fitted on; smaller ones are left out
-    - varying: whether a class is left out that shows one value of the attribute only
-    - max_images: of more images a sample is taken, the same for every checkpoint; None: all are looked at
-    - page_stimuli: stimuli that its page shows beside it
-    - opt_in: whether it is asked only where it is named, because it takes a package of its own and a minute
-    - on_demand: whether the app waits for somebody to ask, because it takes minutes
-    - over_training: whether its page follows it through the steps of a training
-    - about_images: whether it says something of the images alone, whatever the checkpoint
-    - rates_encoder: whether more or less of its scores speaks for or against the encoder
-    - figure_has_scores: whether its figure shows all its scores already
-    """
-
-    name: str
-    question: str
-    home: str
-    control: str
-    page: str
-    scope: Literal["checkpoint", "label", "attribute", "columns", "pair", "pictures"] = "checkpoint"
-    inputs: tuple[str, ...] = ("features",)
-    options: tuple[str, ...] = ()
-    group: str = ""
-    section: str = ""
-    gravity: int = 0
-    overview: str = ""
-    many_classes: bool = False
-    least_per_class: int = 2
-    varying: bool = False
-    max_images: int | None = None
-    page_stimuli: tuple[str, ...] = ()
-    opt_in: bool = False
-    on_demand: bool = False
-    over_training: bool = False
-    about_images: bool = False
-    rates_encoder: bool = True
-    figure_has_scores: bool = False
-
-    @property
-    def by_default(self) -> bool:
-        """Whether it is asked of a checkpoint alone, no other checkpoint, no attribute and not itself being named."""
-        return self.scope in ("checkpoint", "label") and not self.opt_in
-
-    @property
-    def most_classes(self) -> int:
-        """Of how many classes a column may be that it is asked of."""
-        from sslviz.features.column_kinds import (  # with pandas, which a listing need not load
-            MANY_CLASSES,
-            MOST_CLASSES,
-        )
-
-        return MOST_CLASSES if self.many_classes else MANY_CLASSES
-
-    @property
-    def compute(self) -> Callable[..., Any]:
-        """The function of this name; its module is loaded when it is asked for."""
-        return getattr(import_module(f"sslviz.{self.home}"), self.name)
-
-    @property
-    def result_type(self) -> type:
-        """The class of what it returns, by its annotation."""
-        kind = self.compute.__annotations__["return"]
-        return getattr(import_module(self.compute.__module__), kind) if isinstance(kind, str) else kind
-
-    @property
-    def figure(self) -> Callable[..., go.Figure]:
-        """The figure of its results."""
-        return _figure_of(self.result_type)
-
-    @property
-    def caveat(self) -> str:
-        """The sentence shown under every figure: the last paragraph of the function's docstring."""
-        return " ".join((self.compute.__doc__ or "").partition("Caveat:")[2].split())
-
+HEALTH, GEOMETRY, DECODABILITY, WORTH, RELIANCE, GROUPS, ASSOCIATION, DATA, INVARIANCE, FAILURES, REMEDIES, PIXELS = (
+    SECTIONS
+)
 
 CATALOG: tuple[Entry, ...] = (
     # --- collapse
@@ -259,6 +157,7 @@ CATALOG: tuple[Entry, ...] = (
         name="mitigation", question="Would a remedy help?", home="diagnostics.bias.mitigation", control="no remedy, chance",
         page="bias", scope="columns", options=("fit",), group="Would a remedy help?", section=REMEDIES,
     ),
+    # --- worth
     # --- training
     Entry(
         name="reconstruct", question="What does it make of what it was not shown?", home="explanations.reconstruction",
@@ -285,84 +184,3 @@ CATALOG: tuple[Entry, ...] = (
         control="images that have nothing to do with either, patches in another order", page="attribution", scope="pictures",
     ),
 )  # fmt: skip
-
-
-def diagnostics() -> tuple[Entry, ...]:
-    """The entries that are asked of features."""
-    return tuple(entry for entry in CATALOG if entry.scope != "pictures")
-
-
-def explanations() -> tuple[Entry, ...]:
-    """The entries that are asked of a checkpoint and of pictures that somebody chose."""
-    return tuple(entry for entry in CATALOG if entry.scope == "pictures")
-
-
-def entries_on(page: str) -> tuple[Entry, ...]:
-    """The entries that a page of the app shows, in its order."""
-    return tuple(entry for entry in CATALOG if entry.page == page)
-
-
-def entries_in(section: str) -> tuple[Entry, ...]:
-    """The entries that a section of the report shows."""
-    return tuple(entry for entry in CATALOG if entry.section == section)
-
-
-def find_entry(name: str) -> Entry:
-    """The entry of this name; ValueError, with the names there are, for another."""
-    for entry in CATALOG:
-        if entry.name == name:
-            return entry
-    raise ValueError(f"There is no diagnostic {name!r}; there are: {', '.join(entry.name for entry in CATALOG)}.")
-
-
-def readme_table() -> str:
-    """The README's table of what can be answered, page by page; `python tests/test_docs.py` writes it there."""
-    lines = ["| page | question, and who answers it | control beside it |", "|---|---|---|"]
-    for page in dict.fromkeys(entry.page for entry in CATALOG):
-        for i, entry in enumerate(entries_on(page)):
-            title = page.capitalize() if i == 0 else ""
-            lines.append(f"| {title} | {entry.question} `{entry.name}` | {entry.control} |")
-    return "\n".join(lines)
-
-
-def draw(results: Any, **options: Any) -> go.Figure:
-    """How does this result look?  Takes one result or {checkpoint name: result} and returns its plotly figure.
-
-    `options` are the figure's own keywords.  ValueError for something no figure is made for.
-
-    Example:
-        >>> import numpy, sslviz
-        >>> features = sslviz.Features.from_array(numpy.random.default_rng(0).normal(size=(100, 8)))
-        >>> figure = sslviz.draw({"noise": sslviz.spectrum(features)})
-    """
-    first = next(iter(results.values()), None) if isinstance(results, Mapping) else results
-    return _figure_of(type(first))(results, **options)
-
-
-def _with_caution(figure: Callable[..., go.Figure]) -> Callable[..., go.Figure]:
-    """The figure, which says before its caption where the results beside each other are of different images."""
-
-    @wraps(figure)
-    def drawn(results: Any, **options: Any) -> go.Figure:
-        fig = figure(results, **options)
-        if isinstance(results, Mapping) and (said := caution(results)):
-            fig.layout.meta = {**fig.layout.meta, "caption": f"{said} {fig.layout.meta['caption']}"}
-        return fig
-
-    return drawn
-
-
-def _figure_of(kind: type) -> Callable[..., go.Figure]:
-    """The figure of results of this class: `SomeResult` of diagnostics/room is drawn by figures/room/some_result.py."""
-    for cls in kind.__mro__:
-        package, _, rest = cls.__module__.removeprefix("sslviz.").partition(".")
-        if not cls.__module__.startswith("sslviz.") or package not in ("diagnostics", "explanations", "transfer"):
-            continue
-        room = rest.partition(".")[0] if package == "diagnostics" else package
-        name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
-        try:
-            return _with_caution(getattr(import_module(f"sslviz.figures.{room}.{name}"), name))
-        except ModuleNotFoundError as error:
-            if error.name is None or not error.name.startswith("sslviz.figures"):
-                raise
-    raise ValueError(f"There is no figure for a {kind.__name__}; pass a result, or a dict of results by name.")

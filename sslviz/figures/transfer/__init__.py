@@ -1,0 +1,1 @@
+"""Figures of what an encoder is worth downstream."""
