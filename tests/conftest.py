@@ -22,6 +22,15 @@ settings.register_profile(
 settings.load_profile("sslviz")
 
 
+# Files that take more than a minute.  Processes are given whole files: these first, so that none is left waiting for one.
+LONG_FILES = ("test_notebooks", "test_short_training", "test_browser", "test_pretrain", "test_cli", "test_findings")
+
+
+def pytest_collection_modifyitems(items):
+    """The long files come first, in this order; all others stay as they are."""
+    items.sort(key=lambda item: LONG_FILES.index(item.path.stem) if item.path.stem in LONG_FILES else len(LONG_FILES))
+
+
 @pytest.fixture(autouse=True)
 def the_global_random_state_stays_as_it_is():
     """Every random choice takes a seed: no test of ours may find numpy's or torch's global state moved."""

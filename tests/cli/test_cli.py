@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,26 @@ def sslviz(*arguments, check=True, **environment):
     if check:
         assert answer.returncode == 0, answer.stderr
     return answer
+
+
+@pytest.fixture
+def here(capsys, monkeypatch):
+    """`here(*arguments)`: a command in this process, where it ends as it would in one of its own: (exit code, out, err)."""
+    from sslviz.cli.main import main
+
+    def run(*arguments, **environment):
+        for name, value in {"COLUMNS": "120", **environment}.items():
+            monkeypatch.setenv(name, value)
+        with warnings.catch_warnings():  # `main` says warnings its own way from then on
+            monkeypatch.setattr("sys.argv", ["sslviz", *map(str, arguments)])
+            try:
+                main(list(map(str, arguments)))
+                code = 0
+            except SystemExit as ended:
+                code = ended.code or 0
+        return code, *capsys.readouterr()
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -181,21 +202,21 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_one_sentence_and_exit_code_2(case, tmp_path):
+def test_bad_input_is_one_sentence_and_exit_code_2(case, here, tmp_path):
     arguments, message = BAD[case]
-    answer = sslviz(*[a.format(tmp=tmp_path) for a in arguments], check=False)
-    assert answer.returncode == 2 and message in answer.stderr
-    assert answer.stderr.startswith("sslviz: ") and answer.stderr.count("\n") == 1
+    code, _, said = here(*[a.format(tmp=tmp_path) for a in arguments])
+    assert code == 2 and message in said
+    assert said.startswith("sslviz: ") and said.count("\n") == 1
     assert not (tmp_path / "r").exists()
 
 
-def test_unknown_columns_and_diagnostics_are_named(runs, photos, cache):
+def test_unknown_columns_and_diagnostics_are_named(runs, photos, cache, here):
     for arguments, message in [
         (["--label", "colour"], "no column 'colour'; its columns are: label, camera"),
         (["--only", "spectrum,psychic"], "no diagnostic 'psychic'; there are: collapse, spectrum"),
     ]:
-        answer = sslviz("diagnose", runs / "mine", "--images", f"folder:{photos}", *arguments, check=False, **cache)
-        assert answer.returncode == 2 and message in answer.stderr
+        code, _, said = here("diagnose", runs / "mine", "--images", f"folder:{photos}", *arguments, **cache)
+        assert code == 2 and message in said
 
 
 def test_explaining_writes_a_page_prints_scores_beside_controls_and_reads_what_was_kept(runs, photos, cache, tmp_path):
@@ -212,7 +233,7 @@ def test_explaining_writes_a_page_prints_scores_beside_controls_and_reads_what_w
     assert (tmp_path / "again.html").read_text() == html.replace("maps.html", "again.html")
 
 
-def test_what_cannot_be_explained_is_one_sentence(runs, photos, cache, tmp_path):
+def test_what_cannot_be_explained_is_one_sentence(runs, photos, cache, here, tmp_path):
     for arguments, message in [
         (["--ids", "sky/0000.png"], "no image 'sky/0000.png' among these 120; did you mean sky/000.png?"),
         (["--method", "magic"], "There is no method 'magic'; there are: integrated_gradients, saliency"),
@@ -223,31 +244,31 @@ def test_what_cannot_be_explained_is_one_sentence(runs, photos, cache, tmp_path)
         (["--target", "self_cosine", "--method", "saliency"], "would draw rounding errors"),
     ]:
         command = ["explain", runs / "mine", "--images", f"folder:{photos}", "--out", tmp_path / "m.html", *arguments]
-        answer = sslviz(*command, check=False, **cache)
-        assert answer.returncode == 2 and message in answer.stderr, answer.stderr
-        assert answer.stderr.startswith("sslviz: ") and answer.stderr.count("\n") == 1
+        code, _, said = here(*command, **cache)
+        assert code == 2 and message in said, said
+        assert said.startswith("sslviz: ") and said.count("\n") == 1
         assert not (tmp_path / "m.html").exists()
 
 
 @pytest.mark.parametrize(
     "command", ["", "demo", "pretrain", "study", "import", "embed", "diagnose", "explain", "app", "list"]
 )
-def test_every_command_has_help(command):
-    answer = sslviz(*command.split(), "--help")
-    assert "usage: sslviz" in answer.stdout
+def test_every_command_has_help(command, here):
+    code, said, _ = here(*command.split(), "--help")
+    assert code == 0 and "usage: sslviz" in said
 
 
-def test_the_lists_name_everything():
+def test_the_lists_name_everything(here):
     from sslviz.methods import METHODS
 
     lines = sslviz("list", "methods").stdout.splitlines()
     for name, method in METHODS.items():  # each below its family, the nearest heading above it
         at = next(i for i, line in enumerate(lines) if line.split()[0] == name)
         assert next(line for line in lines[at::-1] if line.endswith(":") and " " * 3 not in line) == f"{method.family}:"
-    assert {"conv_nano", "vit_nano", "resnet18"} <= set(sslviz("list", "encoders").stdout.split())
-    assert "shapes" in sslviz("list", "images").stdout
-    assert "linear_probe" in sslviz("list", "diagnostics").stdout
-    assert "integrated_gradients How is the way of s" in " ".join(sslviz("list", "maps").stdout.split())
+    assert {"conv_nano", "vit_nano", "resnet18"} <= set(here("list", "encoders")[1].split())
+    assert "shapes" in here("list", "images")[1]
+    assert "linear_probe" in here("list", "diagnostics")[1]
+    assert "integrated_gradients How is the way of s" in " ".join(here("list", "maps")[1].split())
 
 
 def test_pictures_are_read_as_large_as_the_largest_encoder_looks(tmp_path):
