@@ -24,10 +24,11 @@ def label_draws(
     """
     shots = _checked(shots, draws)
     rng = np.random.default_rng(seed)
-    dealt = [_dealt(units, draws, rng) for units in _units(codes, groups, rng)]
-    most = min(map(len, (hands[0] for hands in dealt)))
+    units = _units(codes, groups, rng)
+    smallest = int(np.argmin([len(of_class) for of_class in units]))
+    most = len(units[smallest])
+    dealt = [_dealt(of_class, shots[-1], draws, rng) for of_class in units]
     if shots[0] > most:
-        smallest = int(np.argmin([len(hands[0]) for hands in dealt]))
         raise ValueError(
             f"{shots[0]} labels a class cannot be drawn, as class number {smallest} has {most} images to draw from; "
             "ask for fewer labels, or give more images."
@@ -68,13 +69,15 @@ def _units(codes: np.ndarray, groups: np.ndarray | None, rng: np.random.Generato
     return units
 
 
-def _dealt(units: list[np.ndarray], draws: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """The rows of one class in the order in which each draw takes them: one of every unit, (units,) for each draw."""
+def _dealt(units: list[np.ndarray], most: int, draws: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """The rows of one class in the order in which each draw takes them, `most` at the most: one of every unit."""
     deck = rng.permutation(len(units))
+    sizes = np.array([len(rows) for rows in units])
+    starts, rows = np.cumsum(sizes) - sizes, np.concatenate(units) if units else np.zeros(0, int)
     hands = []
     for draw in range(draws):
         own = np.zeros(len(deck), bool)
         own[draw::draws] = True
-        order = np.concatenate([deck[own], rng.permutation(deck[~own])])
-        hands.append(np.array([rng.choice(units[i]) for i in order], dtype=int))
+        order = np.concatenate([deck[own], rng.permutation(deck[~own])])[:most]
+        hands.append(rows[starts[order] + rng.integers(sizes[order])])
     return hands
