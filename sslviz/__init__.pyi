@@ -67,6 +67,7 @@ from sslviz.runs import Checkpoint, Run, open_runs
 from sslviz.runs.import_checkpoint import import_checkpoint
 from sslviz.statistics import Score
 from sslviz.training.pretrain import pretrain
+from sslviz.transfer.low_label import low_label
 from sslviz.views import ViewPolicy
 
 __version__: str
@@ -121,6 +122,7 @@ __all__ = [
     "lidar",
     "linear_probe",
     "load_images",
+    "low_label",
     "mitigation",
     "mlp_probe",
     "named",
