@@ -12,6 +12,10 @@ PAGES = {
     "map": ("What is near what?", "Maps side by side; draw around points to see the images."),
     "similarity": ("What changed?", "How alike the checkpoints and layers are, and which images moved."),
     "probes": ("What can be decoded?", "What readouts tell of each label, beside their controls."),
+    "worth": (
+        "What is it worth?",
+        "What it gives with few labels, on new categories, in another domain, and what it costs to run.",
+    ),
     "bias": (
         "What did it pick up by accident?",
         "Whether an attribute is there, whether it is used, and who is served worse, beside oracles and controls.",

@@ -48,6 +48,7 @@ from sslviz.evaluation.demo import demo
 from sslviz.evaluation.diagnose import diagnose
 from sslviz.evaluation.inspection import inspect_images
 from sslviz.evaluation.study.study import study
+from sslviz.evaluation.worth import worth
 from sslviz.explanations.attention.attention import attention
 from sslviz.explanations.attention.capture import capture_attention
 from sslviz.explanations.attribution.attribution import attribute
@@ -146,4 +147,5 @@ __all__ = [
     "tagged_shapes",
     "textured",
     "uniformity",
+    "worth",
 ]

@@ -199,7 +199,7 @@ class Diagnose:
             )
             about = inspection.to_dict() | {"left_out": reasons}
             with atomic_write(self.json) as file:
-                file.write(json.dumps({**_as_json(results), ABOUT: about}, indent=1).encode())
+                file.write(json.dumps({**scores_as_json(results), ABOUT: about}, indent=1).encode())
 
     def _partners(self) -> dict[str, dict[str, str]]:
         if not self.partner:
@@ -212,7 +212,8 @@ class Diagnose:
         return {self.attribute[0]: dict(pair.split("=", 1) for pair in self.partner)}
 
 
-def _as_json(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def scores_as_json(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """{run: {question: {score: its JSON form}}}."""
     return {
         run: {name: {k: s.to_dict() for k, s in result.scores().items()} for name, result in of_run.items()}
         for run, of_run in results.items()

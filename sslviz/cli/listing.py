@@ -1,10 +1,10 @@
-"""What is there to choose from?  Every method, encoder, source of images, diagnostic and map in a line."""
+"""What is there to choose from?  Every method, encoder, source of images, question and map in a line."""
 
 from __future__ import annotations
 
 
 def listing(what: str) -> dict[str, list[tuple[str, str]]]:
-    """{heading: [(name, what it is)]} of all "methods", "encoders", "images", "diagnostics" or "maps".
+    """{heading: [(name, what it is)]} of all "methods", "encoders", "images", "diagnostics", "transfer" or "maps".
 
     The heading of a method is its family; all others have none.
     """
@@ -32,9 +32,9 @@ def _without_headings(what: str) -> list[tuple[str, str]]:
         from sslviz.explanations.attribution.methods import ATTRIBUTION_METHODS
 
         return [(name, _first_line(method.compute)) for name, method in ATTRIBUTION_METHODS.items()]
-    from sslviz.catalog import diagnostics
+    from sslviz.catalog import diagnostics, transfers
 
-    return [(entry.name, entry.question) for entry in diagnostics()]
+    return [(entry.name, entry.question) for entry in (transfers() if what == "transfer" else diagnostics())]
 
 
 def _first_line(thing: object) -> str:

@@ -19,6 +19,7 @@ from tyro.conf import Positional, subcommand
 from sslviz.cli.commands import Diagnose, Embed, Import, Inspect, Pretrain
 from sslviz.cli.report_commands import Audit, Explain
 from sslviz.cli.study_command import Study
+from sslviz.cli.transfer_command import Transfer
 
 
 @dataclass
@@ -66,9 +67,9 @@ class App:
 
 @dataclass
 class List:
-    """List the methods, encoders, image sources, diagnostics or maps there are."""
+    """List the methods, encoders, image sources, diagnostics, questions of transfer or maps there are."""
 
-    what: Positional[Literal["methods", "encoders", "images", "diagnostics", "maps"]]
+    what: Positional[Literal["methods", "encoders", "images", "diagnostics", "transfer", "maps"]]
 
     def __call__(self) -> None:
         from sslviz.cli.listing import listing
@@ -89,6 +90,7 @@ COMMANDS: dict[str, type] = {
     "inspect": Inspect,
     "embed": Embed,
     "diagnose": Diagnose,
+    "transfer": Transfer,
     "explain": Explain,
     "audit": Audit,
     "app": App,

@@ -251,7 +251,7 @@ def test_what_cannot_be_explained_is_one_sentence(runs, photos, cache, here, tmp
 
 
 @pytest.mark.parametrize(
-    "command", ["", "demo", "pretrain", "study", "import", "embed", "diagnose", "explain", "app", "list"]
+    "command", ["", "demo", "pretrain", "study", "import", "embed", "diagnose", "transfer", "explain", "app", "list"]
 )
 def test_every_command_has_help(command, here):
     code, said, _ = here(*command.split(), "--help")

@@ -1,0 +1,161 @@
+"""Questions of transfer put to checkpoints: what trains, or reads an encoder's grid, computed once and kept in the runs."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sslviz.catalog import Entry, find_entry, transfers
+from sslviz.data import Images
+from sslviz.diagnostics.result import Partial, ResultKey
+from sslviz.evaluation.questions import check_named_columns, check_run_names, reason_lines
+from sslviz.explanations.cache import cached_result
+from sslviz.features.column_kinds import asked_columns, describe_columns
+from sslviz.features.complete_rows import complete_rows, left_out_sentences
+from sslviz.runs import Checkpoint, Run
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What questions of transfer are asked with.
+
+    - images: those that are scored
+    - fit: labelled images to train on; None: a half of `images`
+    - label: the column that is learnt; empty where there is none with classes
+    - target: images of another domain, or None
+    - left_out: {reason: images} without a value of the label, or of classes too small
+    """
+
+    images: Images
+    fit: Images | None
+    label: str
+    target: Images | None
+    left_out: dict[str, int]
+
+    def arguments(self, entry: Entry) -> dict[str, Any]:
+        """The keywords of an entry: the same ones from Python, terminal and app, so that its result is found again."""
+        known = {"label": self.label, "fit": self.fit, "target": self.target}
+        return {name: known[name] for name in entry.options}
+
+    @property
+    def sentence(self) -> str:
+        """What is trained on and scored, in a sentence."""
+        fitted = "a half of them" if self.fit is None else f"{len(self.fit):,} others"
+        learnt = f"the column {self.label} is learnt on {fitted}" if self.label else "no column has classes to learn"
+        beside = "" if self.target is None else f", beside {len(self.target):,} of another domain"
+        return f"{len(self.images):,} images are scored{beside}; {learnt}."
+
+    def obstacle(self, entry: Entry) -> str:
+        """Why an entry cannot be asked, in a sentence; empty where it can."""
+        if "label" in entry.options and not self.label:
+            return f"{entry.name} learns a label, and these images have no column with classes."
+        if "target" in entry.options and self.target is None:
+            return f"{entry.name} needs images of another domain; name them with --target."
+        return ""
+
+
+def prepared(images: Images, fit: Images | None, label: str | None, target: Images | None = None) -> Asked:
+    """What is asked with: the first column with classes where no label is named, and the images that have a value of it.
+
+    ValueError for a column that is not there or has no classes.
+    """
+    tables = images.table, None if fit is None else fit.table
+    if label is None:
+        label = next(iter(asked_columns(describe_columns(*tables))), "")
+    elif label:
+        check_named_columns(*tables, label, ())
+    if not label:
+        return Asked(images, fit, "", target, {})
+    rows = complete_rows(*tables, (label,))
+    if rows.all:
+        return Asked(images, fit, label, target, {})
+    images = images.rows(rows.keep)
+    if fit is not None and rows.keep_fit is not None:
+        fit = fit.rows(rows.keep_fit)
+    return Asked(images, fit, label, target, rows.left_out)
+
+
+def named_transfers(only: str | Sequence[str] | None) -> list[Entry]:
+    """The questions of these names (one, or several), or all that are asked without being named."""
+    only = [only] if isinstance(only, str) else only
+    if not only:
+        return [entry for entry in transfers() if not entry.opt_in]
+    entries = [find_entry(name) for name in only]
+    for entry in entries:
+        if entry.scope != "images":
+            there = ", ".join(entry.name for entry in transfers())
+            command = "explain" if entry.scope == "pictures" else "diagnose"
+            raise ValueError(f"{entry.name} is asked by `sslviz {command}`; `sslviz transfer` asks: {there}.")
+    return entries
+
+
+def worth(
+    runs: Run | Sequence[Run],
+    images: Images,
+    *,
+    fit: Images | None = None,
+    only: str | Sequence[str] | None = None,
+    label: str | None = None,
+    target: Images | None = None,
+    progress: bool = True,
+) -> dict[str, dict[str, Any]]:
+    """What are these encoders worth downstream, where it takes training or their grid of features to tell?
+
+    Returns {run: {question: Result}} of each run's last checkpoint.  Results are stored in the run folders as soon as they
+    are there, and read from there the next time, so that an interruption loses one answer at most.
+
+    - fit: labelled images to train on; by default a half of `images`
+    - only: a question's name, or several; by default all that need not be named
+    - label: the column that is learnt; by default the first one with classes
+    - target: images of another domain, for the questions that take some
+
+    ValueError for unknown names and columns, and where nothing can be asked.  Warnings name what was left out.
+
+    Example:
+        >>> import sslviz
+        >>> sslviz.worth([], sslviz.shapes(n=40))
+        Traceback (most recent call last):
+        ValueError: Name at least one run.
+    """
+    runs = [runs] if isinstance(runs, Run) else list(runs)
+    check_run_names(runs)
+    entries, asked = named_transfers(only), prepared(images, fit, label, target)
+    results: dict[str, dict[str, Any]] = {run.name: {} for run in runs}
+    problems: list[str] = []
+    for run, entry in ((run, entry) for run in runs for entry in entries):
+        try:
+            results[run.name][key_of(entry, asked)] = answer(run, run.last, entry, asked, progress=progress)
+        except ValueError as error:  # one question that cannot be answered must not cost the others
+            problems.append(f"{run.name}: no {entry.name}: {error}")
+    if not any(results.values()):
+        raise ValueError(problems[0])
+    for line in [*reason_lines(left_out_of(asked, entries, results)), *problems]:
+        warnings.warn(line, stacklevel=2)
+    return results
+
+
+def answer(run: Run, checkpoint: Checkpoint, entry: Entry, asked: Asked, *, progress: bool = True) -> Any:
+    """The answer to one question, from the run folder, or computed and kept there; ValueError where it cannot be asked."""
+    if obstacle := asked.obstacle(entry):
+        raise ValueError(obstacle)
+    return cached_result(run, entry.compute, checkpoint, asked.images, **asked.arguments(entry), progress=progress)
+
+
+def key_of(entry: Entry, asked: Asked) -> str:
+    """What an answer is called: "cost", "fine_tune:color"."""
+    return str(ResultKey(entry.name, (asked.label,) if "label" in entry.options else ()))
+
+
+def left_out_of(asked: Asked, entries: Sequence[Entry], results: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
+    """{reason: the questions it holds for}: images that were left out before asking, and by an answer."""
+    reasons = {sentence: [entry.name for entry in entries] for sentence in left_out_sentences(asked.left_out)}
+    for key, result in _all(results):
+        for sentence in left_out_sentences(result.left_out) if isinstance(result, Partial) else ():
+            reasons.setdefault(sentence, []).append(key)
+    return {reason: list(dict.fromkeys(keys)) for reason, keys in reasons.items()}
+
+
+def _all(results: dict[str, dict[str, Any]]) -> Iterator[tuple[str, Any]]:
+    return (pair for of_run in results.values() for pair in of_run.items())
