@@ -61,6 +61,8 @@ def _few_labels(of: Results) -> Advice | None:
     if len(ranked) == 1:
         return Advice("Few labels", f"With {name}, {reads}, beside {score.control_text}.", _enough(of[best], best))
     second = ranked[1]
+    if obstacle := _incomparable(of, second, best):
+        return Advice("Few labels", obstacle)
     if (difference := _difference(of, second, best, name)) is None:
         text = f"With {name}, nothing tells {best} ({score.value_text}) and {second} apart; take the cheaper one."
         return Advice("Few labels", text, _first_told_apart(of, best, second))
@@ -82,6 +84,15 @@ def _difference(of: Results, worse: str, better: str, score: str) -> str | None:
     except ValueError:  # other images, or other classes
         return None
     return compared.scores()[score].text if compared.winner.get(score) == 1 else None
+
+
+def _incomparable(of: Results, one: str, other: str) -> str:
+    """Why these two cannot be compared, in a sentence; empty where they can."""
+    try:
+        compare(of[one], of[other])
+    except ValueError as error:
+        return f"{one} and {other} cannot be compared: {error}"
+    return ""
 
 
 def _worth(of: Results, best: str, second: str) -> str:
@@ -136,6 +147,8 @@ def _other_domain(shift: Results, domains: Results) -> Advice | None:
     where = "In the other domain" if shift else "In a domain that was left out"
     if len(ranked) == 1:
         return Advice("Another domain", f"{where}: {listed}.")
+    if obstacle := _incomparable(of, ranked[1], best):
+        return Advice("Another domain", obstacle)
     by = _difference(of, ranked[1], best, name)
     verdict = f"{best} bears it best, by {by}" if by else f"nothing tells {best} and {ranked[1]} apart"
     turns = "Few labelled images of that domain would change it: the readout was fitted without any." if shift else ""

@@ -1,0 +1,76 @@
+"""Which encoder to take, in words: of planted encoders the right one, and none where nothing tells them apart."""
+
+import numpy as np
+import pytest
+
+import sslviz
+from sslviz.evaluation.recommendation import recommendation
+
+CLASSES, PER_CLASS = 3, 60
+
+
+def features(name, distance, *, seed=0, dims=16):
+    """Three Gaussian classes, `distance` apart; the same ids and labels for every encoder."""
+    label = np.repeat(np.arange(CLASSES), PER_CLASS)
+    x = np.random.default_rng(seed).normal(size=(len(label), dims))
+    x[:, :CLASSES] += distance * np.eye(CLASSES)[label]
+    return sslviz.Features.from_array(x, table={"label": label}, name=name)
+
+
+def asked(**distances):
+    pixels = {"pixels": features("pixels", 0.5, seed=9)}
+    return {
+        name: {
+            "low_label": sslviz.low_label(
+                features(name, distance, seed=seed), shots=(1, 5, 10), draws=5, control_features=pixels
+            )
+        }
+        for seed, (name, distance) in enumerate(distances.items())
+    }
+
+
+def test_the_better_one_is_taken_and_by_how_much_is_said():
+    (advice,) = recommendation(asked(weak=0.5, strong=20.0))
+    assert advice.about == "Few labels" and advice.text.startswith("With 10 labels a class, take strong")
+    assert "better than weak by" in advice.text and "10 labels a class with weak are worth" in advice.text
+    assert advice.turns == "It holds at every number of labels that was tried."
+
+
+def test_equal_ones_are_not_told_apart():
+    (advice,) = recommendation(asked(one=3.0, other=3.0))
+    assert "nothing tells" in advice.text and "apart" in advice.text and advice.turns
+
+
+def test_none_is_taken_where_none_is_better_than_pixels():
+    (advice,) = recommendation(asked(one=0.0, other=0.0))
+    assert "take none of them" in advice.text and "no better than" in advice.text
+
+
+def test_a_single_one_is_set_beside_what_needs_no_encoder():
+    (advice,) = recommendation(asked(only=5.0))
+    assert advice.text.startswith("With 10 labels a class, only reads label at")
+    assert "10 labels a class with pixels are worth" in advice.turns
+
+
+def test_it_says_where_the_answer_turns():
+    """One encoder is better with one label, the other with many: a near direction of few classes, a far one of noise."""
+    results = asked(weak=1.5, strong=6.0)
+    strong = results["strong"]["low_label"]
+    import dataclasses
+
+    swapped = dataclasses.replace(strong, correct=strong.correct.copy(), correct_of_all=~strong.correct_of_all)
+    results["strong"] = {"low_label": swapped}
+    advice = recommendation(results)[0]
+    assert "The answer turns with all labels, where weak is the better one." == advice.turns
+
+
+def test_nothing_is_said_where_nothing_was_asked():
+    assert recommendation({"one": {}, "other": {}}) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_images_that_differ_are_not_compared(seed):
+    results = asked(weak=1.5, strong=6.0)
+    other = features("weak", 1.5, seed=seed).rows(np.arange(0, CLASSES * PER_CLASS, 2))
+    results["weak"] = {"low_label": sslviz.low_label(other, shots=(1, 5, 10), draws=5)}
+    assert "cannot be compared" in recommendation(results)[0].text
