@@ -1,6 +1,7 @@
 """What every diagnostic of the catalog must keep: its control, its purity, its caveat, its figure, its stored form."""
 
 import dataclasses
+import inspect
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -10,10 +11,11 @@ import plotly.graph_objects as go
 import pytest
 
 import sslviz
-from sslviz.catalog import CATALOG, SECTIONS, Entry, diagnostics, draw, explanations, find_entry
+from sslviz.catalog import CATALOG, SECTIONS, Entry, diagnostics, draw, explanations, find_entry, transfers
 from sslviz.diagnostics.result import CheckpointKey, PerImage, Replicated, Result, ResultKey
 from sslviz.evaluation.answers import compute_entry, is_stored, requirements, storage_key
 from sslviz.evaluation.questions import Questions, check_columns
+from sslviz.evaluation.worth import prepared
 from sslviz.features.evidence import stored_evidence
 from sslviz.runs import load_result, save_result
 
@@ -122,6 +124,72 @@ class TestEveryExplanation:
             fig = draw(given)
             assert isinstance(fig, go.Figure) and fig.data
             assert fig.layout.meta["alt"] and fig.layout.meta["caption"]
+
+
+# What makes an answer small; each is given to those that take it.
+SMALL = {"steps": 2, "draws": 2, "shots": (2,), "rounds": 1, "batch_sizes": (1, 4), "tasks": 2}
+
+
+@pytest.fixture(scope="module")
+def asked_transfers(tmp_path_factory):
+    """`asked_transfers(name)`: what an untrained encoder answers to a question of transfer, on a few drawn pictures."""
+    checkpoint = sslviz.Checkpoint("planted", 0, {"name": "conv_nano", "image_size": 32}, None, 1)
+    images = sslviz.shapes(n=160, seed=0)
+    asked = prepared(images.split("test"), images.split("train"), "label", None)
+
+    def make(name, images=None):
+        entry = find_entry(name)
+        taken = inspect.signature(entry.compute).parameters
+        small = {key: value for key, value in SMALL.items() if key in taken}
+        return entry.compute(
+            checkpoint, images or asked.images, **asked.arguments(entry), **small, progress=False
+        )
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def answers(asked_transfers):
+    return {entry.name: asked_transfers(entry.name) for entry in transfers()}
+
+
+@pytest.mark.parametrize("one", transfers(), ids=lambda e: e.name)
+class TestEveryTransfer:
+    def test_has_a_question_a_caveat_and_a_docstring_that_asks(self, one):
+        assert one.question.endswith("?") and one.caveat.endswith(".") and 20 < len(one.caveat) < 300 and one.control
+        assert "?" in (one.compute.__doc__ or "").strip().partition("\n")[0]
+        assert (ROOT / "app" / "app_pages" / f"{one.page}.py").exists() and one.group
+
+    def test_takes_what_it_says_by_keyword(self, one):
+        taken = inspect.signature(one.compute).parameters
+        assert list(taken)[:2] == ["checkpoint", "images"] and {*one.options, "seed", "progress"} <= set(taken)
+
+    def test_gives_scores_that_all_have_a_control(self, one, answers):
+        scores = answers[one.name].scores()
+        assert scores
+        for name, score in scores.items():
+            assert score.control is not None and np.isfinite(score.control), f"{name} has no control"
+            assert np.isfinite(score.value) or score.reason, f"{name} is not a number, and no reason is given"
+            assert score.low is None or score.low <= score.high
+
+    def test_is_stored_and_read_back_whole(self, one, answers, tmp_path):
+        save_result(tmp_path / "r.npz", answers[one.name])
+        back = load_result(tmp_path / "r.npz", one.result_type)
+        assert back.scores().keys() == answers[one.name].scores().keys()
+        for name, score in back.scores().items():
+            np.testing.assert_equal(score.to_dict(), answers[one.name].scores()[name].to_dict())
+
+    def test_has_a_figure_of_one_and_of_several(self, one, answers):
+        for given in (answers[one.name], {"a": answers[one.name], "b": answers[one.name]}):
+            fig = draw(given)
+            assert isinstance(fig, go.Figure) and fig.data
+            assert fig.layout.meta["alt"] and fig.layout.meta["caption"]
+
+    def test_refuses_clips_in_a_sentence(self, one, asked_transfers):
+        images = sslviz.shapes(n=8)
+        clips = sslviz.Images(np.repeat(images.pixels[:, None], 2, axis=1), images.ids, images.table)
+        with pytest.raises(ValueError, match=r"[.!]$"):
+            asked_transfers(one.name, clips)
 
 
 def test_names_and_public_names_agree():
