@@ -158,6 +158,11 @@ CATALOG: tuple[Entry, ...] = (
         page="bias", scope="columns", options=("fit",), group="Would a remedy help?", section=REMEDIES,
     ),
     # --- worth
+    Entry(
+        name="ranking", question="If one image is the question, are those of its class the first answers?",
+        home="transfer.ranking", control="a random order, raw pixels, the encoder untrained", page="worth", scope="label",
+        options=("control_features",), group="Retrieval", section=WORTH, many_classes=True, max_images=MAP_POINTS,
+    ),
     # --- training
     Entry(
         name="reconstruct", question="What does it make of what it was not shown?", home="explanations.reconstruction",

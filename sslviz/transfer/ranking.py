@@ -24,6 +24,10 @@ from sslviz.transfer.tied_ranks import (
 )
 
 BLOCK = 2**23  # similarities held at a time
+# Errors of scores beyond those of a mean over independent queries, where the queries are the gallery too.  An image is
+# then in the average precision of every other one: the error of such a mean (a U-statistic) is twice as large.  A hit
+# rests on few of them; two images that find each other share it, which doubles the variance.  tests/transfer/test_ranking.py
+WIDER, WIDER_HIT = 2.0, 2**0.5
 ALONE = "no other image of its class is in the gallery"
 
 
@@ -39,6 +43,7 @@ class Ranking(Fitted):
     - values: {score: (n,)}, each query's own average precision, the one within its first R, and hits
     - chance: {score: (n,)}, what a random order of the same gallery gives on average
     - control_values: {control: {score: (n,)}}
+    - own_gallery: whether the queries themselves are the gallery
     - n_gallery: images that are ranked
     - duplicates: gallery images whose features repeat those of an earlier one
     - left_out: {reason: queries}
@@ -53,14 +58,25 @@ class Ranking(Fitted):
     values: dict[str, np.ndarray]
     chance: dict[str, np.ndarray]
     control_values: dict[str, dict[str, np.ndarray]]
+    own_gallery: bool
     n_gallery: int
     duplicates: int
     left_out: dict[str, int]
     seed: int
 
     def per_image(self) -> dict[str, np.ndarray]:
-        """What each query adds to the class-balanced mean: {score: (n,)}."""
-        return self.values
+        """What each image adds to the class-balanced mean, as query and as answer: {score: (n,)}.
+
+        Where queries are the gallery too, deviations from the class's mean are `WIDER` than the query's own value says.
+        """
+        if not self.own_gallery:
+            return self.values
+        size = np.bincount(self.truth)
+        added = {}
+        for name, values in self.values.items():
+            mean = (np.bincount(self.truth, values) / size)[self.truth]
+            added[name] = mean + (WIDER_HIT if name.startswith("hit") else WIDER) * (values - mean)
+        return added
 
     def groups(self) -> np.ndarray:
         """The class that each query counts for: (n,)."""
@@ -69,18 +85,20 @@ class Ranking(Fitted):
     def scores(self) -> dict[str, Score]:
         """`map`, `map@R` and `hit@K`, all in [0, 1] and class-balanced, beside chance and other controls.
 
-        The interval is a bootstrap over the queries of each class; the gallery stays as it is.  There is none where a class
-        has fewer than ten queries.
+        The interval is a bootstrap over the images of each class, or over the queries where the gallery is another one and
+        stays as it is.  There is none where a class has fewer than ten queries.
         """
         return self._scores
 
     @cached_property
     def _scores(self) -> dict[str, Score]:
-        draws = bootstrap_balanced_mean(np.stack(list(self.values.values())), self.truth, seed=self.seed)
+        draws = bootstrap_balanced_mean(np.stack(list(self.per_image().values())), self.truth, seed=self.seed)
         enough = np.bincount(self.truth).min() >= MIN_PER_CLASS
         scores = {}
         for i, (name, value) in enumerate(self.values.items()):
-            low, high = percentile_interval(draws[:, i]) if enough else (None, None)
+            low, high = percentile_interval(draws[:, i].clip(0, 1)) if enough else (None, None)
+            if enough and (value == 1).all():  # what three errors in n might hide (rule of three)
+                low = float(np.maximum(0, 1 - 3 / np.bincount(self.truth)).mean())
             controls = {"chance": balanced_mean(self.chance[name], self.truth)}
             controls |= {c: balanced_mean(v[name], self.truth) for c, v in self.control_values.items()}
             scores[name] = Score(balanced_mean(value, self.truth), low, high, controls)
@@ -121,10 +139,10 @@ def ranking(
         >>> x = 9 * np.eye(3)[label] + np.random.default_rng(0).normal(size=(120, 3))
         >>> features = sslviz.Features.from_array(x, table={"label": label})
         >>> print(sslviz.ranking(features).scores()["hit@1"])
-        1.00 [1.00, 1.00]  vs 0.33 chance
+        1.00 [0.93, 1.00]  vs 0.33 chance
 
-    Caveat: The interval is over queries against this one gallery; chance grows with the share of relevant images, so
-    scores of two data sets do not compare.
+    Caveat: Chance grows with the share of relevant images, so scores of two data sets do not compare; and one near
+    duplicate in the gallery is enough for a hit.
     """
     bank = features if gallery is None else gallery
     _check(features, bank, at)
@@ -153,6 +171,7 @@ def ranking(
         values=values,
         chance=_chance(total[asked], relevant[asked], at),
         control_values=control_values,
+        own_gallery=gallery is None,
         n_gallery=len(bank),
         duplicates=len(bank) - len(_distinct(bank.x)[0]),
         left_out={ALONE: int((~asked).sum())} if not asked.all() else {},

@@ -161,7 +161,17 @@ def test_noise_beats_chance_in_few_of_100_seeds():
         for name, score in ranking(blobs(120, shift=0.0, seed=seed), seed=seed).scores().items():
             alarms[name] += bool(score.beats_control)
     print(f"ranking, false alarms of 100: {alarms}")
-    assert all(n <= 10 for n in alarms.values())
+    assert all(n <= 7 for n in alarms.values())  # 2.5 are expected; more than 7 come in 1 of 300 such counts
+
+
+def test_the_interval_is_as_wide_as_scores_of_other_images_spread():
+    """Other images of the same kind, so other queries and another gallery: 95 % of intervals hold the mean over all."""
+    runs = [ranking(blobs(120, shift=1.0, seed=s), seed=s).scores() for s in range(200)]
+    for name in runs[0]:
+        truth = np.mean([run[name].value for run in runs])
+        covered = sum(run[name].low <= truth <= run[name].high for run in runs)
+        print(f"ranking, {name} covered in {covered} of 200")
+        assert covered >= (181 if name.startswith("map") else 184)
 
 
 def test_queries_without_an_answer_are_left_out_and_said():
