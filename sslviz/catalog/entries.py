@@ -163,6 +163,11 @@ CATALOG: tuple[Entry, ...] = (
         home="transfer.ranking", control="a random order, raw pixels, the encoder untrained", page="worth", scope="label",
         options=("control_features",), group="Retrieval", section=WORTH, many_classes=True, max_images=MAP_POINTS,
     ),
+    Entry(
+        name="novelty", question="Would it notice a class that it was never shown?", home="transfer.novelty",
+        control="one half of the known images against the other, raw pixels, the encoder untrained", page="worth",
+        scope="label", options=("fit", "control_features"), group="Novelty", section=WORTH, many_classes=True,
+    ),
     # --- training
     Entry(
         name="reconstruct", question="What does it make of what it was not shown?", home="explanations.reconstruction",
