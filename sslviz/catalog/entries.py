@@ -168,6 +168,12 @@ CATALOG: tuple[Entry, ...] = (
         control="one half of the known images against the other, raw pixels, the encoder untrained", page="worth",
         scope="label", options=("fit", "control_features"), group="Novelty", section=WORTH, many_classes=True,
     ),
+    Entry(
+        name="calibration", question="When a head on it says 80 %, is it right in 80 of 100 cases?",
+        home="transfer.calibration",
+        control="labels drawn from its own probabilities, class shares, raw pixels, the encoder untrained",
+        page="worth", scope="label", options=("fit", "control_features"), group="Calibration", section=WORTH,
+    ),
     # --- training
     Entry(
         name="reconstruct", question="What does it make of what it was not shown?", home="explanations.reconstruction",
