@@ -174,6 +174,11 @@ CATALOG: tuple[Entry, ...] = (
         control="labels drawn from its own probabilities, class shares, raw pixels, the encoder untrained",
         page="worth", scope="label", options=("fit", "control_features"), group="Calibration", section=WORTH,
     ),
+    Entry(
+        name="noise_tolerance", question="How many wrong labels does a readout bear?", home="transfer.noise_tolerance",
+        control="chance, true labels only, raw pixels, the encoder untrained", page="worth", scope="label",
+        options=("fit", "control_features"), group="Wrong labels", section=WORTH, least_per_class=4,
+    ),
     # --- training
     Entry(
         name="reconstruct", question="What does it make of what it was not shown?", home="explanations.reconstruction",
