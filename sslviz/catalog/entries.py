@@ -179,6 +179,11 @@ CATALOG: tuple[Entry, ...] = (
         control="chance, true labels only, raw pixels, the encoder untrained", page="worth", scope="label",
         options=("fit", "control_features"), group="Wrong labels", section=WORTH, least_per_class=4,
     ),
+    Entry(
+        name="label_choice", question="Which images should be labelled first?", home="transfer.label_choice",
+        control="images drawn without looking, images chosen by pixels or by the encoder untrained", page="worth",
+        scope="label", options=("fit", "control_features"), group="Choice of labels", least_per_class=4, opt_in=True,
+    ),
     # --- training
     Entry(
         name="reconstruct", question="What does it make of what it was not shown?", home="explanations.reconstruction",

@@ -119,7 +119,10 @@ class Calibration(Fitted):
     @cached_property
     def _scores(self) -> dict[str, Score]:
         draws = bootstrap_balanced_mean(np.stack(list(self.values.values())), np.zeros(len(self.ids)), seed=self.seed)
-        scores = {"ece": self._error(self.ece, self.null), "ece after temperature": self._error(self.scaled_ece, self.scaled_null)}
+        scores = {
+            "ece": self._error(self.ece, self.null),
+            "ece after temperature": self._error(self.scaled_ece, self.scaled_null),
+        }
         for i, (name, value) in enumerate(self.values.items()):
             low, high = percentile_interval(draws[:, i]) if len(self.ids) >= MIN_IMAGES else (None, None)
             controls = {control: float(values[name].mean()) for control, values in self.control_values.items()}
@@ -221,7 +224,10 @@ def _head(
         path.set_params(C=c).fit(x[inner], codes[inner])
         held = _logits(path, x[~inner])
         if (loss := float(surprise(softmax(held), codes[~inner]).mean())) < best:
-            best, found = loss, (_logits(path, scored), (held, codes[~inner]), {"C": c, "held_out": int((~inner).sum())})
+            best, found = (
+                loss,
+                (_logits(path, scored), (held, codes[~inner]), {"C": c, "held_out": int((~inner).sum())}),
+            )
     assert found is not None
     return found
 

@@ -216,5 +216,7 @@ def vote(codes: np.ndarray) -> np.ndarray:
     """The commonest of each row of codes (n, k), nearest first: (n,).  Of equally common ones that of the nearest image."""
     rows, votes = np.arange(len(codes)), np.zeros((len(codes), codes.max() + 1))
     for place, column in enumerate(codes.T):
-        votes[rows, column] += 1 + 0.5 ** (place + 2)  # the halves sum to less than one vote, and the first outweighs the rest
+        votes[rows, column] += 1 + 0.5 ** (
+            place + 2
+        )  # the halves sum to less than one vote, and the first outweighs the rest
     return votes.argmax(axis=1)

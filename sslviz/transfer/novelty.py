@@ -68,7 +68,9 @@ class Novelty(Fitted):
 
     def _sides(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """(strangeness of the novel images, of the known ones) for each class held out."""
-        return [(s[self.truth == code], s[self.truth != code]) for s, code in zip(self.strangeness, self.held, strict=True)]
+        return [
+            (s[self.truth == code], s[self.truth != code]) for s, code in zip(self.strangeness, self.held, strict=True)
+        ]
 
     @cached_property
     def influence(self) -> np.ndarray:
@@ -227,7 +229,9 @@ def novelty_of(
     _check(how, k)
     widths = {x.x.shape[1] for x in (known, queries, novel)}
     if len(widths) > 1:
-        raise ValueError(f"The three sets need features of one width, but have {sorted(widths)}; embed all with one encoder.")
+        raise ValueError(
+            f"The three sets need features of one width, but have {sorted(widths)}; embed all with one encoder."
+        )
     codes = np.zeros(len(known), int) if label is None else coded_values(known.column(label), label)[1]
     k = max(1, min(k, len(known) // SHARE_OF_KNOWN))
     truth, nothing = np.repeat([0, 1], [len(queries), len(novel)]), np.array([-1])

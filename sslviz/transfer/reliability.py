@@ -48,7 +48,9 @@ def null_errors(confidence: np.ndarray, *, draws: int = DRAWS, seed: int = 0) ->
     return calibration_error(confidence, drawn.astype(float))
 
 
-def temperature_of(logits: np.ndarray, truth: np.ndarray, *, draws: int = DRAWS, seed: int = 0) -> tuple[float, np.ndarray]:
+def temperature_of(
+    logits: np.ndarray, truth: np.ndarray, *, draws: int = DRAWS, seed: int = 0
+) -> tuple[float, np.ndarray]:
     """The number that logits (n, c) are divided by for the best likelihood, and its bootstrap (draws,) (arXiv 1706.04599).
 
     Between 1/20 and 20.

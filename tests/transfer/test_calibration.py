@@ -55,7 +55,9 @@ class TestDefinitions:
     def test_the_temperature_undoes_what_logits_were_multiplied_by(self, factor):
         logits, truth = drawn(8000)
         found, draws = temperature_of(factor * logits, truth)
-        assert found == pytest.approx(factor, rel=0.05) and np.quantile(draws, 0.005) <= factor <= np.quantile(draws, 0.995)
+        assert found == pytest.approx(factor, rel=0.05) and np.quantile(draws, 0.005) <= factor <= np.quantile(
+            draws, 0.995
+        )
 
     def test_intervals_of_the_temperature_hold_the_true_one(self):
         held = 0

@@ -16,7 +16,9 @@ from sslviz.transfer.noise_tolerance import KNOWN, noise_tolerance, vote
 def blobs(n=400, d=8, classes=4, shift=3.0, seed=0, spread=1.0):
     rng = np.random.default_rng(seed)
     label = np.arange(n) % classes
-    return Features.from_array(spread * rng.normal(size=(n, d)) + shift * np.eye(classes, d)[label], table={"label": label})
+    return Features.from_array(
+        spread * rng.normal(size=(n, d)) + shift * np.eye(classes, d)[label], table={"label": label}
+    )
 
 
 def plurality(k, classes, rate):
@@ -39,7 +41,8 @@ def plurality(k, classes, rate):
 
 class TestClosedForms:
     @pytest.mark.parametrize(
-        ("k", "classes", "rate", "printed"), [(1, 4, 0.4, 0.60), (20, 4, 0.4, 0.991), (20, 10, 0.6, 0.959), (20, 10, 0.8, 0.482)]
+        ("k", "classes", "rate", "printed"),
+        [(1, 4, 0.4, 0.60), (20, 4, 0.4, 0.991), (20, 10, 0.6, 0.959), (20, 10, 0.8, 0.482)],
     )
     def test_a_vote_of_neighbours_is_a_multinomial_plurality(self, k, classes, rate, printed):
         rng = np.random.default_rng(0)
@@ -56,7 +59,8 @@ class TestClosedForms:
         fitted, scored = features.rows(np.arange(1000)), features.rows(np.arange(1000, 2000))
         near, truth = neighbors(scored, 20, among=fitted).indices, scored.column("label")
         found = [
-            (vote(noisy_labels(fitted.column("label"), 4, 0.6, "symmetric", seed)[near]) == truth).mean() for seed in range(40)
+            (vote(noisy_labels(fitted.column("label"), 4, 0.6, "symmetric", seed)[near]) == truth).mean()
+            for seed in range(40)
         ]
         assert np.mean(found) == pytest.approx(plurality(20, 4, 0.6), abs=4 * np.std(found) / np.sqrt(40))
 

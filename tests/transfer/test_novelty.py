@@ -89,7 +89,11 @@ class TestNovelty:
     def test_of_one_gaussian_is_the_closed_form(self):
         """|x| of N(D, 1) against N(0, 1): p^2 + (1 - p)^2 with p = Phi(D / sqrt 2), for both factors of x^2 - y^2."""
         rng, distance = np.random.default_rng(0), 1.5
-        known, queries, novel = rng.normal(size=(20_000, 1)), rng.normal(size=(9000, 1)), rng.normal(distance, 1, (9000, 1))
+        known, queries, novel = (
+            rng.normal(size=(20_000, 1)),
+            rng.normal(size=(9000, 1)),
+            rng.normal(distance, 1, (9000, 1)),
+        )
         result = novelty_of(plain(known, "k"), plain(queries, "q"), plain(novel, "n"), how="mahalanobis")
         p = norm.cdf(distance / np.sqrt(2))
         assert result.scores()["auroc"].value == pytest.approx(p**2 + (1 - p) ** 2, abs=0.012)
@@ -98,7 +102,9 @@ class TestNovelty:
         held = 0
         for seed in range(120):
             rng = np.random.default_rng(seed)
-            sets = (plain(rng.normal(shift, 1, (n, 1)), p) for n, shift, p in ((3000, 0, "k"), (80, 0, "q"), (50, 1.5, "n")))
+            sets = (
+                plain(rng.normal(shift, 1, (n, 1)), p) for n, shift, p in ((3000, 0, "k"), (80, 0, "q"), (50, 1.5, "n"))
+            )
             score = novelty_of(*sets, how="mahalanobis").scores()["auroc"]
             p = norm.cdf(1.5 / np.sqrt(2))
             held += score.low <= p**2 + (1 - p) ** 2 <= score.high
@@ -141,7 +147,9 @@ class TestNovelty:
             score = result.scores()["auroc"]
             alarms += score.low > 0.5
             alarms_fpr += result.scores()["fpr95"].high < 29 / 31  # 29 of 30 novel ones reach the threshold
-        print(f"novelty: false alarms of 100: {alarms}, by fpr95 {alarms_fpr}; known against known {np.mean(halves):.3f}")
+        print(
+            f"novelty: false alarms of 100: {alarms}, by fpr95 {alarms_fpr}; known against known {np.mean(halves):.3f}"
+        )
         assert np.mean(halves) == pytest.approx(0.5, abs=0.01) and alarms <= 7 and alarms_fpr <= 7
 
     def test_the_novel_set_moves_nothing_of_its_own(self):

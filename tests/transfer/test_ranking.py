@@ -15,7 +15,9 @@ def blobs(n=120, d=8, classes=4, shift=1.0, seed=0, prefix=""):
     rng = np.random.default_rng(seed)
     label = rng.integers(0, classes, n)
     ids = [f"{prefix}{i}" for i in range(n)]
-    return Features.from_array(rng.normal(size=(n, d)) + shift * np.eye(classes, d)[label], table={"label": label}, ids=ids)
+    return Features.from_array(
+        rng.normal(size=(n, d)) + shift * np.eye(classes, d)[label], table={"label": label}, ids=ids
+    )
 
 
 def unit(x):
@@ -101,7 +103,9 @@ def test_an_encoder_that_sees_no_difference_reads_chance_exactly(x):
 
 def test_features_that_differ_by_float32s_last_digits_are_still_ranked():
     label = np.arange(80) % 2
-    x = (1 + 1e-6 * np.random.default_rng(0).normal(size=(80, 16)) * 0.1 + 3e-6 * np.eye(2, 16)[label]).astype(np.float32)
+    x = (1 + 1e-6 * np.random.default_rng(0).normal(size=(80, 16)) * 0.1 + 3e-6 * np.eye(2, 16)[label]).astype(
+        np.float32
+    )
     features = Features.from_array(x, table={"label": label})
     exact = looped(features, features, features.ids, (1, 10))[:, 0].mean()
     assert ranking(features).scores()["map"].value == pytest.approx(exact, abs=0.03)
@@ -114,7 +118,9 @@ def test_cosines_below_zero_still_count():
         np.stack([np.cos(angles), np.sin(angles)], 1), table={"label": ["a", "a", "b", "a", "a"]}
     )
     values = ranking(features, at=(1, 4)).values
-    assert values["map"][0] == pytest.approx((1 + 2 / 3 + 3 / 4) / 3) and values["map@R"][0] == pytest.approx((1 + 2 / 3) / 3)
+    assert values["map"][0] == pytest.approx((1 + 2 / 3 + 3 / 4) / 3) and values["map@R"][0] == pytest.approx(
+        (1 + 2 / 3) / 3
+    )
 
 
 def test_chance_is_the_closed_form():

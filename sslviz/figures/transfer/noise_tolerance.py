@@ -48,7 +48,9 @@ def noise_tolerance(
                 drawn.add(key)
     for name, result in named.items():
         for column, readout in enumerate(READOUTS, 1):
-            fig.add_trace(_line(result, readout, name, short[name] or "this checkpoint", palette[name]), row=1, col=column)
+            fig.add_trace(
+                _line(result, readout, name, short[name] or "this checkpoint", palette[name]), row=1, col=column
+            )
     one_entry_a_group(fig.data)
     legend = dict.fromkeys(trace.name for trace in fig.data)
     fig.update_layout(height=370 + theme.legend_room(legend))

@@ -47,7 +47,9 @@ def novelty(results: Novelty | Mapping[str, Novelty], *, colors: Mapping[str, st
 
 def _rows(result: Novelty) -> list[Dot]:
     score, alarms = result.scores()["auroc"], result.scores()["fpr95"]
-    mean = Dot(ALL, score.value, score.low, score.high, score.controls, f"known images flagged at 95 % recall: {alarms.text}")
+    mean = Dot(
+        ALL, score.value, score.low, score.high, score.controls, f"known images flagged at 95 % recall: {alarms.text}"
+    )
     if len(result.held) == 1:
         return [mean._replace(row=str(result.classes[result.held[0]]))]
     return [
