@@ -163,6 +163,32 @@ CATALOG: tuple[Entry, ...] = (
         control="chance, raw pixels, the encoder untrained, on the same labels", page="worth", scope="label",
         options=("fit", "control_features"), group="Few labels", section=WORTH,
     ),
+    Entry(
+        name="ranking", question="If one image is the question, are those of its class the first answers?",
+        home="transfer.ranking", control="a random order, raw pixels, the encoder untrained", page="worth", scope="label",
+        options=("control_features",), group="Retrieval", section=WORTH, many_classes=True, max_images=MAP_POINTS,
+    ),
+    Entry(
+        name="novelty", question="Would it notice a class that it was never shown?", home="transfer.novelty",
+        control="one half of the known images against the other, raw pixels, the encoder untrained", page="worth",
+        scope="label", options=("fit", "control_features"), group="Novelty", section=WORTH, many_classes=True,
+    ),
+    Entry(
+        name="calibration", question="When a head on it says 80 %, is it right in 80 of 100 cases?",
+        home="transfer.calibration",
+        control="labels drawn from its own probabilities, class shares, raw pixels, the encoder untrained",
+        page="worth", scope="label", options=("fit", "control_features"), group="Calibration", section=WORTH,
+    ),
+    Entry(
+        name="noise_tolerance", question="How many wrong labels does a readout bear?", home="transfer.noise_tolerance",
+        control="chance, true labels only, raw pixels, the encoder untrained", page="worth", scope="label",
+        options=("fit", "control_features"), group="Wrong labels", section=WORTH, least_per_class=4,
+    ),
+    Entry(
+        name="label_choice", question="Which images should be labelled first?", home="transfer.label_choice",
+        control="images drawn without looking, images chosen by pixels or by the encoder untrained", page="worth",
+        scope="label", options=("fit", "control_features"), group="Choice of labels", least_per_class=4, opt_in=True,
+    ),
     # --- training
     Entry(
         name="reconstruct", question="What does it make of what it was not shown?", home="explanations.reconstruction",

@@ -1,0 +1,292 @@
+"""Novelty: whether images of a class that was never shown are told from images of known classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from sslviz.diagnostics.probes.control_features import ControlFeatures, aligned_controls
+from sslviz.diagnostics.result import Fitted, pictures_of
+from sslviz.features import Features
+from sslviz.features.columns import coded_values
+from sslviz.runtime.threads import one_thread
+from sslviz.statistics import MIN_PER_CLASS, Score, percentile_interval
+from sslviz.transfer.label_split import label_split
+from sslviz.transfer.rank_statistics import auroc, false_positive_draws, false_positives, placements
+from sslviz.transfer.strangeness import gaussian_strangeness, knn_strangeness
+
+How = Literal["knn", "mahalanobis", "relative"]
+HOW = ("knn", "mahalanobis", "relative")
+HALVES = "known against known"
+MOST_HELD_OUT = 20  # classes, each of which costs a fit; of more a sample is held out
+SHARE_OF_KNOWN = 10  # k is at most one in ten of the known images: the farthest of all says nothing of a neighbourhood
+MIN_FOR_RECALL = 20  # novel images for an interval of FPR95: of fewer, 95 % are all of them
+DRAWS = 200  # resamples for the interval of FPR95, each of which sorts the novel scores of each class
+
+
+@dataclass(frozen=True, eq=False)
+class Novelty(Fitted):
+    """Result of `novelty` and `novelty_of`, of n scored images and h classes that were held out in turn.
+
+    - label: the column whose classes are held out; empty where two sets were given
+    - how: "knn", "mahalanobis" or "relative"
+    - params: k, and how many classes were held out of how many
+    - classes: names of all classes, (c,)
+    - held: index into `classes` of those held out, (h,)
+    - ids: the scored images, (n,)
+    - truth: index into `classes`, (n,)
+    - strangeness: of each image while a class is held out, (h, n); only the order of its values matters
+    - control_auroc, control_fpr95: {control: (h,)}
+    - seed: of halves, samples and resamples
+    """
+
+    label: str
+    how: str
+    params: dict[str, float]
+    classes: np.ndarray
+    held: np.ndarray
+    ids: np.ndarray
+    truth: np.ndarray
+    strangeness: np.ndarray
+    control_auroc: dict[str, np.ndarray]
+    control_fpr95: dict[str, np.ndarray]
+    seed: int
+
+    @cached_property
+    def auroc(self) -> np.ndarray:
+        """The probability that a novel image is stranger than a known one, for each class held out, (h,)."""
+        return np.array([auroc(novel, known) for novel, known in self._sides()])
+
+    @cached_property
+    def fpr95(self) -> np.ndarray:
+        """The share of known images flagged where 95 % of the novel ones are, for each class held out, (h,)."""
+        return np.array([false_positives(novel, known) for novel, known in self._sides()])
+
+    def _sides(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """(strangeness of the novel images, of the known ones) for each class held out."""
+        return [
+            (s[self.truth == code], s[self.truth != code]) for s, code in zip(self.strangeness, self.held, strict=True)
+        ]
+
+    @cached_property
+    def influence(self) -> np.ndarray:
+        """What each image moves the mean AUROC by, as a novel and as a known one, (n,); their squares sum to its variance."""
+        moved = np.zeros(len(self.truth))
+        for code, value, (novel, known) in zip(self.held, self.auroc, self._sides(), strict=True):
+            moved[self.truth == code] += (placements(novel, known) - value) / len(novel)
+            moved[self.truth != code] += (placements(-known, -novel) - value) / len(known)
+        return moved / len(self.held)
+
+    def per_image(self) -> dict[str, np.ndarray]:
+        """What each image adds to the mean AUROC, as a novel and as a known one: {"auroc": (n,)}.
+
+        Their class-balanced mean is the score.
+        """
+        size = np.bincount(self.truth)
+        of_class = np.count_nonzero(size) * size[self.truth]
+        return {"auroc": self.auroc.mean() + of_class * self.influence}
+
+    def groups(self) -> np.ndarray:
+        """The class that each image counts for: (n,)."""
+        return self.truth
+
+    def scores(self) -> dict[str, Score]:
+        """`auroc` and `fpr95`, means over the classes held out, each of which counts the same; novel is positive.
+
+        The interval of `auroc` is over other images, novel and known ones (DeLong 1988); that of `fpr95` is a bootstrap.
+        There is none for fewer than ten novel images of a class, or twenty for `fpr95`.
+        """
+        return self._scores
+
+    @cached_property
+    def _scores(self) -> dict[str, Score]:
+        fewest = min(int((self.truth == code).sum()) for code in self.held)
+        low, high = self._interval() if fewest >= MIN_PER_CLASS else (None, None)
+        controls = {name: float(values.mean()) for name, values in self.control_auroc.items()}
+        first, last = None, None
+        if fewest >= MIN_FOR_RECALL:
+            sides = enumerate(self._sides())
+            draws = [false_positive_draws(a, b, draws=DRAWS, seed=self.seed + i) for i, (a, b) in sides]
+            first, last = percentile_interval(np.mean(draws, axis=0))
+        alarms = {name: float(values.mean()) for name, values in self.control_fpr95.items()}
+        return {
+            "auroc": Score(float(self.auroc.mean()), low, high, controls),
+            "fpr95": Score(float(self.fpr95.mean()), first, last, alarms, higher_is_better=False),
+        }
+
+    def _interval(self) -> tuple[float, float]:
+        value = float(self.auroc.mean())
+        if value == 1:  # no image is misplaced: three in n may hide of each class (rule of three)
+            return float(np.mean([max(0, 1 - 3 / (self.truth == code).sum()) for code in self.held])), 1.0
+        reach = 1.96 * float(np.sqrt((self.influence**2).sum()))
+        return max(0.0, value - reach), min(1.0, value + reach)
+
+
+@one_thread
+def novelty(
+    features: Features,
+    label: str = "label",
+    *,
+    fit: Features | None = None,
+    how: How = "knn",
+    k: int = 50,
+    control_features: ControlFeatures | None = None,
+    seed: int = 0,
+) -> Novelty:
+    """Would it notice a class that it was never shown?
+
+    Each class is held out in turn.  Its scored images are novel; the images of the other classes in `fit` are known, and so
+    are their scored images.  Without `fit` a stratified half of `features` (by `seed`) is known.  How strange an image is:
+
+    - "knn": distance to the `k`-th known neighbour, features scaled to length one (arXiv 2204.06507)
+    - "mahalanobis": distance to the nearest class mean by one covariance for all classes (arXiv 1807.03888)
+    - "relative": that, less the distance to a single Gaussian of all known images (arXiv 2106.09022)
+
+    Scores, means over classes: `auroc` in [0, 1], the probability that a novel image is stranger than a known one; `fpr95` in
+    [0, 1], the share of known images flagged at the threshold that 95 % of the novel ones reach.  Novel is positive in both.
+
+    Controls: one half of the known scored images against the other, and `control_features` {name: Features, or (Features,
+    fit Features)}.  Of more than 20 classes, 20 are drawn to be held out; `k` is at most a tenth of the known images; both
+    are said in `params`.  Covariances are shrunk (Ledoit and Wolf).  Errors as for `linear_probe`.
+
+    Example:
+        >>> import numpy as np, sslviz
+        >>> label = np.arange(240) % 3
+        >>> x = 9 * np.eye(3)[label] + np.random.default_rng(0).normal(size=(240, 3))
+        >>> result = sslviz.novelty(sslviz.Features.from_array(x, table={"label": label}))
+        >>> print(result.params["k"], result.scores()["auroc"].value)
+        8 1.0
+
+    Caveat: Novel means here another class of the same pictures; JPEG, size or brightness of other sources are told apart
+    without any encoder, so look at the pixels beside it.
+    """
+    _check(how, k)
+    split = label_split(features, label, fit, seed)
+    present = np.unique(split.truth)
+    held = np.sort(np.random.default_rng(seed).permutation(present)[:MOST_HELD_OUT])
+    known = len(split.codes) - np.bincount(split.codes)[held].max()
+    k = max(1, min(k, int(known) // SHARE_OF_KNOWN))
+
+    def strange(scored: Features, fitted: Features) -> np.ndarray:
+        return strangeness(scored.x[:], fitted.x[:], split.codes, held, how, k)
+
+    ours = strange(split.scored, split.fitted)
+    controls = {HALVES: _halves_apart(ours, split.truth, held, seed)}
+    for name, scored, fitted in aligned_controls(control_features, split.scored, split.fitted):
+        controls[name] = _told_apart(strange(scored, fitted), split.truth, held)
+    return Novelty(
+        label=label,
+        how=how,
+        params={"k": k, "held_out": len(held), "of_classes": len(present)},
+        classes=split.classes,
+        held=held,
+        ids=split.scored.ids,
+        truth=split.truth,
+        strangeness=ours,
+        control_auroc={name: values[0] for name, values in controls.items()},
+        control_fpr95={name: values[1] for name, values in controls.items()},
+        seed=seed,
+        **pictures_of(split.scored, split.fitted),
+    )
+
+
+@one_thread
+def novelty_of(
+    known: Features,
+    queries: Features,
+    novel: Features,
+    *,
+    label: str | None = None,
+    how: How = "knn",
+    k: int = 50,
+    control_features: Mapping[str, tuple[Features, Features, Features]] | None = None,
+    seed: int = 0,
+) -> Novelty:
+    """Are these novel images told from images like the known ones?
+
+    - known: what is known
+    - queries: other images like these
+    - novel: images that should stand out
+    - label: a column of `known` for "mahalanobis" and "relative"; without it, all are one class
+    - control_features: {name: the same three by pixels or another encoder}
+
+    Strangeness, scores and controls as for `novelty`.  Nothing is normalised by the novel images.
+
+    Example:
+        >>> import numpy as np, sslviz
+        >>> draw = np.random.default_rng(0).normal
+        >>> sets = [sslviz.Features.from_array(draw(size=(100, 4)) + shift) for shift in ([9, 0, 0, 0], [9, 0, 0, 0], 0)]
+        >>> sslviz.novelty_of(*sets).scores()["auroc"].value > 0.9
+        True
+
+    Caveat: Sets from two sources differ in much that is no content, such as file format, size and brightness; so look at
+    the pixels beside it.
+    """
+    _check(how, k)
+    widths = {x.x.shape[1] for x in (known, queries, novel)}
+    if len(widths) > 1:
+        raise ValueError(
+            f"The three sets need features of one width, but have {sorted(widths)}; embed all with one encoder."
+        )
+    codes = np.zeros(len(known), int) if label is None else coded_values(known.column(label), label)[1]
+    k = max(1, min(k, len(known) // SHARE_OF_KNOWN))
+    truth, nothing = np.repeat([0, 1], [len(queries), len(novel)]), np.array([-1])
+
+    def strange(known: Features, queries: Features, novel: Features) -> np.ndarray:
+        return strangeness(np.concatenate([queries.x, novel.x]), known.x[:], codes, nothing, how, k)
+
+    held, ours = np.array([1]), strange(known, queries, novel)
+    controls = {HALVES: _halves_apart(ours, truth, held, seed)}
+    for name, (bank, like, unlike) in (control_features or {}).items():
+        sets = [x.select(list(own.ids)) for x, own in ((bank, known), (like, queries), (unlike, novel))]
+        controls[name] = _told_apart(strange(*sets), truth, held)
+    return Novelty(
+        label=label or "",
+        how=how,
+        params={"k": k, "held_out": 1, "of_classes": 2},
+        classes=np.array(["known", "novel"]),
+        held=held,
+        ids=np.concatenate([queries.ids, novel.ids]),
+        truth=truth,
+        strangeness=ours,
+        control_auroc={name: values[0] for name, values in controls.items()},
+        control_fpr95={name: values[1] for name, values in controls.items()},
+        seed=seed,
+        **pictures_of(queries, known),
+    )
+
+
+def strangeness(
+    queries: np.ndarray, bank: np.ndarray, codes: np.ndarray, held: np.ndarray, how: str, k: int
+) -> np.ndarray:
+    """How strange each image is while a class of the bank is held out, (held, n); a held class of -1 is none."""
+    if how == "knn":
+        return knn_strangeness(queries, bank, codes, held, k)
+    return gaussian_strangeness(queries, bank, codes, held, relative=how == "relative")
+
+
+def _check(how: str, k: int) -> None:
+    if how not in HOW:
+        raise ValueError(f"Strangeness is measured by {', '.join(map(repr, HOW))}, but `how` is {how!r}.")
+    if k < 1:
+        raise ValueError(f"The distance is to the k-th neighbour, k = 1, 2, ..., but k is {k}.")
+
+
+def _told_apart(strange: np.ndarray, truth: np.ndarray, held: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """AUROC and FPR95 of each class held out, (h,) each."""
+    sides = [(s[truth == code], s[truth != code]) for s, code in zip(strange, held, strict=True)]
+    return np.array([auroc(*both) for both in sides]), np.array([false_positives(*both) for both in sides])
+
+
+def _halves_apart(strange: np.ndarray, truth: np.ndarray, held: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same where a random half of the known images takes the place of the novel ones."""
+    rng = np.random.default_rng(seed)
+    sides = []
+    for values, code in zip(strange, held, strict=True):
+        known = rng.permutation(values[truth != code])
+        sides.append((known[::2], known[1::2] if len(known) > 1 else known))
+    return np.array([auroc(*both) for both in sides]), np.array([false_positives(*both) for both in sides])

@@ -1,0 +1,281 @@
+"""Ranking: mean average precision and hits of images retrieved by cosine, beside the exact values of a random order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from sslviz.diagnostics.neighbors.neighbors import unit_rows
+from sslviz.diagnostics.probes.control_features import ControlFeatures, scored_and_fit
+from sslviz.diagnostics.result import Fitted, pictures_of
+from sslviz.features import Features
+from sslviz.features.columns import coded_values
+from sslviz.statistics import MIN_PER_CLASS, Score, balanced_mean, bootstrap_balanced_mean, percentile_interval
+from sslviz.transfer.tied_ranks import (
+    TieGroups,
+    harmonic_numbers,
+    hit_chance,
+    miss_chance,
+    precision_sum,
+    tie_groups,
+)
+
+BLOCK = 2**23  # similarities held at a time
+# Errors of scores beyond those of a mean over independent queries, where the queries are the gallery too.  An image is
+# then in the average precision of every other one: the error of such a mean (a U-statistic) is twice as large.  A hit
+# rests on few of them; two images that find each other share it, which doubles the variance.  tests/transfer/test_ranking.py
+WIDER, WIDER_HIT = 2.0, 2**0.5
+ALONE = "no other image of its class is in the gallery"
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking(Fitted):
+    """Result of `ranking`, of n queries.
+
+    - label: the column by which an image is relevant
+    - classes: names of the queries' classes, (c,)
+    - ids: the queries, (n,)
+    - truth: index into `classes`, (n,)
+    - at: the K of hit@K
+    - values: {score: (n,)}, each query's own average precision, the one within its first R, and hits
+    - chance: {score: (n,)}, what a random order of the same gallery gives on average
+    - control_values: {control: {score: (n,)}}
+    - own_gallery: whether the queries themselves are the gallery
+    - n_gallery: images that are ranked
+    - duplicates: gallery images whose features repeat those of an earlier one
+    - left_out: {reason: queries}
+    - seed: of the resamples
+    """
+
+    label: str
+    classes: np.ndarray
+    ids: np.ndarray
+    truth: np.ndarray
+    at: list[int]
+    values: dict[str, np.ndarray]
+    chance: dict[str, np.ndarray]
+    control_values: dict[str, dict[str, np.ndarray]]
+    own_gallery: bool
+    n_gallery: int
+    duplicates: int
+    left_out: dict[str, int]
+    seed: int
+
+    def per_image(self) -> dict[str, np.ndarray]:
+        """What each image adds to the class-balanced mean, as query and as answer: {score: (n,)}.
+
+        Where queries are the gallery too, deviations from the class's mean are `WIDER` than the query's own value says.
+        """
+        if not self.own_gallery:
+            return self.values
+        size = np.bincount(self.truth)
+        added = {}
+        for name, values in self.values.items():
+            mean = (np.bincount(self.truth, values) / size)[self.truth]
+            added[name] = mean + (WIDER_HIT if name.startswith("hit") else WIDER) * (values - mean)
+        return added
+
+    def groups(self) -> np.ndarray:
+        """The class that each query counts for: (n,)."""
+        return self.truth
+
+    def scores(self) -> dict[str, Score]:
+        """`map`, `map@R` and `hit@K`, all in [0, 1] and class-balanced, beside chance and other controls.
+
+        The interval is a bootstrap over the images of each class, or over the queries where the gallery is another one and
+        stays as it is.  There is none where a class has fewer than ten queries.
+        """
+        return self._scores
+
+    @cached_property
+    def _scores(self) -> dict[str, Score]:
+        draws = bootstrap_balanced_mean(np.stack(list(self.per_image().values())), self.truth, seed=self.seed)
+        enough = np.bincount(self.truth).min() >= MIN_PER_CLASS
+        scores = {}
+        for i, (name, value) in enumerate(self.values.items()):
+            low, high = percentile_interval(draws[:, i].clip(0, 1)) if enough else (None, None)
+            if enough and (value == 1).all():  # what three errors in n might hide (rule of three)
+                low = float(np.maximum(0, 1 - 3 / np.bincount(self.truth)).mean())
+            controls = {"chance": balanced_mean(self.chance[name], self.truth)}
+            controls |= {c: balanced_mean(v[name], self.truth) for c, v in self.control_values.items()}
+            scores[name] = Score(balanced_mean(value, self.truth), low, high, controls)
+        return scores
+
+
+def ranking(
+    features: Features,
+    label: str = "label",
+    *,
+    gallery: Features | None = None,
+    at: Sequence[int] = (1, 10),
+    control_features: ControlFeatures | None = None,
+    seed: int = 0,
+) -> Ranking:
+    """If one image is the question, are images of its class the first answers?
+
+    Every image is a query.  All others, or those of `gallery`, are ranked by cosine; those of the query's class are
+    relevant.  A query never finds itself: gallery images with its id are left out.
+
+    Scores, in [0, 1], every class counting the same:
+
+    - `map`: mean average precision, the mean of i / r_i over the ranks r_i of all R relevant images
+    - `map@R`: the same among the first R only, divided by R (arXiv 2003.08505)
+    - `hit@K`: share of queries with a relevant image among the first K; metric learning calls it Recall@K
+
+    Of equally near images every order counts alike, and the mean over these orders is taken.  So an encoder that gives all
+    images the same features reads chance exactly.  Chance is closed form: E[AP] = (R-1)/(N-1) + (N-R) H_N / (N (N-1)), and
+    hit@K = 1 - C(N-R, K) / C(N, K).  `control_features` {name: Features, or (Features, gallery Features)} are ranked in the
+    same way.  Memory for a block of similarities only.
+
+    ValueError for a missing or incomplete column, a single class, features of two widths, and where no query has a
+    relevant image.
+
+    Example:
+        >>> import numpy as np, sslviz
+        >>> label = np.arange(120) % 3
+        >>> x = 9 * np.eye(3)[label] + np.random.default_rng(0).normal(size=(120, 3))
+        >>> features = sslviz.Features.from_array(x, table={"label": label})
+        >>> print(sslviz.ranking(features).scores()["hit@1"])
+        1.00 [0.93, 1.00]  vs 0.33 chance
+
+    Caveat: Chance grows with the share of relevant images, so scores of two data sets do not compare; and one near
+    duplicate in the gallery is enough for a hit.
+    """
+    bank = features if gallery is None else gallery
+    _check(features, bank, at)
+    names, codes = coded_values(np.r_[features.column(label), bank.column(label)], label)
+    truth, bank_codes = codes[: len(features)], codes[len(features) :]
+    own = _own_rows(features, bank)
+    total = len(bank) - (own >= 0)
+    relevant = np.bincount(bank_codes, minlength=len(names))[truth] - ((own >= 0) & (bank_codes[own] == truth))
+    asked = relevant > 0
+    if not asked.any():
+        raise ValueError(
+            f"No query has another image of its {label!r} in the gallery, so nothing can be found; give more images."
+        )
+    values = _ranked(features, bank, truth, bank_codes, own, asked, at)
+    control_values = {}
+    for name, control in (control_features or {}).items():
+        queries, answers = _control(control, features, bank, gallery is None)
+        control_values[name] = _ranked(queries, answers, truth, bank_codes, own, asked, at)
+    present, truth = np.unique(truth[asked], return_inverse=True)
+    return Ranking(
+        label=label,
+        classes=names[present],
+        ids=features.ids[asked],
+        truth=truth,
+        at=[int(k) for k in at],
+        values=values,
+        chance=_chance(total[asked], relevant[asked], at),
+        control_values=control_values,
+        own_gallery=gallery is None,
+        n_gallery=len(bank),
+        duplicates=len(bank) - len(_distinct(bank.x)[0]),
+        left_out={ALONE: int((~asked).sum())} if not asked.all() else {},
+        seed=seed,
+        **pictures_of(features, bank),
+    )
+
+
+def _check(features: Features, bank: Features, at: Sequence[int]) -> None:
+    if features.x.shape[1] != bank.x.shape[1]:
+        raise ValueError(
+            f"A gallery needs features of the queries' width, {features.x.shape[1]}, but has {bank.x.shape[1]}; embed both "
+            "with the same checkpoint."
+        )
+    if not len(at) or min(at) < 1 or any(int(k) != k for k in at):
+        raise ValueError(f"Hits are counted among the first K = 1, 2, ... answers, but `at` is {tuple(at)}.")
+
+
+def _own_rows(features: Features, bank: Features) -> np.ndarray:
+    """The row of the gallery with each query's id, (n,); -1 where there is none."""
+    import pandas as pd
+
+    return pd.Index(bank.ids).get_indexer(pd.Index(features.ids))
+
+
+def _control(
+    control: Features | tuple[Features, Features | None], features: Features, bank: Features, same: bool
+) -> tuple[Features, Features]:
+    """A control's features of the queries and of the gallery, in their order."""
+    whole, others = scored_and_fit(control)
+    queries = whole.select(list(features.ids))
+    return queries, queries if same else (whole if others is None else others).select(list(bank.ids))
+
+
+def _distinct(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers of the distinct rows of `x`, and for each row which of these it is."""
+    rows = np.ascontiguousarray(x).view(np.dtype((np.void, x.dtype.itemsize * x.shape[1]))).ravel()
+    _, first, inverse = np.unique(rows, return_index=True, return_inverse=True)
+    return (first, inverse.ravel()) if len(first) < len(x) else (np.arange(len(x)), np.arange(len(x)))
+
+
+def _ranked(
+    queries: Features,
+    bank: Features,
+    truth: np.ndarray,
+    bank_codes: np.ndarray,
+    own: np.ndarray,
+    asked: np.ndarray,
+    at: Sequence[int],
+) -> dict[str, np.ndarray]:
+    """{score: (queries asked,)}."""
+    harmonic = harmonic_numbers(len(bank))
+    found = np.zeros((len(queries), 2 + len(at)))
+    for row, groups in _groups(queries, bank, truth, bank_codes, own, asked):
+        r = int(groups.relevant.sum())
+        found[row, :2] = precision_sum(groups, harmonic, np.inf) / r, precision_sum(groups, harmonic, r) / r
+        found[row, 2:] = [hit_chance(groups, k) for k in at]
+    return dict(zip(_names(at), found[asked].T, strict=True))
+
+
+def _groups(
+    queries: Features,
+    bank: Features,
+    truth: np.ndarray,
+    bank_codes: np.ndarray,
+    own: np.ndarray,
+    asked: np.ndarray,
+) -> Iterator[tuple[int, TieGroups]]:
+    """(query, its tie groups), class by class."""
+    unit = unit_rows(bank.x[:])
+    center = unit.mean(axis=0, dtype=np.float64).astype(np.float32)
+    distinct, which = _distinct(bank.x)  # equal rows get one product, so that they tie to the last bit
+    # u.v = (u - c).(v - c) + c.(v - c) + what is the same for all v: float32 then resolves nearly collapsed features.
+    points = unit[distinct] - center
+    offset = points @ center
+    asking = unit_rows(queries.x[:])
+    step = max(1, BLOCK // len(bank))
+    for code in np.unique(truth[asked]):
+        members = np.flatnonzero(bank_codes == code)
+        rows = np.flatnonzero(asked & (truth == code))
+        for block in np.split(rows, range(step, len(rows), step)):
+            similar = (asking[block] - center) @ points.T + offset
+            similar[~asking[block].any(axis=1)] = 0  # a row of zeros has no direction
+            similar = similar[:, which] if len(distinct) < len(which) else similar
+            known = own[block] >= 0
+            similar[known.nonzero()[0], own[block][known]] = -np.inf  # last of all, so it moves no rank
+            relevant = np.sort(similar[:, members], axis=1)
+            similar.sort(axis=1)
+            for row, ascending, theirs in zip(block, similar, relevant, strict=True):
+                start = int(own[row] >= 0)
+                yield row, tie_groups(ascending[start:], theirs[int(theirs[0] == -np.inf) :])
+
+
+def _names(at: Sequence[int]) -> list[str]:
+    return ["map", "map@R", *(f"hit@{k}" for k in at)]
+
+
+def _chance(total: np.ndarray, relevant: np.ndarray, at: Sequence[int]) -> dict[str, np.ndarray]:
+    """{score: (n,)} of queries with `relevant` (n,) of `total` (n,) gallery images, in random order."""
+    n, r = total.astype(float), relevant.astype(float)
+    harmonic = harmonic_numbers(int(total.max()))
+    share = (r - 1) / np.maximum(n - 1, 1)
+    # E of the precision at place j is (1 + (j - 1) share) / j, and a relevant image stands there with probability r / n.
+    full = ((1 - share) * harmonic[total] + share * n) / n
+    within = ((1 - share) * harmonic[relevant] + share * r) / n
+    hits = [1 - miss_chance(n, r, k) for k in at]
+    return dict(zip(_names(at), [full, within, *hits], strict=True))
