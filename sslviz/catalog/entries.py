@@ -158,6 +158,11 @@ CATALOG: tuple[Entry, ...] = (
         page="bias", scope="columns", options=("fit",), group="Would a remedy help?", section=REMEDIES,
     ),
     # --- worth
+    Entry(
+        name="low_label", question="What is it worth with few labels?", home="transfer.low_label",
+        control="chance, raw pixels, the encoder untrained, on the same labels", page="worth", scope="label",
+        options=("fit", "control_features"), group="Few labels", section=WORTH,
+    ),
     # --- training
     Entry(
         name="reconstruct", question="What does it make of what it was not shown?", home="explanations.reconstruction",

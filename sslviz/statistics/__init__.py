@@ -1,5 +1,6 @@
 """What a number says once its uncertainty and its controls stand beside it."""
 
+from sslviz.statistics.crossed import bootstrap_crossed_means, crossed_interval, wider_levels
 from sslviz.statistics.intervals import (
     MIN_JACKKNIFE_IMAGES,
     balanced_mean,
@@ -34,7 +35,9 @@ __all__ = [
     "balanced_mean",
     "benjamini_hochberg",
     "bootstrap_balanced_mean",
+    "bootstrap_crossed_means",
     "bootstrap_group_means",
+    "crossed_interval",
     "delete_groups",
     "holm",
     "jackknife_interval",
@@ -43,5 +46,6 @@ __all__ = [
     "percentile_interval",
     "permutation_p",
     "t_interval",
+    "wider_levels",
     "wilson",
 ]

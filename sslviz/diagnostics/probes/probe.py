@@ -140,9 +140,9 @@ def run_probe(
     graph: Neighbors | None,
 ) -> Probe:
     """Splits the images, then reads the features and each control in the same way."""
-    scored, fitted = _halves(features, label, seed) if fit is None else (features, fit)
+    scored, fitted = own_halves(features, label, seed) if fit is None else (features, fit)
     classes, truth, fit_codes = class_codes(scored, fitted, label)
-    _refuse_seen_images(scored, fitted)
+    refuse_seen_images(scored, fitted)
     extra = {} if graph is None else {"graph": graph}
     predicted, chosen = readout(fitted, fit_codes, scored, **params, **extra)
     control_correct: dict[str, np.ndarray] = {}
@@ -163,7 +163,8 @@ def run_probe(
     )
 
 
-def _halves(features: Features, label: str, seed: int) -> tuple[Features, Features]:
+def own_halves(features: Features, label: str, seed: int) -> tuple[Features, Features]:
+    """The images that are scored and those that are fitted on, where none were given to fit on: halves of each class."""
     labels = _complete(features, label)
     names, counts = np.unique(labels, return_counts=True)
     if counts.min() < 2:
@@ -209,7 +210,7 @@ def refuse_unseen(unseen: Sequence[str], label: str) -> None:
         )
 
 
-def _refuse_seen_images(scored: Features, fitted: Features) -> None:
+def refuse_seen_images(scored: Features, fitted: Features) -> None:
     """ValueError where an image is fitted on and scored: same id and same features (ids alone may be row numbers)."""
     _, rows, fit_rows = np.intersect1d(scored.ids, fitted.ids, return_indices=True)
     if len(rows) and scored.x.shape[1] == fitted.x.shape[1]:
