@@ -53,7 +53,15 @@ def test_curves_are_made_to_rise_as_scikit_learn_does():
 
 def test_the_least_number_is_that_of_a_straight_line_in_the_logarithm():
     curves = np.array([[0.2, 0.4, 0.4, 0.5, 0.9]])
-    for target, expected in [(0.1, 1), (0.2, 1), (0.3, np.sqrt(2)), (0.4, 2), (0.5, 10), (0.7, np.sqrt(500)), (0.95, np.inf)]:
+    for target, expected in [
+        (0.1, 1),
+        (0.2, 1),
+        (0.3, np.sqrt(2)),
+        (0.4, 2),
+        (0.5, 10),
+        (0.7, np.sqrt(500)),
+        (0.95, np.inf),
+    ]:
         assert reached(curves, SHOTS, np.array([target]))[0] == pytest.approx(expected)
 
 

@@ -104,7 +104,12 @@ class TestReadout:
         labels = fit.column("label")
         drawn = label_draws(np.unique(labels, return_inverse=True)[1], (10,), 10, 0)[10]
         best = max(
-            np.mean([(LogisticRegression(C=c).fit(x[r], labels[r]).predict(new) == scored.column("label")).mean() for r in drawn])
+            np.mean(
+                [
+                    (LogisticRegression(C=c).fit(x[r], labels[r]).predict(new) == scored.column("label")).mean()
+                    for r in drawn
+                ]
+            )
             for c in np.logspace(-4, 1, 6)
         )
         assert result.accuracy.mean() > best - 0.03
@@ -123,8 +128,12 @@ class TestReadout:
         """False alarms: the interval lies above chance in 1 to 10 % of 100 spaces (one-sided, so about 2.5 %)."""
         alarms = 0
         for seed in range(100):
-            noise = Features.from_array(np.random.default_rng(seed).normal(size=(240, 8)), table={"label": np.arange(240) % 3})
-            alarms += low_label(noise, shots=(2, 5), readout="centroid", seed=seed).scores()["5 labels a class"].beats_control
+            noise = Features.from_array(
+                np.random.default_rng(seed).normal(size=(240, 8)), table={"label": np.arange(240) % 3}
+            )
+            alarms += (
+                low_label(noise, shots=(2, 5), readout="centroid", seed=seed).scores()["5 labels a class"].beats_control
+            )
         assert alarms <= 10
 
 
@@ -133,7 +142,9 @@ class TestControls:
         features = blobs()
         other = Features(np.random.default_rng(0).normal(size=(400, 9)), features.ids, features.table)
         same = Features(features.x[::-1], features.ids[::-1], features.table[::-1])  # in another order of its rows
-        result = low_label(features, shots=(1, 5), control_features={"noise": other, "same": same}, scratch={5: [0.4, 0.5]})
+        result = low_label(
+            features, shots=(1, 5), control_features={"noise": other, "same": same}, scratch={5: [0.4, 0.5]}
+        )
         score = result.scores()["5 labels a class"]
         assert score.controls["same"] == score.value and score.controls["chance"] == 0.25
         assert score.controls["noise"] == pytest.approx(0.25, abs=0.1) and score.controls["from scratch"] == 0.45
@@ -194,7 +205,10 @@ class TestLabelsToMatch:
         for seed in range(100):
             fits = [blobs(400, 16, seed=1000 * s + seed, prefix=f"fit{s}") for s in (1, 2)]
             scored = blobs(400, 16, seed=3000 + seed)
-            a, b = (low_label(scored, fit=f, shots=(1, 2, 5, 10, 20), readout="centroid", seed=s) for s, f in enumerate(fits))
+            a, b = (
+                low_label(scored, fit=f, shots=(1, 2, 5, 10, 20), readout="centroid", seed=s)
+                for s, f in enumerate(fits)
+            )
             ratio = a.labels_to_match(b, 5).ratio
             held += ratio.low <= 1 <= ratio.high
         assert held >= 93
