@@ -17,6 +17,7 @@ from sslviz.transfer.labelled_pool import labelled_pool
 from sslviz.transfer.rate_search import fits
 from sslviz.transfer.tuned_answers import ARMS, FROZEN, SCRATCH, TUNED, FineTune
 from sslviz.transfer.tuning_arms import Bench
+from sslviz.views import ViewPolicy
 
 HOW = ("linear", "full", "linear_then_full")
 RATES = (2e-4, 1e-3, 5e-3)  # of the head; with a decay of .65 a stem of four layers moves a fifth as fast
@@ -85,8 +86,10 @@ def fine_tune(
     Caveat: With few labels the draw decides as much as the method, and a longer or better tuned training from scratch
     may close the gap: the gain is that at equal steps and an equal search.
     """
-    shots = sorted({int(k) for k in shots})
     _check(shots, how, steps, (rates, scratch_rates), layer_decay, pull, interpolate, unfreeze)
+    if strength is not None:
+        ViewPolicy(strength=tuple(strength))  # which says what is wrong with it
+    shots = sorted({int(k) for k in shots})
     pool = labelled_pool(images, fit, label, shots[-1], seed)
     labelled = label_draws(pool.codes, shots, draws, seed)
     drawn = np.unique(labelled[shots[-1]])  # fewer labels are always among those of the same draw
@@ -135,6 +138,8 @@ def _check(
     unfreeze: str,
 ) -> None:
     """ValueError, in one sentence, for arguments that make no sense."""
+    if not len(shots) or any(k != int(k) or k < 1 for k in shots):
+        raise ValueError(f"Shots are whole numbers of labels a class, each at least 1, such as (5, 20); got {[*shots]}.")
     if how not in HOW:
         raise ValueError(f"There is no way {how!r} to fine-tune; the ways are: {', '.join(HOW)}.")
     if unfreeze not in ("all", "gradual"):
