@@ -88,7 +88,7 @@ def fine_tune(
     """
     _check(shots, how, steps, (rates, scratch_rates), layer_decay, pull, interpolate, unfreeze)
     if strength is not None:
-        ViewPolicy(strength=tuple(strength))  # which says what is wrong with it
+        ViewPolicy(strength=(strength[0], strength[1]))  # which says what is wrong with it
     shots = sorted({int(k) for k in shots})
     pool = labelled_pool(images, fit, label, shots[-1], seed)
     labelled = label_draws(pool.codes, shots, draws, seed)
@@ -139,7 +139,9 @@ def _check(
 ) -> None:
     """ValueError, in one sentence, for arguments that make no sense."""
     if not len(shots) or any(k != int(k) or k < 1 for k in shots):
-        raise ValueError(f"Shots are whole numbers of labels a class, each at least 1, such as (5, 20); got {[*shots]}.")
+        raise ValueError(
+            f"Shots are whole numbers of labels a class, each at least 1, such as (5, 20); got {[*shots]}."
+        )
     if how not in HOW:
         raise ValueError(f"There is no way {how!r} to fine-tune; the ways are: {', '.join(HOW)}.")
     if unfreeze not in ("all", "gradual"):

@@ -74,7 +74,8 @@ class LabelsToMatch:
         """The number needed and its interval: "2.1 [1.4, 3.3]", "1 or fewer [...]", "> 50"."""
         if not np.isfinite(self.needed) or self.needed_low is None or self.needed_high is None:
             return self._said(self.needed)
-        return f"{self._said(self.needed)} [{self._said(self.needed_low)}, {self._said(self.needed_high)}]"
+        value, low, high = map(self._said, (self.needed, self.needed_low, self.needed_high))
+        return value if value == low == high else f"{value} [{low}, {high}]"
 
     def sentence(self, this: str, other: str) -> str:
         """In words: "10 labels a class with pixels are worth 2.1 [1.4, 3.3] with simclr"."""

@@ -107,13 +107,11 @@ class LowLabel(Fitted):
         if self.draws < 2:
             return {}
         group = place_in_class(self.truth, self.seed) % self.draws
-        found: dict[str, list[float]] = {shots_said(k): [] for k in self.shots}
+        without = []
         for r in range(self.draws):
             keep, others = group != r, np.arange(self.draws) != r
-            kept = self.correct[:, others][..., keep].mean(axis=1)
-            for i, name in enumerate(found):
-                found[name].append(balanced_mean(kept[i], self.truth[keep]))
-        return {name: np.array(values) for name, values in found.items()}
+            without.append(_accuracies(self.correct[:, others][..., keep].mean(axis=1), self.truth[keep]))
+        return {shots_said(k): np.array(values) for k, values in zip(self.shots, np.transpose(without), strict=True)}
 
     def labels_to_match(self, other: LowLabel | str, labels: int | None = None) -> LabelsToMatch:
         """How many labels does this encoder need to be as good as another with so many?

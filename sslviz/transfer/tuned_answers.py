@@ -111,6 +111,10 @@ class FineTune(Fitted):
             scores[name] = Score(value, low, high, controls)
         return scores
 
+    def by_shots(self, arm: str) -> list[Score]:
+        """The accuracy of one arm at each number of labels, beside chance."""
+        return [Score(*self.mean_of(of.astype(float)), {"chance": self.chance}) for of in self.correct(arm)]
+
     def mean_of(self, values: np.ndarray) -> tuple[float, float | None, float | None]:
         """The class-balanced mean of values (draws, n), and its 95 % interval over draws and images.
 

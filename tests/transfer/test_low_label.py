@@ -204,7 +204,7 @@ class TestLabelsToMatch:
         held = 0
         for seed in range(100):
             fits = [blobs(400, 16, seed=1000 * s + seed, prefix=f"fit{s}") for s in (1, 2)]
-            scored = blobs(400, 16, seed=3000 + seed)
+            scored = blobs(200, 16, seed=3000 + seed)
             a, b = (
                 low_label(scored, fit=f, shots=(1, 2, 5, 10, 20), readout="centroid", seed=s)
                 for s, f in enumerate(fits)
