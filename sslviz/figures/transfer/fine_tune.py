@@ -17,10 +17,9 @@ MARKS = CONTROL_MARKS | {SCRATCH: "triangle-up-open"}
 DASHES = {"chance": "dot", UNTRAINED: "dash", PIXELS: "longdash", SCRATCH: "dashdot"}
 STEP = 1.035  # times as far right stands what else belongs to a number of labels, so that no interval hides another
 CAPTION = (
-    "Filled: accuracy when all weights move; open, dashed: a linear readout of the frozen encoder; upright lines: 95 % "
-    "intervals over draws of labels and images. Grey: the same network from scratch with as many steps and as many rates to "
-    "choose from, and linear readouts of raw pixels and of the encoder untrained. Two whose intervals overlap need not be "
-    "alike, as both had the same labels: the gains are paired."
+    "Filled: accuracy when all weights move; open, dashed: a readout of the frozen encoder; upright: 95 % intervals over "
+    "draws of labels and images. Grey: the network from scratch with as many steps and rates tried, readouts of raw pixels and "
+    "of the encoder untrained, chance. Intervals that overlap do not make two alike, as both had the same labels."
 )
 
 
@@ -33,14 +32,16 @@ def fine_tune(results: FineTune | Mapping[str, FineTune], *, colors: Mapping[str
     named = theme.as_dict(results)
     palette, short = theme.colors(named, colors), theme.short_names(named)
     fig = go.Figure(_controls(named))
+    apart = min(1.0, 4 / len(named))  # many checkpoints stand closer
     for i, (name, result) in enumerate(named.items()):
         shown = short[name] or "this checkpoint"
         for arm, words, look in (
             (FROZEN, f"{shown}, frozen", _OPEN),
             (TUNED, f"{shown}, {_WORDS[result.how]}", _FILLED),
         ):
-            place = (1 + (arm == FROZEN)) * (i + 1)
-            fig.add_trace(_curve(result, arm, name, words, palette[name], look, STEP ** (place - 1)))
+            place = 2 * i + (arm == FROZEN)
+            curve = _curve(result, arm, name, words, palette[name], look, STEP ** (apart * place))
+            fig.add_trace(curve.update(legendrank=place + 1))
     shots = sorted({int(k) for result in named.values() for k in result.shots})
     labels = " and ".join(dict.fromkeys(result.label for result in named.values()))
     legend = [trace.name for trace in fig.data if trace.showlegend is not False]
