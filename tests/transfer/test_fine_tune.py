@@ -11,6 +11,7 @@ import torch
 import sslviz
 from sslviz.runs import load_result, save_result
 from sslviz.statistics import balanced_mean
+from sslviz.transfer.rate_search import choose_rate, fits, held_back
 from sslviz.transfer.tuned_answers import ARMS, FROZEN, SCRATCH, TUNED, FineTune
 
 PIXELS_A_SIDE = 16  # a fourth of the time that 32 take
@@ -23,6 +24,8 @@ SMALL = {
     "scratch_rates": (1e-3, 4e-3),
     "progress": False,
 }
+
+LARGE_STEPS = SMALL | {"rates": [1e-2], "scratch_rates": [1e-2], "shots": (4,)}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -49,12 +52,11 @@ def small():
 
 
 def test_at_rate_zero_it_is_the_linear_readout():
-    nothing = SMALL | {"rates": [0.0], "scratch_rates": [1e-3]}
+    nothing = SMALL | {"rates": [0.0], "scratch_rates": [1e-3], "shots": (4,), "steps": 2}
     result = sslviz.fine_tune(CHECKPOINT, pictures(), "color", **nothing)
     assert (result.correct(TUNED) == result.correct(FROZEN)).mean() > 0.995  # but for float32
-    for k in (2, 4):
-        assert result.curve(TUNED)[k] == pytest.approx(result.curve(FROZEN)[k], abs=0.02)
-        assert result.scores()[f"gain over frozen at {k}"].value == pytest.approx(0, abs=0.01)
+    assert result.curve(TUNED)[4] == pytest.approx(result.curve(FROZEN)[4], abs=0.02)
+    assert result.scores()["gain over frozen at 4"].value == pytest.approx(0, abs=0.01)
     assert result.curve(FROZEN)[4].mean() > 0.4  # it is no accident at chance
 
 
@@ -142,13 +144,33 @@ def test_a_gain_of_nothing_is_claimed_as_seldom_as_it_may_be():
 # --- what must hold whatever comes out
 
 
+@pytest.mark.parametrize(("k", "held"), [(1, 0), (2, 1), (4, 1), (5, 1), (20, 4)])
+def test_a_fifth_of_each_class_is_held_back_to_choose_the_rate(k, held):
+    codes = np.repeat(np.arange(3), k)
+    np.testing.assert_array_equal(np.bincount(codes[held_back(codes, 0)], minlength=3), [held] * 3)
+
+
+def test_the_rate_that_reads_the_held_back_images_best_is_chosen():
+    codes = np.repeat(np.arange(2), 5)
+
+    def logits(rate, fitted, held):
+        assert not set(fitted) & set(held) and len(fitted) + len(held) == 10
+        sure = {1e-3: -1.0, 1e-2: 1.0, 1e-1: 3.0, 1.0: np.nan}[rate]  # wrong, right, right and surer, gone astray
+        return sure * np.eye(2)[codes[held]]
+
+    assert choose_rate([1e-3, 1e-2, 1e-1, 1.0], codes, 0, logits) == 1e-1
+    assert choose_rate([1.0, 1e-3], codes, 0, logits) == 1e-3
+    assert choose_rate([1e-3, 1e-2, 1e-1], np.arange(2), 0, logits) == 1e-2  # nothing to choose by: the middle one
+
+
 def test_all_arms_take_the_same_steps(monkeypatch):
     taken = []
     step = torch.optim.AdamW.step
     monkeypatch.setattr(torch.optim.AdamW, "step", lambda self, *a, **k: (taken.append(self), step(self, *a, **k))[1])
     result = sslviz.fine_tune(CHECKPOINT, pictures(60), "color", **SMALL | {"shots": (2,), "draws": 1})
-    fits = [sum(other is one for other in taken) for one in {id(o): o for o in taken}.values()]
-    assert fits == [4] * 6  # of both arms: two rates to choose from, and once more on all labels
+    steps = [sum(other is one for other in taken) for one in {id(o): o for o in taken}.values()]
+    assert steps == [4] * 6  # of both arms: two rates to choose from, and once more on all labels
+    assert len(steps) == 2 * fits(SMALL["rates"], 2) and fits(SMALL["rates"], 1) == 1  # what the bar is told
     assert result.steps == 4
 
 
@@ -156,7 +178,7 @@ def test_it_repeats_itself_and_leaves_everything_alone(tmp_path):
     images = pictures(80, seed=3)
     run = sslviz.pretrain(images, out=tmp_path / "r", steps=2, batch_size=32, progress=False)
     before, pixels = run.last.path.read_bytes(), images.pixels.copy()
-    settings = SMALL | {"shots": (2,), "how": "full"}
+    settings = SMALL | {"shots": (2,), "how": "full", "rates": [1e-3], "scratch_rates": [1e-3]}
     first, second = (sslviz.fine_tune(run.last, images, "color", **settings) for _ in range(2))
     np.testing.assert_array_equal(first.predicted, second.predicted)
     assert first.scores() == second.scores()
@@ -180,7 +202,8 @@ def test_rates_are_chosen_without_the_scored_images():
     colors = images.table["color"].to_numpy()
     turned = replace(images, table=images.table.assign(color=np.roll(colors, 1)))
     ours, theirs = (
-        sslviz.fine_tune(CHECKPOINT, some, "color", fit=fit, **SMALL | {"shots": (4,)}) for some in (images, turned)
+        sslviz.fine_tune(CHECKPOINT, some, "color", fit=fit, **SMALL | {"shots": (4,), "draws": 1})
+        for some in (images, turned)
     )
     np.testing.assert_array_equal(ours.predicted, theirs.predicted)
     assert (ours.truth != theirs.truth).any()
@@ -193,20 +216,17 @@ def test_rates_are_chosen_without_the_scored_images():
     [{"interpolate": 0.5}, {"pull": 1.0}, {"unfreeze": "gradual"}, {"strength": (0.0, 1.0)}, {"layer_decay": 1.0}],
     ids=lambda option: next(iter(option)),
 )
-def test_every_option_does_something(option):
-    large = {"rates": [1e-2], "scratch_rates": [1e-2], "shots": (4,)}
-    plain = _plain(tuple(sorted(large)))
-    result = sslviz.fine_tune(CHECKPOINT, pictures(), "color", **SMALL | large | option)
+def test_every_option_does_something(option, plain):
+    result = sslviz.fine_tune(CHECKPOINT, pictures(), "color", **LARGE_STEPS | option)
     assert (result.predicted[0] != plain.predicted[0]).any()
     np.testing.assert_array_equal(result.predicted[1], plain.predicted[1])  # the frozen readout has none of them
     same = (result.predicted[2] == plain.predicted[2]).all()
     assert same != ("strength" in option)  # scratch shares the pictures that are shown, not what starts from weights
 
 
-@cache
-def _plain(_):
-    large = {"rates": [1e-2], "scratch_rates": [1e-2], "shots": (4,)}
-    return sslviz.fine_tune(CHECKPOINT, pictures(), "color", **SMALL | large)
+@pytest.fixture(scope="module")
+def plain():
+    return sslviz.fine_tune(CHECKPOINT, pictures(), "color", **LARGE_STEPS)
 
 
 def test_it_works_with_a_transformer():
