@@ -74,6 +74,10 @@ def fine_tune(
     Then all of them are trained on.  With one label a class there is nothing to choose by, and the middle rate is taken.
     While the encoder is fine-tuned, its batch normalisation keeps the statistics of the pretraining.
 
+    Scores are accuracies, classes counted alike, 0 to 1, and their paired differences, with 95 % intervals over draws and
+    images.  Each draw and number of labels takes eight fits: two networks, three rates and the final one of each.  A fit of
+    `conv_nano` takes ten seconds of one core, one of `vit_nano` a hundred.
+
     ValueError for clips, for fewer than two classes with enough pictures, and for arguments that make no sense.
 
     Example:
@@ -121,6 +125,8 @@ def fine_tune(
         layer_decay=layer_decay,
         pull=pull,
         interpolate=interpolate,
+        unfreeze=unfreeze,
+        strength=[*(strength or ())],
         left_out=pool.left_out,
         seed=seed,
         **pool.pictures,

@@ -29,7 +29,8 @@ class FineTune(Fitted):
     - predicted: indices into `classes`, (arms, s, draws, n)
     - rates: the learning rate that the labelled images chose, {arm: (s, draws)}, of the arms that descend
     - steps: of the optimiser in each of their fits
-    - how, layer_decay, pull, interpolate: as `fine_tune` was asked
+    - how, layer_decay, pull, interpolate, unfreeze: as `fine_tune` was asked
+    - strength: of random crops and colours at the beginning and at the end; empty: none
     - left_out: {reason: images}
     - seed: of draws, fits and resamples
     """
@@ -49,6 +50,8 @@ class FineTune(Fitted):
     layer_decay: float
     pull: float
     interpolate: float
+    unfreeze: str
+    strength: list[float]
     left_out: dict[str, int]
     seed: int
 

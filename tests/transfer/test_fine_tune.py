@@ -113,7 +113,7 @@ def planted(right, seed=0, n=120, draws=3):
     return FineTune(
         run="planted", label="label", classes=np.array(list("abcd")), ids=np.arange(n).astype(str), truth=truth,
         shots=np.array([5]), n_labels=np.full((1, draws), 20), arms=list(ARMS), predicted=np.array(predicted), rates={},
-        steps=1, how="full", layer_decay=1.0, pull=0.0, interpolate=1.0, left_out={}, seed=seed,
+        steps=1, how="full", layer_decay=1.0, pull=0.0, interpolate=1.0, unfreeze="all", strength=[], left_out={}, seed=seed,
     )  # fmt: skip
 
 

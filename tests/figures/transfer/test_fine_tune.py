@@ -28,7 +28,7 @@ def result(right=0.8, seed=0, **given):
         "run": "mine", "label": "shape", "classes": np.array(list("abcd")), "ids": np.arange(n).astype(str),
         "truth": truth, "shots": np.array(SHOTS), "n_labels": np.full((2, 3), 20), "arms": list(ARMS),
         "predicted": np.array(predicted), "rates": {}, "steps": 300, "how": "full", "layer_decay": 0.65, "pull": 0.0,
-        "interpolate": 1.0, "left_out": {}, "seed": seed,
+        "interpolate": 1.0, "unfreeze": "all", "strength": [], "left_out": {}, "seed": seed,
     }  # fmt: skip
     return FineTune(**fields | given)
 
