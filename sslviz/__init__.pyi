@@ -69,6 +69,7 @@ from sslviz.runs.import_checkpoint import import_checkpoint
 from sslviz.statistics import Score
 from sslviz.training.pretrain import pretrain
 from sslviz.transfer.low_label import low_label
+from sslviz.transfer.fine_tune import fine_tune
 from sslviz.views import ViewPolicy
 
 __version__: str
@@ -112,6 +113,7 @@ __all__ = [
     "embed_views",
     "explain_pair",
     "faithfulness",
+    "fine_tune",
     "folder",
     "groups",
     "hubness",

@@ -189,6 +189,11 @@ CATALOG: tuple[Entry, ...] = (
         control="images drawn without looking, images chosen by pixels or by the encoder untrained", page="worth",
         scope="label", options=("fit", "control_features"), group="Choice of labels", least_per_class=4, opt_in=True,
     ),
+    Entry(
+        name="fine_tune", question="What does it give when all its weights may move?", home="transfer.fine_tune",
+        control="the network from scratch, a linear readout of the frozen and of the untrained encoder, raw pixels, chance",
+        page="worth", scope="images", options=("label", "fit"), on_demand=True,
+    ),
     # --- training
     Entry(
         name="reconstruct", question="What does it make of what it was not shown?", home="explanations.reconstruction",

@@ -1,0 +1,111 @@
+"""Which images are scored and which may be labelled, where something is trained on few labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from sslviz.data import Images
+from sslviz.diagnostics.result import pictures_of
+from sslviz.features import Features
+from sslviz.features.column_kinds import class_text
+from sslviz.features.columns import coded_values, stratified_half
+from sslviz.features.complete_rows import complete_rows
+
+NAMED = 3  # classes that a reason names
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledPool:
+    """Images to score and images to label, of the same classes.
+
+    - scored, pool: the images
+    - classes: names, (c,)
+    - truth, codes: the class of each image scored (n,) and of each in the pool (m,), indices into `classes`
+    - left_out: {reason: images}, of both
+    - pictures: the fields of `Fitted`
+    """
+
+    scored: Images
+    pool: Images
+    classes: np.ndarray
+    truth: np.ndarray
+    codes: np.ndarray
+    left_out: dict[str, int]
+    pictures: dict[str, str]
+
+    def of(self, rows: np.ndarray) -> LabelledPool:
+        """The same pictures to score, and a pool of these rows only."""
+        return replace(self, pool=self.pool.rows(rows), codes=self.codes[rows])
+
+
+def labelled_pool(images: Images, fit: Images | None, label: str, most: int, seed: int) -> LabelledPool:
+    """The images to score, and a pool with at least `most` images of each class to draw labels from.
+
+    Without `fit` the pool is a stratified half of `images`.  Images without a value, and classes that are too small, are
+    left out and counted.  ValueError for clips, for a column that is not there, for images that lie on both sides, and
+    where fewer than two classes remain.
+    """
+    for some in (images, fit):
+        if some is not None and (not len(some) or some.pixels.ndim != 4):
+            raise ValueError(
+                f"Fine-tuning needs pictures (n, h, w, 3), at least one; got pixels of shape {some.pixels.shape}; of clips, "
+                "pass single frames."
+            )
+        if some is not None and label not in some.table:
+            have = ", ".join(map(str, some.table.columns)) or "none"
+            raise ValueError(f"The table has no column {label!r}; its columns are: {have}.")
+    if fit is not None:
+        _refuse_seen(images, fit)
+    complete = complete_rows(images.table, None if fit is None else fit.table, [label])
+    scored = images.rows(complete.keep)
+    if fit is None:
+        half = stratified_half(_texts(scored, label), seed) if len(scored) else np.zeros(0, bool)
+        pool, scored = scored.rows(half), scored.rows(~half)
+    else:
+        pool = fit.rows(np.ones(len(fit), bool) if complete.keep_fit is None else complete.keep_fit)
+    left_out = dict(complete.left_out)
+    counts = pd.Series(_texts(pool, label)).value_counts()
+    small = sorted(counts.index[counts < most])
+    if small:
+        keep, keep_pool = (~np.isin(_texts(some, label), small) for some in (scored, pool))
+        named = ", ".join(map(repr, small[:NAMED])) + (f" and {len(small) - NAMED} more" if len(small) > NAMED else "")
+        why = f"{label} {named} {'has' if len(small) == 1 else 'have'} fewer than {most} images to be labelled"
+        left_out[why] = int((~keep).sum() + (~keep_pool).sum())
+        scored, pool = scored.rows(keep), pool.rows(keep_pool)
+    names = set(_texts(scored, label))
+    pool = pool.rows(np.isin(_texts(pool, label), sorted(names)))  # classes that nobody is asked about
+    if len(names) < 2:
+        raise ValueError(
+            f"Fine-tuning tells classes apart, but fewer than two classes of {label!r} have {most} images to be labelled and "
+            "one to score; ask for fewer shots, or give more images."
+        )
+    classes, truth = coded_values(_texts(scored, label), label)
+    codes = coded_values(_texts(pool, label), label)[1]
+    return LabelledPool(
+        scored, pool, classes, truth, codes, left_out, pictures_of(_said(images, scored), _said(fit or images, pool))
+    )
+
+
+def _said(source: Images, some: Images) -> Features:
+    """Features of nothing, which say of which pictures they are."""
+    return Features(np.zeros((len(some), 1)), some.ids, some.table, {"images": source.digest})
+
+
+def _texts(images: Images, label: str) -> np.ndarray:
+    return np.array([class_text(value) for value in images.table[label]], dtype=object).astype(str)
+
+
+def _refuse_seen(images: Images, fit: Images) -> None:
+    """ValueError where a picture is scored and may be labelled too: same id and same pixels (ids may be row numbers)."""
+    _, rows, fit_rows = np.intersect1d(images.ids, fit.ids, return_indices=True)
+    if not len(rows) or images.size != fit.size:
+        return
+    same = sum(np.array_equal(images.pixels[i], fit.pixels[j]) for i, j in zip(rows, fit_rows, strict=True))
+    if same:
+        raise ValueError(
+            f"{same} of the {len(images)} images to score are also in the pool that is fitted on, which flatters; pass "
+            "other images as `fit`, or none to use one half of these."
+        )
