@@ -24,6 +24,7 @@ _HOME = {
     "capture_attention": "explanations.attention.capture", "cascade": "explanations.faithfulness.randomization",
     "tag_contrast": "explanations.faithfulness.tag_contrast",
     "color_encoder": "explanations.attribution.color_encoder",
+    "flips_between": "transfer.flips_between",
     "CATALOG": "catalog", "draw": "catalog", "diagnose": "evaluation.diagnose", "demo": "evaluation.demo",
     "study": "evaluation.study.study", "inspect_images": "evaluation.inspection", "audit": "reports.audit.audit",
 }  # fmt: skip
