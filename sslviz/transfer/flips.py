@@ -68,7 +68,9 @@ def flips(
     drawn = {factor: counterfactual(some, factor, seed) for factor in factors} | {NOISE: redrawn_noise(some, seed)}
     fresh = checkpoint.untrained(seed=int(checkpoint.path is None and checkpoint.seed == 0))
 
-    with progress_bar(f"changing pictures for {checkpoint.run}", 2 * (2 + len(drawn)), "sets", shown=progress) as advance:
+    with progress_bar(
+        f"changing pictures for {checkpoint.run}", 2 * (2 + len(drawn)), "sets", shown=progress
+    ) as advance:
 
         def seen_by(encoder: Checkpoint | None) -> Pairs:
             def look(pictures: Images) -> Features:
@@ -79,9 +81,7 @@ def flips(
             return Pairs(look(some), {name: look(changed) for name, changed in drawn.items()}, look(fitted))
 
         own, controls = seen_by(checkpoint), {UNTRAINED: seen_by(fresh), PIXELS: seen_by(None)}
-    result = flips_between(
-        own.before, own.after, label, fit=own.fit, null=NOISE, control_features=controls, seed=seed
-    )
+    result = flips_between(own.before, own.after, label, fit=own.fit, null=NOISE, control_features=controls, seed=seed)
     alone = np.stack([_alone(result, factor, some, drawn[factor], fitted) for factor in result.factors])
     at = _examples(result)
     pixels = [np.stack([some.pixels[i], drawn[result.factors[f]].pixels[i]]) for f, i in at]

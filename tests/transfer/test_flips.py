@@ -131,9 +131,7 @@ def test_without_images_to_fit_on_half_are_and_a_single_change_has_a_name(drawn)
 
 def test_controls_read_the_same_pairs_with_heads_of_their_own(drawn):
     before, after, fit = drawn
-    control = Pairs(
-        one_hot(before, "color"), {k: one_hot(v, "color") for k, v in after.items()}, one_hot(fit, "color")
-    )
+    control = Pairs(one_hot(before, "color"), {k: one_hot(v, "color") for k, v in after.items()}, one_hot(fit, "color"))
     spaces = {name: one_hot(images, "shape") for name, images in after.items()}
     result = flips_between(
         one_hot(before, "shape"), spaces, fit=one_hot(fit, "shape"), null=NOISE, control_features={"colour": control}
@@ -160,7 +158,9 @@ class TestBadInput:
         before, after, fit = drawn
         table = before.table.assign(label=["disc"] * len(before))
         x = one_hot(before, "shape")
-        with pytest.raises(ValueError, match="alters the 'label' of .* of 300 pictures; give those as a change of their own"):
+        with pytest.raises(
+            ValueError, match="alters the 'label' of .* of 300 pictures; give those as a change of their own"
+        ):
             flips_between(x, {"all discs": Features(x.x, x.ids, table)}, fit=one_hot(fit, "shape"))
 
     def test_a_null_that_is_no_change(self, drawn):
