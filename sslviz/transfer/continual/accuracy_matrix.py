@@ -38,7 +38,7 @@ def forgetting(r: np.ndarray) -> np.ndarray:
     max over i < T of R[i, j], less R[T, j]; the mean over the T - 1 tasks before the last (arXiv 1801.10112).
     """
     r = _table(r)
-    best = np.take_along_axis(r, best_before_last(r)[..., None, :], axis=-2)[..., 0, :]
+    best = np.take_along_axis(r[..., :-1], best_before_last(r)[..., None, :], axis=-2)[..., 0, :]
     return (best - r[..., -1, :-1]).mean(axis=-1)
 
 
