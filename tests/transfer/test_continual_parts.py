@@ -279,5 +279,7 @@ class TestTasks:
         some = lesson(images, "shape", [["square", "disc"]])
         assert set(some.images.table["shape"]) == {"disc", "square"}
         assert (np.array(["square", "disc"])[some.code] == some.images.table["shape"]).all()
-        with pytest.raises(ValueError, match="needs two pictures to fit on and two to score; 'shape' shows fewer of 'cross'"):
+        with pytest.raises(
+            ValueError, match="needs two pictures to fit on and two to score; 'shape' shows fewer of 'cross'"
+        ):
             lesson(images.rows(images.table["shape"] != "cross"), "shape", [["disc", "cross"]])
