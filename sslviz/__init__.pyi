@@ -67,6 +67,9 @@ from sslviz.runs import Checkpoint, Run, open_runs
 from sslviz.runs.import_checkpoint import import_checkpoint
 from sslviz.statistics import Score
 from sslviz.training.pretrain import pretrain
+from sslviz.transfer.continual.continual import continual
+from sslviz.transfer.flips import flips
+from sslviz.transfer.flips_between import flips_between
 from sslviz.views import ViewPolicy
 
 __version__: str
@@ -92,6 +95,7 @@ __all__ = [
     "collapse",
     "color_encoder",
     "compare",
+    "continual",
     "cooccurrence",
     "corrupted",
     "counterfactual",
@@ -110,6 +114,8 @@ __all__ = [
     "embed_views",
     "explain_pair",
     "faithfulness",
+    "flips",
+    "flips_between",
     "folder",
     "groups",
     "hubness",

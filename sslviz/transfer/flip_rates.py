@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -125,7 +126,7 @@ class Flips(Fitted):
                 scores[name] = Score(value, low, high, {"chance": 1 / len(np.unique(self.truth))} | correct)
                 continue
             row = self.names.index(name)
-            kind = "floor" if self.moves[row] else "ceiling"
+            kind: Literal["floor", "ceiling"] = "floor" if self.moves[row] else "ceiling"
             scores[name] = Score(value, low, high, self._controls(row), kind == "floor", kind)
         return scores
 

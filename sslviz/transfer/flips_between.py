@@ -9,7 +9,6 @@ import numpy as np
 
 from sslviz.diagnostics.probes.linear import linear_weights
 from sslviz.diagnostics.probes.probe import class_codes, refuse_unseen
-from sslviz.diagnostics.result import pictures_of
 from sslviz.features import Features
 from sslviz.features.column_kinds import class_text
 from sslviz.features.columns import coded, stratified_half
@@ -100,7 +99,8 @@ def flips_between(
         control_correct=correct,
         n_fit=len(fitted),
         seed=seed,
-        **pictures_of(scored, fitted),
+        scored_on=scored.pictures,
+        fitted_on=fitted.pictures,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -140,11 +141,10 @@ class Continual(Fitted):
                 low = 1 - float(np.mean(3 / counts))  # of a class without an error, 3 / n may hide (rule of three)
             plain = means.get(f"{SEQUENCE} {what}") if way != SEQUENCE and way != JOINT else None
             controls = ({} if plain is None else {PLAIN: plain}) | self._frozen_controls(what, plain is None)
-            kind = (
-                "ceiling"
-                if FROZEN in controls and what in ("forgetting", "lost_features", "backward_transfer")
-                else "floor"
-            )
+            still = FROZEN in controls and what in ("forgetting", "lost_features", "backward_transfer")
+            kind: Literal["floor", "ceiling"] = (
+                "ceiling" if still else "floor"
+            )  # none keeps more than what never learns
             scores[name] = Score(value, low, high, controls, what not in ("forgetting", "lost_features"), kind)
         beside = {"unrelated images": 0.0, "untrained": self.untrained_drift}
         for way in self.how:

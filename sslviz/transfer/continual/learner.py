@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,11 +29,14 @@ class Learner(nn.Module):
     - center, scale: (d,), of the features that the heads read: those of the first task before any training
     """
 
+    center: Tensor
+    scale: Tensor
+
     def __init__(self, encoder: Encoder, center: np.ndarray, scale: np.ndarray, tasks: list[list[str]]) -> None:
         super().__init__()
         self.encoder = encoder
         device = next(encoder.parameters()).device
-        self.heads = nn.ModuleList(nn.Linear(encoder.dim, len(task)) for task in tasks).to(device)
+        self.heads: Any = nn.ModuleList(nn.Linear(encoder.dim, len(task)) for task in tasks).to(device)
         self.register_buffer("center", torch.tensor(center, dtype=torch.float32, device=device))
         self.register_buffer("scale", torch.tensor(scale, dtype=torch.float32, device=device))
         self.eval()
