@@ -25,6 +25,7 @@ _HOME = {
     "tag_contrast": "explanations.faithfulness.tag_contrast",
     "color_encoder": "explanations.attribution.color_encoder",
     "novelty_of": "transfer.novelty",
+    "flips_between": "transfer.flips_between",
     "CATALOG": "catalog", "draw": "catalog", "diagnose": "evaluation.diagnose", "demo": "evaluation.demo",
     "worth": "evaluation.worth",
     "study": "evaluation.study.study", "inspect_images": "evaluation.inspection", "audit": "reports.audit.audit",

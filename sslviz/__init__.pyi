@@ -70,6 +70,9 @@ from sslviz.statistics import Score
 from sslviz.training.pretrain import pretrain
 from sslviz.transfer.low_label import low_label
 from sslviz.transfer.fine_tune import fine_tune
+from sslviz.transfer.continual.continual import continual
+from sslviz.transfer.flips import flips
+from sslviz.transfer.flips_between import flips_between
 from sslviz.views import ViewPolicy
 
 __version__: str
@@ -95,6 +98,7 @@ __all__ = [
     "collapse",
     "color_encoder",
     "compare",
+    "continual",
     "cooccurrence",
     "corrupted",
     "counterfactual",
@@ -114,6 +118,8 @@ __all__ = [
     "explain_pair",
     "faithfulness",
     "fine_tune",
+    "flips",
+    "flips_between",
     "folder",
     "groups",
     "hubness",

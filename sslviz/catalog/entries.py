@@ -194,6 +194,17 @@ CATALOG: tuple[Entry, ...] = (
         control="the network from scratch, a linear readout of the frozen and of the untrained encoder, raw pixels, chance",
         page="worth", scope="images", options=("label", "fit"), on_demand=True,
     ),
+    Entry(
+        name="flips", question="Does changing one factor change the decision?", home="transfer.flips",
+        control="noise redrawn, another picture, the factor alone, raw pixels, the encoder untrained", page="worth",
+        scope="images", options=("label", "fit"), on_demand=True,
+    ),
+    Entry(
+        name="continual", question="Does it learn one task after another, or forget?",
+        home="transfer.continual.continual",
+        control="joint training, the encoder frozen, frozen and untrained, plain sequence", page="worth",
+        scope="images", options=("label", "fit"), on_demand=True,
+    ),
     # --- training
     Entry(
         name="reconstruct", question="What does it make of what it was not shown?", home="explanations.reconstruction",

@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from sslviz.data import counterfactual, randbit, rasterizing, shapes, tagged_shapes, textured
-from sslviz.data.worlds import BALANCED, COLORS, RANGES, SHAPES, SPLITS, TEXTURES
+from sslviz.data.worlds import BALANCED, COLORS, RANGES, SHAPES, SPLITS, TEXTURES, redrawn_noise
 from sslviz.data.worlds.bit_strip import BITS, RANDBIT_RANGES, bit_strip
 from sslviz.data.worlds.colored_shape import COLORED_SHAPE
 from sslviz.data.worlds.shape_and_tag import PLACES, SHAPE_AND_TAG, TAG, TAGGED_RANGES, paint_shape_and_tag
@@ -320,6 +320,20 @@ def test_only_what_a_factor_governs_changes(world, factor):
 def test_a_disc_does_not_care_for_its_angle(world):
     discs = world.rows(world.table["shape"] == "disc")
     assert np.abs(counterfactual(discs, "angle").pixels.astype(int) - discs.pixels).max() <= 1
+
+
+def test_redrawn_noise_changes_every_picture_by_noise_alone(world):
+    some = world.rows(np.arange(7, 107))
+    other = redrawn_noise(some)
+    pd.testing.assert_frame_equal(other.table.drop(columns="noise_seed"), some.table.drop(columns="noise_seed"))
+    assert (other.table["noise_seed"] != some.table["noise_seed"]).all() and other.ids.tolist() == some.ids.tolist()
+    difference = (other.pixels.astype(float) - some.pixels) / 255
+    assert 1.9 * NOISE < np.abs(difference).max() < 2 * NOISE + 1 / 255
+    # The difference of two uniform draws from -NOISE to NOISE: its variance is 2/3 NOISE^2, rounding to 1/255 aside.
+    assert difference.var() == pytest.approx(2 / 3 * NOISE**2, rel=0.02) and abs(difference.mean()) < 1e-3
+    np.testing.assert_array_equal(other.masks["object"], some.masks["object"])
+    np.testing.assert_array_equal(redrawn_noise(some.rows([5, 3])).pixels, other.pixels[[5, 3]])
+    assert not np.array_equal(redrawn_noise(some, seed=1).pixels, other.pixels)
 
 
 # --- bad input and manners --------------------------------------------------------------------------------------------

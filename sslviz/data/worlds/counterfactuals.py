@@ -45,6 +45,18 @@ def counterfactual(images: Images, factor: str, seed: int = 0) -> Images:
     return replace(images, pixels=pixels, table=table, masks=masks, spec="")
 
 
+def redrawn_noise(images: Images, seed: int = 0) -> Images:
+    """The same pictures with every factor as it was and the noise drawn again: what a change that means nothing does.
+
+    Ids, order and errors as for `counterfactual`.
+    """
+    world, table = _world_of(images), images.table.copy()
+    bits = rasterizing.hash_bits(seed, "other noise", table["noise_seed"].to_numpy())
+    table["noise_seed"] = (bits >> np.uint64(11)).astype(np.int64)
+    pixels, masks = render(world, table, images.size[0])
+    return replace(images, pixels=pixels, table=table, masks=masks, spec="")
+
+
 def factors_of(images: Images) -> list[str]:
     """The factors that `counterfactual` can change in these images; ValueError for images that no world here drew."""
     return _world_of(images).factors

@@ -17,6 +17,7 @@ CONTROL_MARKS = (
     "circle-open",
     "square-open",
     "diamond-open",
+    "triangle-up-open",
 )  # of controls, in the order in which they come
 
 

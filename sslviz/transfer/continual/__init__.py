@@ -1,0 +1,1 @@
+"""Learning one task after another: tasks, ways to learn them, and what is forgotten."""
