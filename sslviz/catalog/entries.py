@@ -158,6 +158,11 @@ CATALOG: tuple[Entry, ...] = (
         page="bias", scope="columns", options=("fit",), group="Would a remedy help?", section=REMEDIES,
     ),
     # --- worth
+    Entry(
+        name="cost", question="What does it cost to run?", home="transfer.cost",
+        control="one linear map from pixels, the same pass without an encoder, fp32, another picture", page="worth",
+        scope="images",
+    ),
     # --- training
     Entry(
         name="reconstruct", question="What does it make of what it was not shown?", home="explanations.reconstruction",
