@@ -25,6 +25,7 @@ _HOME = {
     "tag_contrast": "explanations.faithfulness.tag_contrast",
     "color_encoder": "explanations.attribution.color_encoder",
     "CATALOG": "catalog", "draw": "catalog", "diagnose": "evaluation.diagnose", "demo": "evaluation.demo",
+    "distil": "transfer.distil", "export_onnx": "transfer.export",
     "study": "evaluation.study.study", "inspect_images": "evaluation.inspection", "audit": "reports.audit.audit",
 }  # fmt: skip
 
