@@ -67,6 +67,9 @@ from sslviz.runs import Checkpoint, Run, open_runs
 from sslviz.runs.import_checkpoint import import_checkpoint
 from sslviz.statistics import Score
 from sslviz.training.pretrain import pretrain
+from sslviz.transfer.cost import cost
+from sslviz.transfer.distil import distil
+from sslviz.transfer.export import export_onnx
 from sslviz.views import ViewPolicy
 
 __version__: str
@@ -94,6 +97,7 @@ __all__ = [
     "compare",
     "cooccurrence",
     "corrupted",
+    "cost",
     "counterfactual",
     "counterfactual_effect",
     "create_encoder",
@@ -102,6 +106,7 @@ __all__ = [
     "diagnose",
     "digits",
     "displacement",
+    "distil",
     "draw",
     "drift",
     "embed",
@@ -109,6 +114,7 @@ __all__ = [
     "embed_layers",
     "embed_views",
     "explain_pair",
+    "export_onnx",
     "faithfulness",
     "folder",
     "groups",
