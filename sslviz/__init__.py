@@ -28,6 +28,7 @@ _HOME = {
     "flips_between": "transfer.flips_between",
     "CATALOG": "catalog", "draw": "catalog", "diagnose": "evaluation.diagnose", "demo": "evaluation.demo",
     "worth": "evaluation.worth",
+    "distil": "transfer.distil", "export_onnx": "transfer.export",
     "study": "evaluation.study.study", "inspect_images": "evaluation.inspection", "audit": "reports.audit.audit",
 }  # fmt: skip
 

@@ -73,6 +73,9 @@ from sslviz.transfer.fine_tune import fine_tune
 from sslviz.transfer.continual.continual import continual
 from sslviz.transfer.flips import flips
 from sslviz.transfer.flips_between import flips_between
+from sslviz.transfer.cost import cost
+from sslviz.transfer.distil import distil
+from sslviz.transfer.export import export_onnx
 from sslviz.views import ViewPolicy
 
 __version__: str
@@ -101,6 +104,7 @@ __all__ = [
     "continual",
     "cooccurrence",
     "corrupted",
+    "cost",
     "counterfactual",
     "counterfactual_effect",
     "create_encoder",
@@ -109,6 +113,7 @@ __all__ = [
     "diagnose",
     "digits",
     "displacement",
+    "distil",
     "draw",
     "drift",
     "embed",
@@ -116,6 +121,7 @@ __all__ = [
     "embed_layers",
     "embed_views",
     "explain_pair",
+    "export_onnx",
     "faithfulness",
     "fine_tune",
     "flips",

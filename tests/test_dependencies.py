@@ -24,6 +24,7 @@ NEVER_IMPORTED = {
     "mypy": "is a command",
     "ruff": "is a command",
     "pandas-stubs": "types for mypy",
+    "onnxscript": "torch exports with it",
 }
 ONLY_COMPARED_WITH = {"kornia", "faiss", "lightly", "skdim", "solo"}  # by benchmarks, and by scripts that made fixtures
 
@@ -60,7 +61,7 @@ def distributions(modules):
 
 def test_what_the_library_imports_is_declared():
     allowed = declared(PROJECT["dependencies"]) | set().union(
-        *(declared(EXTRAS[e]) for e in ("audit", "torchdr", "heic"))
+        *(declared(EXTRAS[e]) for e in ("audit", "torchdr", "heic", "onnx"))
     )
     for module, names in distributions(imported("sslviz")).items():
         assert names & allowed, f"sslviz imports {module}, which no dependency brings: {sorted(names)}"

@@ -205,6 +205,11 @@ CATALOG: tuple[Entry, ...] = (
         control="joint training, the encoder frozen, frozen and untrained, plain sequence", page="worth",
         scope="images", options=("label", "fit"), on_demand=True,
     ),
+    Entry(
+        name="cost", question="What does it cost to run?", home="transfer.cost",
+        control="one linear map from pixels, the same pass without an encoder, fp32, another picture", page="worth",
+        scope="images",
+    ),
     # --- training
     Entry(
         name="reconstruct", question="What does it make of what it was not shown?", home="explanations.reconstruction",

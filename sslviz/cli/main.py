@@ -18,6 +18,7 @@ from tyro.conf import Positional, subcommand
 
 from sslviz.cli.commands import Diagnose, Embed, Import, Inspect, Pretrain
 from sslviz.cli.report_commands import Audit, Explain
+from sslviz.cli.small_commands import Distil, Export
 from sslviz.cli.study_command import Study
 from sslviz.cli.transfer_command import Transfer
 
@@ -87,6 +88,8 @@ COMMANDS: dict[str, type] = {
     "pretrain": Pretrain,
     "study": Study,
     "import": Import,
+    "distil": Distil,
+    "export": Export,
     "inspect": Inspect,
     "embed": Embed,
     "diagnose": Diagnose,

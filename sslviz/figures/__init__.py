@@ -17,6 +17,7 @@ from sslviz.figures.projection.map_figure import map_figure, selected_ids
 from sslviz.figures.robustness.invariance import spanning
 from sslviz.figures.similarity.similarity import heatmap
 from sslviz.figures.training import training
+from sslviz.figures.transfer.pareto import pareto
 
 __all__ = [
     "confusion",
@@ -27,6 +28,7 @@ __all__ = [
     "gallery_html",
     "heatmap",
     "map_figure",
+    "pareto",
     "png",
     "probe",
     "score_bar_svg",

@@ -24,7 +24,7 @@ from sslviz.methods.inpainting import Inpainting
 from sslviz.methods.jigsaw import Jigsaw
 from sslviz.methods.lejepa import LeJEPA
 from sslviz.methods.mae import MAE
-from sslviz.methods.method import Batch, Method, Reconstruction, TrainingImages
+from sslviz.methods.method import Batch, Method, MethodChoice, Reconstruction, TrainingImages
 from sslviz.methods.moco import MoCo
 from sslviz.methods.nnclr import NNCLR
 from sslviz.methods.patch_codes import PatchCodes
@@ -99,6 +99,7 @@ __all__ = [
     "Jigsaw",
     "LeJEPA",
     "Method",
+    "MethodChoice",
     "MoCo",
     "PatchCodes",
     "Recipe",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from sslviz.encoders import Encoder
 from sslviz.views import ViewPolicy
@@ -57,6 +57,22 @@ class Reconstruction:
     predicted: Tensor
     true: Tensor
     hidden: Tensor
+
+
+@dataclass(frozen=True)
+class MethodChoice:
+    """A method that is to be trained, listed in `METHODS` or not.
+
+    - name: what run.json and messages call it
+    - build: (encoder, seed) -> the method around this encoder, and its views
+    - kind: what run.json calls the run
+    - arguments: what else run.json says of it; a run is resumed only with the same
+    """
+
+    name: str
+    build: Callable[[Encoder, int], tuple[nn.Module, ViewPolicy]]
+    kind: str = "pretrain"
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Method(Protocol):

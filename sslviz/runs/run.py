@@ -120,7 +120,8 @@ class Run:
 
     def _checkpoint(self, step: int, file: Path) -> Checkpoint:
         arguments = self.info.get("arguments", {})
-        head = {k: arguments[k] for k in ("method", "settings") if k in arguments} if "method" in arguments else None
+        listed = "method" in arguments and self.info.get("kind", "pretrain") == "pretrain"  # others have no such head
+        head = {k: arguments[k] for k in ("method", "settings") if k in arguments} if listed else None
         return Checkpoint(self.name, step, self.info["encoder"], file, head=head)
 
     @property

@@ -14,6 +14,18 @@ def percentile_interval(draws: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def median_interval(values: np.ndarray) -> tuple[float, float] | tuple[None, None]:
+    """The 95 % interval of the median of `values` (n,), whatever their distribution: two of the values themselves.
+
+    How many of n values lie below the median is binomial.  (None, None) for fewer than six, which can tell no interval.
+    """
+    from scipy.special import bdtr
+
+    n, ordered = len(values), np.sort(values)
+    k = max((k for k in range(1, n // 2 + 1) if 2 * bdtr(k - 1, n, 0.5) <= 0.05), default=0)
+    return (float(ordered[k - 1]), float(ordered[n - k])) if k else (None, None)
+
+
 def jackknife_interval(value: float, replicates: np.ndarray) -> tuple[float, float] | tuple[None, None]:
     """The 95 % interval of `value` over other images, by the delete-group jackknife.
 

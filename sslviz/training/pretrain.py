@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from sslviz.data import Images
 from sslviz.encoders import create_encoder
-from sslviz.methods import Batch, TrainingImages, build_method
+from sslviz.methods import Batch, MethodChoice, TrainingImages, build_method
 from sslviz.methods.parts.momentum import update_ema
 from sslviz.runs import Run
 from sslviz.runtime.progress import progress_bar
@@ -73,6 +73,7 @@ def pretrain(
         str, "Lightning Fabric's, e.g. bf16-mixed; auto is that where the hardware is faster at it, 32-true elsewhere."
     ] = "auto",
     progress: Annotated[bool, "Whether a bar with rate and remaining time is drawn."] = True,
+    choice: MethodChoice | None = None,
 ) -> Run:
     """What does an encoder learn from these images without labels?
 
@@ -96,6 +97,7 @@ def pretrain(
     - resume: an interrupted run in `out` is continued; optimiser, rate and decay are as it began unless given
     - devices, strategy, num_nodes, precision: Lightning Fabric's; precision "auto" is "bf16-mixed" where the hardware
       multiplies bfloat16 faster, "32-true" elsewhere, and what it was before when a run is resumed
+    - choice: a method that is not listed, instead of `method` and `settings`; `distil` trains by it
 
     Raises ValueError for an `out` that exists, for settings and optimisers nobody knows, for columns without groups, for
     fewer images than one batch, and when the loss stops being a number.
@@ -117,18 +119,20 @@ def pretrain(
     drawn = None if balance is None else balanced(images.table, balance)
     if precision == "auto":
         precision = choose_precision(Path(out) if resume else None)
+    if choice is None:
+        choice = MethodChoice(method, lambda encoder, seed: build_method(method, encoder, settings or {}, seed))
     fabric = launch_fabric(batch_size, devices=devices, strategy=strategy, num_nodes=num_nodes, precision=precision)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # the caller's random state stays as it is
         torch.manual_seed(seed)
         net = create_encoder(encoder, image_size=min(images.size), seed=seed)
-        model, policy = build_method(method, net, settings or {}, seed)
+        model, policy = choice.build(net, seed)
         given = {"optimizer": optimizer, "learning_rate": learning_rate, "weight_decay": weight_decay}
         began = arguments_of(Run(out)) if resume and (Path(out) / "run.json").exists() else None
-        recipe, origins = choose_recipe(method, model, given, began)
+        recipe, origins = choose_recipe(choice.name, model, given, began)
         epoch_steps = len(images) // batch_size  # which images are left over differs from one epoch to the next
         schedule = Schedule(epoch_steps, steps or epochs * epoch_steps, scaled_rate(recipe, batch_size))
         arguments = {
-            "method": method,
+            "method": choice.name,
             "encoder": encoder,
             "epochs": schedule.epochs,
             "steps": steps,
@@ -142,9 +146,10 @@ def pretrain(
             "images_digest": images.digest,
             "held_out": held_out.spec,
             "held_out_digest": held_out.digest,
+            **choice.arguments,
         }
         info = {
-            "kind": "pretrain",
+            "kind": choice.kind,
             "arguments": arguments,
             "origins": origins,
             **({"balance": drawn.to_dict()} if drawn else {}),
@@ -158,7 +163,7 @@ def pretrain(
         }
         run = open_run(fabric, Path(out), json.loads(json.dumps(info)), resume)  # as run.json will give it back
         if progress and fabric.is_global_zero:
-            said = [recipe_text(method, recipe, origins), *([str(drawn)] if drawn else [])]
+            said = [recipe_text(choice.name, recipe, origins), *([str(drawn)] if drawn else [])]
             print("\n".join(said), file=sys.stderr, flush=True)
         with locked(fabric, run):
             every = checkpoint_every or max(1, schedule.epochs // 5)
