@@ -68,6 +68,7 @@ from sslviz.runs import Checkpoint, Run, open_runs
 from sslviz.runs.import_checkpoint import import_checkpoint
 from sslviz.statistics import Score
 from sslviz.training.pretrain import pretrain
+from sslviz.transfer.dense.patch_tokens import patch_tokens
 from sslviz.views import ViewPolicy
 
 __version__: str
@@ -128,6 +129,7 @@ __all__ = [
     "neighbors",
     "neural_collapse",
     "open_runs",
+    "patch_tokens",
     "pretrain",
     "projection",
     "randbit",
