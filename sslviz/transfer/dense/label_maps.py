@@ -13,8 +13,11 @@ VOID = -1  # of a pixel in no mask, or in two: nobody says what it is, and it co
 _CHUNK = 256  # pictures whose shares are computed at once
 
 
-def classes_of(images: Images) -> list[str]:
-    """The names of the masks, in their order; ValueError for images without masks that fit and of fewer than two classes."""
+def classes_of(images: Images, least: int = 2) -> list[str]:
+    """The names of the masks, in their order.
+
+    ValueError for images without masks, for masks of another size, and where fewer than `least` cover any pixel.
+    """
     if not images.masks:
         raise ValueError("These images have no masks; give Images(..., masks={class: bool (n, height, width)}).")
     wanted = (len(images), *images.size)
@@ -25,7 +28,7 @@ def classes_of(images: Images) -> list[str]:
                 "to their size."
             )
     there = [name for name, mask in sorted(images.masks.items()) if mask.any()]
-    if len(there) < 2:
+    if len(there) < least:
         only = f"only {there[0]!r}" if there else "none"
         raise ValueError(
             f"Pixels are told apart by two classes at least, and of these masks {only} covers any; add one of another class, "
