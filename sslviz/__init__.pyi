@@ -68,7 +68,9 @@ from sslviz.runs import Checkpoint, Run, open_runs
 from sslviz.runs.import_checkpoint import import_checkpoint
 from sslviz.statistics import Score
 from sslviz.training.pretrain import pretrain
+from sslviz.transfer.dense.discovery import discovery
 from sslviz.transfer.dense.patch_tokens import patch_tokens
+from sslviz.transfer.dense.segmentation import segmentation
 from sslviz.views import ViewPolicy
 
 __version__: str
@@ -103,6 +105,7 @@ __all__ = [
     "description_length",
     "diagnose",
     "digits",
+    "discovery",
     "displacement",
     "draw",
     "drift",
@@ -138,6 +141,7 @@ __all__ = [
     "reliance",
     "retrieval",
     "scenes",
+    "segmentation",
     "selectivity",
     "shapes",
     "similarity",
