@@ -164,7 +164,7 @@ def test_noise_beats_its_controls_by_luck_only(monkeypatch):
     noise = TokenReader("noise", lambda pixels: rng.normal(size=(len(pixels), 4, 4, 3)).astype(np.float32))
     monkeypatch.setattr(module, "encoder_tokens", lambda *_: noise)
     monkeypatch.setattr(module, "untrained_tokens", lambda *_: noise)
-    images = sslviz.scenes(n=30)
+    images = sslviz.scenes(n=16)
     beats = [discovery(NANO, images, seed=seed, progress=False).scores()["iou"].beats_control for seed in range(100)]
     assert sum(beats) <= 10
 
