@@ -10,12 +10,13 @@ from typing import Any
 # lists is public by being there.
 _HOME = {
     "Images": "data", "digits": "data", "folder": "data", "named": "data", "load_images": "data",
-    "shapes": "data", "tagged_shapes": "data", "textured": "data", "randbit": "data", "counterfactual": "data",
-    "corrupted": "data.corruptions",
+    "shapes": "data", "tagged_shapes": "data", "textured": "data", "scenes": "data", "randbit": "data",
+    "counterfactual": "data", "corrupted": "data.corruptions",
     "ViewPolicy": "views", "Encoder": "encoders", "create_encoder": "encoders", "METHODS": "methods",
     "pretrain": "training.pretrain", "import_checkpoint": "runs.import_checkpoint",
     "Run": "runs", "Checkpoint": "runs", "open_runs": "runs",
     "Features": "features", "embed": "features.embed", "raw_pixels": "features.pixel_controls",
+    "patch_tokens": "transfer.dense.patch_tokens",
     "embed_layers": "features.embed", "embed_views": "features.embed_views", "embed_altered": "features.embed_views",
     "Score": "statistics",
     "neighbors": "diagnostics.neighbors.neighbors", "compare": "diagnostics.similarity.compare",

@@ -9,6 +9,7 @@ from sslviz.data import (
     load_images,
     named,
     randbit,
+    scenes,
     shapes,
     tagged_shapes,
     textured,
@@ -76,6 +77,9 @@ from sslviz.transfer.flips_between import flips_between
 from sslviz.transfer.cost import cost
 from sslviz.transfer.distil import distil
 from sslviz.transfer.export import export_onnx
+from sslviz.transfer.dense.discovery import discovery
+from sslviz.transfer.dense.patch_tokens import patch_tokens
+from sslviz.transfer.dense.segmentation import segmentation
 from sslviz.views import ViewPolicy
 
 __version__: str
@@ -112,6 +116,7 @@ __all__ = [
     "description_length",
     "diagnose",
     "digits",
+    "discovery",
     "displacement",
     "distil",
     "draw",
@@ -144,6 +149,7 @@ __all__ = [
     "neighbors",
     "neural_collapse",
     "open_runs",
+    "patch_tokens",
     "pretrain",
     "projection",
     "randbit",
@@ -151,6 +157,8 @@ __all__ = [
     "reconstruct",
     "reliance",
     "retrieval",
+    "scenes",
+    "segmentation",
     "selectivity",
     "shapes",
     "similarity",

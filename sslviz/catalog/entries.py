@@ -210,6 +210,17 @@ CATALOG: tuple[Entry, ...] = (
         control="one linear map from pixels, the same pass without an encoder, fp32, another picture", page="worth",
         scope="images",
     ),
+    Entry(
+        name="segmentation", question="Does it know where one thing ends and another begins?",
+        home="transfer.dense.segmentation",
+        control="the largest class, the most frequent one at each place, pixels and place, the encoder untrained",
+        page="worth", scope="images", options=("fit",), on_demand=True,
+    ),
+    Entry(
+        name="discovery", question="Does an object stand out from its ground without any label?",
+        home="transfer.dense.discovery", control="the mean box, the whole picture, a random patch, the encoder untrained",
+        page="worth", scope="images", on_demand=True,
+    ),
     # --- training
     Entry(
         name="reconstruct", question="What does it make of what it was not shown?", home="explanations.reconstruction",

@@ -64,6 +64,27 @@ class Encoder(nn.Module):
             return final.movedim(-1, 1) if getattr(self.model, "output_fmt", "") == "NHWC" else final
         return final[:, -grid.numel() :].mT.unflatten(2, grid)  # class and register tokens come first
 
+    def grid(self, x: Tensor, layer: str | None = None) -> Tensor:
+        """The grid of one layer; (b, 3, h, w) -> (b, d, rows, columns), without class tokens.
+
+        - layer: as `layers` calls it, such as an earlier stage, whose grid is finer; None: `tokens`, the last grid
+
+        ValueError for models and layers without a grid.
+        """
+        if not hasattr(self.model, "forward_intermediates"):
+            raise ValueError(f"{self.name} shows no grid of features; only its pooled ones can be read.")
+        if layer is None:
+            return self.tokens(x)
+        names = self._names_of_grids()
+        if layer not in names:
+            raise ValueError(f"{self.name} has no grid of a layer {layer!r}; it has those of: {', '.join(names)}.")
+        # What comes after that layer need not be computed.
+        at = {"indices": [names.index(layer)], "stop_early": True, "intermediates_only": True}
+        return self.model.forward_intermediates(x, **at)[0]
+
+    def _names_of_grids(self) -> list[str]:
+        return [info["module"] or "stem" for info in self.model.feature_info]
+
     def layers(self, x: Tensor) -> dict[str, Tensor]:
         """Features of every layer, in order: {block or stage, as timm calls it: its mean over the grid (b, d_l)}.
 
@@ -73,8 +94,7 @@ class Encoder(nn.Module):
         if not hasattr(self.model, "forward_intermediates"):
             return {"pooled": self(x)}
         final, grids = self.model.forward_intermediates(x)
-        names = [info["module"] or "stem" for info in self.model.feature_info]
-        layers = {name: grid.mean((2, 3)) for name, grid in zip(names, grids, strict=True)}
+        layers = {name: grid.mean((2, 3)) for name, grid in zip(self._names_of_grids(), grids, strict=True)}
         return layers | {"pooled": self.model.forward_head(final, pre_logits=True).flatten(1)}
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from sslviz.data.boxes import BOXES, are_boxes
 from sslviz.data.reading import alike_but_for_spelling
 
 LABEL = "label"  # the column that is the label, wherever there is one of this name
@@ -20,7 +21,7 @@ MANY_CLASSES = 50  # from here on only the questions that the catalog marks are 
 LEAST_PER_CLASS = 2  # images: one to fit on, one to score
 NAMED = 3  # classes that a line names
 
-Kind = Literal["classes", "whole numbers", "numbers", "dates", "lists", "names", "constant", "empty", "split"]
+Kind = Literal["classes", "whole numbers", "numbers", "dates", "lists", "names", "constant", "empty", "boxes", "split"]
 
 
 @dataclass(frozen=True)
@@ -218,6 +219,8 @@ def _kind_of_values(name: str, values: pd.Series) -> tuple[Kind, str]:
         return "split", "it says which images are scored and which are fitted on"
     if values.empty:
         return "empty", "it has no value for any image"
+    if name == BOXES and are_boxes(values):
+        return "boxes", "it says where the objects are, which is no class"
     if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
         return "dates", "dates are no classes; add a column of years or seasons"
     if values.dtype == object and values.map(_is_list).any():

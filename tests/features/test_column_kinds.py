@@ -52,6 +52,12 @@ def test_each_kind_of_column_is_asked_about_or_left_out_for_the_reason_that_is_t
         assert not column.asked and expected in column.left_out
 
 
+def test_a_column_of_boxes_is_no_class_however_often_they_repeat_and_one_that_only_has_the_name_is():
+    boxes = described(boxes=["cat 1 2 9 9; dog 3 3 5 8", "", "cat 1 2 9 9"] * 40)["boxes"]
+    assert boxes.kind == "boxes" and boxes.left_out == "it says where the objects are, which is no class"
+    assert described(boxes=["one", "two"] * 60)["boxes"].asked and described(boxes=[1, 2, 3] * 40)["boxes"].asked
+
+
 def test_gaps_and_classes_of_one_image_are_counted():
     columns = described(hospital=COLUMNS["hospital"][0], rare=COLUMNS["rare"][0])
     assert columns["hospital"].gaps == 5 and "5 images without a value" in columns["hospital"].text

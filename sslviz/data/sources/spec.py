@@ -11,13 +11,14 @@ from sslviz.data.images import Images
 from sslviz.data.sources.digits import digits
 from sslviz.data.sources.folder import folder
 from sslviz.data.sources.timm_datasets import PACKAGES, named
-from sslviz.data.worlds import randbit, shapes, tagged_shapes, textured
+from sslviz.data.worlds import randbit, scenes, shapes, tagged_shapes, textured
 
 # Sources without a place of their own; what may be set, and of which type, is read from their signatures.
 DRAWN: dict[str, Callable[..., Images]] = {
     "shapes": shapes,
     "tagged_shapes": tagged_shapes,
     "textured": textured,
+    "scenes": scenes,
     "randbit": randbit,
     "digits": digits,
 }
@@ -29,6 +30,7 @@ SOURCES = {
     "tagged_shapes": "a grey object and a tag whose colour betrays its shape, beside one that does not; "
     "tagged_shapes:n=8000,size=32,bias=0.95,seed=0",
     "textured": "a grey object on a background that betrays its shape; textured:n=8000,size=32,bias=0.95,seed=0",
+    "scenes": "none to four coloured shapes with their boxes and masks; scenes:n=8000,size=64,bias=0.95,seed=0",
     "randbit": "shapes above a strip of random bits; randbit:n=8000,bits=4,size=32,bias=0.95,seed=0",
     "digits": "scikit-learn's 1,797 handwritten digits; digits:size=32",
     "folder:PATH": "your own pictures, in class or split folders or with a metadata.csv; folder:PATH,size=64,on_error=skip",

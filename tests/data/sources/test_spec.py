@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from sslviz.data import digits, folder, load_images, randbit, shapes, tagged_shapes, textured
+from sslviz.data import digits, folder, load_images, randbit, scenes, shapes, tagged_shapes, textured
 from sslviz.data.sources.spec import DRAWN, SOURCES
 from sslviz.data.sources.timm_datasets import PACKAGES
 
@@ -36,6 +36,7 @@ def test_a_spec_means_what_the_function_gives(tmp_path):
         " shapes:n=30,size=16,bias=1,seed=5 ": shapes(30, size=16, bias=1.0, seed=5),
         "tagged_shapes:n=30,bias=0.5": tagged_shapes(30, bias=0.5),
         "textured:n=30,size=48": textured(30, size=48),
+        "scenes:n=30,bias=0.5": scenes(30, bias=0.5),
         "randbit:n=30,bits=7": randbit(30, bits=7),
         f"folder:{root}": folder(root),
         f"folder:{root},size=24": folder(root, size=24),
@@ -125,7 +126,8 @@ def test_the_first_split_of_a_named_dataset_is_its_own(tmp_path):
         ("torch/nothing", "Unknown torchvision dataset nothing"),
         (
             "shape",
-            "There are no images called 'shape'; possible are: shapes, tagged_shapes, textured, randbit, digits, folder:PATH",
+            "There are no images called 'shape'; possible are: shapes, tagged_shapes, textured, scenes, randbit, digits, "
+            "folder:PATH",
         ),
         ("", "There are no images called ''"),
     ],
