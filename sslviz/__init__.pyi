@@ -67,6 +67,7 @@ from sslviz.runs import Checkpoint, Run, open_runs
 from sslviz.runs.import_checkpoint import import_checkpoint
 from sslviz.statistics import Score
 from sslviz.training.pretrain import pretrain
+from sslviz.transfer.shift import shift
 from sslviz.views import ViewPolicy
 
 __version__: str
@@ -136,6 +137,7 @@ __all__ = [
     "retrieval",
     "selectivity",
     "shapes",
+    "shift",
     "similarity",
     "slices",
     "spectrum",

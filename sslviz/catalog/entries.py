@@ -158,6 +158,12 @@ CATALOG: tuple[Entry, ...] = (
         page="bias", scope="columns", options=("fit",), group="Would a remedy help?", section=REMEDIES,
     ),
     # --- worth
+    Entry(
+        name="shift", question="What does a readout lose in another domain?", home="transfer.shift",
+        control="halves of the source, a readout fitted on the target, raw pixels, the encoder untrained", page="worth",
+        scope="label", inputs=("features", "target"), options=("fit", "control_features", "target_controls"),
+        group="In another domain?", many_classes=True, least_per_class=4,
+    ),
     # --- training
     Entry(
         name="reconstruct", question="What does it make of what it was not shown?", home="explanations.reconstruction",

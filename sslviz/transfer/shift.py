@@ -102,6 +102,13 @@ class Shift(Fitted):
         """The class that each image counts for: (n,)."""
         return self.truth
 
+    def levels(self) -> dict[str, Score]:
+        """What is read at home, in the target, and there by a head fitted there, each beside the same of the controls."""
+        draws = {"source": self._source_draws, "accuracy": self._draws[:, 0], "ceiling": self._draws.sum(axis=1)}
+        values = {"source": self.source_accuracy, "accuracy": self.accuracy, "ceiling": self.ceiling}
+        chance = {"chance": self.chance}
+        return {name: self._score(name, value, draws[name], chance, True) for name, value in values.items()}
+
     def scores(self) -> dict[str, Score]:
         """What is read in the target, what is lost, what another head would win, and how far apart the domains lie.
 
@@ -118,7 +125,7 @@ class Shift(Fitted):
 
     @cached_property
     def _scores(self) -> dict[str, Score]:
-        scores = {"accuracy": self._score("accuracy", self.accuracy, self._draws[:, 0], {"chance": self.chance}, True)}
+        scores = {"accuracy": self.levels()["accuracy"]}
         ceiling = {TRAINED_THERE: self.source_accuracy - self.ceiling}
         drops = self._source_draws - self._draws[:, 0]
         scores["drop"] = self._score("drop", self.source_accuracy - self.accuracy, drops, ceiling)

@@ -33,7 +33,8 @@ class Readings:
         """Those of a control."""
         here, there = balanced_mean(self.source_correct, self.source_truth), balanced_mean(self.correct, self.truth)
         ceiling = balanced_mean(self.ceiling_correct, self.truth)
-        return {"source": here, "accuracy": there, "drop": here - there, "recoverable": ceiling - there}
+        levels = {"source": here, "accuracy": there, "ceiling": ceiling}
+        return levels | {"drop": here - there, "recoverable": ceiling - there}
 
 
 @dataclass(frozen=True, eq=False)

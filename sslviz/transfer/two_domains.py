@@ -154,8 +154,11 @@ def _shared(sides: Mapping[str, Features], label: str, left_out: dict[str, int])
     everywhere = set.intersection(*(set(n.index) for n in counts.values()))
     enough = {name for name in everywhere if all(n[name] >= least[side] for side, n in counts.items())}
     for side, of_side in counts.items():
+        said: set[str] = set()
         for missing in (other for other in counts if other != side):
-            _count(of_side, set(of_side.index) - set(counts[missing].index), label, f"not in the {missing}", left_out)
+            lacking = set(of_side.index) - set(counts[missing].index) - said
+            _count(of_side, lacking, label, f"not in the {missing}", left_out)
+            said |= lacking
         _count(of_side, (set(of_side.index) & everywhere) - enough, label, "too few images in one of the two", left_out)
     if len(enough) < 2:
         shown = "; ".join(f"the {side} has {_listed(in_order(n.index))}" for side, n in counts.items())
