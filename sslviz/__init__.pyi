@@ -67,6 +67,7 @@ from sslviz.runs import Checkpoint, Run, open_runs
 from sslviz.runs.import_checkpoint import import_checkpoint
 from sslviz.statistics import Score
 from sslviz.training.pretrain import pretrain
+from sslviz.transfer.adaptation import adaptation
 from sslviz.transfer.shift import shift
 from sslviz.views import ViewPolicy
 
@@ -81,6 +82,7 @@ __all__ = [
     "Run",
     "Score",
     "ViewPolicy",
+    "adaptation",
     "aligned_projections",
     "alignment",
     "association",

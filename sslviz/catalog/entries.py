@@ -164,6 +164,12 @@ CATALOG: tuple[Entry, ...] = (
         scope="label", inputs=("features", "target"), options=("fit", "control_features", "target_controls"),
         group="In another domain?", many_classes=True, least_per_class=4,
     ),
+    Entry(
+        name="adaptation", question="Can a readout be carried to another domain without labels there?",
+        home="transfer.adaptation", control="no adaptation, raw pixels, the encoder untrained", page="worth",
+        scope="label", inputs=("features", "target"), options=("fit", "control_features", "target_controls"),
+        group="In another domain?", many_classes=True, least_per_class=4,
+    ),
     # --- training
     Entry(
         name="reconstruct", question="What does it make of what it was not shown?", home="explanations.reconstruction",
