@@ -170,6 +170,11 @@ CATALOG: tuple[Entry, ...] = (
         scope="label", inputs=("features", "target"), options=("fit", "control_features", "target_controls"),
         group="In another domain?", many_classes=True, least_per_class=4,
     ),
+    Entry(
+        name="domains", question="Does a readout hold in a domain that it has never met?", home="transfer.domains",
+        control="domains shuffled, chance, raw pixels, colours alone, three encoders untrained", page="worth",
+        scope="columns", options=("fit", "control_features"), group="In another domain?", section=WORTH, varying=True,
+    ),
     # --- training
     Entry(
         name="reconstruct", question="What does it make of what it was not shown?", home="explanations.reconstruction",
