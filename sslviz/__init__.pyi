@@ -9,6 +9,7 @@ from sslviz.data import (
     load_images,
     named,
     randbit,
+    restyled,
     shapes,
     tagged_shapes,
     textured,
@@ -68,6 +69,7 @@ from sslviz.runs.import_checkpoint import import_checkpoint
 from sslviz.statistics import Score
 from sslviz.training.pretrain import pretrain
 from sslviz.transfer.adaptation import adaptation
+from sslviz.transfer.domains import domains
 from sslviz.transfer.shift import shift
 from sslviz.views import ViewPolicy
 
@@ -105,6 +107,7 @@ __all__ = [
     "diagnose",
     "digits",
     "displacement",
+    "domains",
     "draw",
     "drift",
     "embed",
@@ -136,6 +139,7 @@ __all__ = [
     "raw_pixels",
     "reconstruct",
     "reliance",
+    "restyled",
     "retrieval",
     "selectivity",
     "shapes",

@@ -154,7 +154,7 @@ def domains(
         >>> import numpy as np, sslviz
         >>> table = {"label": np.arange(300) % 2, "camera": np.repeat(["a", "b", "c"], 100)}
         >>> rng = np.random.default_rng(0)
-        >>> x = np.stack([6.0 * table["label"], 9.0 * (table["camera"] == "c")], axis=1) + rng.normal(size=(300, 2))
+        >>> x = np.stack([6.0 * table["label"], 1.0 * (table["camera"] == "c")], axis=1) + rng.normal(size=(300, 2))
         >>> features = sslviz.Features.from_array(x, table=table)
         >>> bool(sslviz.domains(features, "label", "camera").scores()["accuracy"].low > 0.9)
         True
