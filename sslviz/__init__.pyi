@@ -10,6 +10,7 @@ from sslviz.data import (
     named,
     randbit,
     scenes,
+    restyled,
     shapes,
     tagged_shapes,
     textured,
@@ -80,6 +81,9 @@ from sslviz.transfer.export import export_onnx
 from sslviz.transfer.dense.discovery import discovery
 from sslviz.transfer.dense.patch_tokens import patch_tokens
 from sslviz.transfer.dense.segmentation import segmentation
+from sslviz.transfer.adaptation import adaptation
+from sslviz.transfer.domains import domains
+from sslviz.transfer.shift import shift
 from sslviz.views import ViewPolicy
 
 __version__: str
@@ -93,6 +97,7 @@ __all__ = [
     "Run",
     "Score",
     "ViewPolicy",
+    "adaptation",
     "aligned_projections",
     "alignment",
     "association",
@@ -119,6 +124,7 @@ __all__ = [
     "discovery",
     "displacement",
     "distil",
+    "domains",
     "draw",
     "drift",
     "embed",
@@ -156,11 +162,13 @@ __all__ = [
     "raw_pixels",
     "reconstruct",
     "reliance",
+    "restyled",
     "retrieval",
     "scenes",
     "segmentation",
     "selectivity",
     "shapes",
+    "shift",
     "similarity",
     "slices",
     "spectrum",

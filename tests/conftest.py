@@ -82,7 +82,7 @@ def planted_evidence():
 
     `label` is one of three directions, `coin` has nothing to do with anything; the projector keeps half of the
     dimensions, and of 40 objects there are five views each; 40 are drawn again with label, coin or tilt changed, and seen
-    again with hue or flip alone, or through fog and snow."""
+    again with hue or flip alone, or through fog and snow; the target is another domain, moved by half."""
     from sslviz.features import Features
     from sslviz.features.evidence import Evidence
 
@@ -131,9 +131,15 @@ def planted_evidence():
             )
             for of in (features, noise)
         )
+        there, unlike = (
+            Features.from_array(of.x[::-1] + 0.5, table=features.table[::-1].reset_index(drop=True), ids=elsewhere)
+            for elsewhere in [[f"t{i}" for i in range(n)]]
+            for of in (features, noise)
+        )
         return Evidence(
             {
                 "images": {"trained": features, "untrained": noise},
+                "target": {"trained": there, "untrained": unlike},
                 "projector": {"trained": projector},
                 "views": {"trained": seen},
                 "altered": {"trained": altered, "untrained": blurred},

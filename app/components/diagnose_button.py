@@ -59,7 +59,7 @@ def every_step(choice: Choice) -> None:
 
 def left_out(choice: Choice, page: str) -> None:
     """A button that embeds what a page's diagnostics look at, where some run was diagnosed with others alone."""
-    needed = requirements(entry for entry in entries_on(page) if not entry.opt_in)
+    needed = requirements(entry for entry in entries_on(page) if not entry.opt_in and not entry.needs_target)
     stimuli = [stimulus for stimulus in STIMULI if stimulus.shown == "on request" and stimulus.name in needed]
     lacking = [
         name

@@ -221,6 +221,23 @@ CATALOG: tuple[Entry, ...] = (
         home="transfer.dense.discovery", control="the mean box, the whole picture, a random patch, the encoder untrained",
         page="worth", scope="images", on_demand=True,
     ),
+    Entry(
+        name="shift", question="What does a readout lose in another domain?", home="transfer.shift",
+        control="halves of the source, a readout fitted on the target, raw pixels, the encoder untrained", page="worth",
+        scope="label", inputs=("features", "target"), options=("fit", "control_features", "target_controls"),
+        group="In another domain?", many_classes=True, least_per_class=4,
+    ),
+    Entry(
+        name="adaptation", question="Can a readout be carried to another domain without labels there?",
+        home="transfer.adaptation", control="no adaptation, raw pixels, the encoder untrained", page="worth",
+        scope="label", inputs=("features", "target"), options=("fit", "control_features", "target_controls"),
+        group="In another domain?", many_classes=True, least_per_class=4,
+    ),
+    Entry(
+        name="domains", question="Does a readout hold in a domain that it has never met?", home="transfer.domains",
+        control="domains shuffled, chance, raw pixels, colours alone, three encoders untrained", page="worth",
+        scope="columns", options=("fit", "control_features"), group="In another domain?", section=WORTH, varying=True,
+    ),
     # --- training
     Entry(
         name="reconstruct", question="What does it make of what it was not shown?", home="explanations.reconstruction",

@@ -69,8 +69,13 @@ class Entry:
 
     @property
     def by_default(self) -> bool:
-        """Whether it is asked of a checkpoint alone, no other checkpoint, no attribute and not itself being named."""
-        return self.scope in ("checkpoint", "label") and not self.opt_in
+        """Whether it is asked of a checkpoint alone: no other checkpoint, attribute or domain and not itself being named."""
+        return self.scope in ("checkpoint", "label") and not self.opt_in and not self.needs_target
+
+    @property
+    def needs_target(self) -> bool:
+        """Whether it is asked only where images of another domain are named too."""
+        return "target" in self.inputs
 
     @property
     def most_classes(self) -> int:

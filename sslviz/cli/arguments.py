@@ -50,6 +50,18 @@ def opened_runs(paths: Sequence[Path], cache: Path | None) -> list[Run]:
     return runs
 
 
+def target_images(spec: str, runs: Sequence[Run]) -> Images:
+    """The images of another domain that are scored, and how many they are in a line: a split, as for the images."""
+    from sslviz.evaluation.questions import scored_and_fit
+    from sslviz.runs import largest_image_size
+
+    everything = loaded_images(spec, largest_image_size(runs))
+    images, _ = scored_and_fit(everything)
+    some = f"{len(images):,} of {len(everything):,}" if len(images) < len(everything) else f"{len(images):,}"
+    print(f"Target: {some} pictures of {images.spec or 'an array'}.")
+    return images
+
+
 def scored_images(spec: str, fit_spec: str | None, runs: Sequence[Run]) -> tuple[Images, Images | None, Inspection]:
     """The images that are scored, those that probes are fitted on, and what their source was taken for."""
     from sslviz.data import load_images

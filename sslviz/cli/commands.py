@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
-from sslviz.cli.arguments import Cache, Settings, Spec, loaded_images, opened_runs, scored_images
+from sslviz.cli.arguments import Cache, Settings, Spec, loaded_images, opened_runs, scored_images, target_images
 from sslviz.cli.options import options_of, parse_settings
 
 ABOUT = "_images"  # beside the runs in the JSON of `diagnose`: what the images were taken for, and what was left out
@@ -156,6 +156,8 @@ class Diagnose:
     images: Spec
     fit: Spec | None = None
     """Images to fit probes on; without it, the `probe` or `train` split, or a stratified half of --images."""
+    target: Spec | None = None
+    """Images of another domain with the same labels: what does the shift cost?  Their `test` split, if there is one."""
     only: str | None = None
     """Diagnostics, with commas between, e.g. spectrum,linear_probe."""
     label: str | None = None
@@ -185,14 +187,17 @@ class Diagnose:
             check_file(self.json)
         runs = opened_runs(self.run, self.cache)
         images, fit, inspection = scored_images(self.images, self.fit, runs)
+        target = target_images(self.target, runs) if self.target else None
         print("\n".join(inspection.lines if self.label is None else inspection.source_lines), end="\n\n")
         only = [name.strip() for name in self.only.split(",") if name.strip()] if self.only else None
-        results = diagnose(runs, images, fit=fit, only=only, layout=self.layout, every=self.every, **columns)
+        given: dict[str, Any] = {"fit": fit, "target": target, "only": only}
+        results = diagnose(runs, images, layout=self.layout, every=self.every, **given, **columns)
         if self.every:
             print_through_training(results)
         print_scores({run.name: results[run.name] for run in runs})
         if self.json:
-            questions = make_questions(named_entries(only), images, fit, label=self.label, attributes=self.attribute)
+            asked: dict[str, Any] = {"label": self.label, "attributes": self.attribute, "target": target}
+            questions = make_questions(named_entries(only), images, fit, **asked)
             reasons = left_out_reasons(questions, images, fit, results)
             reasons |= pairs_named_before(
                 questions, runs, images, {f"{self.label}~{attribute}" for attribute in columns["partners"]}

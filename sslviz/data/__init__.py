@@ -5,7 +5,7 @@ from sslviz.data.sources.digits import digits
 from sslviz.data.sources.folder import folder
 from sslviz.data.sources.spec import load_images
 from sslviz.data.sources.timm_datasets import named
-from sslviz.data.worlds import counterfactual, randbit, scenes, shapes, tagged_shapes, textured
+from sslviz.data.worlds import counterfactual, randbit, restyled, scenes, shapes, tagged_shapes, textured
 
 __all__ = [
     "Images",
@@ -15,6 +15,7 @@ __all__ = [
     "load_images",
     "named",
     "randbit",
+    "restyled",
     "scenes",
     "shapes",
     "tagged_shapes",

@@ -88,7 +88,7 @@ def storage_key(
 
 def _has_further_controls(entry: Entry) -> bool:
     """Whether colours alone and more untrained encoders stand beside it too."""
-    return "control_features" in entry.options and not entry.by_default
+    return "control_features" in entry.options and not entry.by_default and not entry.needs_target
 
 
 def _expected_pairs(entry: Entry, evidence: Evidence, columns: Columns) -> Mapping[str, str] | None:

@@ -31,6 +31,7 @@ def diagnose(
     images: Images,
     *,
     fit: Images | None = None,
+    target: Images | None = None,
     only: str | Sequence[str] | None = None,
     label: str | None = None,
     attribute: str | Sequence[str] = (),
@@ -47,6 +48,7 @@ def diagnose(
     - only: a diagnostic's name, or several; by default all that take no package of their own
     - label: what probes are asked for; by default every column that can be probed
     - fit: images that probes are fitted on; by default a stratified half of `images`
+    - target: images of another domain with the same labels; what a shift costs is only asked where some are named
     - attribute: one column or several; what an encoder does with an attribute is only asked where one is named
     - partners: {attribute: {class: value}}, the values that the classes of the label were met with elsewhere; by default
       the images fitted on tell
@@ -64,12 +66,12 @@ def diagnose(
     entries = named_entries(only)
     check_recordable(runs, images)
     attributes = [attribute] if isinstance(attribute, str) else list(dict.fromkeys(attribute))
-    check_columns(images, fit, entries if only else [], label, attributes)
+    check_columns(images, fit, entries if only else [], label, attributes, target)
     expected_pairs = _named_pairs(images, fit, label, attributes, partners or {})
-    questions = make_questions(entries, images, fit, label=label, attributes=attributes)
+    questions = make_questions(entries, images, fit, label=label, attributes=attributes, target=target)
     check_run_names(runs)
     results, problems = _answers(
-        runs, images, fit, questions, expected_pairs, layout=layout, every=every, progress=progress
+        runs, images, fit, target, questions, expected_pairs, layout=layout, every=every, progress=progress
     )
     if not any(results.values()):
         alone = (
@@ -89,6 +91,7 @@ def _answers(
     runs: Sequence[Run],
     images: Images,
     fit: Images | None,
+    target: Images | None,
     questions: Questions,
     expected_pairs: Mapping[str, Mapping[str, str]],
     *,
@@ -116,6 +119,7 @@ def _answers(
                 requested=requirements(questions.entries),
                 attributes=bool(questions.attributes),
                 expected_pairs=expected_pairs,
+                target=target,
             )
             advance(1)
             found = results[name] = {}
@@ -128,7 +132,7 @@ def _answers(
                 advance(1)
             first = first or (name, evidence)
             if found:
-                record_diagnosis(run, images, fit, expected_pairs)
+                record_diagnosis(run, images, fit, expected_pairs, target)
         advance(len(questions.of_pairs) if checkpoints else 0)  # the first is compared with nothing
     return results, problems
 

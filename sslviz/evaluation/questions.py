@@ -81,6 +81,7 @@ class Questions:
     - attributes: columns that should not matter
     - pairs: (label, attribute) that are asked about together
     - class_counts: {column: how many classes it has}; of too many, not every entry is asked
+    - target: the table of images of another domain, where some were named
     """
 
     entries: Sequence[Entry]
@@ -88,11 +89,16 @@ class Questions:
     attributes: Sequence[str]
     pairs: Sequence[tuple[str, str]]
     class_counts: Mapping[str, int] = field(default_factory=dict)
+    target: pd.DataFrame | None = None
 
     @property
     def of_checkpoints(self) -> list[tuple[Entry, Columns]]:
         """(entry, columns) of all that are asked of one checkpoint."""
-        return [(entry, columns) for entry, columns in self._all() if not self._too_many(entry, columns)]
+        return [
+            (entry, columns)
+            for entry, columns in self._all()
+            if not self._too_many(entry, columns) and not self._not_in_target(entry, columns)
+        ]
 
     @property
     def of_pairs(self) -> list[Entry]:
@@ -106,6 +112,8 @@ class Questions:
             if too_many := self._too_many(entry, columns):
                 why = f"{too_many} has {self.class_counts[too_many]} classes; it is asked of up to {entry.most_classes}"
                 reasons.setdefault(f"Not asked: {why}.", []).append(str(ResultKey(entry.name, columns)))
+            elif why := self._not_in_target(entry, columns):
+                reasons.setdefault(f"Not asked: {why}.", []).append(str(ResultKey(entry.name, columns)))
             elif columns and "features" in entry.inputs:
                 for sentence in rows_asked(entry, table, fit, columns).sentences():
                     reasons.setdefault(sentence, []).append(str(ResultKey(entry.name, columns)))
@@ -114,8 +122,16 @@ class Questions:
             reasons[unasked] = [entry.name for entry in self.entries]
         return reasons
 
+    def _not_in_target(self, entry: Entry, columns: Columns) -> str:
+        """Which column the images of the other domain lack that the entry asks them for; empty where none is wanting."""
+        if not entry.needs_target or self.target is None:
+            return ""
+        return next((f"the target has no column {name!r}" for name in columns if name not in self.target), "")
+
     def _all(self) -> Iterator[tuple[Entry, Columns]]:
         for entry in self.entries:
+            if entry.needs_target and self.target is None:
+                continue
             columns: dict[str, list[Columns]] = {
                 "checkpoint": [()],
                 "label": [(label,) for label in self.labels],
@@ -150,6 +166,7 @@ def make_questions(
     *,
     label: str | None = None,
     attributes: Sequence[str] = (),
+    target: Images | None = None,
 ) -> Questions:
     """What is asked where nothing but these is named: of every column with classes, unless a label is.
 
@@ -159,7 +176,7 @@ def make_questions(
     labels = asked_columns(columns) if label is None else [label]
     pairs = [(one, other) for one in labels for other in attributes if one != other]
     counts = usable_class_counts(images, fit, [*labels, *attributes])
-    questions = Questions(entries, labels, attributes, pairs, counts)
+    questions = Questions(entries, labels, attributes, pairs, counts, None if target is None else target.table)
     if not questions.of_checkpoints and not questions.of_pairs:
         raise ValueError(_nothing_asked(questions, images, fit, columns))
     return questions
@@ -235,13 +252,20 @@ def check_run_names(runs: Sequence[Run]) -> None:
 
 
 def check_columns(
-    images: Images, fit: Images | None, named: Sequence[Entry], label: str | None, attributes: Sequence[str]
+    images: Images,
+    fit: Images | None,
+    named: Sequence[Entry],
+    label: str | None,
+    attributes: Sequence[str],
+    target: Images | None = None,
 ) -> None:
     """ValueError where a column is not there or has no classes, where label and attribute are one, or one is wanting."""
     check_named_columns(images.table, None if fit is None else fit.table, label, attributes)
     for entry in named:
         if entry.scope in ("attribute", "columns") and not attributes:
             raise ValueError(f"{entry.name} asks about an attribute; name a column, e.g. attribute='color'.")
+        if entry.needs_target and target is None:
+            raise ValueError(f"{entry.name} asks about another domain; name images of it as target (--target).")
 
 
 def check_named_columns(

@@ -62,6 +62,10 @@ AGAIN = "diagnose it again, with all diagnostics or with this one."
 STIMULI = (
     Stimulus("images", "always", PLAIN, further=FURTHER),
     Stimulus("fit", "always", PLAIN, further=FURTHER),  # the images that probes are fitted on
+    Stimulus(  # images of another domain, which somebody names
+        "target", "on request", PLAIN, words="images of another domain",
+        missing="No images of another domain were named: give some with the same labels as target (--target).",
+    ),
     Stimulus("projector", "always", (TRAINED,), "features.embed:embed_projector", layer="projector"),
     Stimulus(
         "views", "on request", (TRAINED,), "features.embed_views:embed_views", max_images=200, layer="views",
@@ -98,7 +102,7 @@ class Evidence:
     """What do the diagnostics of a checkpoint look at?
 
     - shown: {stimulus: {encoder: Features}}; what was not embedded is not in it.  "fit" is missing where probes are
-      fitted on a stratified half of the images.
+      fitted on a stratified half of the images, "target" where no images of another domain were named.
     - expected_pairs: {"label~attribute": {class: value}}, what the classes were said to go with elsewhere
     """
 
@@ -187,11 +191,15 @@ def corrupted_images(images: Images) -> Images:
 
 
 def record_diagnosis(
-    run: Run, images: Images, fit: Images | None, expected_pairs: Mapping[str, Mapping[str, str]] | None = None
+    run: Run,
+    images: Images,
+    fit: Images | None,
+    expected_pairs: Mapping[str, Mapping[str, str]] | None = None,
+    target: Images | None = None,
 ) -> None:
     """Writes down in the run folder that it was diagnosed on these images, so that the app finds what was kept.
 
-    Expected pairs that were named once stay known.
+    Expected pairs that were named once stay known, and so does the last target.
     """
     sample = images.rows(sample_rows(len(images), find_stimulus("layers").max_images))
     diagnosis = {
@@ -203,6 +211,10 @@ def record_diagnosis(
         "partners": {**recorded_pairs(run, images.digest), **(expected_pairs or {})},
     }
     before = run.info.get("diagnosed", {}).get(images.digest, {})
+    if target is not None:
+        diagnosis |= {"target": target.digest, "target_spec": target.spec}
+    elif before.get("target"):
+        diagnosis |= {name: before[name] for name in ("target", "target_spec")}
     if diagnosis != {
         **before,
         "understood": diagnosis["understood"],
@@ -245,7 +257,7 @@ def stored_evidence(run: Run, checkpoint: Checkpoint, digest: str) -> Evidence:
         )
     diagnosis = run.info["diagnosed"][digest]
     recorded = {"fit": diagnosis["fit"], "expected_pairs": diagnosis.get("partners", {}), "attributes": True}
-    return read_evidence(run, checkpoint, digest, recorded)
+    return read_evidence(run, checkpoint, digest, recorded | {"target": diagnosis.get("target")})
 
 
 def diagnosed_steps(run: Run, digest: str) -> list[Checkpoint]:
@@ -297,9 +309,9 @@ def read_evidence(run: Run, checkpoint: Checkpoint, digest: str, recorded: Mappi
 def _digests(run: Run, digest: str, recorded: Mapping[str, Any]) -> Iterator[tuple[Stimulus, str]]:
     """(stimulus, digest of the pictures under which its features lie) of all that may be there; layers are read apart."""
     for stimulus in STIMULI:
-        if stimulus.name == "fit":
-            if recorded["fit"]:
-                yield stimulus, recorded["fit"]
+        if stimulus.name in ("fit", "target"):
+            if given := recorded.get(stimulus.name):
+                yield stimulus, given
         elif stimulus.shown == "with an attribute":
             drawn = run.info.get(stimulus.name, {}).get(digest)
             if drawn and recorded["attributes"]:

@@ -73,6 +73,7 @@ def gather(
     requested: Collection[str] = (),
     attributes: bool = False,
     expected_pairs: Mapping[str, Mapping[str, str]] | None = None,
+    target: Images | None = None,
 ) -> Evidence:
     """Embeds, or reads, what is to be known of a checkpoint, and keeps in the run folder what the app needs of it.
 
@@ -81,8 +82,9 @@ def gather(
     answers about those.
     """
     run.save_thumbnails(images)
+    given = {"fit": fit, "target": target}  # all others are made from the images
     for stimulus in STIMULI:
-        pictures = fit if stimulus.name == "fit" else images
+        pictures = given[stimulus.name] if stimulus.name in given else images
         asked = stimulus.shown != "on request" or stimulus.name in requested
         encoders = (*stimulus.encoders, *(stimulus.further if attributes else ()))
         if pictures is not None and asked and encoders:
@@ -91,7 +93,8 @@ def gather(
             if stimulus.shown == "with an attribute":
                 _record_pictures(run, images, drawn)
     pairs = {**recorded_pairs(run, images.digest), **(expected_pairs or {})}
-    recorded = {"fit": fit.digest if fit else None, "expected_pairs": pairs, "attributes": attributes}
+    digests = {name: None if pictures is None else pictures.digest for name, pictures in given.items()}
+    recorded = {**digests, "expected_pairs": pairs, "attributes": attributes}
     return read_evidence(run, checkpoint, images.digest, recorded)
 
 

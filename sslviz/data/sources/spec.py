@@ -11,7 +11,7 @@ from sslviz.data.images import Images
 from sslviz.data.sources.digits import digits
 from sslviz.data.sources.folder import folder
 from sslviz.data.sources.timm_datasets import PACKAGES, named
-from sslviz.data.worlds import randbit, scenes, shapes, tagged_shapes, textured
+from sslviz.data.worlds import STYLES, randbit, restyled, scenes, shapes, tagged_shapes, textured
 
 # Sources without a place of their own; what may be set, and of which type, is read from their signatures.
 DRAWN: dict[str, Callable[..., Images]] = {
@@ -22,6 +22,7 @@ DRAWN: dict[str, Callable[..., Images]] = {
     "randbit": randbit,
     "digits": digits,
 }
+STYLED = ("shapes", "tagged_shapes", "textured", "randbit")  # sources that take a style
 FOLDER_SETTINGS = {"size": int, "on_error": str}
 NAMED_SETTINGS = {"root": str, "size": int, "limit": int, "on_error": str}
 
@@ -38,6 +39,7 @@ SOURCES = {
     "hfds/NAME": "a Hugging Face dataset (needs the package datasets); hfids/NAME streams it",
     "tfds/NAME": "a TensorFlow dataset (needs the package tensorflow_datasets)",
     "wds/NAME": "WebDataset shards below root= (needs the package webdataset)",
+    "...,style=STYLE": f"one of the drawn worlds in another style ({', '.join(STYLES)}): the same table, other pictures",
     "...,split=SPLIT": "one split of any of these: of its own, or else train, probe, test by the image's id",
 }
 
@@ -65,8 +67,10 @@ def load_images(spec: str, image_size: int | None = None) -> Images:
         images = folder(path, image_size=image_size, **settings)
     elif source in DRAWN:
         kinds = {name: type(p.default) for name, p in inspect.signature(DRAWN[source]).parameters.items()}
-        settings, splits = _typed(source, _pairs(rest), kinds)
+        settings, splits = _typed(source, _pairs(rest), kinds | ({"style": str} if source in STYLED else {}))
+        style = settings.pop("style", None)
         images = DRAWN[source](**settings)
+        images = restyled(images, style) if style else images
     elif source.partition("/")[0].lower() in PACKAGES and "/" in source:
         settings, splits = _typed(source, _pairs(rest), NAMED_SETTINGS)
         if splits:

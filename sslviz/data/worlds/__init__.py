@@ -9,6 +9,7 @@ from sslviz.data.worlds.bit_strip import randbit
 from sslviz.data.worlds.colored_shape import shapes
 from sslviz.data.worlds.counterfactuals import counterfactual, factors_of, redrawn_noise
 from sslviz.data.worlds.scenes import scenes
+from sslviz.data.worlds.restyled import STYLES, restyled
 from sslviz.data.worlds.shape_and_tag import tagged_shapes
 from sslviz.data.worlds.shape_on_texture import textured
 from sslviz.data.worlds.world import BALANCED, COLORS, RANGES, SHAPES, SPLITS, TEXTURES
@@ -19,12 +20,14 @@ __all__ = [
     "RANGES",
     "SHAPES",
     "SPLITS",
+    "STYLES",
     "TEXTURES",
     "counterfactual",
     "factors_of",
     "randbit",
     "redrawn_noise",
     "scenes",
+    "restyled",
     "shapes",
     "tagged_shapes",
     "textured",

@@ -29,7 +29,7 @@ def counterfactual(images: Images, factor: str, seed: int = 0) -> Images:
         >>> sslviz.counterfactual(images, "color").table.compare(images.table).columns.levels[0].tolist()
         ['color']
     """
-    world = _world_of(images)
+    world = world_of(images)
     if factor not in world.factors:
         raise ValueError(f"There is no factor {factor!r} in this world; the factors are: {', '.join(world.factors)}.")
     table = images.table.copy()
@@ -50,7 +50,7 @@ def redrawn_noise(images: Images, seed: int = 0) -> Images:
 
     Ids, order and errors as for `counterfactual`.
     """
-    world, table = _world_of(images), images.table.copy()
+    world, table = world_of(images), images.table.copy()
     bits = rasterizing.hash_bits(seed, "other noise", table["noise_seed"].to_numpy())
     table["noise_seed"] = (bits >> np.uint64(11)).astype(np.int64)
     pixels, masks = render(world, table, images.size[0])
@@ -59,11 +59,14 @@ def redrawn_noise(images: Images, seed: int = 0) -> Images:
 
 def factors_of(images: Images) -> list[str]:
     """The factors that `counterfactual` can change in these images; ValueError for images that no world here drew."""
-    return _world_of(images).factors
+    return world_of(images).factors
 
 
-def _world_of(images: Images) -> World:
-    """The world whose factors the table has, and whose picture of the first row is the first picture."""
+def world_of(images: Images, asked: str = "A counterfactual") -> World:
+    """The world whose factors the table has, and whose picture of the first row is the first picture.
+
+    ValueError, beginning with what is `asked` for, where there is none.
+    """
     columns = set(images.table.columns)
     bits = sum(f"bit{i}" in columns for i in range(len(columns)))
     if len(images) and len(set(images.size)) == 1:
@@ -71,4 +74,4 @@ def _world_of(images: Images) -> World:
             if {*world.factors, "noise_seed"} <= columns:
                 if np.array_equal(render(world, images.table[:1], images.size[0])[0], images.pixels[:1]):
                     return world
-    raise ValueError("A counterfactual needs images as shapes() or another world drew them: it draws them again.")
+    raise ValueError(f"{asked} needs images as shapes() or another world drew them: it draws them again.")

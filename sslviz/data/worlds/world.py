@@ -59,6 +59,23 @@ class World(NamedTuple):
         return [*self.categories, *self.ranges]
 
 
+class Style(NamedTuple):
+    """How a picture is rendered; the default is how the worlds are drawn.
+
+    - channels: which of red, green and blue becomes each channel
+    - gamma: exponent of every level, 0 to 1; above 1 darkens the ground more than the object
+    - levels: what 0 and 1 become
+    - blur: width of a Gaussian, as a share of the side
+    - noise: times the noise of a world
+    """
+
+    channels: tuple[int, int, int] = (0, 1, 2)
+    gamma: float = 1.0
+    levels: tuple[float, float] = (0.0, 1.0)
+    blur: float = 0.0
+    noise: float = 1.0
+
+
 def draw_world(name: str, world: World, n: int, size: int, bias: float, seed: int, extra: str = "") -> Images:
     """The first `n` images of a world, with the spec that makes them again; ValueError for impossible arguments.
 
@@ -103,7 +120,9 @@ def within(ends: tuple[float, float], u: np.ndarray) -> np.ndarray:
     return ends[0] + (ends[1] - ends[0]) * u
 
 
-def render(world: World, table: pd.DataFrame, size: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def render(
+    world: World, table: pd.DataFrame, size: int, style: Style | None = None
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The pictures uint8 (n, size, size, 3) and masks {name: bool (n, size, size)} that the rows describe."""
     pixels = np.empty((len(table), size, size, 3), np.uint8)
     masks: dict[str, np.ndarray] = {}
@@ -111,13 +130,24 @@ def render(world: World, table: pd.DataFrame, size: int) -> tuple[np.ndarray, di
         chunk = slice(start, start + _CHUNK)
         rows = {name: column.to_numpy() for name, column in table.iloc[chunk].items()}
         canvas, covers = world.paint(rows, size)
-        canvas += NOISE * rasterizing.noise(rows["noise_seed"], size)
+        canvas = canvas if style is None else in_style(canvas, style)
+        canvas += (1 if style is None else style.noise) * NOISE * rasterizing.noise(rows["noise_seed"], size)
         pixels[chunk] = np.rint(255 * np.clip(canvas, 0, 1))
         for name, cover in covers.items():
             masks.setdefault(name, np.empty((len(table), size, size), bool))[chunk] = cover >= 0.5
     if world.background_mask:
         masks["background"] = ~np.any(list(masks.values()), axis=0)
     return pixels, masks
+
+
+def in_style(canvas: np.ndarray, style: Style) -> np.ndarray:
+    """Pictures (b, size, size, 3), 0 to 1, without noise, in another style."""
+    from scipy.ndimage import gaussian_filter
+
+    canvas = np.clip(canvas[..., style.channels], 0, 1) ** style.gamma
+    canvas = style.levels[0] + (style.levels[1] - style.levels[0]) * canvas
+    width = style.blur * canvas.shape[1]
+    return gaussian_filter(canvas, (0, width, width, 0), mode="nearest") if width else canvas
 
 
 # --- what several worlds paint ----------------------------------------------------------------------------------------

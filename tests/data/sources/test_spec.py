@@ -111,7 +111,7 @@ def test_the_first_split_of_a_named_dataset_is_its_own(tmp_path):
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ("shapes:m=3", "shapes has no setting 'm'; it takes: n, size, bias, seed, split."),
+        ("shapes:m=3", "shapes has no setting 'm'; it takes: n, size, bias, seed, style, split."),
         ("shapes:3", "shapes has no setting '3'"),
         ("shapes:n=many", "shapes takes a whole number for n; got 'many'."),
         ("shapes:n=1.5", "shapes takes a whole number for n; got '1.5'."),
