@@ -92,7 +92,7 @@ def gather(
                 _record_pictures(run, images, drawn)
     pairs = {**recorded_pairs(run, images.digest), **(expected_pairs or {})}
     recorded = {"fit": fit.digest if fit else None, "expected_pairs": pairs, "attributes": attributes}
-    return read_evidence(run, checkpoint, images.digest, recorded)
+    return read_evidence(run, checkpoint, images.digest, recorded).grouped_by(images.group)
 
 
 def _record_pictures(run: Run, images: Images, drawn: Pictures) -> None:
