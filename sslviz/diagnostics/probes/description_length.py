@@ -183,7 +183,8 @@ def _bits(x: np.ndarray, codes: np.ndarray, k: int, ends: np.ndarray, units: np.
 def _probabilities(x: np.ndarray, codes: np.ndarray, z: np.ndarray, k: int, units: np.ndarray | None) -> np.ndarray:
     """The probability of each class for each row of `z` (m, k), as confident as a fifth of the rows of `x` allows."""
     fold = folds(codes, 5, 0, units)
-    held_out = [fold == f for f in (range(5) if len(x) < FEW else (4,)) if (fold == f).any()]
+    few = (len(x) if units is None else len(np.unique(units))) < FEW
+    held_out = [fold == f for f in (range(5) if few else (4,)) if 0 < (fold == f).sum() < len(x)]
     least, penalty, uniform_share = np.log2(k), PENALTIES[0], 1.0
     for c in PENALTIES if held_out else ():
         guesses = [_fitted(x[~h], codes[~h], x[h], k, c)[np.arange(h.sum()), codes[h]] for h in held_out]
