@@ -14,8 +14,9 @@ from sslviz.catalog import Entry, diagnostics, entries_on
 from sslviz.data import load_images
 from sslviz.evaluation.answers import requirements
 from sslviz.evaluation.diagnose import diagnose
+from sslviz.evaluation.grouping import kept_together
 from sslviz.evaluation.inspection import inspect_images
-from sslviz.evaluation.questions import kept_together, scored_and_fit
+from sslviz.evaluation.questions import scored_and_fit
 from sslviz.features.evidence import STIMULI
 from sslviz.runs import Run, largest_image_size
 

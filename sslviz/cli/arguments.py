@@ -65,8 +65,9 @@ def scored_images(
 ) -> tuple[Images, Images | None, Inspection]:
     """The images that are scored, those that probes are fitted on, and what their source was taken for."""
     from sslviz.data import load_images
+    from sslviz.evaluation.grouping import kept_together
     from sslviz.evaluation.inspection import inspect_images
-    from sslviz.evaluation.questions import kept_together, scored_and_fit
+    from sslviz.evaluation.questions import scored_and_fit
     from sslviz.runs import largest_image_size
 
     size = largest_image_size(runs)

@@ -117,8 +117,8 @@ class Inspect:
     def __call__(self) -> None:
         from sslviz.cli.tables import print_columns
         from sslviz.data import load_images
+        from sslviz.evaluation.grouping import kept_together
         from sslviz.evaluation.inspection import inspect_images
-        from sslviz.evaluation.questions import kept_together
         from sslviz.features.column_kinds import left_out_lines
         from sslviz.runtime.files import atomic_write
 

@@ -94,13 +94,18 @@ class Images(Grouped):
         )
 
     def split(self, name: str) -> Images:
-        """The images of one split: by the table's `split` column, or else by the hash of the id.
+        """The images of one split: by the table's `split` column, or else by the hash of the id, or of what it shares.
 
-        The hash gives 60/20/20 % train/probe/test.  An image stays in its split when others are added or removed.
+        The hash gives 60/20/20 % train/probe/test.  An image stays in its split when others are added or removed, and
+        with a `group` all that share its value do.
         ValueError for a split that holds no image.
         """
         known = "split" in self.table
-        splits = np.array([str(s) for s in self.table["split"]]) if known else _split_by_hash(self.ids)
+        splits = (
+            np.array([str(s) for s in self.table["split"]])
+            if known
+            else _split_by_hash(self.unit_names if self.group else self.ids)
+        )
         keep = splits == name
         if not keep.any() and (meant := split_of(name)):  # "val" for "validation", as specs and tables write it
             keep = np.isin(splits, [word for word in set(splits) if split_of(word) == meant])
@@ -117,6 +122,6 @@ def _as_slice(rows: np.ndarray, n: int) -> np.ndarray | slice:
 
 
 def _split_by_hash(ids: np.ndarray) -> np.ndarray:
-    """train / probe / test for 60 / 20 / 20 % of the ids."""
+    """train / probe / test for 60 / 20 / 20 % of the ids, the same for the same one."""
     fifths = np.array([hashlib.blake2b(i.encode(), digest_size=4).digest()[0] * 5 // 256 for i in ids], dtype=int)
     return np.array(["train", "train", "train", "probe", "test"])[fifths]

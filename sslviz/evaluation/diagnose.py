@@ -11,11 +11,11 @@ from sslviz.data import Images
 from sslviz.data.duplicates import CopiesWarning, duplicates
 from sslviz.diagnostics.result import CheckpointKey, ResultKey
 from sslviz.evaluation.answers import DEFAULT_LAYOUT, Columns, requirements, stored_result
+from sslviz.evaluation.grouping import kept_together
 from sslviz.evaluation.questions import (
     Questions,
     check_columns,
     check_run_names,
-    kept_together,
     left_out_reasons,
     make_questions,
     named_entries,

@@ -11,6 +11,7 @@ import pandas as pd
 from sslviz.data import Images
 from sslviz.data.duplicates import Duplicates, duplicates
 from sslviz.data.reading import Reading
+from sslviz.evaluation.grouping import group_sentence
 from sslviz.evaluation.questions import scored_and_fit, scored_and_fit_splits
 from sslviz.features.column_kinds import Column, class_counts, describe_columns, left_out_lines
 
@@ -114,21 +115,8 @@ def inspect_images(images: Images, fit: Images | None = None, *, scored: Images 
         classes={name: [str(value) for value in counts.index] for name, counts in classes.items()},
         reading=images.reading,
         duplicates=duplicates(scored, own_fit),
-        together=_together(scored, own_fit),
+        together=group_sentence(scored, own_fit),
     )
-
-
-def _together(scored: Images, fit: Images | None) -> str:
-    """Which images stay on one side of every split, and how many are not fitted on for that."""
-    if not scored.group:
-        return ""
-    said = (
-        f"Images that share their {scored.group} stay on one side of every split and count as one in every interval: "
-        f"{len(set(scored.unit_names)):,} groups"
-    )
-    if shared := 0 if fit is None else int(fit.shares_units_with(scored).sum()):
-        said += f"; of those to fit on {shared:,} are left out, as their {scored.group} is scored"
-    return f"{said}."
 
 
 def _splits(table: pd.DataFrame) -> dict[str, int]:

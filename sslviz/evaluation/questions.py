@@ -10,7 +10,6 @@ import pandas as pd
 
 from sslviz.catalog import Entry, diagnostics, find_entry
 from sslviz.data import Images
-from sslviz.data.grouping import check_group
 from sslviz.data.sources.split_names import split_of
 from sslviz.diagnostics.result import Partial, ResultKey
 from sslviz.evaluation.answers import EXPECTED_PAIRS, GROUP, Columns, rows_asked
@@ -72,23 +71,6 @@ def trained_and_watched(images: Images) -> tuple[Images, Images | None, str]:
     said += f", watched on {splits[watched]:,} of split {watched}" if watched else ""
     said += f"; not used: {', '.join(rest)}." if rest else "."
     return images.split(train), images.split(watched) if watched else None, said
-
-
-def kept_together(images: Images, fit: Images | None, group: str) -> tuple[Images, Images | None]:
-    """The images scored and those fitted on, those that share a value of this column kept together; none where it is empty.
-
-    ValueError where there is no such column, and where all images to fit on belong with images that are scored.
-    """
-    for side in (images, fit):
-        if side is not None:
-            check_group(side.table, group)
-    images, fit = images.grouped_by(group), None if fit is None else fit.grouped_by(group)
-    if fit is not None and fit.shares_units_with(images).all() and group:
-        raise ValueError(
-            f"All {len(fit):,} images to fit on share their {group} with images that are scored, so that nothing is left to "
-            "fit on; name other images as fit, or none to use one half of those scored."
-        )
-    return images, fit
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sslviz.data import Images
 from sslviz.features import Features
 from sslviz.features.column_kinds import describe_columns
 from sslviz.features.columns import folds, one_of_each, stratified_half
@@ -101,6 +102,17 @@ def test_the_group_is_no_label_and_neither_is_what_goes_with_it_in_every_image()
         "object": True,
         "name": True,
     }
+
+
+def test_a_split_by_hash_keeps_copies_together():
+    pixels, table = np.zeros((300, 4, 4, 3), np.uint8), pd.DataFrame({"object": np.arange(300) // 3})
+    images = Images(pixels, [f"p{i}" for i in range(300)], table)
+    objects = {
+        group: [set(images.grouped_by(group).split(name).table["object"]) for name in ("train", "probe", "test")]
+        for group in ("", "object")
+    }
+    assert sum(map(len, objects["object"])) == 100 and 50 < len(objects["object"][0]) < 70
+    assert sum(map(len, objects[""])) > 150
 
 
 def test_an_images_group_has_to_be_there():

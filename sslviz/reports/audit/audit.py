@@ -23,8 +23,9 @@ from sslviz.catalog import HEALTH, Entry, diagnostics, draw, find_entry
 from sslviz.data import Images
 from sslviz.diagnostics.result import ResultKey
 from sslviz.evaluation.answers import Columns, requirements, stored_result
+from sslviz.evaluation.grouping import kept_together
 from sslviz.evaluation.inspection import Inspection, inspect_images
-from sslviz.evaluation.questions import check_named_columns, check_run_names, kept_together
+from sslviz.evaluation.questions import check_named_columns, check_run_names
 from sslviz.evaluation.summary import HEALTHY, sentence
 from sslviz.features.column_kinds import class_counts
 from sslviz.features.evidence import Evidence, check_recordable, record_diagnosis
