@@ -9,8 +9,8 @@ from sslviz.data import (
     load_images,
     named,
     randbit,
-    scenes,
     restyled,
+    scenes,
     shapes,
     tagged_shapes,
     textured,
@@ -70,19 +70,19 @@ from sslviz.runs import Checkpoint, Run, open_runs
 from sslviz.runs.import_checkpoint import import_checkpoint
 from sslviz.statistics import Score
 from sslviz.training.pretrain import pretrain
-from sslviz.transfer.low_label import low_label
-from sslviz.transfer.fine_tune import fine_tune
+from sslviz.transfer.adaptation import adaptation
 from sslviz.transfer.continual.continual import continual
-from sslviz.transfer.flips import flips
-from sslviz.transfer.flips_between import flips_between
 from sslviz.transfer.cost import cost
-from sslviz.transfer.distil import distil
-from sslviz.transfer.export import export_onnx
 from sslviz.transfer.dense.discovery import discovery
 from sslviz.transfer.dense.patch_tokens import patch_tokens
 from sslviz.transfer.dense.segmentation import segmentation
-from sslviz.transfer.adaptation import adaptation
+from sslviz.transfer.distil import distil
 from sslviz.transfer.domains import domains
+from sslviz.transfer.export import export_onnx
+from sslviz.transfer.fine_tune import fine_tune
+from sslviz.transfer.flips import flips
+from sslviz.transfer.flips_between import flips_between
+from sslviz.transfer.low_label import low_label
 from sslviz.transfer.shift import shift
 from sslviz.views import ViewPolicy
 

@@ -141,9 +141,7 @@ def asked_transfers(tmp_path_factory):
         entry = find_entry(name)
         taken = inspect.signature(entry.compute).parameters
         small = {key: value for key, value in SMALL.items() if key in taken}
-        return entry.compute(
-            checkpoint, images or asked.images, **asked.arguments(entry), **small, progress=False
-        )
+        return entry.compute(checkpoint, images or asked.images, **asked.arguments(entry), **small, progress=False)
 
     return make
 

@@ -55,6 +55,7 @@ plan = make_plan(
     partners=partners(choice, label, attributes),
     intended_use=(use or "").strip(),
     maps=MAPPED if maps else 0,
+    group=evidence.group,
 )
 report = report_of(choice, plan)
 if report:

@@ -14,6 +14,7 @@ from sslviz.catalog import Entry, diagnostics, entries_on
 from sslviz.data import load_images
 from sslviz.evaluation.answers import requirements
 from sslviz.evaluation.diagnose import diagnose
+from sslviz.evaluation.grouping import kept_together
 from sslviz.evaluation.inspection import inspect_images
 from sslviz.evaluation.questions import scored_and_fit
 from sslviz.features.evidence import STIMULI
@@ -35,15 +36,13 @@ def unready(choice: Choice) -> None:
                 st.markdown(
                     f"Not compared yet: {names}. Their features on these images are missing, or cannot be read."
                 )
-                spec, fit = made["spec"], made.get("fit_spec")
+                spec, fit, group = made["spec"], made.get("fit_spec"), made.get("group", "")
             else:
-                spec, fit = (
-                    st.text_input(f"Images to compare {names} on", _trained_on(waiting), key="diagnose_on"),
-                    None,
-                )
+                spec = st.text_input(f"Images to compare {names} on", _trained_on(waiting), key="diagnose_on")
+                fit, group = None, ""
             pressed = st.button("Diagnose now", type="primary", icon=":material/stethoscope:")
         if pressed:
-            _diagnose(list(waiting.values()), spec, fit)
+            _diagnose(list(waiting.values()), spec, fit, group)
 
 
 def every_step(choice: Choice) -> None:
@@ -90,7 +89,7 @@ def _offer(choice: Choice, runs: dict[str, Run], said: str, button: str, icon: s
         st.markdown(said)
         pressed = st.button(button, icon=icon)
     if pressed:
-        _diagnose(list(runs.values()), made["spec"], made.get("fit_spec"), every=every)
+        _diagnose(list(runs.values()), made["spec"], made.get("fit_spec"), made.get("group", ""), every=every)
 
 
 def known(choice: Choice) -> dict[str, Any] | None:
@@ -105,7 +104,7 @@ def _trained_on(runs: dict[str, Run]) -> str:
     return next((spec.partition(",split=")[0] for spec in specs if spec), "shapes")
 
 
-def _diagnose(runs: list[Run], spec: str, fit_spec: str | None, *, every: bool = False) -> None:
+def _diagnose(runs: list[Run], spec: str, fit_spec: str | None, group: str, *, every: bool = False) -> None:
     """Embeds and diagnoses here and now, saying what it is at; a sentence where that cannot be done."""
     with st.status(f"Loading {spec}", expanded=True) as status:
         bar = st.progress(0.0)
@@ -114,6 +113,7 @@ def _diagnose(runs: list[Run], spec: str, fit_spec: str | None, *, every: bool =
                 run.check_writable()
             size = largest_image_size(runs)
             everything, own_fit = load_images(spec, size), load_images(fit_spec, size) if fit_spec else None
+            everything, own_fit = kept_together(everything, own_fit, group)
             st.caption("  \n".join(map(literal, inspect_images(everything, own_fit).lines)))
             images, fit = (everything, own_fit) if own_fit is not None else scored_and_fit(everything)
             questions = [(run, entry) for run in runs for entry in _entries(every)]

@@ -37,7 +37,7 @@ def report_of(choice: Choice, plan: AuditPlan) -> dict[str, Any] | None:
             st.markdown(f":material/terminal: {literal(str(error))} Where the images are, type:")
             st.code(command(choice), language="bash", wrap_lines=True)
             return None
-        if not _wanted(len(checkpoints), len(images)):
+        if not _wanted(len(checkpoints), len(images), plan.group):
             return None
         with bar("Asking every question"):
             made = audit([choice.runs[name] for name in choice.evidence], images, fit=fit, plan=plan)
@@ -67,9 +67,11 @@ def partners(choice: Choice, label: str, attributes: Sequence[str]) -> dict[str,
     return found
 
 
-def _wanted(checkpoints: int, images: int) -> bool:
+def _wanted(checkpoints: int, images: int, group: str) -> bool:
     what = "this checkpoint" if checkpoints == 1 else f"these {checkpoints} checkpoints"
     pressed = st.button(f"Audit {what} on {images:,} images", type="primary", icon=":material/fact_check:")
+    if group:
+        st.caption(f":material/group_work: Images that share their {literal(group)} stay on one side of every split.")
     st.caption(
         "The first time it takes minutes for each. Every answer is kept in the run folder at once, so that a stopped audit "
         "goes on where it was."
@@ -81,6 +83,7 @@ def command(choice: Choice) -> str:
     """What to type for a report on the same checkpoints and images."""
     made = known(choice) or {}
     fit = ["--fit", made["fit_spec"]] if made.get("fit_spec") else []
+    fit += ["--group", made["group"]] if made.get("group") else []
     paths = [str(choice.runs[name].path) for name in choice.evidence]
     return shlex.join(["sslviz", "audit", *paths, "--images", made.get("spec", "SPEC"), *fit, "--out", "report.html"])
 

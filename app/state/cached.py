@@ -31,10 +31,11 @@ from sslviz.runs import Checkpoint, Run, open_runs
 
 KEYS: dict[Any, Any] = {
     Run: lambda run: (str(run.path.resolve()), str(run.places.cache)),
-    Features: lambda features: features.digest,
+    Features: lambda features: (features.digest, features.group),
     Evidence: lambda evidence: [
         *((stimulus, name, x.digest) for stimulus, seen in evidence.shown.items() for name, x in seen.items()),
         json.dumps(evidence.expected_pairs, sort_keys=True),
+        evidence.group,
     ],
     TargetQuestion: repr,
     Images: lambda images: (images.digest, sorted(images.masks)),
@@ -93,7 +94,8 @@ def columns(evidence: Evidence) -> list[Column]:
 
 @st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=KEYS)
 def _columns(evidence: Evidence, names: tuple[str, ...]) -> list[Column]:
-    return describe_columns(evidence.features.table, None if evidence.fit is None else evidence.fit.table)
+    of_fit = None if evidence.fit is None else evidence.fit.table
+    return describe_columns(evidence.features.table, of_fit, evidence.group)
 
 
 def steps(run: Run, digest: str) -> dict[int, Evidence]:

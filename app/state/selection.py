@@ -103,7 +103,7 @@ def _left_out(choice: Choice, entry: Entry, columns: Columns, found: dict[str, A
     lines = []
     if columns and "features" in entry.inputs:
         fit = None if first.fit is None else first.fit.table
-        lines += rows_asked(entry, first.features.table, fit, columns).sentences()
+        lines += rows_asked(entry, first.features.table, fit, columns, first.group).sentences()
     for result in found.values():
         lines += left_out_sentences(result.left_out) if isinstance(result, Partial) else []
     return list(dict.fromkeys(map(escape, lines)))
@@ -125,6 +125,12 @@ def everything(choice: Choice) -> dict[str, dict[str, Any]]:
 def caution(choice: Choice) -> str:
     """Why readouts of the chosen runs must not be compared: they were fitted on different images; empty where they may."""
     fits = {choice.runs[name].info["diagnosed"][choice.digest]["fit"] for name in choice.evidence}
+    groups = {evidence.group for evidence in choice.evidence.values()}
+    if len(groups) > 1:
+        return (
+            "The images of these runs were kept together by different columns, so that what is read of them cannot be "
+            "compared; diagnose all of them at once."
+        )
     if len(fits) < 2:
         return ""
     return (

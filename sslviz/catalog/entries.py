@@ -85,19 +85,20 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         name="linear_probe", question="What can a linear readout decode?", home="diagnostics.probes.linear",
         control="chance, raw pixels, the encoder untrained", page="probes", scope="label",
-        options=("fit", "control_features"), group="Linear", section=DECODABILITY, gravity=6, overview="linear",
+        options=("fit", "control_features", "group"), group="Linear", section=DECODABILITY, gravity=6, overview="linear",
         many_classes=True,
     ),
     Entry(
         name="knn_probe", question="Are an image's neighbours of its own kind?", home="diagnostics.probes.knn",
         control="chance, raw pixels, the encoder untrained", page="probes", scope="label",
-        options=("fit", "control_features"), group="Neighbours", section=DECODABILITY, many_classes=True, overview="kNN",
+        options=("fit", "control_features", "group"), group="Neighbours", section=DECODABILITY, many_classes=True,
+        overview="kNN",
     ),
     # --- bias
     Entry(
         name="reliance", question="Is an attribute used?", home="diagnostics.bias.reliance",
         control="oracles of label and attribute, raw pixels, colours alone, three encoders untrained", page="bias",
-        scope="columns", options=("fit", "control_features", "expected_pairs"), group="Is it used?", section=RELIANCE,
+        scope="columns", options=("fit", "control_features", "expected_pairs", "group"), group="Is it used?", section=RELIANCE,
         gravity=2, varying=True,
     ),
     Entry(
@@ -109,53 +110,54 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         name="groups", question="Who is served worse?", home="diagnostics.bias.groups",
         control="the attribute shuffled, raw pixels, colours alone, three encoders untrained", page="bias", scope="columns",
-        options=("fit", "control_features"), group="Who is served worse?", section=GROUPS, gravity=1,
+        options=("fit", "control_features", "group"), group="Who is served worse?", section=GROUPS, gravity=1,
         varying=True,
     ),
     Entry(
         name="mlp_probe", question="What can a small network decode?", home="diagnostics.probes.mlp",
         control="chance, raw pixels, colours alone, three encoders untrained", page="bias", scope="attribute",
-        options=("fit", "control_features"), group="Is it there?", section=DECODABILITY, gravity=7,
+        options=("fit", "control_features", "group"), group="Is it there?", section=DECODABILITY, gravity=7,
     ),
     Entry(
         name="selectivity", question="Is it in the features, or learnt by heart?", home="diagnostics.probes.selectivity",
         control="labels that mean nothing; the same for pixels, colours, untrained", page="bias", scope="attribute",
-        options=("fit", "control_features"), group="Is it there?", section=DECODABILITY,
+        options=("fit", "control_features", "group"), group="Is it there?", section=DECODABILITY,
     ),
     Entry(
         name="description_length", question="How many bits does it take to say an attribute?",
         home="diagnostics.probes.description_length",
         control="the labels shuffled, raw pixels, colours alone, three encoders untrained", page="bias", scope="attribute",
-        options=("control_features",), group="Is it there?", section=DECODABILITY,
+        options=("control_features", "group"), group="Is it there?", section=DECODABILITY,
     ),
     Entry(
         name="cooccurrence", question="Is it the data?", home="diagnostics.bias.cooccurrence", control="one column shuffled",
-        page="bias", scope="columns", group="What goes with it?", section=DATA, gravity=8, about_images=True,
+        page="bias", scope="columns", options=("group",), group="What goes with it?", section=DATA, gravity=8,
+        about_images=True,
     ),
     Entry(
         name="association", question="What does it associate?", home="diagnostics.bias.association",
-        control="the labels shuffled, the attribute shuffled", page="bias", scope="columns", options=("fit",),
+        control="the labels shuffled, the attribute shuffled", page="bias", scope="columns", options=("fit", "group"),
         group="What goes with it?", section=ASSOCIATION, gravity=4, max_images=MAP_POINTS, least_per_class=4,
     ),
     Entry(
         name="retrieval", question="Do neighbours share an attribute?", home="diagnostics.bias.retrieval",
-        control="the attribute shuffled within classes", page="bias", scope="columns", group="What goes with it?",
-        section=ASSOCIATION, gravity=5, max_images=MAP_POINTS,
+        control="the attribute shuffled within classes", page="bias", scope="columns", options=("group",),
+        group="What goes with it?", section=ASSOCIATION, gravity=5, max_images=MAP_POINTS,
     ),
     Entry(
         name="slices", question="Where does it fail without being told?", home="diagnostics.bias.slices",
-        control="random slices with the same predictions", page="bias", scope="label", options=("fit",),
+        control="random slices with the same predictions", page="bias", scope="label", options=("fit", "group"),
         group="Where does it fail?", section=FAILURES,
     ),
     Entry(
         name="drift", question="How does it bear corruption?", home="diagnostics.robustness.drift",
         control="no corruption, another picture, the encoder untrained", page="bias", scope="label",
-        inputs=("features", "corrupted"), options=("fit", "control_features", "corrupted_controls"),
+        inputs=("features", "corrupted"), options=("fit", "control_features", "corrupted_controls", "group"),
         group="Where does it fail?", section=INVARIANCE, opt_in=True,
     ),
     Entry(
         name="mitigation", question="Would a remedy help?", home="diagnostics.bias.mitigation", control="no remedy, chance",
-        page="bias", scope="columns", options=("fit",), group="Would a remedy help?", section=REMEDIES,
+        page="bias", scope="columns", options=("fit", "group"), group="Would a remedy help?", section=REMEDIES,
     ),
     # --- worth
     Entry(

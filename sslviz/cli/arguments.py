@@ -29,6 +29,16 @@ Settings = Annotated[
 ]
 
 
+Group = Annotated[
+    str | None,
+    arg(
+        metavar="COLUMN",
+        help="A column such as author or object: rows that share its value stay on one side of every split, and count as "
+        "one in every interval.",
+    ),
+]
+
+
 def loaded_images(spec: str, size: int | None) -> Images:
     """The images, and what their source was taken for in a few lines."""
     from sslviz.data import load_images
@@ -62,14 +72,18 @@ def target_images(spec: str, runs: Sequence[Run]) -> Images:
     return images
 
 
-def scored_images(spec: str, fit_spec: str | None, runs: Sequence[Run]) -> tuple[Images, Images | None, Inspection]:
+def scored_images(
+    spec: str, fit_spec: str | None, runs: Sequence[Run], group: str | None = None
+) -> tuple[Images, Images | None, Inspection]:
     """The images that are scored, those that probes are fitted on, and what their source was taken for."""
     from sslviz.data import load_images
+    from sslviz.evaluation.grouping import kept_together
     from sslviz.evaluation.inspection import inspect_images
     from sslviz.evaluation.questions import scored_and_fit
     from sslviz.runs import largest_image_size
 
     size = largest_image_size(runs)
     everything, own_fit = load_images(spec, size), load_images(fit_spec, size) if fit_spec else None
+    everything, own_fit = kept_together(everything, own_fit, group or "")
     images, fit = scored_and_fit(everything) if own_fit is None else (scored_and_fit(everything)[0], own_fit)
     return images, fit, inspect_images(everything, own_fit, scored=images)

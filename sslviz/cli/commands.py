@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
-from sslviz.cli.arguments import Cache, Settings, Spec, loaded_images, opened_runs, scored_images, target_images
+from sslviz.cli.arguments import Cache, Group, Settings, Spec, loaded_images, opened_runs, scored_images, target_images
 from sslviz.cli.options import options_of, parse_settings
 
 ABOUT = "_images"  # beside the runs in the JSON of `diagnose`: what the images were taken for, and what was left out
@@ -109,17 +110,20 @@ class Inspect:
     images: Positional[Spec]
     fit: Spec | None = None
     """As for `sslviz diagnose`."""
+    group: Group = None
     json: Path | None = None
     """Also write it to this file."""
 
     def __call__(self) -> None:
         from sslviz.cli.tables import print_columns
         from sslviz.data import load_images
+        from sslviz.evaluation.grouping import kept_together
         from sslviz.evaluation.inspection import inspect_images
         from sslviz.features.column_kinds import left_out_lines
         from sslviz.runtime.files import atomic_write
 
-        inspection = inspect_images(load_images(self.images), load_images(self.fit) if self.fit else None)
+        images, fit = load_images(self.images), load_images(self.fit) if self.fit else None
+        inspection = inspect_images(*kept_together(images, fit, self.group or ""))
         print("\n".join(inspection.source_lines), end="\n\n")
         print_columns(inspection.column_rows)
         print("\n".join(left_out_lines(inspection.columns)))
@@ -166,6 +170,7 @@ class Diagnose:
     """Columns to ask about: is it in the features, does a probe of the label lean on it, who is served worse?"""
     partner: Annotated[list[str], arg(metavar="CLASS=VALUE ...")] = field(default_factory=list)
     """Which value of the attribute each class of the label may have been met with elsewhere, e.g. square=red circle=blue."""
+    group: Group = None
     layout: Literal["umap", "umap-learn", "torchdr", "pca"] = "umap"
     """Who lays out the maps: our UMAP, the package umap-learn, TorchDR (an extra), or principal components."""
     every: bool = False
@@ -176,6 +181,7 @@ class Diagnose:
 
     def __call__(self) -> None:
         from sslviz.cli.tables import print_scores, print_through_training
+        from sslviz.data.duplicates import CopiesWarning
         from sslviz.evaluation.diagnose import diagnose
         from sslviz.evaluation.questions import left_out_reasons, make_questions, named_entries, pairs_named_before
         from sslviz.runtime.files import atomic_write, check_file
@@ -186,8 +192,9 @@ class Diagnose:
         if self.json:
             check_file(self.json)
         runs = opened_runs(self.run, self.cache)
-        images, fit, inspection = scored_images(self.images, self.fit, runs)
+        images, fit, inspection = scored_images(self.images, self.fit, runs, self.group)
         target = target_images(self.target, runs) if self.target else None
+        warnings.simplefilter("ignore", CopiesWarning)  # the next lines say it
         print("\n".join(inspection.lines if self.label is None else inspection.source_lines), end="\n\n")
         only = [name.strip() for name in self.only.split(",") if name.strip()] if self.only else None
         given: dict[str, Any] = {"fit": fit, "target": target, "only": only}

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from tyro.conf import Positional, arg
 
-from sslviz.cli.arguments import Cache, Spec, loaded_images, opened_runs, scored_images
+from sslviz.cli.arguments import Cache, Group, Spec, loaded_images, opened_runs, scored_images
 
 
 @dataclass
@@ -75,6 +75,8 @@ class Audit:
     """Columns that should not matter; without it, the plan's, or all others with classes."""
     fit: Spec | None = None
     """As for `sslviz diagnose`."""
+    group: Group = None
+    """As for `sslviz diagnose`; without it, the plan's."""
     gate: Path | None = None
     """Conditions (TOML) that the report is to meet; if not, the failed ones are listed and the exit code is 1."""
     diff: Annotated[tuple[Path, Path] | None, arg(metavar="BEFORE.json AFTER.json")] = None
@@ -108,7 +110,7 @@ class Audit:
     def _report(self) -> dict[str, Any]:
         from sslviz.reports.audit.audit import audit
         from sslviz.reports.audit.page import audit_page
-        from sslviz.reports.audit.plan import read_plan
+        from sslviz.reports.audit.plan import read_plan, read_toml
         from sslviz.runtime.files import atomic_write, check_file
 
         if not self.run or not self.images:
@@ -119,8 +121,9 @@ class Audit:
             raise ValueError(f"The report to write, {self.out}, {problem}; choose another --out.")
         check_file(self.out)
         runs = opened_runs(self.run, self.cache)
-        images, fit, inspection = scored_images(self.images, self.fit, runs)
-        said = {"label": self.label, "attributes": self.attribute}
+        group = self.group or (read_toml(self.config, "plan").get("group") if self.config else None)
+        images, fit, inspection = scored_images(self.images, self.fit, runs, str(group or ""))
+        said = {"label": self.label, "attributes": self.attribute, "group": self.group}
         given = {name: value for name, value in said.items() if value}
         plan = read_plan(self.config, images.table, None if fit is None else fit.table, **given)
         report = audit(runs, images, fit=fit, plan=plan, inspection=inspection)

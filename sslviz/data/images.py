@@ -10,13 +10,14 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from sslviz.data.grouping import Grouped, check_group
 from sslviz.data.reading import Reading
 from sslviz.data.sources.split_names import split_of
 from sslviz.data.tables import add_table, plain_table
 
 
 @dataclass(frozen=True, eq=False)
-class Images:
+class Images(Grouped):
     """What is being looked at?
 
     - pixels: uint8 (n, h, w, 3), may be a memory map
@@ -25,6 +26,7 @@ class Images:
     - masks: {name: bool (n, h, w)}, optional
     - spec: the text that makes the same images again ("shapes:n=8000,bias=0.95"), empty where there is none
     - reading: what their source was taken for, None for images that were drawn
+    - group: the column whose images belong together (`grouped_by`), empty where each stands for itself
 
     A slice, a split and an augmented view of Images are Images.  ValueError for pixels of another kind, for lengths that
     disagree, and for repeated ids.
@@ -42,6 +44,7 @@ class Images:
     masks: Mapping[str, np.ndarray] = field(default_factory=dict)
     spec: str = ""
     reading: Reading | None = None
+    group: str = ""
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim < 4 or self.pixels.shape[-1] != 3:
@@ -57,6 +60,7 @@ class Images:
             raise ValueError("Images need unique ids, but some are repeated.")
         object.__setattr__(self, "ids", ids)
         object.__setattr__(self, "table", plain_table(self.table))
+        check_group(self.table, self.group)
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -90,13 +94,18 @@ class Images:
         )
 
     def split(self, name: str) -> Images:
-        """The images of one split: by the table's `split` column, or else by the hash of the id.
+        """The images of one split: by the table's `split` column, or else by the hash of the id, or of what it shares.
 
-        The hash gives 60/20/20 % train/probe/test.  An image stays in its split when others are added or removed.
+        The hash gives 60/20/20 % train/probe/test.  An image stays in its split when others are added or removed, and
+        with a `group` all that share its value do.
         ValueError for a split that holds no image.
         """
         known = "split" in self.table
-        splits = np.array([str(s) for s in self.table["split"]]) if known else _split_by_hash(self.ids)
+        splits = (
+            np.array([str(s) for s in self.table["split"]])
+            if known
+            else _split_by_hash(self.unit_names if self.group else self.ids)
+        )
         keep = splits == name
         if not keep.any() and (meant := split_of(name)):  # "val" for "validation", as specs and tables write it
             keep = np.isin(splits, [word for word in set(splits) if split_of(word) == meant])
@@ -113,6 +122,6 @@ def _as_slice(rows: np.ndarray, n: int) -> np.ndarray | slice:
 
 
 def _split_by_hash(ids: np.ndarray) -> np.ndarray:
-    """train / probe / test for 60 / 20 / 20 % of the ids."""
+    """train / probe / test for 60 / 20 / 20 % of the ids, the same for the same one."""
     fifths = np.array([hashlib.blake2b(i.encode(), digest_size=4).digest()[0] * 5 // 256 for i in ids], dtype=int)
     return np.array(["train", "train", "train", "probe", "test"])[fifths]

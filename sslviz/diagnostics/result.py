@@ -74,15 +74,27 @@ class Fitted:
     """A result of a readout, which knows its images: two readouts compare only if they were fitted on the same ones.
 
     - scored_on, fitted_on: `Features.pictures` of the images; empty in results of an older sslviz
+    - group_column: the column whose images stayed on one side and are drawn again together, empty where there was none
+    - units: which of those each scored image is of, (n,); None where each stands for itself
     """
 
     scored_on: str = ""
     fitted_on: str = ""
+    group_column: str = ""
+    units: np.ndarray | None = None
 
 
-def pictures_of(scored: Features, fitted: Features) -> dict[str, str]:
-    """The fields of `Fitted`."""
-    return {"scored_on": scored.pictures, "fitted_on": fitted.pictures}
+def pictures_of(scored: Features, fitted: Features) -> dict[str, Any]:
+    """The fields of `Fitted`; ValueError where images on both sides belong together."""
+    from sslviz.features.columns import apart
+
+    apart(scored, fitted)
+    return {"scored_on": scored.pictures, "fitted_on": fitted.pictures} | units_of(scored)
+
+
+def units_of(scored: Features) -> dict[str, Any]:
+    """The fields that say which scored images belong together."""
+    return {"group_column": scored.group, "units": scored.units}
 
 
 def caution(results: Mapping[str, Any]) -> str:

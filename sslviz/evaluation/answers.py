@@ -26,7 +26,10 @@ LAYOUT = "method"  # the option of a diagnostic that lays out a map, by one of `
 DEFAULT_LAYOUT = "umap"
 
 
-SETTINGS = (EXPECTED_PAIRS, LAYOUT)  # options that are no evidence
+GROUP = "group"  # the option of a diagnostic that keeps images together, as its features say which
+
+
+SETTINGS = (EXPECTED_PAIRS, LAYOUT, GROUP)  # options that are no evidence
 
 
 def requirements(entries: Iterable[Entry]) -> set[str]:
@@ -79,11 +82,12 @@ def storage_key(
     digests = {name: getattr(evidence.given(name), "digest", None) for name in looked_at}
     pairs = _expected_pairs(entry, evidence, columns)
     named = {"partner": dict(sorted(pairs.items()))} if pairs else {}
+    together = {GROUP: evidence.group} if evidence.group and GROUP in entry.options else {}
     against = {"with": other.features.digest} if other is not None else {}
     # The controls of a default diagnostic are always the same ones; further ones may have been embedded since.
     beside = {"beside": sorted(evidence.further)} if _has_further_controls(entry) else {}
     label = None if not columns else columns[0] if len(columns) == 1 else list(columns)
-    return {"diagnostic": entry.name, "label": label} | digests | against | beside | named
+    return {"diagnostic": entry.name, "label": label} | digests | against | beside | named | together
 
 
 def _has_further_controls(entry: Entry) -> bool:
@@ -114,6 +118,8 @@ def compute_entry(
     for name in entry.inputs:
         if evidence.given(name) is None:
             raise ValueError(find_stimulus(name).missing)
+    if GROUP not in entry.options:
+        evidence = evidence.grouped_by("")
     if columns and "features" in entry.inputs:
         evidence = _of_complete_rows(entry, evidence, columns)
     inputs = [evidence.given(name) for name in entry.inputs]
@@ -128,16 +134,23 @@ def compute_entry(
     return entry.compute(*inputs, *columns, **options)
 
 
-def rows_asked(entry: Entry, table: pd.DataFrame, fit: pd.DataFrame | None, columns: Columns) -> CompleteRows:
-    """Of which images an entry is asked, and how many are left out: those without a value and those of tiny classes."""
+def rows_asked(
+    entry: Entry, table: pd.DataFrame, fit: pd.DataFrame | None, columns: Columns, group: str = ""
+) -> CompleteRows:
+    """Of which images an entry is asked, and how many are left out: those without a value and those of tiny classes.
+
+    Where images belong together by `group`, also those to be fitted on that belong to scored ones.
+    """
     of_fit = fit if "fit" in entry.options else None
-    return complete_rows(table, of_fit, columns, least=entry.least_per_class, varying=entry.varying)
+    group = group if GROUP in entry.options else ""
+    return complete_rows(table, of_fit, columns, least=entry.least_per_class, varying=entry.varying, group=group)
 
 
 def _of_complete_rows(entry: Entry, evidence: Evidence, columns: Columns) -> Evidence:
     """The evidence on the images that the entry can be asked of; ValueError where these are of fewer than two classes."""
     fit = evidence.fit
-    rows = rows_asked(entry, evidence.features.table, None if fit is None else fit.table, columns)
+    of_fit = None if fit is None else fit.table
+    rows = rows_asked(entry, evidence.features.table, of_fit, columns, evidence.group)
     if rows.all:
         return evidence
     for column in columns:

@@ -8,8 +8,10 @@ from typing import Any
 
 from sslviz.catalog import Entry
 from sslviz.data import Images
+from sslviz.data.duplicates import CopiesWarning, duplicates
 from sslviz.diagnostics.result import CheckpointKey, ResultKey
 from sslviz.evaluation.answers import DEFAULT_LAYOUT, Columns, requirements, stored_result
+from sslviz.evaluation.grouping import kept_together
 from sslviz.evaluation.questions import (
     Questions,
     check_columns,
@@ -36,6 +38,7 @@ def diagnose(
     label: str | None = None,
     attribute: str | Sequence[str] = (),
     partners: Mapping[str, Mapping[str, str]] | None = None,
+    group: str | None = None,
     layout: str = DEFAULT_LAYOUT,
     every: bool = False,
     progress: bool = True,
@@ -52,6 +55,8 @@ def diagnose(
     - attribute: one column or several; what an encoder does with an attribute is only asked where one is named
     - partners: {attribute: {class: value}}, the values that the classes of the label were met with elsewhere; by default
       the images fitted on tell
+    - group: a column, such as author or object: images that share its value stay on one side of every split, and count
+      as one in every interval and test of a readout; by default the one that `images` have
     - layout: by which of its methods `projection` lays out the maps
 
     A diagnostic of another column than the table's `label` is called "linear_probe:column", one of a label and an
@@ -60,10 +65,12 @@ def diagnose(
 
     ValueError for an unknown diagnostic or column, for a diagnostic of an attribute without one, and for partners of an
     attribute that is not asked about, and where nothing can be asked.  Warnings name what was left out: images without a
-    value, classes of too few images, questions of columns with too many classes.
+    value, classes of too few images, questions of columns with too many classes.  One says how many pictures have a copy
+    on the other side of a split.
     """
     runs = [runs] if isinstance(runs, Run) else list(runs)
     entries = named_entries(only)
+    images, fit = kept_together(images, fit, group or images.group)
     check_recordable(runs, images)
     attributes = [attribute] if isinstance(attribute, str) else list(dict.fromkeys(attribute))
     check_columns(images, fit, entries if only else [], label, attributes, target)
@@ -82,6 +89,8 @@ def diagnose(
     said |= pairs_named_before(questions, runs, images, expected_pairs)
     for line in reason_lines(said):
         warnings.warn(line, stacklevel=2)
+    if questions.split and (copies := duplicates(images, fit)).flatters:
+        warnings.warn(copies.line, CopiesWarning, stacklevel=2)
     for problem in problems:
         warnings.warn(problem, stacklevel=2)
     return results
@@ -168,6 +177,6 @@ def _named_pairs(
             raise ValueError(
                 f"Partners of {attribute!r} need it named as attribute, and the label they are partners of."
             )
-        rows = complete_rows(images.table, None if fit is None else fit.table, (label, attribute))
+        rows = complete_rows(images.table, None if fit is None else fit.table, (label, attribute), group=images.group)
         partners_of(images.table[rows.keep], label, attribute, given)
     return {f"{label}~{attribute}": given for attribute, given in partners.items()}

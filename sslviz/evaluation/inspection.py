@@ -9,7 +9,9 @@ from typing import Any
 import pandas as pd
 
 from sslviz.data import Images
+from sslviz.data.duplicates import Duplicates, duplicates
 from sslviz.data.reading import Reading
+from sslviz.evaluation.grouping import group_sentence
 from sslviz.evaluation.questions import scored_and_fit, scored_and_fit_splits
 from sslviz.features.column_kinds import Column, class_counts, describe_columns, left_out_lines
 
@@ -27,6 +29,8 @@ class Inspection:
     - columns: of the table of those that are scored, the label first
     - classes: {column: its classes, the most frequent first}, of those that are asked about
     - reading: how the source was read; None for images that were drawn
+    - duplicates: how many pictures have a copy on the other side of a split
+    - together: a sentence that says which images stay on one side of every split; empty where each stands for itself
     """
 
     spec: str
@@ -37,13 +41,20 @@ class Inspection:
     columns: Sequence[Column]
     classes: Mapping[str, Sequence[str]]
     reading: Reading | None
+    duplicates: Duplicates
+    together: str = ""
+
+    @property
+    def split_lines(self) -> list[str]:
+        """What stays on one side of every split, and what does not although it should."""
+        return [line for line in (self.together, self.duplicates.line) if line]
 
     @property
     def source_lines(self) -> list[str]:
-        """The pictures, how they were found, and which are scored."""
+        """The pictures, how they were found, which are scored, and what stays on one side of a split."""
         height, width = self.size
         first = f"{self.n:,} pictures of {width} x {height} pixels: {self.spec or 'given as an array'}."
-        return [first, *(self.reading.lines if self.reading else []), self.scored]
+        return [first, *(self.reading.lines if self.reading else []), self.scored, *self.split_lines]
 
     @property
     def lines(self) -> list[str]:
@@ -71,6 +82,8 @@ class Inspection:
             "scored": self.scored,
             "columns": [column.to_dict() for column in self.columns],
             "reading": self.reading.to_dict() if self.reading else None,
+            "together": self.together,
+            "duplicates": self.duplicates.to_dict(),
         }
 
 
@@ -80,6 +93,8 @@ def inspect_images(images: Images, fit: Images | None = None, *, scored: Images 
     - fit: other images that probes are fitted on; by default those that the column `split` names
     - scored: those of the images that are scored; by default those that the column `split` names, with `fit` all
 
+    Where the images belong together (`images.grouped_by("author")`), it says how many groups these are.
+
     Example:
         >>> import sslviz
         >>> inspection = sslviz.inspect_images(sslviz.load_images("digits"))
@@ -88,7 +103,7 @@ def inspect_images(images: Images, fit: Images | None = None, *, scored: Images 
     """
     named, own_fit = scored_and_fit(images) if fit is None else (images, fit)
     scored = named if scored is None else scored
-    columns = describe_columns(scored.table, None if own_fit is None else own_fit.table)
+    columns = describe_columns(scored.table, None if own_fit is None else own_fit.table, images.group)
     classes = {c.name: class_counts(scored.table[c.name]).drop(list(c.small)) for c in columns if c.asked}
     return Inspection(
         spec=images.spec,
@@ -99,6 +114,8 @@ def inspect_images(images: Images, fit: Images | None = None, *, scored: Images 
         columns=columns,
         classes={name: [str(value) for value in counts.index] for name, counts in classes.items()},
         reading=images.reading,
+        duplicates=duplicates(scored, own_fit),
+        together=group_sentence(scored, own_fit),
     )
 
 

@@ -12,10 +12,11 @@ from sslviz.catalog import Entry, diagnostics, find_entry
 from sslviz.data import Images
 from sslviz.data.sources.split_names import split_of
 from sslviz.diagnostics.result import Partial, ResultKey
-from sslviz.evaluation.answers import EXPECTED_PAIRS, Columns, rows_asked
+from sslviz.evaluation.answers import EXPECTED_PAIRS, GROUP, Columns, rows_asked
 from sslviz.features.column_kinds import (
     Column,
     asked_columns,
+    counted_values,
     describe_column,
     describe_columns,
 )
@@ -82,6 +83,7 @@ class Questions:
     - pairs: (label, attribute) that are asked about together
     - class_counts: {column: how many classes it has}; of too many, not every entry is asked
     - target: the table of images of another domain, where some were named
+    - group: the column whose images belong together, empty where each stands for itself
     """
 
     entries: Sequence[Entry]
@@ -90,6 +92,7 @@ class Questions:
     pairs: Sequence[tuple[str, str]]
     class_counts: Mapping[str, int] = field(default_factory=dict)
     target: pd.DataFrame | None = None
+    group: str = ""
 
     @property
     def of_checkpoints(self) -> list[tuple[Entry, Columns]]:
@@ -105,6 +108,11 @@ class Questions:
         """The entries that compare two checkpoints."""
         return [entry for entry in self.entries if entry.scope == "pair"]
 
+    @property
+    def split(self) -> bool:
+        """Whether anything is asked for which images are split into some to fit on and others to score."""
+        return any(GROUP in entry.options for entry, _ in self.of_checkpoints)
+
     def left_out(self, table: pd.DataFrame, fit: pd.DataFrame | None) -> dict[str, list[str]]:
         """{reason: what it holds for}: questions that are not asked, and images that a question leaves out."""
         reasons: dict[str, list[str]] = {}
@@ -115,7 +123,7 @@ class Questions:
             elif why := self._not_in_target(entry, columns):
                 reasons.setdefault(f"Not asked: {why}.", []).append(str(ResultKey(entry.name, columns)))
             elif columns and "features" in entry.inputs:
-                for sentence in rows_asked(entry, table, fit, columns).sentences():
+                for sentence in rows_asked(entry, table, fit, columns, self.group).sentences():
                     reasons.setdefault(sentence, []).append(str(ResultKey(entry.name, columns)))
         if self.attributes and not any(entry.scope in ("attribute", "columns") for entry in self.entries):
             unasked = f"Nothing is asked about {', '.join(self.attributes)}: none of these asks about an attribute."
@@ -172,11 +180,12 @@ def make_questions(
 
     ValueError where that is nothing at all, with what is in the way.
     """
-    columns = describe_columns(images.table, None if fit is None else fit.table)
+    columns = describe_columns(images.table, None if fit is None else fit.table, images.group)
     labels = asked_columns(columns) if label is None else [label]
     pairs = [(one, other) for one in labels for other in attributes if one != other]
     counts = usable_class_counts(images, fit, [*labels, *attributes])
-    questions = Questions(entries, labels, attributes, pairs, counts, None if target is None else target.table)
+    target_table = None if target is None else target.table
+    questions = Questions(entries, labels, attributes, pairs, counts, target_table, images.group)
     if not questions.of_checkpoints and not questions.of_pairs:
         raise ValueError(_nothing_asked(questions, images, fit, columns))
     return questions
@@ -184,11 +193,13 @@ def make_questions(
 
 def usable_class_counts(images: Images, fit: Images | None, names: Sequence[str]) -> dict[str, int]:
     """{column: how many classes it has}, without those of too few images."""
-    table, of_fit = images.table, None if fit is None else fit.table
-    return {
-        name: describe_column(name, table[name], None if of_fit is None else of_fit[name], named=True).classes
-        for name in dict.fromkeys(names)
-    }
+    of_fit = None if fit is None else fit.table
+    return {name: _named_column(images.table, of_fit, name, images.group).classes for name in dict.fromkeys(names)}
+
+
+def _named_column(table: pd.DataFrame, fit: pd.DataFrame | None, name: str, group: str) -> Column:
+    of_fit = None if fit is None else counted_values(fit, name, group)
+    return describe_column(name, counted_values(table, name, group), of_fit, named=True)
 
 
 def _nothing_asked(questions: Questions, images: Images, fit: Images | None, columns: Sequence[Column]) -> str:
@@ -260,7 +271,7 @@ def check_columns(
     target: Images | None = None,
 ) -> None:
     """ValueError where a column is not there or has no classes, where label and attribute are one, or one is wanting."""
-    check_named_columns(images.table, None if fit is None else fit.table, label, attributes)
+    check_named_columns(images.table, None if fit is None else fit.table, label, attributes, images.group)
     for entry in named:
         if entry.scope in ("attribute", "columns") and not attributes:
             raise ValueError(f"{entry.name} asks about an attribute; name a column, e.g. attribute='color'.")
@@ -269,16 +280,25 @@ def check_columns(
 
 
 def check_named_columns(
-    table: pd.DataFrame, fit: pd.DataFrame | None, label: str | None, attributes: Sequence[str]
+    table: pd.DataFrame, fit: pd.DataFrame | None, label: str | None, attributes: Sequence[str], group: str = ""
 ) -> None:
-    """ValueError for a column that is not there or has no classes, and for a label that is an attribute too."""
+    """ValueError for a column that is not there or has no classes, and for a label that is an attribute too.
+
+    Also for one of these that keeps images together, or whose classes each consist of images that belong together.
+    """
+    if group and group in (label, *attributes):
+        raise ValueError(
+            f"{group!r} keeps images together, so that each of its classes is on one side of every split and nothing can be "
+            "asked about it; name another column."
+        )
     for column in [*([] if label is None else [label]), *attributes]:
         for side, what in ((table, "The table"), (fit, "The table of the images that are fitted on")):
             if side is not None and column not in side:
                 have = ", ".join(map(str, side.columns)) or "none"
                 raise ValueError(f"{what} has no column {column!r}; its columns are: {have}.")
-        described = describe_column(column, table[column], None if fit is None else fit[column], named=True)
+        described = _named_column(table, fit, column, group)
         if not described.asked:
-            raise ValueError(f"Nothing can be asked about {column!r}: {described.left_out}.")
+            why = f", where images that share their {group} stay together" if group else ""
+            raise ValueError(f"Nothing can be asked about {column!r}{why}: {described.left_out}.")
     if label in attributes:
         raise ValueError(f"{label!r} is named as label and as attribute; what it does to itself is no question.")

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sslviz.data.boxes import BOXES, are_boxes
+from sslviz.data.grouping import unit_names
 from sslviz.data.reading import alike_but_for_spelling
 
 LABEL = "label"  # the column that is the label, wherever there is one of this name
@@ -21,7 +22,9 @@ MANY_CLASSES = 50  # from here on only the questions that the catalog marks are 
 LEAST_PER_CLASS = 2  # images: one to fit on, one to score
 NAMED = 3  # classes that a line names
 
-Kind = Literal["classes", "whole numbers", "numbers", "dates", "lists", "names", "constant", "empty", "boxes", "split"]
+Kind = Literal[
+    "classes", "whole numbers", "numbers", "dates", "lists", "names", "constant", "empty", "boxes", "split", "group"
+]
 
 
 @dataclass(frozen=True)
@@ -88,15 +91,16 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + ", ..." * (len(names) > NAMED)
 
 
-def describe_columns(table: pd.DataFrame, fit: pd.DataFrame | None = None) -> list[Column]:
+def describe_columns(table: pd.DataFrame, fit: pd.DataFrame | None = None, group: str = "") -> list[Column]:
     """Every column of the table of images that are scored, the label first.
 
     - fit: the table of other images that probes are fitted on; None: one half of the same images
+    - group: the column whose images belong together; it is not asked about, and these count once for each class
 
     The label is the column called `label`, or one that repeats it word for word (the shapes' `label` is their `shape`).
     A column whose name says that it spells the label out (`label_name`) and that agrees with it is left out.
     """
-    columns = [_beside(name, table[name], fit) for name in table.columns]
+    columns = [_beside(name, table, fit, group) for name in table.columns]
     first = label_column(table)
     ordered = [c for c in columns if c.name == first] + [c for c in columns if c.name != first]
     said: list[Column] = []
@@ -105,10 +109,27 @@ def describe_columns(table: pd.DataFrame, fit: pd.DataFrame | None = None) -> li
     return said
 
 
-def _beside(name: Any, column: pd.Series, fit: pd.DataFrame | None) -> Column:
+def _beside(name: Any, table: pd.DataFrame, fit: pd.DataFrame | None, group: str) -> Column:
+    if name == group:
+        return Column(str(name), "group", left_out="images that share it stay on one side of every split")
     if fit is not None and name not in fit and name != SPLIT:
         return Column(str(name), "classes", left_out="the images that are fitted on have no such column")
-    return describe_column(name, column, None if fit is None else fit.get(name))
+    of_fit = None if fit is None or name not in fit else counted_values(fit, name, group)
+    return describe_column(name, counted_values(table, name, group), of_fit)
+
+
+def counted_values(table: pd.DataFrame, name: Any, group: str = "") -> pd.Series:
+    """The values of a column; where images belong together by `group`, each of their values once."""
+    column = table[name]
+    return (
+        column[counted_once(class_texts(column), unit_names(table, group, np.arange(len(table))))] if group else column
+    )
+
+
+def counted_once(text: pd.Series, units: np.ndarray) -> np.ndarray:
+    """Which rows count where a unit counts once for each class, (n,) bool: its first one; what has no value always does."""
+    repeated = pd.DataFrame({"text": text.to_numpy(), "unit": units}).duplicated().to_numpy()
+    return ~repeated | text.isna().to_numpy()
 
 
 def label_column(table: pd.DataFrame) -> str | None:

@@ -64,22 +64,99 @@ def partners_of(table: pd.DataFrame, label: str, attribute: str, given: Mapping[
     return np.array([known[given[c]] for c in classes])
 
 
-def stratified_half(labels: np.ndarray, seed: int = 0) -> np.ndarray:
+def scored_and_fitted(
+    features: Features, fit: Features | None, label: str, attribute: str | None = None, *, seed: int = 0
+) -> tuple[Features, Features]:
+    """The images that are scored, and those that are fitted on: `fit`, or else `halves` of the same images.
+
+    ValueError where images of `fit` belong together with images that are scored.
+    """
+    return halves(features, label, attribute, seed) if fit is None else (features, apart(features, fit))
+
+
+def apart(features: Features, fit: Features) -> Features:
+    """The images fitted on, kept together by the column of those scored; ValueError where the two share a unit."""
+    fit = fit if fit.group == features.group else fit.grouped_by(features.group)
+    if shared := int(fit.shares_units_with(features).sum()):
+        raise ValueError(
+            f"{shared:,} of {len(fit):,} images fitted on share their {features.group!r} with images that are scored, which "
+            "flatters every score; leave them out: fit.rows(~fit.shares_units_with(features))."
+        )
+    return fit
+
+
+def halves(features: Features, label: str, attribute: str | None = None, seed: int = 0) -> tuple[Features, Features]:
+    """The images that are scored, and those that are fitted on: halves of every class, or of every pair of two columns.
+
+    As for `stratified_half`; the only image of a pair is fitted on.  ValueError where a class cannot be on both sides.
+    """
+    codes = strata = coded(features, label)[1]
+    if attribute is not None:
+        values = coded(features, attribute)[1]
+        strata = codes * (values.max() + 1) + values
+    half = stratified_half(strata, seed, features.units)
+    refuse_one_sided(features, label, half)
+    return features.rows(~half), features.rows(half)
+
+
+def refuse_one_sided(features: Features, label: str, half: np.ndarray) -> None:
+    """ValueError where what belongs together leaves a class with no image to score, or none to fit on."""
+    if features.units is None:
+        return
+    names, codes = coded(features, label)
+    for name, code in zip(names, range(len(names)), strict=True):
+        if len(np.unique(half[codes == code])) < 2:
+            raise ValueError(
+                f"Images that share their {features.group!r} stay together, so that {label} {str(name)!r} cannot be both "
+                "fitted on and scored; leave that class out, or name other images to fit on."
+            )
+
+
+def stratified_half(labels: np.ndarray, seed: int = 0, units: np.ndarray | None = None) -> np.ndarray:
     """The images that are fitted on: True (n,) for half of each class, drawn with `seed`; the odd image is fitted on.
 
-    Images that are nearly the same (frames of one video) land on both sides; split those by hand.
+    Images that are nearly the same (frames of one video) land on both sides, unless they are of one of `units` (n,).
     """
-    return place_in_class(np.unique(labels, return_inverse=True)[1], seed) % 2 == 0
+    return folds(np.unique(labels, return_inverse=True)[1], 2, seed, units) == 0
 
 
-def halves(features: Features, label: str, attribute: str, seed: int = 0) -> tuple[Features, Features]:
-    """The images that are scored, and those that are fitted on, where two columns matter: halves of every pair of values.
+def folds(codes: np.ndarray, k: int, seed: int, units: np.ndarray | None = None) -> np.ndarray:
+    """Numbers 0 to k - 1 (n,) of parts into which each class is dealt at random; a class of fewer than k misses the last.
 
-    As for `stratified_half`; the only image of a pair is fitted on.
+    Images of one of `units` (n,) go into the same part: the largest first, each to where its classes are fewest.
     """
-    codes, values = coded(features, label)[1], coded(features, attribute)[1]
-    half = stratified_half(codes * (values.max() + 1) + values, seed)
-    return features.rows(~half), features.rows(half)
+    if units is None:
+        return place_in_class(codes, seed) % k
+    unit = np.unique(units, return_inverse=True)[1]
+    classes, u = codes.max() + 1, unit.max() + 1
+    cells, counts = np.unique(unit * classes + codes, return_counts=True)
+    owner, class_ = np.divmod(cells, classes)
+    share = counts / np.bincount(codes)[class_]  # of its class, so that a rare class weighs as much as a common one
+    ends = np.searchsorted(owner, np.arange(u + 1))
+    shuffled = np.random.default_rng(seed).permutation(u)
+    dealt, part = np.zeros((k, classes)), np.zeros(u, dtype=int)
+    for one in shuffled[np.argsort(-np.bincount(unit)[shuffled], kind="stable")]:
+        mine, own = class_[ends[one] : ends[one + 1]], share[ends[one] : ends[one + 1]]
+        part[one] = (dealt[:, mine] @ own).argmin()
+        dealt[part[one], mine] += own
+    return part[unit]
+
+
+def one_of_each(features: Features, *columns: str, seed: int = 0) -> np.ndarray:
+    """One random image of each unit, or of each unit and combination of columns: True (n,); all of them without a group.
+
+    A test that shuffles images takes each for news of its own, which copies of one picture are not.
+    """
+    if features.units is None:
+        return np.ones(len(features), bool)
+    cell = features.units
+    for column in columns:
+        values = coded(features, column)[1]
+        cell = cell * (values.max() + 1) + values
+    shuffled = np.random.default_rng(seed).permutation(len(cell))
+    keep = np.zeros(len(cell), bool)
+    keep[shuffled[np.unique(cell[shuffled], return_index=True)[1]]] = True
+    return keep
 
 
 def place_in_class(codes: np.ndarray, seed: int) -> np.ndarray:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sslviz.features.column_kinds import LEAST_PER_CLASS, class_counts, class_texts, usable_classes
+from sslviz.data.grouping import unit_names
+from sslviz.features.column_kinds import LEAST_PER_CLASS, class_counts, class_texts, counted_once, usable_classes
 from sslviz.features.features import Features
 
 NAMED = 3  # classes that a reason names
@@ -49,11 +50,14 @@ def complete_rows(
     *,
     least: int = LEAST_PER_CLASS,
     varying: bool = False,
+    group: str = "",
 ) -> CompleteRows:
     """The rows with a value in each of the columns, of classes with images enough to score and to fit on.
 
     - least: images that each class needs where one half of the same images is fitted on
     - varying: whether each class of the first column has to show two values of the second
+    - group: the column whose images belong together: they count once for each class, and where some are scored, the
+      others are not fitted on
     """
     sides = [table, *([] if fit is None else [fit])]
     texts = [{name: class_texts(side[name]).reset_index(drop=True) for name in columns} for side in sides]
@@ -70,15 +74,23 @@ def complete_rows(
     for side, named in enumerate(texts):
         for name, text in named.items():
             drop(side, text.isna().to_numpy(), f"no value of {name}")
+    units = [unit_names(side, group, np.arange(len(side))) for side in sides] if group else []
+    if group and fit is not None:
+        shared = np.isin(units[1], units[0][keep[0]]) & fit[group].notna().to_numpy()
+        drop(1, shared, f"they are to be fitted on, but their {group} is scored")
     changed = True
     while changed:
         changed = False
         for name in columns:
             here = [named[name][rows] for named, rows in zip(texts, keep, strict=True)]
+            if group:
+                named_units = zip(here, units, keep, strict=True)
+                here = [text[counted_once(text, unit[rows])] for text, unit, rows in named_units]
             _, small = usable_classes(here[0], here[1] if fit is not None else None, least)
             lacking = set(small) - set(class_counts(here[-1]).index)
             few = [one for one in small if one not in lacking]
-            why = f"{name} {_listed(few)} {'has' if len(few) == 1 else 'have'} too few images to fit on and to score"
+            too_few = f"images of too few different {group}" if group else "too few images"
+            why = f"{name} {_listed(few)} {'has' if len(few) == 1 else 'have'} {too_few} to fit on and to score"
             changed |= drop(0, texts[0][name].isin(few).to_numpy(), why)
             why = f"no image that is fitted on has {name} {_listed(sorted(lacking))}"
             changed |= drop(0, texts[0][name].isin(lacking).to_numpy(), why)

@@ -40,7 +40,7 @@ def embed(checkpoint: Checkpoint, images: Images, *, layer: str = "pooled", prog
     head = to_device(load_projector(checkpoint, encoder)) if layer == "projector" else None
     title = checkpoint.run if progress else ""
     x = embed_pixels(encoder, images.pixels, layer="pooled" if head else layer, head=head, title=title)
-    return Features(x, images.ids, images.table, feature_source(checkpoint, images, layer))
+    return Features(x, images.ids, images.table, feature_source(checkpoint, images, layer), images.group)
 
 
 def embed_projector(checkpoint: Checkpoint, images: Images, *, progress: bool = True) -> Features:
@@ -69,7 +69,9 @@ def embed_layers(checkpoint: Checkpoint, images: Images, *, progress: bool = Tru
         for name, value in encoder.layers(x).items():
             parts.setdefault(name, []).append(value.float().cpu().numpy())
     return {
-        name: Features(np.concatenate(values), images.ids, images.table, feature_source(checkpoint, images, name))
+        name: Features(
+            np.concatenate(values), images.ids, images.table, feature_source(checkpoint, images, name), images.group
+        )
         for name, values in parts.items()
     }
 

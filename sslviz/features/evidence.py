@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from sslviz.data import Images
+from sslviz.data.duplicates import duplicates
 from sslviz.data.sampling import sample_rows
 from sslviz.features.complete_rows import kept
 from sslviz.features.features import Features
@@ -119,6 +120,21 @@ class Evidence:
         return self.shown["images"][TRAINED]
 
     @property
+    def group(self) -> str:
+        """The column whose images belong together, empty where each stands for itself."""
+        return self.features.group
+
+    def grouped_by(self, column: str) -> Evidence:
+        """The same evidence, images that share a value of this column kept together; none where it is empty."""
+        if column == self.group:
+            return self
+        shown = {
+            name: {encoder: x.grouped_by(column) for encoder, x in seen.items()} if name in ("images", "fit") else seen
+            for name, seen in self.shown.items()
+        }
+        return replace(self, shown=shown)
+
+    @property
     def fit(self) -> Features | None:
         """Those that probes are fitted on."""
         return self.of("fit")
@@ -207,7 +223,10 @@ def record_diagnosis(
         "fit": fit.digest if fit else None,
         "fit_spec": fit.spec if fit else None,
         "sample": sample.digest,
-        "understood": images.reading.lines if images.reading else [],
+        "understood": [
+            *(images.reading.lines if images.reading else []),
+            *filter(None, [duplicates(images, fit).line]),
+        ],
         "partners": {**recorded_pairs(run, images.digest), **(expected_pairs or {})},
     }
     before = run.info.get("diagnosed", {}).get(images.digest, {})
@@ -215,6 +234,8 @@ def record_diagnosis(
         diagnosis |= {"target": target.digest, "target_spec": target.spec}
     elif before.get("target"):
         diagnosis |= {name: before[name] for name in ("target", "target_spec")}
+    if images.group or "group" in before:
+        diagnosis["group"] = images.group
     if diagnosis != {
         **before,
         "understood": diagnosis["understood"],
@@ -257,7 +278,13 @@ def stored_evidence(run: Run, checkpoint: Checkpoint, digest: str) -> Evidence:
         )
     diagnosis = run.info["diagnosed"][digest]
     recorded = {"fit": diagnosis["fit"], "expected_pairs": diagnosis.get("partners", {}), "attributes": True}
-    return read_evidence(run, checkpoint, digest, recorded | {"target": diagnosis.get("target")})
+    evidence = read_evidence(run, checkpoint, digest, recorded | {"target": diagnosis.get("target")})
+    return evidence.grouped_by(recorded_group(run, digest))
+
+
+def recorded_group(run: Run, digest: str) -> str:
+    """The column whose images belonged together when the run was last diagnosed on the images with this digest."""
+    return run.info.get("diagnosed", {}).get(digest, {}).get("group", "")
 
 
 def diagnosed_steps(run: Run, digest: str) -> list[Checkpoint]:

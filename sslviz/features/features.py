@@ -13,19 +13,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sslviz.data.grouping import Grouped, check_group
 from sslviz.data.tables import add_table, as_table, plain_table
 from sslviz.features.matrix import as_matrix
 from sslviz.runtime.files import atomic_write
 
 
 @dataclass(frozen=True, eq=False)
-class Features:
+class Features(Grouped):
     """What did an encoder make of these images?
 
     - x: float32 (n, d), read-only, may be a memory map
     - ids: strings (n,), unique, the images' own
     - table: n rows, `label` and any attribute columns
     - source: where they come from (run, step, layer, images digest)
+    - group: the column whose images belong together (`grouped_by`), empty where each stands for itself
 
     Columns of lists, dicts or several kinds of values become text.  ValueError for values that are not finite or out of
     float32's range, for no image at all, for repeated ids or columns, and for lengths that disagree.
@@ -41,6 +43,7 @@ class Features:
     ids: np.ndarray
     table: pd.DataFrame
     source: Mapping[str, Any] = field(default_factory=dict)
+    group: str = ""
 
     def __post_init__(self) -> None:
         x = as_matrix(self.x)
@@ -56,6 +59,7 @@ class Features:
         object.__setattr__(self, "x", view)
         object.__setattr__(self, "ids", ids)
         object.__setattr__(self, "table", plain_table(self.table))
+        check_group(self.table, self.group)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -80,7 +84,10 @@ class Features:
 
     @cached_property
     def digest(self) -> str:
-        """Sixteen hex digits that change when any value, id or table entry does; every cache is keyed on it."""
+        """Sixteen hex digits that change when any value, id or table entry does; every cache is keyed on it.
+
+        They say nothing of the `group`, which what depends on it has to name beside them.
+        """
         state = hashlib.blake2b(digest_size=8)
         state.update(repr((self.x.shape, list(self.table.columns))).encode())
         state.update(np.ascontiguousarray(self.x).data)
@@ -96,6 +103,7 @@ class Features:
         table: pd.DataFrame | Mapping[str, Any] | None = None,
         ids: Sequence[str] | None = None,
         name: str = "array",
+        group: str = "",
     ) -> Features:
         """Embeddings that something else made, as Features.
 
@@ -103,11 +111,12 @@ class Features:
         - table: columns by name, or a data frame
         - ids: the images' own (default: the row numbers)
         - name: what figures call them
+        - group: a column of the table; images that share its value stay on one side of every split
         """
         matrix = np.array(as_matrix(x))  # a copy, so that the caller may go on writing into theirs
         frame = pd.DataFrame(index=range(len(matrix))) if table is None else as_table(table)
         rows = np.arange(len(matrix)).astype(str) if ids is None else np.asarray(ids, dtype=str)
-        return cls(matrix, rows, frame, {"run": name, "step": 0, "layer": "given"})
+        return cls(matrix, rows, frame, {"run": name, "step": 0, "layer": "given"}, group)
 
     def column(self, label: str) -> np.ndarray:
         """The values of one column of the table, or a ValueError that names the columns there are."""
@@ -119,7 +128,7 @@ class Features:
 
     def rows(self, keep: np.ndarray) -> Features:
         """The features of some images: `keep` is a boolean mask or row numbers."""
-        return Features(self.x[keep], self.ids[keep], self.table.iloc[_positions(keep)], self.source)
+        return Features(self.x[keep], self.ids[keep], self.table.iloc[_positions(keep)], self.source, self.group)
 
     def select(self, ids: Sequence[str]) -> Features:
         """The features of the images with these ids, in this order; ValueError if one is missing."""

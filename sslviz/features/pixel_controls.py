@@ -23,7 +23,7 @@ def raw_pixels(images: Images, size: int = 16) -> Features:
         x = torch.from_numpy(np.array(images.pixels[start : start + 1024])).permute(0, 3, 1, 2).float() / 255
         parts.append(F.interpolate(x, (size, size), mode="area").flatten(1))
     source = {"run": "pixels", "step": 0, "layer": f"{size}px", "images": images.digest, "spec": images.spec}
-    return Features(torch.cat(parts).numpy(), images.ids, images.table, source)
+    return Features(torch.cat(parts).numpy(), images.ids, images.table, source, images.group)
 
 
 def color_histogram(images: Images, bins: int = 4) -> Features:
@@ -42,4 +42,4 @@ def color_histogram(images: Images, bins: int = 4) -> Features:
         "images": images.digest,
         "spec": images.spec,
     }
-    return Features(cells, images.ids, images.table, source)
+    return Features(cells, images.ids, images.table, source, images.group)

@@ -95,7 +95,7 @@ def gather(
     pairs = {**recorded_pairs(run, images.digest), **(expected_pairs or {})}
     digests = {name: None if pictures is None else pictures.digest for name, pictures in given.items()}
     recorded = {**digests, "expected_pairs": pairs, "attributes": attributes}
-    return read_evidence(run, checkpoint, images.digest, recorded)
+    return read_evidence(run, checkpoint, images.digest, recorded).grouped_by(images.group)
 
 
 def _record_pictures(run: Run, images: Images, drawn: Pictures) -> None:

@@ -45,12 +45,15 @@ def jackknife_interval(value: float, replicates: np.ndarray) -> tuple[float, flo
     return value - reach, value + reach
 
 
-def delete_groups(n: int, groups: int = JACKKNIFE_GROUPS, seed: int = 0) -> np.ndarray:
+def delete_groups(n: int, groups: int = JACKKNIFE_GROUPS, seed: int = 0, units: np.ndarray | None = None) -> np.ndarray:
     """Group numbers (n,) of the images that a jackknife leaves out together, the same for every space of n images.
 
     Groups are random, since rows often lie in the order of their class.  A single group, so that nothing can be left
-    out, for fewer than two rows a group.
+    out, for fewer than two rows a group.  Images of one of `units` (n,) are left out together.
     """
+    if units is not None:
+        names, unit = np.unique(units, return_inverse=True)
+        return delete_groups(len(names), groups, seed)[unit]
     return np.random.default_rng(seed).permutation(n) % (groups if n >= 2 * groups else 1)
 
 
@@ -60,18 +63,22 @@ def balanced_mean(values: np.ndarray, groups: np.ndarray) -> float:
     return float((np.bincount(codes, values) / np.bincount(codes)).mean())
 
 
-def bootstrap_balanced_mean(values: np.ndarray, groups: np.ndarray, *, draws: int = 1000, seed: int = 0) -> np.ndarray:
+def bootstrap_balanced_mean(
+    values: np.ndarray, groups: np.ndarray, *, draws: int = 1000, seed: int = 0, units: np.ndarray | None = None
+) -> np.ndarray:
     """The bootstrap of the class-balanced mean: (draws,) means of resampled images.
 
     `values` (n,), or (m, n) for m paired quantities over the same images, which gives (draws, m).  All m see the same
     resamples, so that differences between them are paired.  Images are resampled within their group, so that no group
-    can vanish.
+    can vanish; those of one of `units` (n,) together, since they are no news of each other.
     """
-    means = bootstrap_group_means(np.atleast_2d(values), groups, draws=draws, seed=seed).mean(axis=2)
+    means = bootstrap_group_means(np.atleast_2d(values), groups, draws=draws, seed=seed, units=units).mean(axis=2)
     return means[:, 0] if np.ndim(values) == 1 else means
 
 
-def bootstrap_group_means(values: np.ndarray, groups: np.ndarray, *, draws: int = 1000, seed: int = 0) -> np.ndarray:
+def bootstrap_group_means(
+    values: np.ndarray, groups: np.ndarray, *, draws: int = 1000, seed: int = 0, units: np.ndarray | None = None
+) -> np.ndarray:
     """The bootstrap of the mean of each group: `values` (m, n) -> (draws, m, groups).
 
     Groups come in the order of their sorted names; resampling as in `bootstrap_balanced_mean`.
@@ -80,17 +87,61 @@ def bootstrap_group_means(values: np.ndarray, groups: np.ndarray, *, draws: int 
     rng = np.random.default_rng(seed)
     names, codes = np.unique(groups, return_inverse=True)
     means = np.zeros((draws, len(values), len(names)))
+    if units is not None:
+        for start in range(0, draws, step := _draws_at_once(len(codes))):
+            part = means[start : start + step]
+            times = resampled_times(codes, len(part), rng, units)
+            for code in range(len(names)):
+                rows = codes == code
+                total = times[:, rows].sum(axis=1)
+                drawn = times[:, rows] @ values[:, rows].T / np.maximum(total, 1)[:, None]
+                # A group none of whose units was drawn keeps its mean; of ten units that happens once in 20,000 draws.
+                part[:, :, code] = np.where(total[:, None] > 0, drawn, values[:, rows].mean(axis=1))
+        return means
     for code in range(len(names)):
         member = values[:, codes == code]  # (m, n_g)
         n = member.shape[1]
-        step = max(1, 2**20 // n)  # so that 100,000 images do not need 1000 copies of themselves at once
-        for start in range(0, draws, step):
+        for start in range(0, draws, step := _draws_at_once(n)):
             part = means[start : start + step, :, code]
-            row = n * np.arange(len(part))[:, None]
-            drawn = (rng.integers(n, size=(len(part), n), dtype=np.int32) + row).ravel()
-            times = np.bincount(drawn, minlength=len(part) * n).reshape(len(part), n)  # how often each image is drawn
-            part[:] = times @ member.T / n
+            part[:] = _times_drawn(n, len(part), rng) @ member.T / n
     return means
+
+
+def resampled_times(groups: np.ndarray, draws: int, rng: np.random.Generator, units: np.ndarray) -> np.ndarray:
+    """How often each image is in samples of whole units: (draws, n) numbers.
+
+    Units whose images are all of one of `groups` are drawn among their like, the others among each other.
+    """
+    codes, unit = (np.unique(values, return_inverse=True)[1] for values in (groups, units))
+    first, last = np.full(unit.max() + 1, len(codes)), np.full(unit.max() + 1, -1)
+    np.minimum.at(first, unit, codes)
+    np.maximum.at(last, unit, codes)
+    stratum = np.where(first == last, first, -1)
+    times = np.zeros((draws, len(stratum)))
+    for one in np.unique(stratum):
+        own = np.flatnonzero(stratum == one)
+        times[:, own] = _times_drawn(len(own), draws, rng)
+    return times[:, unit]
+
+
+def group_sizes(groups: np.ndarray, units: np.ndarray | None = None) -> np.ndarray:
+    """How many images, or of how many `units` (n,), there are in each group, in the order of their sorted names: (g,)."""
+    codes = np.unique(groups, return_inverse=True)[1]
+    if units is not None:
+        codes = np.unique(np.stack([codes, np.unique(units, return_inverse=True)[1]]), axis=1)[0]
+    return np.bincount(codes)
+
+
+def _draws_at_once(n: int) -> int:
+    """So many that 100,000 images do not need 1000 copies of themselves at once."""
+    return max(1, 2**20 // n)
+
+
+def _times_drawn(n: int, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each of n is drawn in n draws with replacement, (draws, n)."""
+    row = n * np.arange(draws)[:, None]
+    drawn = (rng.integers(n, size=(draws, n), dtype=np.int32) + row).ravel()
+    return np.bincount(drawn, minlength=draws * n).reshape(draws, n)
 
 
 def wilson(share: np.ndarray, n: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:

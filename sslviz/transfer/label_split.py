@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sslviz.diagnostics.probes.probe import _halves, _refuse_seen_images, class_codes
+from sslviz.diagnostics.probes.probe import class_codes, own_halves, refuse_seen_images
 from sslviz.features import Features
 
 
@@ -29,7 +29,7 @@ class LabelSplit:
 
 def label_split(features: Features, label: str, fit: Features | None, seed: int) -> LabelSplit:
     """`fit` is fitted on, or without it a stratified half of `features`; errors as for `linear_probe`."""
-    scored, fitted = _halves(features, label, seed) if fit is None else (features, fit)
+    scored, fitted = own_halves(features, label, seed) if fit is None else (features, fit)
     classes, truth, codes = class_codes(scored, fitted, label)
-    _refuse_seen_images(scored, fitted)
+    refuse_seen_images(scored, fitted)
     return LabelSplit(scored, fitted, classes, truth, codes)

@@ -8,8 +8,8 @@ was.  One world, one file.
 from sslviz.data.worlds.bit_strip import randbit
 from sslviz.data.worlds.colored_shape import shapes
 from sslviz.data.worlds.counterfactuals import counterfactual, factors_of, redrawn_noise
-from sslviz.data.worlds.scenes import scenes
 from sslviz.data.worlds.restyled import STYLES, restyled
+from sslviz.data.worlds.scenes import scenes
 from sslviz.data.worlds.shape_and_tag import tagged_shapes
 from sslviz.data.worlds.shape_on_texture import textured
 from sslviz.data.worlds.world import BALANCED, COLORS, RANGES, SHAPES, SPLITS, TEXTURES

@@ -20,7 +20,7 @@ from sslviz.diagnostics.neighbors.neighbors import unit_rows
 from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
 from sslviz.features.column_kinds import class_text
-from sslviz.features.columns import coded, stratified_half
+from sslviz.features.columns import coded, one_of_each, scored_and_fitted
 from sslviz.statistics import POWER_80_PAST_THRESHOLD, WIDTH_95, Score
 from sslviz.statistics.shuffling import Null, all_sums, drawn_sums
 
@@ -147,7 +147,8 @@ def association(
     p is two-sided.  The papers shuffle the labels, `permutations` times or in every way there is.  Wherever classes lie
     apart, that calls an accident in the choice of attribute images an association.  So the attribute is shuffled within
     classes too, and the larger p counts, corrected by the largest of each shuffling (Westfall and Young).  Intervals:
-    bootstrap over the scored images.
+    bootstrap over the scored images.  Of images that share the `group` of the features, one of each class is scored, and
+    one of each class and value fitted on: a test that shuffles copies would take each for news.
 
     ValueError for missing or incomplete columns, unknown names, classes with fewer than two images, constant features.
 
@@ -164,15 +165,15 @@ def association(
     """
     names = {label: targets, attribute: attributes}
     features, fit = _with_names(features, names), None if fit is None else _with_names(fit, names)
-    if fit is None:
-        half = stratified_half(coded(features, label)[1], seed)
-        if half.all():
-            raise ValueError(
-                f"Every class of {label!r} has a single image, but one half of them is to be fitted on and the other scored; "
-                "bring more images."
-            )
-        features, fit = features.rows(~half), features.rows(half)
-    return _association(features, fit, label, attribute, permutations, seed)
+    if fit is None and np.bincount(coded(features, label)[1]).max() < 2:
+        raise ValueError(
+            f"Every class of {label!r} has a single image, but one half of them is to be fitted on and the other scored; "
+            "bring more images."
+        )
+    scored, fitted = scored_and_fitted(features, fit, label, seed=seed)
+    scored = scored.rows(one_of_each(scored, label, seed=seed))
+    fitted = fitted.rows(one_of_each(fitted, label, attribute, seed=seed))
+    return _association(scored, fitted, label, attribute, permutations, seed)
 
 
 def _association(

@@ -10,7 +10,7 @@ import pandas as pd
 
 from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.features import Features
-from sslviz.features.columns import coded
+from sslviz.features.columns import coded, one_of_each
 from sslviz.statistics import Score, percentile_interval, permutation_p
 
 SHUFFLED = "one column shuffled, 95 of 100"
@@ -27,6 +27,7 @@ class Cooccurrence:
     - values: names of the attribute's values, (v,)
     - table: images of each class and value, (c, v)
     - seed: of the tables drawn of other images and of shuffled columns
+    - group_column: the column of whose images one of each value was counted; empty where all were
     """
 
     label: str
@@ -35,6 +36,7 @@ class Cooccurrence:
     values: np.ndarray
     table: np.ndarray
     seed: int
+    group_column: str = ""
 
     @property
     def shares(self) -> np.ndarray:
@@ -109,6 +111,7 @@ def cooccurrence(
     """Is it the data: do two columns of the table go together before any encoder has looked?
 
     It counts the images that have each pair of values, as REVISE does (arXiv 2004.07999).  `features` may be a table alone.
+    Of images that share the `group` of the features one is counted: copies are no evidence.
 
     Scores, 0 where the columns are independent: `cramers_v` in [0, 1], 1 where one column settles the other, and
     `mutual_information` in bits.  Chance alone makes both large in small tables.  Bergsma's correction and that of
@@ -126,9 +129,12 @@ def cooccurrence(
     """
     if isinstance(features, pd.DataFrame):
         features = Features.from_array(np.zeros((len(features), 1)), table=features)
+    features = features.rows(one_of_each(features, seed=seed))
     (classes, class_codes), (values, value_codes) = coded(features, label), coded(features, attribute)
     table = np.bincount(class_codes * len(values) + value_codes, minlength=len(classes) * len(values))
-    return Cooccurrence(label, attribute, classes, values, table.reshape(len(classes), len(values)), seed)
+    return Cooccurrence(
+        label, attribute, classes, values, table.reshape(len(classes), len(values)), seed, features.group
+    )
 
 
 def cramers_v(tables: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from sslviz.diagnostics.probes.control_features import ControlFeatures
 from sslviz.diagnostics.probes.linear import linear_probe
 from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
-from sslviz.features.columns import coded, halves, place_in_class
+from sslviz.features.columns import coded, folds, one_of_each, scored_and_fitted
 from sslviz.statistics import (
     MIN_PER_CLASS,
     POWER_80_PAST_THRESHOLD,
@@ -128,7 +128,7 @@ class Groups(Fitted):
         """{score: (10,)}: worst group and disparity without one tenth of each group at a time, for paired differences."""
         if self.counts.min() < MIN_PER_CLASS:
             return {}
-        tenth = place_in_class(self.group, self.seed) % JACKKNIFE_GROUPS
+        tenth = folds(self.group, JACKKNIFE_GROUPS, self.seed, self.units)
         rest = [tenth != g for g in range(JACKKNIFE_GROUPS)]
         counts = [np.bincount(self.group[rows]) for rows in rest]
         hits = [np.bincount(self.group[rows], self.correct[rows]).astype(int) for rows in rest]
@@ -218,7 +218,8 @@ def groups(
     Controls: the `control_features` {name: Features, or (Features, fit Features)} in the same way, chance, and the
     disparity with the attribute shuffled within each class.  `p` compares worst group and disparity with these shufflings
     exactly, `found` both together at 2.5 %.  `detectable` is the least disparity that would be found.  There is no
-    interval and no verdict where a group has fewer than ten images.  ValueError as for `linear_probe`.
+    interval and no verdict where a group has fewer than ten images.  Of images kept together by a column, one of each value
+    is scored: copies would pass for evidence.  ValueError as for `linear_probe`.
 
     Example:
         >>> import numpy as np, sslviz
@@ -232,7 +233,8 @@ def groups(
     Caveat: What differs between groups may be the images' difficulty rather than the encoder: look at the same table for
     the controls.
     """
-    scored, fitted = halves(features, label, attribute, seed) if fit is None else (features, fit)
+    scored, fitted = scored_and_fitted(features, fit, label, attribute, seed=seed)
+    scored = scored.rows(one_of_each(scored, attribute, seed=seed))
     probe = linear_probe(scored, label, fit=fitted, control_features=control_features, seed=seed)
     values, cue = coded(scored, attribute)
     pairs, group = np.unique(probe.truth * len(values) + cue, return_inverse=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,9 +16,17 @@ from sslviz.diagnostics.probes.small_classes import small_classes
 from sslviz.diagnostics.probes.standardization import standardization
 from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
-from sslviz.features.columns import coded, halves, place_in_class
+from sslviz.features.columns import coded, place_in_class, scored_and_fitted
 from sslviz.runtime.threads import one_thread
-from sslviz.statistics import MIN_PER_CLASS, Score, balanced_mean, bootstrap_group_means, percentile_interval
+from sslviz.statistics import (
+    MIN_PER_CLASS,
+    Score,
+    balanced_mean,
+    bootstrap_balanced_mean,
+    bootstrap_group_means,
+    group_sizes,
+    percentile_interval,
+)
 
 AS_IS = "no remedy"
 REMEDIES = {"reweighted": "re-weighted", "dfr": "DFR", "leace": "LEACE"}
@@ -64,7 +72,8 @@ class Mitigation(Fitted):
     @cached_property
     def _draws(self) -> np.ndarray:
         """(draws, remedies, g): what the groups would read on other images, the same ones for every remedy."""
-        return bootstrap_group_means(np.stack(list(self.correct.values())), self.groups, seed=self.seed)
+        correct = np.stack(list(self.correct.values()))
+        return bootstrap_group_means(correct, self.groups, seed=self.seed, units=self.units)
 
     def levels(self) -> dict[str, dict[str, Score]]:
         """{remedy or "no remedy": {"accuracy", "worst_group"}}: the level reached with each, beside no remedy.
@@ -81,7 +90,7 @@ class Mitigation(Fitted):
         return levels
 
     def _score(self, value: float, draws: np.ndarray, controls: dict[str, float]) -> Score:
-        if np.bincount(self.groups).min() < MIN_PER_CLASS:
+        if group_sizes(self.groups, self.units).min() < MIN_PER_CLASS:
             return Score(value, controls=controls)
         low, high = percentile_interval(draws)
         return Score(value, low, high, controls)
@@ -103,7 +112,7 @@ class Mitigation(Fitted):
                 draws = summary(self._draws[:, i]) - summary(self._draws[:, 0])
                 scores[f"{remedy}_{name}"] = self._score(float(gain), draws, {AS_IS: 0.0})
         for readout, correct in self.attribute_correct.items():
-            draws = bootstrap_group_means(correct[1:], self.attribute_groups, seed=self.seed)[:, 0].mean(axis=1)
+            draws = bootstrap_balanced_mean(correct[1], self.attribute_groups, seed=self.seed, units=self.units)
             value = balanced_mean(correct[1], self.attribute_groups)
             scores[f"attribute_{readout}"] = self._score(value, draws, {"chance": self.chance})
         return scores
@@ -147,15 +156,15 @@ def mitigation(
     Caveat: Linearly guarded is not removed: what kNN still reads is still there; and where label and attribute go together
     in `fit`, guarding the one takes the other along.  These are previews on frozen features, not retrained encoders.
     """
-    scored, fitted = halves(features, label, attribute, seed) if fit is None else (features, fit)
+    scored, fitted = scored_and_fitted(features, fit, label, attribute, seed=seed)
     probe = linear_probe(scored, label, fit=fitted, seed=seed)
     names, groups = np.unique(_pairs(scored, label, attribute), return_inverse=True)
     fit_groups = _pairs(fitted, label, attribute)
     standard = standardization(fitted.x)
     codes, group_codes = coded(fitted, label)[1], np.unique(fit_groups, return_inverse=True)[1]
-    reweighted, dfr = _balanced(standard(fitted.x), codes, group_codes, standard(scored.x), seed)
+    reweighted, dfr = _balanced(standard(fitted.x), codes, group_codes, standard(scored.x), seed, fitted.units)
     hide = leace(fitted.x, coded(fitted, attribute)[1])
-    erased, erased_fit = (Features(hide(f.x).astype(np.float32), f.ids, f.table, f.source) for f in (scored, fitted))
+    erased, erased_fit = (replace(f, x=hide(f.x).astype(np.float32)) for f in (scored, fitted))
     correct = {
         AS_IS: probe.correct,
         "reweighted": reweighted == probe.truth,
@@ -189,14 +198,14 @@ def _pairs(features: Features, label: str, attribute: str) -> np.ndarray:
 
 @small_classes()
 def _balanced(
-    x: np.ndarray, codes: np.ndarray, groups: np.ndarray, z: np.ndarray, seed: int
+    x: np.ndarray, codes: np.ndarray, groups: np.ndarray, z: np.ndarray, seed: int, units: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The codes that a re-weighted readout and the mean of group-balanced ones read from `z` (n, d), two (n,)."""
     from sklearn.linear_model import LogisticRegression
 
     counts = np.bincount(groups)
     weight = len(groups) / (len(counts) * counts[groups])
-    c = best_penalty(x, codes, groups, seed, weight=weight)
+    c = best_penalty(x, codes, groups, seed, weight=weight, units=units)
     reweighted = LogisticRegression(C=c, max_iter=1000).fit(x, codes, weight)
     parts = []
     for i in range(RETRAINS):

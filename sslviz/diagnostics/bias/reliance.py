@@ -18,9 +18,9 @@ from sslviz.diagnostics.probes.small_classes import small_classes
 from sslviz.diagnostics.probes.standardization import standardization
 from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
-from sslviz.features.columns import coded, halves, partners_of
+from sslviz.features.columns import coded, partners_of, scored_and_fitted
 from sslviz.runtime.threads import one_thread
-from sslviz.statistics import POWER_80, Score, delete_groups, p_beyond
+from sslviz.statistics import POWER_80, Score, delete_groups, p_beyond, resampled_times
 
 BIASES = (0.7, 0.9, 0.95, 1.0)  # of the images fitted on; before them 1 / values, where the attribute says nothing
 HEADLINE = 0.95
@@ -124,7 +124,7 @@ class Reliance(Fitted):
 
     def paired_replicates(self) -> dict[str, np.ndarray]:
         """{score: (10,)}: each without one tenth of the images at a time, for paired differences."""
-        group = delete_groups(len(self.truth))
+        group = delete_groups(len(self.truth), units=self.units)
         kept = (group != np.arange(group.max() + 1)[:, None]).astype(float)
         parts = {name: np.nanmean(values, axis=1) for name, values in self._measured(self.answers, kept).items()}
         return {"even_gap": parts["gap"][0]} | {name: parts[name][self._headline] for name in MEASURES}
@@ -134,10 +134,13 @@ class Reliance(Fitted):
         """{measure: (b, resamples)} on resampled images, with one of the draws to fit on each."""
         rng = np.random.default_rng(self.seed)
         groups = self.truth * len(self.values) + self.cue
-        times = np.zeros((1000, len(groups)))
-        for group in np.unique(groups):
-            rows = np.flatnonzero(groups == group)
-            times[:, rows] = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=len(times))
+        if self.units is not None:
+            times = resampled_times(groups, 1000, rng, self.units)
+        else:
+            times = np.zeros((1000, len(groups)))
+            for group in np.unique(groups):
+                rows = np.flatnonzero(groups == group)
+                times[:, rows] = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=len(times))
         measured = self._measured(self.answers, times)
         which = rng.integers(self.answers.shape[1], size=len(times))
         return {name: values[:, which, np.arange(len(times))] for name, values in measured.items()}
@@ -189,7 +192,7 @@ def reliance(
     Caveat: A readout misled on purpose may lean on what an even one would leave alone; only the even gap speaks of the
     encoder, and of nothing smaller than what could be found.
     """
-    scored, fitted = halves(features, label, attribute, seed) if fit is None else (features, fit)
+    scored, fitted = scored_and_fitted(features, fit, label, attribute, seed=seed)
     scored, fitted, pairs, left_out = _contrasting(scored, fitted, label, attribute, expected_pairs)
     classes, codes, truth = _common(fitted, scored, label)
     values, cues, cue = _common(fitted, scored, attribute)

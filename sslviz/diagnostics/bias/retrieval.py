@@ -10,7 +10,7 @@ import numpy as np
 from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.neighbors.neighbors import first_true, with_spare
 from sslviz.features import Features
-from sslviz.features.columns import coded
+from sslviz.features.columns import coded, one_of_each
 from sslviz.statistics import POWER_80_PAST_THRESHOLD, Score, delete_groups, jackknife_interval, permutation_p
 
 SHUFFLED = "attribute shuffled, 95 of 100"
@@ -33,6 +33,7 @@ class Retrieval:
     - null: excess with the attribute shuffled within classes, (draws,)
     - images: `Features.images`; empty in results of an older sslviz, which cannot be paired
     - seed: of the tenths
+    - group_column: the column of whose images one of each value was looked at; empty where all were
     """
 
     label: str
@@ -47,6 +48,7 @@ class Retrieval:
     null: np.ndarray
     images: str = ""
     seed: int = 0
+    group_column: str = ""
 
     def paired_replicates(self) -> dict[str, np.ndarray]:
         """{score: (groups,)}: the score without each tenth of the images, for paired differences."""
@@ -93,6 +95,8 @@ def retrieval(
     neighbour is expected to have the value as often as its class has it.  The unit is what is left to gain: 0 is nothing,
     and 1 is all neighbours.  Where classes and attributes go together, an encoder that knows only classes reads 0.
 
+    Of images that share the `group` of the features one is looked at, so that no copy is its neighbour.
+
     Interval: delete-group jackknife over ten groups of images.  Null: the attribute shuffled within classes, 1,000 times.
     ValueError for missing or incomplete columns, more neighbours than there are, and where each class has one value only.
 
@@ -106,6 +110,7 @@ def retrieval(
 
     Caveat: Rare values weigh as much as they have images; the precision of each value says who shares least.
     """
+    features = features.rows(one_of_each(features, seed=seed))
     codes, (names, values) = coded(features, label)[1], coded(features, attribute)
     graph, groups = with_spare(features, k), delete_groups(len(features), seed=seed)
     whole = _NeighborShares(graph.indices, k, codes, values, np.ones(len(codes), bool))
@@ -131,6 +136,7 @@ def retrieval(
         null=np.array([whole.excess(drawn) for drawn in _shuffled(codes, values, seed)]),
         images=features.images,
         seed=seed,
+        group_column=features.group,
     )
 
 

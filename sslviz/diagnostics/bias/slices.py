@@ -14,7 +14,7 @@ from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.probes.linear import linear_probe
 from sslviz.diagnostics.result import Fitted
 from sslviz.features import Features
-from sslviz.features.columns import stratified_half
+from sslviz.features.columns import one_of_each, stratified_half
 from sslviz.runtime.threads import one_thread
 from sslviz.statistics import Score, permutation_p, wilson
 from sslviz.statistics.shuffling import chunks, permuted
@@ -153,6 +153,8 @@ def slices(
     predictions: errors shuffled within each predicted class, 2,000 times.  p is corrected for all slices by the worst of
     each draw.
 
+    Of images kept together by a column, all are on one side of the halves, and one judges.
+
     Score: `worst_slice`, chosen by the half that finds.  Interval: Wilson's.  ValueError as for `linear_probe`, and for too
     few images to judge any slice.
 
@@ -170,31 +172,34 @@ def slices(
     """
     probe = linear_probe(features, label, fit=fit, seed=seed)
     scored = features.select(list(probe.ids))
-    finds = stratified_half(probe.truth, seed)
+    finds = stratified_half(probe.truth, seed, scored.units)
+    judges = ~finds & one_of_each(scored, seed=seed)  # errors of copies are no luck of their own
     wrong = (~probe.correct).astype(float)
     x = _main_directions(scored.x, finds)
     seen = np.column_stack([x, WEIGHT * np.eye(len(probe.classes))[probe.truth], WEIGHT * wrong])
     certainty = _certainty(_mixture(seen[finds], wrong[finds] > 0, components, seed), x)
     member = certainty.argmax(axis=1)
-    judged = np.flatnonzero(np.bincount(member[~finds], minlength=certainty.shape[1]) >= MIN_JUDGES)
+    judged = np.flatnonzero(np.bincount(member[judges], minlength=certainty.shape[1]) >= MIN_JUDGES)
     if len(judged) == 0:
         raise ValueError(f"No slice has {MIN_JUDGES} images to judge it by; bring more than these {len(wrong)}.")
     membership = member[:, None] == judged  # (n, s)
     discovery = _ExcessErrors(wrong[finds], probe.predicted[finds], membership[finds])
     judged = judged[np.argsort(-discovery.standardized(wrong[finds]), kind="stable")]
-    membership, predicted = member[~finds, None] == judged, probe.predicted[~finds]
+    membership, predicted = member[judges, None] == judged, probe.predicted[judges]
     return Slices(
         label=label,
         classes=probe.classes,
-        ids=probe.ids[~finds],
+        ids=probe.ids[judges],
         member=np.where(membership.any(axis=1), membership.argmax(axis=1), -1),
-        certainty=certainty[~finds].max(axis=1),
-        truth=probe.truth[~finds],
+        certainty=certainty[judges].max(axis=1),
+        truth=probe.truth[judges],
         predicted=predicted,
-        **judged_slices(wrong[~finds], predicted, membership, seed),
+        **judged_slices(wrong[judges], predicted, membership, seed),
         n_discovery=int(finds.sum()),
         scored_on=probe.scored_on,
         fitted_on=probe.fitted_on,
+        group_column=scored.group,
+        units=scored.rows(judges).units,
     )
 
 

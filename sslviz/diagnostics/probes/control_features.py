@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from sslviz.features import Features
 
@@ -24,5 +25,11 @@ def aligned_controls(
     """
     for name, control in (control_features or {}).items():
         whole, own_fit = scored_and_fit(control)
-        bank = (whole if own_fit is None else own_fit).select(list(fitted.ids))
-        yield name, whole.select(list(scored.ids)), bank
+        bank = whole if own_fit is None else own_fit
+        yield name, _like(whole, scored), _like(bank, fitted)
+
+
+def _like(control: Features, features: Features) -> Features:
+    """The control's features of the same images in their order, kept together as these are."""
+    control = control.select(list(features.ids))
+    return replace(control, table=features.table, group=features.group) if features.group else control

@@ -11,8 +11,9 @@ from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.probes.control_features import ControlFeatures, scored_and_fit
 from sslviz.diagnostics.probes.small_classes import small_classes
 from sslviz.diagnostics.probes.standardization import standardization
+from sslviz.diagnostics.result import units_of
 from sslviz.features import Features
-from sslviz.features.columns import coded, place_in_class
+from sslviz.features.columns import coded, folds
 from sslviz.runtime.threads import one_thread
 from sslviz.statistics import POWER_80, Score, bootstrap_balanced_mean, p_beyond, percentile_interval
 
@@ -37,6 +38,7 @@ class DescriptionLength:
     - bits: of each image, (n,)
     - control_bits: those of each control, {name: (n,)}
     - seed: of the order and of resamples
+    - group_column, units: as of `Fitted`
     """
 
     label: str
@@ -46,6 +48,8 @@ class DescriptionLength:
     bits: np.ndarray
     control_bits: dict[str, np.ndarray]
     seed: int
+    group_column: str = ""
+    units: np.ndarray | None = None
 
     def per_image(self) -> dict[str, np.ndarray]:
         """The bits of each image: {"bits": (n,)}."""
@@ -69,7 +73,8 @@ class DescriptionLength:
         What a good code saves varies by twice as much, so that n images tell a saving of 2 * 2.8^2 / n nats.  This readout
         is learnt on the way, the more slowly the more classes there are: `LEARNING` was measured on planted spaces.
         """
-        told = 2 * POWER_80**2 / np.log(2) / len(self.bits)
+        n = len(self.bits) if self.units is None else len(np.unique(self.units))
+        told = 2 * POWER_80**2 / np.log(2) / n
         return float(LEARNING * np.sqrt(len(self.classes) - 1) * told)
 
     def hypothesis(self) -> Hypothesis:
@@ -86,7 +91,7 @@ class DescriptionLength:
         """
         uniform = np.log2(len(self.classes))
         mean, controls = float(self.bits.mean()), {name: float(b.mean()) for name, b in self.control_bits.items()}
-        draws = bootstrap_balanced_mean(self.bits, np.zeros(len(self.bits)), seed=self.seed)
+        draws = bootstrap_balanced_mean(self.bits, np.zeros(len(self.bits)), seed=self.seed, units=self.units)
         low, high = percentile_interval(draws)
         compressions = {UNIFORM: 1.0} | {name: float(uniform / value) for name, value in controls.items()}
         return {
@@ -106,6 +111,8 @@ def description_length(
     the first block take log2 c.  The penalty, and the share of a uniform guess mixed in, are chosen anew for each block.  A
     fifth of the images before it decides, of fewer than 100 each fifth in turn.  With one fixed penalty random labels would
     take more bits than without any features.  A label that is easy to read is learnt from few images, and costs little.
+
+    Images that share the `group` of the features are coded in one block, so that none is read off its copy.
 
     Scores: `compression` >= 0, n log2 c over all bits, 1 where the features say nothing; `bits` for an image.  Controls:
     the same labels shuffled (the best of four), about 1 where classes are even, and the `control_features` {name: Features,
@@ -127,35 +134,57 @@ def description_length(
         raise ValueError(
             f"A description length needs {MIN_IMAGES} images, to learn from and to be told; got {len(codes)}."
         )
-    order = np.random.default_rng(seed).permutation(len(codes))
+    order = _order(features, seed)
     first = min(max(10, 2 * len(names)), len(codes) // 4)
     ends = np.unique([0, first, *(max(first, round(share * len(codes))) for share in SHARES)])
     ordered, codes = features.rows(order), codes[order]
+    ends = _between_units(ends, ordered.units)
     rng = np.random.default_rng([seed, 1])
-    shuffled = [_bits(ordered.x, rng.permutation(codes), len(names), ends) for _ in range(SHUFFLES)]
+    shuffled = [_bits(ordered.x, rng.permutation(codes), len(names), ends, ordered.units) for _ in range(SHUFFLES)]
     control_bits = {SHUFFLED: min(shuffled, key=lambda bits: bits.sum())}
     for name, control in (control_features or {}).items():
         x = scored_and_fit(control)[0].select(list(ordered.ids)).x
-        control_bits[name] = _bits(x, codes, len(names), ends)
-    bits = _bits(ordered.x, codes, len(names), ends)
-    return DescriptionLength(label, names, ordered.ids, ends, bits, control_bits, seed)
+        control_bits[name] = _bits(x, codes, len(names), ends, ordered.units)
+    bits = _bits(ordered.x, codes, len(names), ends, ordered.units)
+    return DescriptionLength(label, names, ordered.ids, ends, bits, control_bits, seed, **units_of(ordered))
+
+
+def _order(features: Features, seed: int) -> np.ndarray:
+    """The images in random order, those of one unit behind each other."""
+    rng = np.random.default_rng(seed)
+    if features.units is None:
+        return rng.permutation(len(features))
+    return np.argsort(rng.permutation(features.units.max() + 1)[features.units], kind="stable")
+
+
+def _between_units(ends: np.ndarray, units: np.ndarray | None) -> np.ndarray:
+    """The ends of blocks, each moved on to where a unit ends; ValueError where no second block is left."""
+    if units is None:
+        return ends
+    borders = np.flatnonzero(np.diff(units, prepend=-1, append=-1))
+    moved = np.unique(borders[np.searchsorted(borders, ends)])
+    if len(moved) < 3:
+        raise ValueError("All images belong together, so that a readout of some can be tried on no other.")
+    return moved
 
 
 @small_classes()
-def _bits(x: np.ndarray, codes: np.ndarray, k: int, ends: np.ndarray) -> np.ndarray:
+def _bits(x: np.ndarray, codes: np.ndarray, k: int, ends: np.ndarray, units: np.ndarray | None) -> np.ndarray:
     """The bits of each label (n,), block by block."""
     bits = np.full(len(codes), np.log2(k))
     for start, end in pairwise(ends[1:]):
         standard = standardization(x[:start], silent_below=1e-6)
-        p = _probabilities(standard(x[:start]), codes[:start], standard(x[start:end]), k)
+        own = None if units is None else units[:start]
+        p = _probabilities(standard(x[:start]), codes[:start], standard(x[start:end]), k, own)
         bits[start:end] = -np.log2(p[np.arange(end - start), codes[start:end]])
     return bits
 
 
-def _probabilities(x: np.ndarray, codes: np.ndarray, z: np.ndarray, k: int) -> np.ndarray:
+def _probabilities(x: np.ndarray, codes: np.ndarray, z: np.ndarray, k: int, units: np.ndarray | None) -> np.ndarray:
     """The probability of each class for each row of `z` (m, k), as confident as a fifth of the rows of `x` allows."""
-    fold = place_in_class(codes, 0) % 5
-    held_out = [fold == f for f in (range(5) if len(x) < FEW else (4,)) if (fold == f).any()]
+    fold = folds(codes, 5, 0, units)
+    few = (len(x) if units is None else len(np.unique(units))) < FEW
+    held_out = [fold == f for f in (range(5) if few else (4,)) if 0 < (fold == f).sum() < len(x)]
     least, penalty, uniform_share = np.log2(k), PENALTIES[0], 1.0
     for c in PENALTIES if held_out else ():
         guesses = [_fitted(x[~h], codes[~h], x[h], k, c)[np.arange(h.sum()), codes[h]] for h in held_out]

@@ -24,13 +24,14 @@ def knn_probe(
     """Are an image's nearest neighbours of its own class?
 
     The `k` images of `fit` nearest by cosine vote with weight exp(similarity / temperature), as in DINO (arXiv 2104.14294).
-    Without `fit`, a stratified half of `features` (by `seed`) votes on the other half.  `control_features` {name: Features,
+    Without `fit`, a stratified half of `features` (by `seed`) votes on the other half.  Images that share the `group` of
+    the features stay on one side, and count as one in the interval.  `control_features` {name: Features,
     or (Features, fit Features)} of the same images are read in the same way.  `graph` is `neighbors(features, k,
     among=fit)` where that was computed before.
 
     Score: `accuracy` in [0, 1], class-balanced.  Its interval is over the scored images, for this probe as fitted, if every
     class has ten of them.  ValueError for a missing or incomplete column, a single class, a class the fit never saw, an
-    image both fitted on and scored, and fewer than `k` images to vote.
+    image both fitted on and scored, a group on both sides, and fewer than `k` images to vote.
 
     Example:
         >>> import numpy as np, sslviz

@@ -12,7 +12,7 @@ from sslviz.diagnostics.probes.probe import Probe, class_codes, run_probe
 from sslviz.diagnostics.probes.small_classes import small_classes
 from sslviz.diagnostics.probes.standardization import Standardization, standardization
 from sslviz.features import Features
-from sslviz.features.columns import place_in_class
+from sslviz.features.columns import folds
 from sslviz.runtime.threads import one_thread
 from sslviz.statistics import balanced_mean
 
@@ -83,7 +83,7 @@ def _fitted(fitted: Features, codes: np.ndarray, seed: int) -> tuple[Any, Standa
 
     standard = standardization(fitted.x)
     x = standard(fitted.x)
-    penalty = best_penalty(x, codes, codes, seed, class_weight="balanced")
+    penalty = best_penalty(x, codes, codes, seed, class_weight="balanced", units=fitted.units)
     return LogisticRegression(C=penalty, class_weight="balanced", max_iter=1000).fit(x, codes), standard
 
 
@@ -96,14 +96,16 @@ def best_penalty(
     *,
     class_weight: str | None = None,
     weight: np.ndarray | None = None,
+    units: np.ndarray | None = None,
 ) -> float:
     """The one of PENALTIES that reads a fifth of each stratum best after a fit on the rest; the strongest of equals.
 
-    Every stratum counts the same.  Those of fewer than five images are only fitted on.
+    Every stratum counts the same.  Those of fewer than five images are only fitted on.  Images of one of `units` (n,) stay
+    together.
     """
     from sklearn.linear_model import LogisticRegression
 
-    inner = place_in_class(strata, seed) % 5 != 4
+    inner = folds(strata, 5, seed, units) != 4
     if inner.all():  # no stratum of five images: nothing to choose by
         return PENALTIES[1]
     # Coarse fits are enough to choose by, and each starts where the last one ended.

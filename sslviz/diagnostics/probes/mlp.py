@@ -11,7 +11,7 @@ from sslviz.diagnostics.probes.probe import Probe, run_probe
 from sslviz.diagnostics.probes.small_classes import small_classes
 from sslviz.diagnostics.probes.standardization import standardization
 from sslviz.features import Features
-from sslviz.features.columns import place_in_class
+from sslviz.features.columns import folds
 from sslviz.runtime.threads import one_thread
 from sslviz.statistics import balanced_mean
 
@@ -57,7 +57,7 @@ def mlp_readout(
 
     standard = standardization(fitted.x)
     x, z = standard(fitted.x), standard(scored.x)
-    inner = place_in_class(codes, seed) % 5 != 4
+    inner = folds(codes, 5, seed, fitted.units) != 4
     held_out, held_out_codes = (x[~inner], codes[~inner]) if not inner.all() else (x, codes)
     net = MLPClassifier(HIDDEN, alpha=1e-2, batch_size=min(64, int(inner.sum())), random_state=seed)
     rng, best, best_epoch, predicted = np.random.default_rng(seed), -1.0, 0, codes[:0]

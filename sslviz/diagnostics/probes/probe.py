@@ -15,7 +15,7 @@ from sslviz.diagnostics.probes.control_features import ControlFeatures, aligned_
 from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
 from sslviz.features.column_kinds import class_text
-from sslviz.features.columns import in_order, stratified_half
+from sslviz.features.columns import apart, in_order, refuse_one_sided, stratified_half
 from sslviz.statistics import (
     MIN_PER_CLASS,
     POWER_80,
@@ -23,6 +23,7 @@ from sslviz.statistics import (
     Score,
     balanced_mean,
     bootstrap_balanced_mean,
+    group_sizes,
     p_beyond,
     percentile_interval,
 )
@@ -110,17 +111,17 @@ class Probe(Fitted):
         """`accuracy`, class-balanced, with its bootstrap interval over images, beside chance and other controls.
 
         There is no interval, and so no claim, where a class has fewer than ten scored images.  Within so few the bootstrap
-        sees too little of what chance can do.
+        sees too little of what chance can do.  Images that belong together count as one, and are drawn together.
         """
         return self._scores
 
     @cached_property
     def _scores(self) -> dict[str, Score]:
         value, low, high = self.accuracy, None, None
-        counts = np.bincount(self.truth)
-        counts = counts[counts > 0]
+        counts = group_sizes(self.truth, self.units)
         if counts.min() >= MIN_PER_CLASS:
-            low, high = percentile_interval(bootstrap_balanced_mean(self.correct, self.truth, seed=self.seed))
+            draws = bootstrap_balanced_mean(self.correct, self.truth, seed=self.seed, units=self.units)
+            low, high = percentile_interval(draws)
             if value == 1:  # no resample holds an error where there is none to draw; ...
                 low = float(np.maximum(0, 1 - 3 / counts).mean())  # ... 3 / n of a class may hide (rule of three)
         controls = {"chance": self.chance}
@@ -140,7 +141,7 @@ def run_probe(
     graph: Neighbors | None,
 ) -> Probe:
     """Splits the images, then reads the features and each control in the same way."""
-    scored, fitted = own_halves(features, label, seed) if fit is None else (features, fit)
+    scored, fitted = own_halves(features, label, seed) if fit is None else (features, apart(features, fit))
     classes, truth, fit_codes = class_codes(scored, fitted, label)
     refuse_seen_images(scored, fitted)
     extra = {} if graph is None else {"graph": graph}
@@ -172,7 +173,8 @@ def own_halves(features: Features, label: str, seed: int) -> tuple[Features, Fea
             f"Class {names[counts.argmin()]!r} of {label!r} has a single image, but one is needed to fit on and one to "
             "score; drop the class, or pass other images as `fit`."
         )
-    half = stratified_half(labels, seed)
+    half = stratified_half(labels, seed, features.units)
+    refuse_one_sided(features, label, half)
     return features.rows(~half), features.rows(half)
 
 

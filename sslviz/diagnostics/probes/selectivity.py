@@ -15,13 +15,14 @@ from sslviz.diagnostics.probes.mlp import mlp_readout
 from sslviz.diagnostics.probes.probe import Readout
 from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
-from sslviz.features.columns import coded, stratified_half
+from sslviz.features.columns import coded, scored_and_fitted
 from sslviz.runtime.threads import one_thread
 from sslviz.statistics import (
     MIN_PER_CLASS,
     Score,
     balanced_mean,
     bootstrap_balanced_mean,
+    group_sizes,
     least_found,
     p_beyond,
     percentile_interval,
@@ -95,8 +96,8 @@ class Selectivity(Fitted):
     @cached_property
     def _scores(self) -> dict[str, Score]:
         values = self.per_image()
-        draws = bootstrap_balanced_mean(np.stack(list(values.values())), self.truth, seed=self.seed)
-        enough = np.unique(self.truth, return_counts=True)[1].min() >= MIN_PER_CLASS
+        draws = bootstrap_balanced_mean(np.stack(list(values.values())), self.truth, seed=self.seed, units=self.units)
+        enough = group_sizes(self.truth, self.units).min() >= MIN_PER_CLASS
         scores = {}
         for i, (name, value) in enumerate(values.items()):
             low, high = percentile_interval(draws[:, i]) if enough else (None, None)
@@ -135,12 +136,9 @@ def selectivity(
     Caveat: Meaningless labels of kinds that the features tell apart are learnt well too: low selectivity says that the
     readout is strong, not that the label is absent.
     """
-    scored, fitted = features, fit
-    if fitted is None:
-        half = stratified_half(coded(features, label)[1], seed)
-        scored, fitted = features.rows(~half), features.rows(half)
+    scored, fitted = scored_and_fitted(features, fit, label, seed=seed)
     names, codes = coded(_joined(scored, fitted), label)
-    kind, columns = kinds(_joined(scored, fitted).table, label)
+    kind, columns = kinds(_joined(scored, fitted).table.drop(columns=[features.group], errors="ignore"), label)
     random_class = np.random.default_rng(seed).permutation(kind.max() + 1)[kind] % len(names)
     n = len(scored)
 

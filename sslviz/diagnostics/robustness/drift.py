@@ -10,12 +10,12 @@ import numpy as np
 
 from sslviz.diagnostics.probes.control_features import ControlFeatures, scored_and_fit
 from sslviz.diagnostics.probes.linear import linear_weights
-from sslviz.diagnostics.result import Fitted
+from sslviz.diagnostics.result import Fitted, units_of
 from sslviz.diagnostics.robustness.feature_steps import Steps, feature_steps, in_spreads, why_untold
 from sslviz.features import Features
 from sslviz.features.column_kinds import class_text
-from sslviz.features.columns import coded
-from sslviz.statistics import Score, percentile_interval
+from sslviz.features.columns import apart, coded
+from sslviz.statistics import Score, percentile_interval, resampled_times
 
 SAME = "no corruption"
 
@@ -59,6 +59,14 @@ class Drift(Fitted):
         """The share of pictures still read rightly, (c, s)."""
         return self.correct.mean(axis=2)
 
+    def _times(self, n: int) -> np.ndarray:
+        """How often each picture is in other samples of n, (1000, n)."""
+        rng = np.random.default_rng(self.seed)
+        if self.units is None:
+            return rng.multinomial(n, np.full(n, 1 / n), size=1000)
+        times = resampled_times(np.zeros(n), 1000, rng, self.units)
+        return times * (n / times.sum(axis=1, keepdims=True))
+
     def scores(self) -> dict[str, Score]:
         """`accuracy_lost` and `drift`, means over corruptions and severities, lower is better; and `relative_error`.
 
@@ -69,7 +77,7 @@ class Drift(Fitted):
     @cached_property
     def _scores(self) -> dict[str, Score]:
         n = len(self.ids)
-        times = np.random.default_rng(self.seed).multinomial(n, np.full(n, 1 / n), size=1000)
+        times = self._times(n)
         lost = self.clean - self.correct.mean(axis=(0, 1))  # (n,)
         moved = self.moved.mean(axis=(0, 1))
         low, high = percentile_interval(times @ lost / n)
@@ -129,7 +137,8 @@ def drift(
     """
     steps = feature_steps(corrupted)
     kinds = _kinds(corrupted)
-    truth = np.array([class_text(value) for value in features.select(list(steps.ids)).column(label)])
+    shown = features.select(list(steps.ids))
+    truth = np.array([class_text(value) for value in shown.column(label)])
     correct, clean = _read(features, fit, label, steps, truth)
     control_values = {}
     for name, control in (control_features or {}).items():
@@ -154,6 +163,7 @@ def drift(
         difference=steps.difference,
         scored_on=corrupted.pictures,
         fitted_on="" if fit is None else fit.pictures,
+        **units_of(shown),
     )
 
 
@@ -183,12 +193,13 @@ def _read(
     features: Features, fit: Features | None, label: str, steps: Steps, truth: np.ndarray
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Whether a readout that saw none of the pictures reads them rightly, {change: (n,) bool}, and as they are (n,)."""
-    others = ~np.isin(features.ids, steps.ids)
+    shown = features.select(list(steps.ids))
+    others = ~np.isin(features.ids, steps.ids) & ~features.shares_units_with(shown)
     if fit is None and not others.any():
         raise ValueError(
             f"All {len(features)} images are corrupted, and none is left to fit a readout on: name images to fit on, or more."
         )
-    rest = features.rows(others) if fit is None else fit
+    rest = features.rows(others) if fit is None else apart(shown, fit)
     coded(rest, label)  # complete, and two classes at least
     classes, weights, bias = linear_weights(rest, label)
 

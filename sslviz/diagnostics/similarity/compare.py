@@ -17,6 +17,7 @@ MUST_AGREE = {
     "d": "numbers of directions only compare at one width",
     "k": "ask for as many neighbours in both",
     "attribute": "ask about the same attribute in both",
+    "group_column": "keep the same images together in both",
 }
 NO_DIFFERENCE = "no difference"
 Ends = tuple[float, float] | tuple[None, None]  # of an interval
@@ -103,7 +104,8 @@ def compare(a: Any, b: Any) -> Comparison:
     `a` and `b` are results of one kind over the same images: of two checkpoints, two steps, two layers.  For each score
     that both have: the difference b - a with its 95 % interval, from the same resamples of images on both sides.  Means
     over images (a result with `per_image()`) are bootstrapped over images, within their classes where the score is
-    class-balanced (`groups()`); spectra and the like (a result with `replicates`) by the delete-group jackknife.
+    class-balanced (`groups()`).  Images that were kept together are drawn together (`units`).  Spectra and the like (a
+    result with `replicates`) are left to the delete-group jackknife.
     Control: no difference.  What luck the fit of a probe had is not resampled.  ValueError where kinds, images, labels,
     widths or k differ, or no score is shared.
 
@@ -178,7 +180,7 @@ def _from_images(a: Any, b: Any, names: list[str]) -> dict[str, Ends]:
     if isinstance(b, Stratified) and not np.array_equal(groups, b.groups()[order]):
         raise ValueError("The same images are of other classes in the second result; compare results of one table.")
     differences = np.stack([other[name][order] - own[name] for name in found]).astype(float)
-    draws = bootstrap_balanced_mean(differences, groups, seed=0)
+    draws = bootstrap_balanced_mean(differences, groups, seed=0, units=getattr(a, "units", None))
     return {name: percentile_interval(draws[:, i]) for i, name in enumerate(found)}
 
 

@@ -25,7 +25,8 @@ def audit_questions(plan: AuditPlan, images: Images, fit: Images | None) -> Ques
     entries = [entry for entry in diagnostics() if entry.section and entry.name not in plan.skip]
     pairs = [(plan.label, attribute) for attribute in plan.attributes]
     columns = [plan.label, *plan.attributes]
-    return Questions(entries, columns, plan.attributes, pairs, usable_class_counts(images, fit, columns))
+    counts = usable_class_counts(images, fit, columns)
+    return Questions(entries, columns, plan.attributes, pairs, counts, group=images.group)
 
 
 def not_asked(plan: AuditPlan) -> list[dict[str, str]]:
@@ -59,12 +60,13 @@ def asked_of_images(
     chosen_lines = [
         f"The label, which is to be read: {by_name[plan.label]}; of the columns {columns}.",
         f"Attributes, which should not matter: {attributes}.",
+        *inspection.split_lines,
     ]
     others_lines = [
         *([f"Not named in the plan: {', '.join(c.name for c in others)}."] if others else []),
         *left_out_lines([c for c in inspection.columns if c not in chosen]),
         *reason_lines(reasons),
-        *inspection.source_lines,
+        *(line for line in inspection.source_lines if line not in inspection.split_lines),
     ]
     lines = [*chosen_lines, *others_lines]
     return {"lines": lines, "chosen": chosen_lines, "left_out": reasons, **inspection.to_dict()}

@@ -11,7 +11,7 @@ import json
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -23,8 +23,9 @@ from sslviz.catalog import HEALTH, Entry, diagnostics, draw, find_entry
 from sslviz.data import Images
 from sslviz.diagnostics.result import ResultKey
 from sslviz.evaluation.answers import Columns, requirements, stored_result
+from sslviz.evaluation.grouping import kept_together
 from sslviz.evaluation.inspection import Inspection, inspect_images
-from sslviz.evaluation.questions import check_run_names
+from sslviz.evaluation.questions import check_named_columns, check_run_names
 from sslviz.evaluation.summary import HEALTHY, sentence
 from sslviz.features.column_kinds import class_counts
 from sslviz.features.evidence import Evidence, check_recordable, record_diagnosis
@@ -46,11 +47,13 @@ def audit(
     *,
     fit: Images | None = None,
     plan: AuditPlan | None = None,
+    group: str | None = None,
     inspection: Inspection | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
     """May these encoders be relied on?  The last checkpoint of each run, on `images`, with probes fitted on `fit`.
 
+    `group` names a column whose images stay on one side of every split, as in `diagnose`; by default the plan's.
     `inspection` says what the source of the images was taken for, where they are some of it.
 
     Returns the report, a dict of plain JSON:
@@ -71,8 +74,12 @@ def audit(
 
     runs = [runs] if isinstance(runs, Run) else list(runs)
     check_run_names(runs)
+    images, fit = kept_together(images, fit, group or (plan.group if plan else "") or images.group)
     check_recordable(runs, images)
-    plan = plan or make_plan(images.table, None if fit is None else fit.table)
+    plan = plan or make_plan(images.table, None if fit is None else fit.table, group=images.group)
+    if plan.group != images.group:  # which the report is then made by
+        plan = replace(plan, group=images.group)
+        check_named_columns(images.table, None if fit is None else fit.table, plan.label, plan.attributes, plan.group)
     began = time.perf_counter()
     asked = audit_questions(plan, images, fit)
     questions = asked.of_checkpoints

@@ -113,6 +113,8 @@ def _intended_use(plan: Mapping[str, Any]) -> str:
     for attribute, pairs in plan.get("partners", {}).items():
         met = ", ".join(f"{value} with {class_}" for class_, value in pairs.items())
         rows.append([f"{attribute} met with each {plan['label']}", met])
+    if plan.get("group"):
+        rows.append(["kept on one side of every split", f"images that share their {plan['group']}"])
     if plan["not_for"]:
         rows.append(["not for", plan["not_for"]])
     return fragment("audit", "intended_use", plan["intended_use"], rows)

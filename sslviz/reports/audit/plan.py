@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from sslviz.catalog import diagnostics
+from sslviz.data.grouping import check_group
 from sslviz.evaluation.questions import check_named_columns
 from sslviz.features.column_kinds import LABEL, Column, asked_columns, describe_columns, label_column
 from sslviz.features.columns import partners_of
@@ -33,6 +34,7 @@ class AuditPlan:
     - skip: diagnostics left out, which the report lists
     - maps: how many images are explained by maps; 0: none
     - despite_collapse: whether a collapsed encoder is audited further
+    - group: column whose images stay on one side of every split, empty where each stands for itself
     """
 
     label: str
@@ -44,6 +46,7 @@ class AuditPlan:
     skip: tuple[str, ...] = ()
     maps: int = MAPPED
     despite_collapse: bool = False
+    group: str = ""
 
     @property
     def by_columns(self) -> dict[str, Mapping[str, str]]:
@@ -53,7 +56,7 @@ class AuditPlan:
     @property
     def digest(self) -> str:
         """The SHA-256 of all of it."""
-        content = {name: value for name, value in asdict(self).items() if name != "partners" or value}
+        content = {name: value for name, value in asdict(self).items() if name not in ("partners", "group") or value}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -82,10 +85,12 @@ def make_plan(table: pd.DataFrame, fit: pd.DataFrame | None = None, **said: Any)
     as for `read_plan`.
     """
     _check_said(said)
-    columns = describe_columns(table, fit)
+    group = said.get("group", "")
+    check_group(table, group)
+    columns = describe_columns(table, fit, group)
     label = said.pop("label", None) or _label(table, columns)
     attributes = tuple(dict.fromkeys(said.pop("attributes", [c for c in asked_columns(columns) if c != label])))
-    check_named_columns(table, fit, label, attributes)
+    check_named_columns(table, fit, label, attributes, group)
     if unknown := sorted(set(said.get("skip", ())) - {entry.name for entry in diagnostics()}):
         raise ValueError(
             f"The plan skips {unknown[0]!r}, but there is no such diagnostic; see `sslviz list diagnostics`."
@@ -93,7 +98,7 @@ def make_plan(table: pd.DataFrame, fit: pd.DataFrame | None = None, **said: Any)
     for attribute, given in said.get("partners", {}).items():
         if attribute not in attributes:
             raise ValueError(f"The plan names partners of {attribute!r}, which is none of its attributes.")
-        partners_of(table[complete_rows(table, fit, (label, attribute)).keep], label, attribute, given)
+        partners_of(table[complete_rows(table, fit, (label, attribute), group=group).keep], label, attribute, given)
     return AuditPlan(label, attributes, skip=tuple(said.pop("skip", ())), **said)
 
 
