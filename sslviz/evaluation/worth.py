@@ -11,7 +11,6 @@ from sslviz.catalog import Entry, find_entry, transfers
 from sslviz.data import Images
 from sslviz.diagnostics.result import Partial, ResultKey
 from sslviz.evaluation.questions import check_named_columns, check_run_names, reason_lines
-from sslviz.explanations.cache import cached_result
 from sslviz.features.column_kinds import asked_columns, describe_columns
 from sslviz.features.complete_rows import complete_rows, left_out_sentences
 from sslviz.runs import Checkpoint, Run
@@ -138,6 +137,8 @@ def worth(
 
 def answer(run: Run, checkpoint: Checkpoint, entry: Entry, asked: Asked, *, progress: bool = True) -> Any:
     """The answer to one question, from the run folder, or computed and kept there; ValueError where it cannot be asked."""
+    from sslviz.explanations.cache import cached_result
+
     if obstacle := asked.obstacle(entry):
         raise ValueError(obstacle)
     return cached_result(run, entry.compute, checkpoint, asked.images, **asked.arguments(entry), progress=progress)
