@@ -68,6 +68,7 @@ from sslviz.runs.import_checkpoint import import_checkpoint
 from sslviz.statistics import Score
 from sslviz.training.pretrain import pretrain
 from sslviz.transfer.fine_tune import fine_tune
+from sslviz.transfer.low_label import low_label
 from sslviz.views import ViewPolicy
 
 __version__: str
@@ -123,6 +124,7 @@ __all__ = [
     "lidar",
     "linear_probe",
     "load_images",
+    "low_label",
     "mitigation",
     "mlp_probe",
     "named",

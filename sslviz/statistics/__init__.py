@@ -1,6 +1,6 @@
 """What a number says once its uncertainty and its controls stand beside it."""
 
-from sslviz.statistics.crossed import bootstrap_crossed_means, crossed_interval, wider_levels
+from sslviz.statistics.crossed import bootstrap_crossed_means, crossed_interval, interaction_variance, wider_levels
 from sslviz.statistics.intervals import (
     MIN_JACKKNIFE_IMAGES,
     balanced_mean,
@@ -40,6 +40,7 @@ __all__ = [
     "crossed_interval",
     "delete_groups",
     "holm",
+    "interaction_variance",
     "jackknife_interval",
     "least_found",
     "p_beyond",

@@ -17,8 +17,9 @@ def bootstrap_crossed_means(
 
     Each resample takes draws again and, within each class, images again; all m see the same ones, so that differences
     between them are paired.  Of r draws only r - 1 are taken, since r of them would spread too little by a share of 1 / r
-    (Rao and Wu 1988).  Both spreads add up (Owen 2007, arXiv 0712.1111: slightly too much where they interact).
-    ValueError for a single draw, whose spread cannot be told.
+    (Rao and Wu 1988).  Resampling both ways counts three times what is peculiar to a draw and an image together (Owen 2007,
+    arXiv 0712.1111); means are drawn together until it counts once.  ValueError for a single draw, whose spread cannot be
+    told.
     """
     m, draws, n = values.shape
     if draws < 2:
@@ -26,7 +27,30 @@ def bootstrap_crossed_means(
     rng = np.random.default_rng(seed)
     of_images = bootstrap_group_means(values.reshape(m * draws, n), groups, draws=resamples, seed=seed).mean(axis=2)
     times = rng.multinomial(draws - 1, np.full(draws, 1 / draws), size=resamples)
-    return np.einsum("bmr,br->bm", of_images.reshape(resamples, m, draws), times / (draws - 1))
+    resampled = np.einsum("bmr,br->bm", of_images.reshape(resamples, m, draws), times / (draws - 1))
+    spread, own = resampled.var(axis=0), interaction_variance(values, groups)
+    share = np.divide(own, spread, out=np.zeros(m), where=spread > 0)
+    middle = resampled.mean(axis=0)
+    return middle + (resampled - middle) * np.sqrt(1 - 2 * np.minimum(share, 1 / 3))
+
+
+def interaction_variance(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """What is peculiar to a draw and an image together adds this to the variance of the class-balanced means: (m,).
+
+    The residual mean square of the two-way table of each class, `values` (m, draws, n); 0 for classes of one image.
+    """
+    m, draws, _ = values.shape
+    found, names = np.zeros(m), np.unique(groups)
+    for name in names:
+        cells = np.asarray(values[..., groups == name], dtype=float)
+        n = cells.shape[2]
+        if n < 2:
+            continue
+        rest = cells - cells.mean(axis=1, keepdims=True) - cells.mean(axis=2, keepdims=True)
+        rest += cells.mean(axis=(1, 2), keepdims=True)
+        square = (rest**2).sum(axis=(1, 2)) / ((draws - 1) * (n - 1))
+        found += square / (draws * n) / len(names) ** 2
+    return found
 
 
 def crossed_interval(resampled: np.ndarray, of_draws: np.ndarray) -> tuple[float, float]:

@@ -128,11 +128,16 @@ def _shared(rows: np.ndarray) -> float:
 def _checked_scratch(scratch: Scratch | None) -> dict[str, np.ndarray]:
     """{labels a class: accuracies (draws,)}, in the order of labels."""
     found = {}
-    for k, values in sorted((scratch or {}).items()):
+    for k, values in (scratch or {}).items():
         accuracies = np.atleast_1d(np.asarray(values, dtype=float))
-        if int(k) < 1 or accuracies.ndim > 1 or not ((accuracies >= 0) & (accuracies <= 1)).all():
+        if (
+            not str(k).isdecimal()
+            or int(k) < 1
+            or accuracies.ndim > 1
+            or not ((accuracies >= 0) & (accuracies <= 1)).all()
+        ):
             raise ValueError(
                 f"Accuracies from scratch are {{labels a class: accuracy of each draw, 0 to 1}}; got {k}: {values}."
             )
-        found[str(int(k))] = accuracies
-    return found
+        found[int(k)] = accuracies
+    return {str(k): found[k] for k in sorted(found)}

@@ -115,14 +115,14 @@ def _distinct_controls(named: Mapping[str, LowLabel], most: float) -> list[go.Sc
     """The controls of all checkpoints; a curve that several share, such as chance, is drawn once."""
     drawn: dict[tuple[object, ...], go.Scatter] = {}
     for result in named.values():
-        for control in result.scores()[ALL_LABELS].controls | {SCRATCH: 0}:
-            points = {k: result.scores()[shots_said(k)].controls.get(control) for k in result.shots}
-            if control == SCRATCH:
-                points = {int(k): float(values.mean()) for k, values in result.scratch.items()}
-            else:
-                points[most] = result.scores()[ALL_LABELS].controls[control]
-            if points:
-                drawn.setdefault((control, *points.items()), _control(control, points))
+        lines: dict[str, dict[float, float]] = {}
+        for control, of_all in result.scores()[ALL_LABELS].controls.items():
+            by_shots = {float(k): result.scores()[shots_said(k)].controls[control] for k in result.shots}
+            lines[control] = by_shots | {most: of_all}
+        if result.scratch:
+            lines[SCRATCH] = {float(k): float(values.mean()) for k, values in result.scratch.items()}
+        for control, points in lines.items():
+            drawn.setdefault((control, *points.items()), _control(control, points))
     traces = [*drawn.values()]
     for i, trace in enumerate(traces):
         trace.showlegend = trace.legendgroup not in {before.legendgroup for before in traces[:i]}

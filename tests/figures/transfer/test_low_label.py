@@ -52,7 +52,9 @@ def test_the_legend_names_every_checkpoint_and_control_once():
 def test_the_caption_says_how_many_labels_match():
     one, better = result(0.7), result(1.5)
     assert "10 labels a class with pixels are" not in figure(one).layout.meta["caption"]
-    assert f"{better.labels_to_match(one).sentence('b', 'a')}." in figure({"a": one, "b": better}).layout.meta["caption"]
+    assert (
+        f"{better.labels_to_match(one).sentence('b', 'a')}." in figure({"a": one, "b": better}).layout.meta["caption"]
+    )
     assert "with raw pixels are worth" in figure({"a": one}).layout.meta["caption"]
 
 
