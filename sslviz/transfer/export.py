@@ -73,7 +73,7 @@ def export_onnx(checkpoint: Checkpoint, path: str | Path, *, images: Images | No
     Example:
         >>> import sslviz
         >>> checkpoint = sslviz.Checkpoint("mine", 0, {"name": "conv_nano"}, path=None)
-        >>> print(sslviz.export_onnx(checkpoint, "mine.onnx"))  # doctest: +SKIP (ten seconds)
+        >>> print(sslviz.export_onnx(checkpoint, "mine.onnx"))  # doctest: +SKIP
         mine.onnx: 1.1 MB; features differ by 6.0e-07 of the largest at most, cosine 1.0000 (other pictures 0.03), ...
 
     Caveat: Features that agree on a few pictures are no proof for all; probe the file's features before it is deployed.

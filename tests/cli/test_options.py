@@ -84,7 +84,7 @@ def test_a_text_beside_the_type_is_the_options_help(capsys):
 def test_every_scalar_keyword_of_pretrain_is_an_option():
     command = {f.name: f.default for f in dataclasses.fields(Pretrain.with_options())}
     for name, parameter in inspect.signature(sslviz.pretrain).parameters.items():
-        if name not in {"images", "settings", "held_out"}:
+        if name not in {"images", "settings", "held_out", "choice"}:
             assert command.pop(name) == (
                 dataclasses.MISSING if parameter.default is parameter.empty else parameter.default
             )
