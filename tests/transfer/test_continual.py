@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import sslviz
+import sslviz.transfer.continual.continual as module
 from sslviz.catalog import draw
 from sslviz.figures.parts import theme
 from sslviz.figures.transfer.continual import continual
@@ -167,11 +168,18 @@ class TestOfACheckpoint:
         save_result(tmp_path / "r.npz", course[2])
         assert load_result(tmp_path / "r.npz", Continual).scores() == course[2].scores()
 
-    def test_it_repeats_itself_and_other_tasks_leave_pictures_out(self, course):
+    def test_it_repeats_itself_and_takes_tasks_by_name(self, course):
         scored, fit, _ = course
         given = {"fit": fit, "tasks": [["disc", "cross"], ["square", "triangle"]], "how": ["sequence"], "steps": 1}
         first, again = (sslviz.continual(CHECKPOINT, scored, "shape", **given, progress=False) for _ in range(2))
         assert first.scores() == again.scores() and first.tasks == given["tasks"]
+
+    def test_of_many_pictures_a_sample_is_taken_and_the_rest_is_counted(self, course, monkeypatch):
+        scored, fit, _ = course
+        monkeypatch.setattr(module, "MOST", 60)
+        result = sslviz.continual(CHECKPOINT, scored, "shape", fit=fit, how=["sequence"], steps=1, progress=False)
+        assert len(result.ids) == 60
+        assert result.left_out == {"of more than 60 pictures a sample is taken": 100 + 140 - 120}
 
 
 class TestBadInput:
