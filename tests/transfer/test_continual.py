@@ -1,11 +1,15 @@
 """Continual learning: what its numbers say of planted answers, and what a checkpoint's course is made of."""
 
+import json
+
 import numpy as np
 import pytest
 
 import sslviz
+import sslviz.transfer.continual.continual as module
 from sslviz.catalog import draw
 from sslviz.figures.parts import theme
+from sslviz.figures.transfer.continual import continual
 from sslviz.runs import load_result, save_result
 from sslviz.transfer.continual.accuracy_matrix import (
     average_accuracy,
@@ -164,11 +168,18 @@ class TestOfACheckpoint:
         save_result(tmp_path / "r.npz", course[2])
         assert load_result(tmp_path / "r.npz", Continual).scores() == course[2].scores()
 
-    def test_it_repeats_itself_and_other_tasks_leave_pictures_out(self, course):
+    def test_it_repeats_itself_and_takes_tasks_by_name(self, course):
         scored, fit, _ = course
         given = {"fit": fit, "tasks": [["disc", "cross"], ["square", "triangle"]], "how": ["sequence"], "steps": 1}
         first, again = (sslviz.continual(CHECKPOINT, scored, "shape", **given, progress=False) for _ in range(2))
         assert first.scores() == again.scores() and first.tasks == given["tasks"]
+
+    def test_of_many_pictures_a_sample_is_taken_and_the_rest_is_counted(self, course, monkeypatch):
+        scored, fit, _ = course
+        monkeypatch.setattr(module, "MOST", 60)
+        result = sslviz.continual(CHECKPOINT, scored, "shape", fit=fit, how=["sequence"], steps=1, progress=False)
+        assert len(result.ids) == 60
+        assert result.left_out == {"of more than 60 pictures a sample is taken": 100 + 140 - 120}
 
 
 class TestBadInput:
@@ -190,17 +201,33 @@ class TestBadInput:
             sslviz.continual(CHECKPOINT, images, fit=images, progress=False)
 
 
+NAMES = [f"a-long-name-of-a-run-with-temperature-0.{i}" for i in range(10)]
+
+
 class TestFigure:
     def test_each_way_has_its_matrix_and_controls_are_grey(self):
-        for given in (planted(), {"one": planted(), "two": planted(1)}):
+        for given, matrices in ((planted(), 2), ({"one": planted(), "two": planted(1)}, 4)):
             fig = draw(given)
-            assert sum(trace.type == "heatmap" for trace in fig.data) >= 2
-            assert len(fig.layout.meta["alt"]) > 40 and fig.layout.meta["caption"].endswith(".")
-            assert any(theme.CONTROL in str(trace.marker.color) for trace in fig.data if trace.type == "scatter")
-            assert "NaN" not in fig.to_json()
+            cells = [trace for trace in fig.data if trace.type == "heatmap"]
+            assert len(cells) == matrices and list(cells[0].z[0])[1:] == [None, None]  # not learnt yet
+            assert fig.layout.meta["caption"].endswith("Tasks: a, b, c, d | e, f | g, h.")
+            grey = [t.name for t in fig.data if t.type == "scatter" and t.marker.color == theme.CONTROL]
+            assert grey == [f"{name} (control)" for name in (FROZEN, UNTRAINED, "joint training", PLAIN)]
 
-    def test_no_result_is_an_error(self):
-        from sslviz.figures.transfer.continual import continual
+    def test_ten_checkpoints_are_named_coloured_and_readable_in_the_dark(self):
+        results = {name: planted(i, per_class=10) for i, name in enumerate(NAMES)}
+        palette = theme.colors(NAMES)
+        fig = draw(results, colors=palette)
+        assert all(name in fig.layout.meta["alt"] for name in NAMES) and "NaN" not in fig.to_json()
+        used = {t.marker.color for t in fig.data if t.type == "scatter"} - {theme.CONTROL}
+        assert used == set(palette.values())
+        light = json.loads(fig.to_json())
+        dark = json.loads(theme.apply(fig, dark=True).to_json())
+        assert light["layout"].pop("template") != dark["layout"].pop("template") and light == dark
 
+    def test_names_cannot_inject_and_no_result_is_an_error(self):
+        fig = draw({"<script>alert(1)</script>": planted()})
+        assert "<script" not in str([trace.hovertext for trace in fig.data if trace.type == "heatmap"])
+        assert "<script" not in str([note.text for note in fig.layout.annotations])
         with pytest.raises(ValueError, match="at least one"):
             continual({})

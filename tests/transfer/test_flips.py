@@ -1,5 +1,6 @@
 """Flips: do decisions follow what a head is known to read, and nothing else?"""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,8 +9,11 @@ import pytest
 from scipy.stats import norm
 
 import sslviz
+from sslviz.catalog import draw
 from sslviz.data.worlds import redrawn_noise
 from sslviz.features import Features
+from sslviz.figures.parts import theme
+from sslviz.figures.transfer.flips import flipped_pictures, flips
 from sslviz.runs import load_result, save_result
 from sslviz.transfer.flip_rates import Flips
 from sslviz.transfer.flips import ALONE, MOST, NOISE
@@ -244,3 +248,47 @@ class TestOfACheckpoint:
         result = sslviz.flips(tiny, images, progress=False)
         assert len(result.ids) == MOST and 15 <= result.left_out[f"a sample of {MOST} pictures was changed"] <= 25
         assert result.scores()["accuracy"].controls["untrained"] != result.scores()["accuracy"].value  # other weights
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+
+NAMES = [f"a-long-name-of-a-run-with-temperature-0.{i}" for i in range(10)]
+
+
+class TestFigures:
+    def test_each_factor_has_a_row_beside_its_controls(self, of_an_encoder):
+        fig = draw(of_an_encoder[2])
+        rows = fig.layout.yaxis.ticktext
+        assert rows[0] == "follows shape" and rows[-1] == "accuracy" and len(rows) == 9
+        flipped = [of_an_encoder[2].scores()[row].value for row in rows[1:-1]]
+        assert flipped == sorted(flipped, reverse=True)
+        grey = {trace.name for trace in fig.data if trace.marker.color == theme.CONTROL}
+        assert grey == {f"{n} (control)" for n in (NOISE, "another picture", "untrained", "pixels", ALONE)}
+        symbols = [trace.marker.symbol for trace in fig.data if trace.marker.color == theme.CONTROL]
+        assert len(set(symbols)) == len(symbols) == 5
+
+    def test_ten_checkpoints_are_named_coloured_and_readable_in_the_dark(self, drawn):
+        result, palette = read_by(drawn, "color"), theme.colors(NAMES)
+        fig = draw(dict.fromkeys(NAMES, result), colors=palette)
+        assert all(name in fig.layout.meta["alt"] for name in NAMES) and "NaN" not in fig.to_json()
+        assert {trace.marker.color for trace in fig.data} == {theme.CONTROL, *palette.values()}
+        assert fig.layout.meta["caption"].count("color") == 10  # the cause of each
+        light = json.loads(fig.to_json())
+        dark = json.loads(theme.apply(fig, dark=True).to_json())
+        assert light["layout"].pop("template") != dark["layout"].pop("template") and light == dark
+
+    def test_pictures_that_flipped_are_shown_before_and_after(self, of_an_encoder):
+        result = of_an_encoder[2]
+        fig = flipped_pictures({"mine": result})
+        shown = [trace for trace in fig.data if trace.type == "image"]
+        assert len(shown) == 2 * min(12, len(result.example_at))
+        written = " ".join(note.text for note in fig.layout.annotations)
+        assert "taken for" in written and f"<b>{result.factors[result.example_at[0][0]]}</b> changed" in written
+        assert result.ids[result.example_at[0][1]] in shown[0].hovertemplate
+
+    def test_no_result_and_no_flip_are_errors(self, drawn):
+        with pytest.raises(ValueError, match="at least one"):
+            flips({})
+        with pytest.raises(ValueError, match="No decision that was right flipped"):
+            flipped_pictures(read_by(drawn, "shape"))

@@ -72,8 +72,8 @@ def continual(
     fit_part, scored_part = (_sample(part, seed) for part in parts)
     of_tasks, taken = (sum(len(part.images) for part in these) for these in (parts, (fit_part, scored_part)))
     left_out = {
-        "classes of no task": len(fitted) + len(scored) - of_tasks,
-        f"of more than {MOST} a sample": of_tasks - taken,
+        "they are of classes that no task has": len(fitted) + len(scored) - of_tasks,
+        f"of more than {MOST} pictures a sample is taken": of_tasks - taken,
     }
     with seeded(seed):
         course = Course(checkpoint, fit_part, scored_part, groups, steps, seed)

@@ -15,8 +15,8 @@ from sslviz.features.embed import embed_pixels, preprocess
 from sslviz.transfer.continual.heads import Head, Space
 from sslviz.transfer.continual.tasks import Lesson
 
-BATCH = 64
-RATE = 1e-3  # of AdamW, falling to 0 over each task
+BATCH = 64  # small, so that a hundred steps are seconds and still see most pictures of a task
+RATE = 1e-3  # AdamW's usual one, falling to 0 over each task
 
 Penalty = Callable[[Tensor, Tensor], Tensor]  # (pictures, their features) -> what is added to the loss
 

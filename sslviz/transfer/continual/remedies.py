@@ -11,8 +11,10 @@ from torch import Tensor
 
 from sslviz.transfer.continual.learner import Learner, Penalty
 
-MEMORY = 100  # pictures kept of all tasks together
+MEMORY = 100  # pictures kept of all tasks together: few enough that old pictures stay scarce
 FISHER_PICTURES = 128  # of each task, one at a time: the diagonal is then known to about a tenth
+# Chosen on `shapes`, two tasks of 60 steps from a SimCLR checkpoint: of .098 that the plain sequence forgets they leave
+# .017 and .024, and the accuracy over both tasks rises from .62 to .66 and .65.
 EWC_STRENGTH = 100.0
 DISTILLATION_STRENGTH = 1.0
 
