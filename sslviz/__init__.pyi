@@ -84,8 +84,6 @@ from sslviz.transfer.flips import flips
 from sslviz.transfer.flips_between import flips_between
 from sslviz.transfer.low_label import low_label
 from sslviz.transfer.shift import shift
-from sslviz.transfer.fine_tune import fine_tune
-from sslviz.transfer.low_label import low_label
 from sslviz.views import ViewPolicy
 
 __version__: str
