@@ -67,6 +67,11 @@ from sslviz.runs import Checkpoint, Run, open_runs
 from sslviz.runs.import_checkpoint import import_checkpoint
 from sslviz.statistics import Score
 from sslviz.training.pretrain import pretrain
+from sslviz.transfer.calibration import calibration
+from sslviz.transfer.label_choice import label_choice
+from sslviz.transfer.noise_tolerance import noise_tolerance
+from sslviz.transfer.novelty import novelty, novelty_of
+from sslviz.transfer.ranking import ranking
 from sslviz.views import ViewPolicy
 
 __version__: str
@@ -86,6 +91,7 @@ __all__ = [
     "attention",
     "attribute",
     "audit",
+    "calibration",
     "capture_attention",
     "cascade",
     "changed",
@@ -118,6 +124,7 @@ __all__ = [
     "intrinsic_dimension",
     "invariance",
     "knn_probe",
+    "label_choice",
     "lidar",
     "linear_probe",
     "load_images",
@@ -126,10 +133,14 @@ __all__ = [
     "named",
     "neighbors",
     "neural_collapse",
+    "noise_tolerance",
+    "novelty",
+    "novelty_of",
     "open_runs",
     "pretrain",
     "projection",
     "randbit",
+    "ranking",
     "raw_pixels",
     "reconstruct",
     "reliance",
