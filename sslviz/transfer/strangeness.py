@@ -93,3 +93,12 @@ def _whitening(centred: np.ndarray) -> Any:
 def _squared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Squared Euclidean distances of rows, (n, m)."""
     return np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T, 0)
+
+
+def strangeness(
+    queries: np.ndarray, bank: np.ndarray, codes: np.ndarray, held: np.ndarray, how: str, k: int
+) -> np.ndarray:
+    """How strange each image is while a class of the bank is held out, (held, n); a held class of -1 is none."""
+    if how == "knn":
+        return knn_strangeness(queries, bank, codes, held, k)
+    return gaussian_strangeness(queries, bank, codes, held, relative=how == "relative")
