@@ -84,6 +84,11 @@ from sslviz.transfer.flips import flips
 from sslviz.transfer.flips_between import flips_between
 from sslviz.transfer.low_label import low_label
 from sslviz.transfer.shift import shift
+from sslviz.transfer.calibration import calibration
+from sslviz.transfer.label_choice import label_choice
+from sslviz.transfer.noise_tolerance import noise_tolerance
+from sslviz.transfer.novelty import novelty, novelty_of
+from sslviz.transfer.ranking import ranking
 from sslviz.views import ViewPolicy
 
 __version__: str
@@ -104,6 +109,7 @@ __all__ = [
     "attention",
     "attribute",
     "audit",
+    "calibration",
     "capture_attention",
     "cascade",
     "changed",
@@ -145,6 +151,7 @@ __all__ = [
     "intrinsic_dimension",
     "invariance",
     "knn_probe",
+    "label_choice",
     "lidar",
     "linear_probe",
     "load_images",
@@ -154,11 +161,15 @@ __all__ = [
     "named",
     "neighbors",
     "neural_collapse",
+    "noise_tolerance",
+    "novelty",
+    "novelty_of",
     "open_runs",
     "patch_tokens",
     "pretrain",
     "projection",
     "randbit",
+    "ranking",
     "raw_pixels",
     "reconstruct",
     "reliance",

@@ -101,13 +101,13 @@ class NoiseTolerance(Fitted):
         for i, name in enumerate(READOUTS):
             controls = {"chance": self.chance}
             controls |= {c: self._mean(theirs[name]) for c, theirs in self.control_correct.items()}
-            scores[name] = Score(self._mean(self.correct[name]), *ends[i], controls)
+            scores[name] = Score(self._mean(self.correct[name]), ends[i][0], ends[i][1], controls)
         for i, name in enumerate(READOUTS):
             known = self.known_correct[name]
             control = {KNOWN: float(self.accuracy(known)[0] - self._mean(known))}
             value = balanced_mean(lost[name], self.truth)
-            both = ends[len(READOUTS) + i]
-            scores[f"{name} lost"] = Score(value, *both, control, higher_is_better=False, control_is="ceiling")
+            low, high = ends[len(READOUTS) + i]
+            scores[f"{name} lost"] = Score(value, low, high, control, higher_is_better=False, control_is="ceiling")
         return scores
 
     def _mean(self, correct: np.ndarray) -> float:

@@ -16,8 +16,15 @@ from sslviz.features.columns import coded_values
 from sslviz.runtime.threads import one_thread
 from sslviz.statistics import MIN_PER_CLASS, Score, percentile_interval
 from sslviz.transfer.label_split import label_split
-from sslviz.transfer.rank_statistics import auroc, false_positive_draws, false_positives, placements
-from sslviz.transfer.strangeness import gaussian_strangeness, knn_strangeness
+from sslviz.transfer.rank_statistics import (
+    auroc,
+    false_positive_draws,
+    false_positives,
+    halves_apart,
+    placements,
+    told_apart,
+)
+from sslviz.transfer.strangeness import strangeness
 
 How = Literal["knn", "mahalanobis", "relative"]
 HOW = ("knn", "mahalanobis", "relative")
@@ -175,9 +182,9 @@ def novelty(
         return strangeness(scored.x[:], fitted.x[:], split.codes, held, how, k)
 
     ours = strange(split.scored, split.fitted)
-    controls = {HALVES: _halves_apart(ours, split.truth, held, seed)}
+    controls = {HALVES: halves_apart(ours, split.truth, held, seed)}
     for name, scored, fitted in aligned_controls(control_features, split.scored, split.fitted):
-        controls[name] = _told_apart(strange(scored, fitted), split.truth, held)
+        controls[name] = told_apart(strange(scored, fitted), split.truth, held)
     return Novelty(
         label=label,
         how=how,
@@ -240,10 +247,10 @@ def novelty_of(
         return strangeness(np.concatenate([queries.x, novel.x]), known.x[:], codes, nothing, how, k)
 
     held, ours = np.array([1]), strange(known, queries, novel)
-    controls = {HALVES: _halves_apart(ours, truth, held, seed)}
+    controls = {HALVES: halves_apart(ours, truth, held, seed)}
     for name, (bank, like, unlike) in (control_features or {}).items():
         sets = [x.select(list(own.ids)) for x, own in ((bank, known), (like, queries), (unlike, novel))]
-        controls[name] = _told_apart(strange(*sets), truth, held)
+        controls[name] = told_apart(strange(*sets), truth, held)
     return Novelty(
         label=label or "",
         how=how,
@@ -260,33 +267,8 @@ def novelty_of(
     )
 
 
-def strangeness(
-    queries: np.ndarray, bank: np.ndarray, codes: np.ndarray, held: np.ndarray, how: str, k: int
-) -> np.ndarray:
-    """How strange each image is while a class of the bank is held out, (held, n); a held class of -1 is none."""
-    if how == "knn":
-        return knn_strangeness(queries, bank, codes, held, k)
-    return gaussian_strangeness(queries, bank, codes, held, relative=how == "relative")
-
-
 def _check(how: str, k: int) -> None:
     if how not in HOW:
         raise ValueError(f"Strangeness is measured by {', '.join(map(repr, HOW))}, but `how` is {how!r}.")
     if k < 1:
         raise ValueError(f"The distance is to the k-th neighbour, k = 1, 2, ..., but k is {k}.")
-
-
-def _told_apart(strange: np.ndarray, truth: np.ndarray, held: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """AUROC and FPR95 of each class held out, (h,) each."""
-    sides = [(s[truth == code], s[truth != code]) for s, code in zip(strange, held, strict=True)]
-    return np.array([auroc(*both) for both in sides]), np.array([false_positives(*both) for both in sides])
-
-
-def _halves_apart(strange: np.ndarray, truth: np.ndarray, held: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The same where a random half of the known images takes the place of the novel ones."""
-    rng = np.random.default_rng(seed)
-    sides = []
-    for values, code in zip(strange, held, strict=True):
-        known = rng.permutation(values[truth != code])
-        sides.append((known[::2], known[1::2] if len(known) > 1 else known))
-    return np.array([auroc(*both) for both in sides]), np.array([false_positives(*both) for both in sides])

@@ -42,3 +42,19 @@ def false_positive_draws(
         reached = threshold_at_recall(positive[rng.integers(len(positive), size=len(positive))], recall)
         values[i] = rng.binomial(m, 1 - np.searchsorted(ordered, reached, "left") / m) / m  # of resampled negatives
     return values
+
+
+def told_apart(strange: np.ndarray, truth: np.ndarray, held: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """AUROC and FPR95 of each class held out, (h,) each."""
+    sides = [(s[truth == code], s[truth != code]) for s, code in zip(strange, held, strict=True)]
+    return np.array([auroc(*both) for both in sides]), np.array([false_positives(*both) for both in sides])
+
+
+def halves_apart(strange: np.ndarray, truth: np.ndarray, held: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same where a random half of the known images takes the place of the novel ones."""
+    rng = np.random.default_rng(seed)
+    sides = []
+    for values, code in zip(strange, held, strict=True):
+        known = rng.permutation(values[truth != code])
+        sides.append((known[::2], known[1::2] if len(known) > 1 else known))
+    return np.array([auroc(*both) for both in sides]), np.array([false_positives(*both) for both in sides])

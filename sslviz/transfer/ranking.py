@@ -18,8 +18,9 @@ from sslviz.transfer.tied_ranks import (
     TieGroups,
     harmonic_numbers,
     hit_chance,
-    miss_chance,
     precision_sum,
+    random_order,
+    score_names,
     tie_groups,
 )
 
@@ -169,7 +170,7 @@ def ranking(
         truth=truth,
         at=[int(k) for k in at],
         values=values,
-        chance=_chance(total[asked], relevant[asked], at),
+        chance=random_order(total[asked], relevant[asked], at),
         control_values=control_values,
         own_gallery=gallery is None,
         n_gallery=len(bank),
@@ -229,7 +230,7 @@ def _ranked(
         r = int(groups.relevant.sum())
         found[row, :2] = precision_sum(groups, harmonic, np.inf) / r, precision_sum(groups, harmonic, r) / r
         found[row, 2:] = [hit_chance(groups, k) for k in at]
-    return dict(zip(_names(at), found[asked].T, strict=True))
+    return dict(zip(score_names(at), found[asked].T, strict=True))
 
 
 def _groups(
@@ -263,19 +264,3 @@ def _groups(
             for row, ascending, theirs in zip(block, similar, relevant, strict=True):
                 start = int(own[row] >= 0)
                 yield row, tie_groups(ascending[start:], theirs[int(theirs[0] == -np.inf) :])
-
-
-def _names(at: Sequence[int]) -> list[str]:
-    return ["map", "map@R", *(f"hit@{k}" for k in at)]
-
-
-def _chance(total: np.ndarray, relevant: np.ndarray, at: Sequence[int]) -> dict[str, np.ndarray]:
-    """{score: (n,)} of queries with `relevant` (n,) of `total` (n,) gallery images, in random order."""
-    n, r = total.astype(float), relevant.astype(float)
-    harmonic = harmonic_numbers(int(total.max()))
-    share = (r - 1) / np.maximum(n - 1, 1)
-    # E of the precision at place j is (1 + (j - 1) share) / j, and a relevant image stands there with probability r / n.
-    full = ((1 - share) * harmonic[total] + share * n) / n
-    within = ((1 - share) * harmonic[relevant] + share * r) / n
-    hits = [1 - miss_chance(n, r, k) for k in at]
-    return dict(zip(_names(at), [full, within, *hits], strict=True))

@@ -45,7 +45,7 @@ def typical(x: np.ndarray, budget: int, seed: int) -> np.ndarray:
     labels = np.zeros(len(queue), int)
     size = np.array([len(rows) for rows in members])
     while len(taken) < budget:
-        order = np.lexsort((-size, labels, size <= LEAST_MEMBERS, [not rows for rows in queue]))
+        order = np.lexsort((-size, labels, size <= LEAST_MEMBERS, np.array([not rows for rows in queue])))
         taken.append(int(queue[order[0]].pop(0)))
         labels[order[0]] += 1
     return np.array(taken)

@@ -36,7 +36,8 @@ def neighbor_distances(queries: np.ndarray, bank: np.ndarray, groups: np.ndarray
 def knn_strangeness(queries: np.ndarray, bank: np.ndarray, codes: np.ndarray, held: np.ndarray, k: int) -> np.ndarray:
     """The distance to the k-th neighbour in `bank` without each of the `held` classes in turn: (held, n).
 
-    A held class of -1 is none.  Each class that is held out is a group of its own and all others are one, so that the bank is searched once.
+    A held class of -1 is none.  Each class that is held out is a group of its own and all others are one, so that the
+    bank is searched once.
     """
     places = np.full(codes.max() + 1, len(held))
     places[held[held >= 0]] = np.flatnonzero(held >= 0)
@@ -54,7 +55,8 @@ def gaussian_strangeness(
 ) -> np.ndarray:
     """The squared Mahalanobis distance to the nearest class without each of the `held` ones in turn: (held, n).
 
-    A held class of -1 is none.  One covariance for all classes.  `relative`: less the distance to one Gaussian of all known images.
+    A held class of -1 is none.  One covariance for all classes.  `relative`: less the distance to one Gaussian of all
+    known images.
     """
     return np.stack(list(_distances(queries, bank, codes, held, relative)))
 
@@ -91,3 +93,12 @@ def _whitening(centred: np.ndarray) -> Any:
 def _squared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Squared Euclidean distances of rows, (n, m)."""
     return np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T, 0)
+
+
+def strangeness(
+    queries: np.ndarray, bank: np.ndarray, codes: np.ndarray, held: np.ndarray, how: str, k: int
+) -> np.ndarray:
+    """How strange each image is while a class of the bank is held out, (held, n); a held class of -1 is none."""
+    if how == "knn":
+        return knn_strangeness(queries, bank, codes, held, k)
+    return gaussian_strangeness(queries, bank, codes, held, relative=how == "relative")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,3 +81,20 @@ def miss_chance(n: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray:
 def harmonic_numbers(n: int) -> np.ndarray:
     """1 + 1/2 + ... + 1/i for i = 0, ..., n: (n + 1,)."""
     return np.r_[0.0, np.cumsum(1 / np.arange(1, n + 1))]
+
+
+def score_names(at: Sequence[int]) -> list[str]:
+    """The scores, in their order."""
+    return ["map", "map@R", *(f"hit@{k}" for k in at)]
+
+
+def random_order(total: np.ndarray, relevant: np.ndarray, at: Sequence[int]) -> dict[str, np.ndarray]:
+    """{score: (n,)} of queries with `relevant` (n,) of `total` (n,) gallery images, in random order."""
+    n, r = total.astype(float), relevant.astype(float)
+    harmonic = harmonic_numbers(int(total.max()))
+    share = (r - 1) / np.maximum(n - 1, 1)
+    # E of the precision at place j is (1 + (j - 1) share) / j, and a relevant image stands there with probability r / n.
+    full = ((1 - share) * harmonic[total] + share * n) / n
+    within = ((1 - share) * harmonic[relevant] + share * r) / n
+    hits = [1 - miss_chance(n, r, k) for k in at]
+    return dict(zip(score_names(at), [full, within, *hits], strict=True))

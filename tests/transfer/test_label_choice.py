@@ -94,7 +94,7 @@ class TestGain:
         assert result.p == pytest.approx(1 / 21)
         assert result.scores()["classes covered"].value == 6 > result.scores()["classes covered"].controls[RANDOM]
         oracle = np.mean([balanced_mean(row, result.truth) for row in result.oracle_correct])
-        assert oracle > 0.98
+        assert oracle > result.random.mean() + 0.05
 
     def test_with_all_labels_there_is_nothing_to_choose(self):
         features = blobs(120, classes=3, shift=1.5)
