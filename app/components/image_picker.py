@@ -18,7 +18,16 @@ from sslviz.features.columns import place_in_class
 
 LASSO, KEPT, BOTH = "drawn around on the Map", "kept from the Map", "both groups from the Map"
 OTHERS = "the others"
-NEAR_HAND = ("shapes", "tagged_shapes", "textured", "scenes", "randbit", "digits", "folder", "torch/")  # no network is asked
+NEAR_HAND = (
+    "shapes",
+    "tagged_shapes",
+    "textured",
+    "scenes",
+    "randbit",
+    "digits",
+    "folder",
+    "torch/",
+)  # no network is asked
 
 
 @dataclass(frozen=True, eq=False)
