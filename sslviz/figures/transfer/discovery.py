@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.saliency_sheet import MOST, PICTURE, Panel, sheet
+from sslviz.figures.parts.worst_first import worst_first
 
 if TYPE_CHECKING:
     from sslviz.transfer.dense.discovery import Discovery
@@ -35,7 +36,7 @@ def discovery(
     palette, short = theme.colors(named, colors), theme.short_names(named, 18)
     columns = max(1, min(columns, MOST // len(named), *(len(result.shown) for result in named.values())))
     rows = max(1, min(ROWS, MOST // (columns * len(named)), *(len(r.shown) // columns for r in named.values())))
-    chosen = {name: _spread(len(result.shown), columns * rows) for name, result in named.items()}
+    chosen = {name: worst_first(len(result.shown), columns * rows) for name, result in named.items()}
     panels = [panel for name, result in named.items() for panel in _panels(result, short[name], chosen[name])]
     fig = sheet(panels, columns)
     corners = [(image.x0 - image.dx / 2, image.y0 - image.dy / 2) for image in fig.data if image.type == "image"]
@@ -59,13 +60,6 @@ def _panels(result: Discovery, name: str, rows: list[int]) -> Iterator[Panel]:
         true = result.true_boxes[result.true_of == picture] / np.tile(np.array(result.size)[::-1], 2)
         drawn = _with_boxes(result.pictures[i], true)
         yield Panel(drawn, None, "" if place else title, str(result.ids[picture]), f"{result.overlap[picture]:.2f}")
-
-
-def _spread(shown: int, count: int) -> list[int]:
-    """Which of the shown pictures, the worst first: of fewer than all, half are the worst and the others reach the best."""
-    worst = -(-count // 2)
-    rest = np.linspace(min(worst, shown - 1), shown - 1, count - worst + 1).round().astype(int)[1:]
-    return sorted({*range(worst), *rest.tolist()})[:count]
 
 
 def _with_boxes(picture: np.ndarray, boxes: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.saliency_sheet import MOST, Panel, sheet
 from sslviz.figures.parts.thumbnails import pale
+from sslviz.figures.parts.worst_first import worst_first
 from sslviz.transfer.dense.confusion import confusions, mean_overlap
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def segmentation(
 
 def _panels(result: Segmentation, name: str, color: str, tints: Mapping[str, str], columns: int) -> Iterator[Panel]:
     """Four rows of pictures; what a row is stands above its first one."""
-    rows = _spread(len(result.shown), columns)
+    rows = worst_first(len(result.shown), columns)
     tints_of_codes = [tints.get(name, "") for name in result.classes]
     score = result.scores()["miou"]
     for title, codes, frame, control in (
@@ -80,13 +81,6 @@ def _panels(result: Segmentation, name: str, color: str, tints: Mapping[str, str
             below = "" if overlap is None else f"{overlap[i]:.2f}"
             id_ = str(result.ids[result.shown[i]])
             yield Panel(picture, None, "" if place else title, id_, below, control, frame)
-
-
-def _spread(shown: int, columns: int) -> list[int]:
-    """Which of the shown pictures: the first half of the columns are the worst, the others reach up to the best."""
-    worst = -(-columns // 2)
-    rest = np.linspace(min(worst, shown - 1), shown - 1, columns - worst + 1).round().astype(int)[1:]
-    return sorted({*range(worst), *rest.tolist()})[:columns]
 
 
 def tinted(picture: np.ndarray, codes: np.ndarray, tints: list[str]) -> np.ndarray:

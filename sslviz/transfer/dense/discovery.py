@@ -134,8 +134,8 @@ def discovery(
         >>> [*result.scores()], sorted(result.scores()["corloc"].controls)
         (['corloc', 'iou'], ['mean box', 'random patch', 'untrained', 'whole picture'])
 
-    Caveat: One box is drawn in every picture, whether it shows many objects or none; where objects lie in the middle, their
-    mean box is often right too.
+    Caveat: One box is drawn in every picture, whether it shows many objects or none.  The zero padding of convolutions makes
+    the border stand out as well, and where objects lie in the middle, their mean box is often right.
     """
     require_pictures(images, "Discovery needs pictures (n, h, w, 3), at least one")
     if how not in WAYS:
