@@ -22,7 +22,7 @@ HOW = (NONE, "statistics", "coral", "tent")
 STREAMS = ("balanced", "label_shift", "class_sorted")  # in which the images of the target come
 ONE_CLASS = 0.85  # of the images in a stream with label shift
 SORTED_BATCH = 128  # images that are adapted together where they come class by class
-MAJORITIES = 3  # classes that are the most frequent one in turn
+MAJORITIES = 10  # classes at most that are the most frequent one in turn: a readout that says one class wins in one
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +98,7 @@ class Adaptation(Fitted):
         """What is won by each way to adapt, in each stream, and by a head fitted on the target, all beside no adaptation.
 
         - statistics, coral, tent: in a balanced stream
-        - ..._label_shift: where 85 % of the images are of one class, each of three classes in turn
+        - ..._label_shift: where 85 % of the images are of one class, each class in turn (ten at most)
         - ..._class_sorted: where the images come class by class and are adapted 128 at a time
         - target_trained: by a head fitted on the other half of the target, in the balanced stream
         - ..._histogram: entropy of how often each class is answered in the balanced stream; near 0 all answers are one
