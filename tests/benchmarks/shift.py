@@ -14,8 +14,9 @@ import numpy as np
 from hardware import header, spread, verdict
 
 from sslviz.features import Features
-from sslviz.transfer.adaptation import TRAINED_THERE, adaptation
+from sslviz.transfer.adaptation import adaptation
 from sslviz.transfer.shift import shift
+from sslviz.transfer.target_streams import TRAINED_THERE
 
 N, D, PIXELS, TARGET = 2_000, 512, 768, 10.0  # seconds
 

@@ -7,7 +7,7 @@ import pytest
 
 from sslviz.features import Features
 from sslviz.runs import load_result, save_result
-from sslviz.transfer.adaptation import HOW, TRAINED_THERE, Adaptation, adaptation
+from sslviz.transfer.adaptation import HOW, Adaptation, adaptation
 from sslviz.transfer.adapting import (
     Source,
     by_coral,
@@ -17,6 +17,7 @@ from sslviz.transfer.adapting import (
     entropy_slope,
     histogram_entropy,
 )
+from sslviz.transfer.target_streams import TRAINED_THERE
 from sslviz.transfer.two_domains import Head
 
 D, CLASSES = 16, 4
