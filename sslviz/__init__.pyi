@@ -71,6 +71,7 @@ from sslviz.runs.import_checkpoint import import_checkpoint
 from sslviz.statistics import Score
 from sslviz.training.pretrain import pretrain
 from sslviz.transfer.adaptation import adaptation
+from sslviz.transfer.calibration import calibration
 from sslviz.transfer.continual.continual import continual
 from sslviz.transfer.cost import cost
 from sslviz.transfer.dense.discovery import discovery
@@ -82,13 +83,12 @@ from sslviz.transfer.export import export_onnx
 from sslviz.transfer.fine_tune import fine_tune
 from sslviz.transfer.flips import flips
 from sslviz.transfer.flips_between import flips_between
-from sslviz.transfer.low_label import low_label
-from sslviz.transfer.shift import shift
-from sslviz.transfer.calibration import calibration
 from sslviz.transfer.label_choice import label_choice
+from sslviz.transfer.low_label import low_label
 from sslviz.transfer.noise_tolerance import noise_tolerance
 from sslviz.transfer.novelty import novelty, novelty_of
 from sslviz.transfer.ranking import ranking
+from sslviz.transfer.shift import shift
 from sslviz.views import ViewPolicy
 
 __version__: str

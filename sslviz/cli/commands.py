@@ -27,6 +27,7 @@ class Pretrain:
         from sslviz.training.pretrain import pretrain
 
         own: list[Any] = [("images", Spec), *options_of(pretrain), ("set", Settings, field(default_factory=list))]
+        own.append(("start", Annotated[Path | None, arg(help="A run whose last weights it begins with.")], None))
         return make_dataclass("Pretrain", own, bases=(cls,), namespace={"__doc__": cls.__doc__}, kw_only=True)
 
     def __call__(self) -> None:
@@ -35,6 +36,8 @@ class Pretrain:
         from sslviz.training.pretrain import pretrain
 
         options = dict(vars(self))
+        start = options.pop("start")
+        options["start"] = opened_runs([start], None)[0].last if start else None
         everything, settings = load_images(options.pop("images")), parse_settings(options.pop("set"))
         images, held_out, said = trained_and_watched(everything)
         speaks = os.environ.get("LOCAL_RANK", "0") == "0"  # one of several processes

@@ -23,10 +23,9 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from sslviz.data import Images
-from sslviz.encoders import create_encoder
 from sslviz.methods import Batch, MethodChoice, TrainingImages, build_method
 from sslviz.methods.parts.momentum import update_ema
-from sslviz.runs import Run
+from sslviz.runs import Checkpoint, Run
 from sslviz.runtime.progress import progress_bar
 from sslviz.training.balance import balanced
 from sslviz.training.batches import batches_on, class_numbers
@@ -44,6 +43,7 @@ from sslviz.training.resume import (
     write_history,
 )
 from sslviz.training.schedule import Schedule
+from sslviz.training.start import first_encoder, start_said
 from sslviz.views import ViewPolicy
 
 
@@ -63,6 +63,7 @@ def pretrain(
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
     held_out: Images | None = None,
+    start: Checkpoint | None = None,
     eval_every: Annotated[int, "Epochs between two looks at held-out images."] = 1,
     checkpoint_every: Annotated[int | None, "Epochs between two checkpoints; without it, a fifth of all."] = None,
     resume: Annotated[bool, "Continue a run that was interrupted."] = False,
@@ -93,6 +94,8 @@ def pretrain(
       without a value are a group of their own
     - held_out: images that are looked at every `eval_every` epochs (kNN accuracy, RankMe, std); without them a tenth of
       `images` is held back
+    - start: a checkpoint of the same encoder whose weights it begins with, to go on learning on other images; heads and
+      all that the method adds are fresh.  Step 0 is then that checkpoint, and no longer an untrained encoder
     - checkpoint_every: epochs between two checkpoints; by default a fifth of all
     - resume: an interrupted run in `out` is continued; optimiser, rate and decay are as it began unless given
     - devices, strategy, num_nodes, precision: Lightning Fabric's; precision "auto" is "bf16-mixed" where the hardware
@@ -100,7 +103,7 @@ def pretrain(
     - choice: a method that is not listed, instead of `method` and `settings`; `distil` trains by it
 
     Raises ValueError for an `out` that exists, for settings and optimisers nobody knows, for columns without groups, for
-    fewer images than one batch, and when the loss stops being a number.
+    fewer images than one batch, for a `start` of another encoder, and when the loss stops being a number.
 
     Example:
         >>> import sslviz, tempfile
@@ -124,7 +127,7 @@ def pretrain(
     fabric = launch_fabric(batch_size, devices=devices, strategy=strategy, num_nodes=num_nodes, precision=precision)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # the caller's random state stays as it is
         torch.manual_seed(seed)
-        net = create_encoder(encoder, image_size=min(images.size), seed=seed)
+        net = first_encoder(encoder, min(images.size), seed, start)
         model, policy = choice.build(net, seed)
         given = {"optimizer": optimizer, "learning_rate": learning_rate, "weight_decay": weight_decay}
         began = arguments_of(Run(out)) if resume and (Path(out) / "run.json").exists() else None
@@ -147,6 +150,7 @@ def pretrain(
             "held_out": held_out.spec,
             "held_out_digest": held_out.digest,
             **choice.arguments,
+            **start_said(start),
         }
         info = {
             "kind": choice.kind,

@@ -7,7 +7,7 @@ import pytest
 
 from sslviz.features import Features
 from sslviz.runs import load_result, save_result
-from sslviz.transfer.adaptation import HOW, TRAINED_THERE, Adaptation, adaptation
+from sslviz.transfer.adaptation import HOW, Adaptation, adaptation
 from sslviz.transfer.adapting import (
     Source,
     by_coral,
@@ -17,6 +17,7 @@ from sslviz.transfer.adapting import (
     entropy_slope,
     histogram_entropy,
 )
+from sslviz.transfer.target_streams import TRAINED_THERE
 from sslviz.transfer.two_domains import Head
 
 D, CLASSES = 16, 4
@@ -67,7 +68,7 @@ def test_a_gain_on_a_balanced_target_is_lost_where_classes_come_in_order(moved):
 
 def test_streams_hold_each_image_once_and_85_percent_of_one_class(moved):
     assert len(set(moved.ids)) == len(moved.ids) and (np.bincount(moved.truth) == 250).all()
-    for stream in range(3):
+    for stream in range(CLASSES):
         right = moved.correct["label_shift"]["none"][moved.majority == stream]
         assert len(right) == pytest.approx(250 / 0.85, abs=1)
 

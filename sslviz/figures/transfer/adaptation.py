@@ -8,9 +8,10 @@ import plotly.graph_objects as go
 
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.dot_rows import Dot, dots
-from sslviz.transfer.adaptation import NONE, STREAMS, TRAINED_THERE, Adaptation
+from sslviz.transfer.adaptation import Adaptation
+from sslviz.transfer.target_streams import NONE, STREAMS, TRAINED_THERE
 
-WAYS = {"statistics": "statistics", "coral": "CORAL", "tent": "Tent", TRAINED_THERE: "fitted there, with labels"}
+WAYS = {"statistics": "statistics", "coral": "CORAL", "tent": "Tent", TRAINED_THERE: "with labels"}
 STREAM_WORDS = {
     "balanced": "balanced",
     "label_shift": "85 % one class",

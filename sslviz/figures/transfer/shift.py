@@ -13,7 +13,7 @@ from sslviz.transfer.shift import Shift
 ROWS = {
     "source": "at home",
     "accuracy": "in the target",
-    "ceiling": "in the target, readout fitted there",
+    "ceiling": "in the target, fitted there",
 }
 CAPTION = (
     "Dot and line: the accuracy of one readout at home and in the target, and of one fitted on the target, with 95 % "
