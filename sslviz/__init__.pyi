@@ -14,6 +14,7 @@ from sslviz.data import (
     textured,
 )
 from sslviz.data.corruptions import corrupted
+from sslviz.data.duplicates import duplicates
 from sslviz.diagnostics.bias.association import association
 from sslviz.diagnostics.bias.cooccurrence import cooccurrence
 from sslviz.diagnostics.bias.counterfactual_effect import counterfactual_effect
@@ -104,6 +105,7 @@ __all__ = [
     "displacement",
     "draw",
     "drift",
+    "duplicates",
     "embed",
     "embed_altered",
     "embed_layers",
