@@ -16,6 +16,7 @@ from sslviz.data import (
     textured,
 )
 from sslviz.data.corruptions import corrupted
+from sslviz.data.duplicates import duplicates
 from sslviz.diagnostics.bias.association import association
 from sslviz.diagnostics.bias.cooccurrence import cooccurrence
 from sslviz.diagnostics.bias.counterfactual_effect import counterfactual_effect
@@ -133,6 +134,7 @@ __all__ = [
     "domains",
     "draw",
     "drift",
+    "duplicates",
     "embed",
     "embed_altered",
     "embed_layers",

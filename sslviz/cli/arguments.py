@@ -84,6 +84,8 @@ def scored_images(
 
     size = largest_image_size(runs)
     everything, own_fit = load_images(spec, size), load_images(fit_spec, size) if fit_spec else None
-    everything, own_fit = kept_together(everything, own_fit, group or "")
+    everything = everything.grouped_by(group)
     images, fit = scored_and_fit(everything) if own_fit is None else (scored_and_fit(everything)[0], own_fit)
+    images, fit = kept_together(images, fit, group or "")
+    own_fit = None if own_fit is None else fit
     return images, fit, inspect_images(everything, own_fit, scored=images)

@@ -120,13 +120,13 @@ class Inspect:
     def __call__(self) -> None:
         from sslviz.cli.tables import print_columns
         from sslviz.data import load_images
-        from sslviz.evaluation.grouping import kept_together
         from sslviz.evaluation.inspection import inspect_images
         from sslviz.features.column_kinds import left_out_lines
         from sslviz.runtime.files import atomic_write
 
         images, fit = load_images(self.images), load_images(self.fit) if self.fit else None
-        inspection = inspect_images(*kept_together(images, fit, self.group or ""))
+        images, fit = images.grouped_by(self.group), None if fit is None else fit.grouped_by(self.group)
+        inspection = inspect_images(images, fit)
         print("\n".join(inspection.source_lines), end="\n\n")
         print_columns(inspection.column_rows)
         print("\n".join(left_out_lines(inspection.columns)))

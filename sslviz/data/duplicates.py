@@ -73,11 +73,17 @@ class Duplicates:
 
 
 def duplicates(images: Images, fit: Images | None = None) -> Duplicates:
-    """How many pictures have a copy among those that are fitted on; without `fit`, among the others of the same set.
+    """Are scores flattered by copies?  How many pictures have one among those fitted on, or among the others of their set.
 
     Exact copies have the same pixels.  Near ones look the same in grey at 16 x 16 pixels but for brightness and contrast,
     so that a drawing in other colours counts.  Copies of one `group` of the images do not count, as they stay together.
     What was counted once is not counted again in this process.
+
+    Example:
+        >>> import sslviz
+        >>> images = sslviz.shapes(n=40)
+        >>> sslviz.duplicates(images.rows(range(20)), images).exact
+        20
     """
     key = (images.digest, None if fit is None else fit.digest, images.group)
     if key not in _COUNTED:

@@ -139,7 +139,10 @@ class Features(Grouped):
         return self.rows(where)
 
     def save(self, stem: Path) -> None:
-        """Writes STEM.npy, STEM.parquet and STEM.json, each whole or not at all; without the last, none counts."""
+        """Writes STEM.npy, STEM.parquet and STEM.json, each whole or not at all; without the last, none counts.
+
+        The `group` is not written, since it is asked with: say it again of what is loaded (`grouped_by`).
+        """
         with atomic_write(stem.with_name(stem.name + ".npy")) as file:
             np.save(file, self.x, allow_pickle=False)
         with atomic_write(stem.with_name(stem.name + ".parquet")) as file:
