@@ -11,9 +11,7 @@ from typing import Any
 _HOME = {
     "Images": "data", "digits": "data", "folder": "data", "named": "data", "load_images": "data",
     "shapes": "data", "tagged_shapes": "data", "textured": "data", "scenes": "data", "randbit": "data",
-    "counterfactual": "data", "restyled": "data", "corrupted": "data.corruptions",
-    "shapes": "data", "tagged_shapes": "data", "textured": "data", "randbit": "data", "counterfactual": "data",
-    "corrupted": "data.corruptions", "duplicates": "data.duplicates",
+    "counterfactual": "data", "restyled": "data", "corrupted": "data.corruptions", "duplicates": "data.duplicates",
     "ViewPolicy": "views", "Encoder": "encoders", "create_encoder": "encoders", "METHODS": "methods",
     "pretrain": "training.pretrain", "import_checkpoint": "runs.import_checkpoint",
     "Run": "runs", "Checkpoint": "runs", "open_runs": "runs",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,7 @@ class LabelledPool:
     truth: np.ndarray
     codes: np.ndarray
     left_out: dict[str, int]
-    pictures: dict[str, str]
+    pictures: dict[str, Any]
 
     def of(self, rows: np.ndarray) -> LabelledPool:
         """The same pictures to score, and a pool of these rows only."""
