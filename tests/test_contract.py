@@ -134,7 +134,7 @@ SMALL = {"steps": 2, "draws": 2, "shots": (2,), "rounds": 1, "batch_sizes": (1, 
 def asked_transfers(tmp_path_factory):
     """`asked_transfers(name)`: what an untrained encoder answers to a question of transfer, on a few drawn pictures."""
     checkpoint = sslviz.Checkpoint("planted", 0, {"name": "conv_nano", "image_size": 32}, None, 1)
-    images = sslviz.shapes(n=160, seed=0)
+    images = sslviz.tagged_shapes(n=160, seed=0)  # has masks of several classes, and factors to change
     asked = prepared(images.split("test"), images.split("train"), "label", None)
 
     def make(name, images=None):

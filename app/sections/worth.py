@@ -22,9 +22,10 @@ from sslviz.diagnostics.result import ResultKey
 from sslviz.evaluation.answers import is_stored
 from sslviz.evaluation.recommendation import recommendation
 from sslviz.evaluation.worth import Asked, prepared
-from sslviz.figures import score_bars
+from sslviz.figures import pareto, score_bars
 
 ASKED_AT_ONCE = "low_label"  # the page begins with its answer
+COST = "cost"  # under its figure stands what the cost buys
 
 
 def label_box(columns: Sequence[str]) -> str:
@@ -103,6 +104,7 @@ def _of_images(choice: Choice, entry: Entry, label: str) -> None:
     ]
     pressed = bool(missing) and _offer(entry, missing, asked)
     results: dict[str, Any] = {}
+    failed = False
     for name, run in runs.items():
         if name in missing and not pressed:
             continue
@@ -110,12 +112,28 @@ def _of_images(choice: Choice, entry: Entry, label: str) -> None:
             text = f"{entry.question} {literal(name)}"
             results[name] = made(run, entry.compute, run.last, asked.images, text=text, **arguments)
         except (ValueError, OSError) as error:
+            failed = True
             st.caption(f":material/block: {literal(name)}: {literal(str(error))}")
+    if pressed and not failed:
+        st.rerun()  # what is said at the top of the page rests on it too
     if results:
         chart(entry.figure(results, colors=choice.colors), choice, f"figure {entry.name}", caveat=entry.caveat)
         with st.expander("All its scores beside their controls", icon=":material/align_horizontal_left:"):
             scores = {name: result.scores() for name, result in results.items()}
             chart(score_bars(scores, colors=choice.colors), choice, f"scores {entry.name}")
+    if entry.name == COST and len(results) > 1 and label:
+        _beside_worth(choice, results, label)
+
+
+def _beside_worth(choice: Choice, costs: dict[str, Any], label: str) -> None:
+    """What each costs, beside what it is worth with few labels."""
+    worth = questions.results(choice, ASKED_AT_ONCE, (label,))
+    first = {name: next(iter(result.scores().items())) for name, result in worth.items()}
+    points = {name: (costs[name], first[name][1]) for name in costs if name in first}
+    if len(points) > 1:
+        st.subheader("Is a cheaper one as good?", anchor=False)
+        accuracy = f"{label} accuracy, {next(iter(first.values()))[0]}"
+        chart(pareto(points, accuracy=accuracy, colors=choice.colors), choice, "pareto", caveat="")
 
 
 def _offer(entry: Entry, missing: Sequence[str], asked: Asked) -> bool:

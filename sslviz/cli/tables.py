@@ -36,7 +36,7 @@ def print_scores(results: dict[str, dict[str, Any]], sentences: list[str] | None
         for text in sorted(untold):
             console.print(text, highlight=False, markup=False)
         console.print()
-    for text in [sentence(*one) for one in results.items()] if sentences is None else sentences:
+    for text in filter(None, map(sentence, results, results.values()) if sentences is None else sentences):
         console.print(text, highlight=False, markup=False)
     console.print("\n✓ the whole interval beats the strongest control   ✗ it does not", style="dim", highlight=False)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from sslviz.diagnostics.result import ResultKey
 from sslviz.diagnostics.similarity.compare import compare
+from sslviz.statistics import Score
 
 Results = Mapping[str, Any]  # {run: result} of one question
 
@@ -170,18 +171,21 @@ def _cost(of: Results, worth: Results) -> Advice | None:
     pace = {run: result.scores()["images_per_second"] for run, result in of.items()}
     size = {run: result.scores()["megabytes"] for run, result in of.items()}
     ranked = sorted(pace, key=lambda run: -pace[run].value)
-    listed = ", ".join(f"{run} {pace[run].value_text} pictures a second, {size[run].value_text} MB" for run in ranked)
+    listed = ", ".join(f"{run} {pace[run].text} pictures a second and {size[run].value_text} MB" for run in ranked)
     text = f"On the machine that measured it: {listed}."
     both = {run: result for run, result in worth.items() if run in of}
     if len(both) < 2:
         return Advice("Cost", text)
     name, by_worth = _headline(both)
     best, fastest = by_worth[0], ranked[0]
-    if best == fastest:
-        return Advice("Cost", f"{text} {best} is the fastest of them and reads best.")
+    if not _surely_more(pace[fastest], pace[best]):
+        return Advice("Cost", f"{text} None of them is surely faster than {best}, which reads best.")
     times = pace[fastest].value / pace[best].value
     behind = both[best].scores()[name].value - both[fastest].scores()[name].value if fastest in both else None
-    gap = " its accuracy" if behind is None else f" {behind:.2f} of accuracy with {name}"
-    return Advice(
-        "Cost", text, f"{fastest} would be the one to take if being {times:.1f} times as fast outweighs{gap}."
-    )
+    gap = "its accuracy" if behind is None else f"{behind:.2f} of accuracy with {name}"
+    return Advice("Cost", text, f"{fastest} would be the one to take if being {times:.1f} times as fast outweighs {gap}.")
+
+
+def _surely_more(one: Score, other: Score) -> bool:
+    """Whether the whole interval of one lies above that of the other."""
+    return one.low is not None and other.high is not None and one.low > other.high

@@ -57,8 +57,9 @@ def _of_probe(key: ResultKey, probe: Probe) -> Statement:
 
 
 def sentence(name: str, results: Mapping[str, Any]) -> str:
-    """All that is said of a checkpoint in one sentence.
+    """All that is said of a checkpoint in one sentence; empty where nothing is.
 
     "simclr: healthy, 41 of 128 directions in use, shape decodable at 0.83 (untrained 0.40)".
     """
-    return f"{name}: " + ", ".join(statement.text for statement in statements(results))
+    said = ", ".join(statement.text for statement in statements(results))
+    return f"{name}: {said}" if said else ""

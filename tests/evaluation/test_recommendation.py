@@ -64,6 +64,27 @@ def test_it_says_where_the_answer_turns():
     assert "The answer turns with all labels, where weak is the better one." == advice.turns
 
 
+def test_the_cheaper_one_is_named_where_it_is_surely_cheaper():
+    """Times are planted: the strong encoder runs at 100 pictures a second, the weak one at 100 or at 1,000."""
+    results = asked(weak=0.5, strong=20.0)
+    for pace, said in ((1000.0, "weak would be the one to take if being 10.0 times as fast"), (100.0, "")):
+        for name, of_run in (("weak", pace), ("strong", 100.0)):
+            results[name]["cost"] = planted_cost(name, of_run)
+        (cost,) = [advice for advice in recommendation(results) if advice.about == "Cost"]
+        assert cost.turns.startswith(said) and bool(cost.turns) == bool(said)
+        assert said or "None of them is surely faster than strong" in cost.text
+
+
+def planted_cost(name, images_per_second):
+    """A measured cost, with other times in its place."""
+    import dataclasses
+
+    checkpoint = sslviz.Checkpoint(name, 0, {"name": "conv_nano"}, path=None)
+    found = sslviz.cost(checkpoint, sslviz.shapes(n=4), batch_sizes=(1, 4), rounds=1, progress=False)
+    seconds = {key: np.full((2, 9), 4 / images_per_second) for key in found.seconds}
+    return dataclasses.replace(found, seconds=seconds)
+
+
 def test_nothing_is_said_where_nothing_was_asked():
     assert recommendation({"one": {}, "other": {}}) == []
 
