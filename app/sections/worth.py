@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import streamlit as st
-from components.charts import chart
+from components.charts import chart, section
 from components.diagnose_button import known
 from components.html import literal
 from components.image_picker import loaded
@@ -76,14 +76,14 @@ def question(choice: Choice, entry: Entry, label: str, columns: Sequence[str]) -
 
 
 def _of_two_columns(choice: Choice, entry: Entry, label: str, others: Sequence[str]) -> None:
+    st.subheader(entry.question, anchor=False)
     if not label or not others:
-        st.subheader(entry.question, anchor=False)
         st.caption("This takes a second column with classes: the domain that a picture comes from.")
         return
     domain = st.segmented_control(
         "Domain", others, default=others[0], required=True, key=f"{entry.name}_domain", bind="query-params"
     )
-    questions.question(choice, entry, label, str(domain))
+    section(choice, entry.name, questions.results(choice, entry.name, (label, str(domain))))
 
 
 def _of_images(choice: Choice, entry: Entry, label: str) -> None:

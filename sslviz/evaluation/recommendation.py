@@ -152,8 +152,14 @@ def _other_domain(shift: Results, domains: Results) -> Advice | None:
         return Advice("Another domain", obstacle)
     by = _difference(of, ranked[1], best, name)
     verdict = f"{best} bears it best, by {by}" if by else f"nothing tells {best} and {ranked[1]} apart"
-    turns = "Few labelled images of that domain would change it: the readout was fitted without any." if shift else ""
+    turns = f"Labels there would change it: {_won_back(of, ranked)}." if shift else ""
     return Advice("Another domain", f"{where} {verdict}: {listed}.", turns)
+
+
+def _won_back(of: Results, runs: list[str]) -> str:
+    """What a readout fitted on the other domain would gain."""
+    gains = {run: of[run].scores()["recoverable"].text for run in runs}
+    return "a readout fitted there wins " + ", ".join(f"{gain} with {run}" for run, gain in gains.items())
 
 
 def _lost(result: Any) -> str:
@@ -183,7 +189,9 @@ def _cost(of: Results, worth: Results) -> Advice | None:
     times = pace[fastest].value / pace[best].value
     behind = both[best].scores()[name].value - both[fastest].scores()[name].value if fastest in both else None
     gap = "its accuracy" if behind is None else f"{behind:.2f} of accuracy with {name}"
-    return Advice("Cost", text, f"{fastest} would be the one to take if being {times:.1f} times as fast outweighs {gap}.")
+    return Advice(
+        "Cost", text, f"{fastest} would be the one to take if being {times:.1f} times as fast outweighs {gap}."
+    )
 
 
 def _surely_more(one: Score, other: Score) -> bool:

@@ -85,6 +85,22 @@ def planted_cost(name, images_per_second):
     return dataclasses.replace(found, seconds=seconds)
 
 
+def test_in_another_domain_it_says_who_bears_it_and_what_labels_there_would_win():
+    """The strong encoder's classes lie where they were; those of the weak one are moved onto each other's place."""
+    here, results = {}, {}
+    for name, moved in (("bears", 0), ("breaks", 1)):
+        here[name] = features(name, 8.0)
+        label = np.roll(np.arange(CLASSES), moved)[here[name].column("label").astype(int)]
+        x = np.random.default_rng(5).normal(size=here[name].x.shape) + 0.0
+        x[:, :CLASSES] += 8.0 * np.eye(CLASSES)[label]
+        ids = [f"there {i}" for i in range(len(x))]
+        there = sslviz.Features.from_array(x, table={"label": here[name].column("label")}, ids=ids, name=name)
+        results[name] = {"shift": sslviz.shift(here[name], there)}
+    (advice,) = recommendation(results)
+    assert advice.about == "Another domain" and "bears bears it best, by" in advice.text
+    assert "a readout fitted there wins" in advice.turns
+
+
 def test_nothing_is_said_where_nothing_was_asked():
     assert recommendation({"one": {}, "other": {}}) == []
 
