@@ -73,6 +73,8 @@ from sslviz.training.pretrain import pretrain
 from sslviz.transfer.adaptation import adaptation
 from sslviz.transfer.continual.continual import continual
 from sslviz.transfer.cost import cost
+from sslviz.transfer.dense.correspondence import correspondence, correspondence_of
+from sslviz.transfer.dense.detection import detection
 from sslviz.transfer.dense.discovery import discovery
 from sslviz.transfer.dense.patch_tokens import patch_tokens
 from sslviz.transfer.dense.segmentation import segmentation
@@ -112,6 +114,8 @@ __all__ = [
     "compare",
     "continual",
     "cooccurrence",
+    "correspondence",
+    "correspondence_of",
     "corrupted",
     "cost",
     "counterfactual",
@@ -119,6 +123,7 @@ __all__ = [
     "create_encoder",
     "demo",
     "description_length",
+    "detection",
     "diagnose",
     "digits",
     "discovery",

@@ -114,7 +114,8 @@ def fit_head(
         rows = torch.randperm(len(x), generator=generator)[:BATCH]
         for group in optimizer.param_groups:
             group["lr"] = schedule.learning_rate(step)
-        loss(*head(x[rows].to(device)), Targets(*(t[rows].to(device) for t in wanted))).backward()
+        heat, shape = head(x[rows].to(device))
+        loss(heat, shape, Targets(*(t[rows].to(device) for t in wanted))).backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         advance(1)
