@@ -60,7 +60,7 @@ def _panels(result: Discovery, name: str, rows: list[int]) -> Iterator[Panel]:
     for place, i in enumerate(rows):
         picture = result.shown[i]
         true = result.true_boxes[result.true_of == picture] / np.tile(np.array(result.size)[::-1], 2)
-        drawn = withbox_lines(result.pictures[i], true)
+        drawn = with_boxes(result.pictures[i], true)
         yield Panel(drawn, None, "" if place else title, str(result.ids[picture]), f"{result.overlap[picture]:.2f}")
 
 
