@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from sslviz.transfer.dense.correspondence import Correspondence
 
 COLUMNS, ROWS = 8, 3  # pairs; and what is shown of each
-POINTS = 24  # of a pair: of more, one sees none
+POINTS = 10  # of a pair, evenly taken: of more lines, one sees none
 CAPTION = (
-    "Top: points that were asked for. Below, in the moved picture: a dot where each was found, and a line from where it truly "
-    "lies; without a line it is exact. Grey: the encoder untrained. Uniform parts look alike, and are mistaken at no loss."
+    "Top: some points that were asked for. Below, in the moved picture: a dot where each was found, and a line from where it "
+    "truly lies. Grey: the encoder untrained. Even parts look alike, so that no encoder finds all: compare with the controls."
 )
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 COLUMNS, ROWS = 8, 2
 CAPTION = (
-    "White: true boxes. In colour: found ones with their class, dotted where class or place is wrong; below: how well both "
-    "agree (F1). Grey: boxes of the encoder untrained. A few pictures say little: the score counts all."
+    "White: true boxes. In colour: found ones, dotted where class or place is wrong; below: how well both agree (F1, 1 at "
+    "best). Grey: boxes of the encoder untrained. A few pictures say little: the score counts all."
 )
 
 
@@ -72,24 +72,20 @@ def _traces(result: Detection, places: Mapping[int, Corner], color: str, name: s
     there = np.isin(result.found_of, [*places]) & (result.confidence >= result.shown_from)
     for right, dash in ((True, "solid"), (False, "dot")):
         rows = np.flatnonzero(there & (result.right[:, 0] == right))
-        yield lines(result.found[rows], result.found_of[rows], color, name or "found", 2.5, dash)
-    yield _labels(result, np.flatnonzero(there), places, color)
+        yield lines(result.found[rows], result.found_of[rows], color, name or "found", 2, dash)
+    yield _dots(result, np.flatnonzero(there), places, color)
 
 
-def _labels(result: Detection, rows: np.ndarray, places: Mapping[int, Corner], color: str) -> go.Scatter:
-    """What each box is taken for, written in its upper left corner on hover, and as a dot otherwise."""
+def _dots(result: Detection, rows: np.ndarray, places: Mapping[int, Corner], color: str) -> go.Scatter:
+    """A dot in the upper left corner of each box, which says on hover what it is taken for."""
     left, top = np.array([places[int(i)] for i in result.found_of[rows]]).reshape(-1, 2).T
     names = [result.classes[kind] for kind in result.found_class[rows]]
     right = ["right" if one else "wrong" for one in result.right[rows, 0]]
-    many = len(result.classes) > 1
     return go.Scatter(
         x=left + result.found[rows, 0] / result.size[1],
         y=top + result.found[rows, 1] / result.size[0],
-        mode="markers+text" if many else "markers",
-        marker={"color": color, "size": 5, "symbol": "square"},
-        text=[f"<b>{escape(one)}</b>" for one in names] if many else None,
-        textposition="top right",
-        textfont={"size": 9, "color": color},
+        mode="markers",
+        marker={"color": color, "size": 4, "symbol": "square"},
         name="found",
         showlegend=False,
         customdata=[

@@ -88,7 +88,7 @@ def detection(
     own, untrained = encoder_tokens(checkpoint, layer), untrained_tokens(checkpoint, layer)
     objects, fitted = objects_of(images), objects_of(fit)
     classes = _classes(objects, fitted)
-    truth = placed(objects, classes)
+    truth, known = placed(objects, classes), placed(fitted, classes)
 
     def find(tokens: TokenReader) -> tuple[Placed, tuple[int, int]]:
         """The boxes by a head on these tokens, and their grid."""
@@ -98,10 +98,11 @@ def detection(
         with progress_bar(f"fitting boxes to {tokens.name}", steps, "steps", shown=progress) as advance:
             head = fit_head(x, targets(fitted, classes, grid, fit.size), steps, seed, advance)
         del x
-        return head(tokens(images, title), images.size), grid
+        found = head(tokens(images, title), images.size)
+        return found.rows(np.isin(found.kind, known.kind)), grid  # a class that was not fitted is not known
 
     found, grid = find(own)
-    usual = usual_boxes(placed(fitted, classes), len(classes), grid, fit.size)
+    usual = usual_boxes(known, len(classes), grid, fit.size)
     guesses = {
         "mean box": everywhere(usual, len(images), images.size),
         "pixels and place": find(pixel_tokens(*grid))[0],
