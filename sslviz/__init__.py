@@ -17,6 +17,7 @@ _HOME = {
     "Run": "runs", "Checkpoint": "runs", "open_runs": "runs",
     "Features": "features", "embed": "features.embed", "raw_pixels": "features.pixel_controls",
     "patch_tokens": "transfer.dense.patch_tokens",
+    "correspondence_of": "transfer.dense.correspondence",
     "embed_layers": "features.embed", "embed_views": "features.embed_views", "embed_altered": "features.embed_views",
     "Score": "statistics",
     "neighbors": "diagnostics.neighbors.neighbors", "compare": "diagnostics.similarity.compare",

@@ -75,6 +75,8 @@ from sslviz.transfer.adaptation import adaptation
 from sslviz.transfer.calibration import calibration
 from sslviz.transfer.continual.continual import continual
 from sslviz.transfer.cost import cost
+from sslviz.transfer.dense.correspondence import correspondence, correspondence_of
+from sslviz.transfer.dense.detection import detection
 from sslviz.transfer.dense.discovery import discovery
 from sslviz.transfer.dense.patch_tokens import patch_tokens
 from sslviz.transfer.dense.segmentation import segmentation
@@ -119,6 +121,8 @@ __all__ = [
     "compare",
     "continual",
     "cooccurrence",
+    "correspondence",
+    "correspondence_of",
     "corrupted",
     "cost",
     "counterfactual",
@@ -126,6 +130,7 @@ __all__ = [
     "create_encoder",
     "demo",
     "description_length",
+    "detection",
     "diagnose",
     "digits",
     "discovery",

@@ -10,7 +10,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from sslviz.figures.parts import theme
-from sslviz.figures.parts.saliency_sheet import MOST, PICTURE, Panel, sheet
+from sslviz.figures.parts.boxed_pictures import box_lines, panel_corners, with_boxes
+from sslviz.figures.parts.saliency_sheet import MOST, Panel, sheet
 from sslviz.figures.parts.worst_first import worst_first
 
 if TYPE_CHECKING:
@@ -39,12 +40,14 @@ def discovery(
     chosen = {name: worst_first(len(result.shown), columns * rows) for name, result in named.items()}
     panels = [panel for name, result in named.items() for panel in _panels(result, short[name], chosen[name])]
     fig = sheet(panels, columns)
-    corners = [(image.x0 - image.dx / 2, image.y0 - image.dy / 2) for image in fig.data if image.type == "image"]
+    corners = panel_corners(fig)
     for name, result in named.items():
         at, corners = corners[: len(chosen[name])], corners[len(chosen[name]) :]
         pictures = result.shown[chosen[name]]
-        fig.add_trace(_boxes(result.untrained_found[pictures], at, result, theme.CONTROL, "untrained (control)", 2))
-        fig.add_trace(_boxes(result.found[pictures], at, result, palette[name], name or "found", 3))
+        fig.add_trace(
+            box_lines(result.untrained_found[pictures], at, result.size, theme.CONTROL, "untrained (control)", 2)
+        )
+        fig.add_trace(box_lines(result.found[pictures], at, result.size, palette[name], name or "found", 3))
     fig.update_xaxes(constraintoward="left")
     fig.update_layout(height=fig.layout.height - 28, margin_t=8)
     return theme.finish(fig, alt=_alt(named), caption=CAPTION)
@@ -58,37 +61,8 @@ def _panels(result: Discovery, name: str, rows: list[int]) -> Iterator[Panel]:
     for place, i in enumerate(rows):
         picture = result.shown[i]
         true = result.true_boxes[result.true_of == picture] / np.tile(np.array(result.size)[::-1], 2)
-        drawn = _with_boxes(result.pictures[i], true)
+        drawn = with_boxes(result.pictures[i], true)
         yield Panel(drawn, None, "" if place else title, str(result.ids[picture]), f"{result.overlap[picture]:.2f}")
-
-
-def _with_boxes(picture: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """The picture, enlarged, with boxes (m, 4) in shares of its sides drawn white on black."""
-    times = max(1, PICTURE // max(picture.shape[:2]))
-    large = picture.repeat(times, axis=0).repeat(times, axis=1)
-    height, width = large.shape[:2]
-    for x0, y0, x1, y1 in (boxes * [width, height, width, height]).round().astype(int):
-        for inset, level in ((0, 0), (1, 255), (2, 0)):  # pixels
-            left, right = (min(max(x, 0), width - 1) for x in (x0 + inset, x1 - 1 - inset))
-            top, bottom = (min(max(y, 0), height - 1) for y in (y0 + inset, y1 - 1 - inset))
-            large[top : bottom + 1, [left, right]] = level
-            large[[top, bottom], left : right + 1] = level
-    return large
-
-
-def _boxes(
-    boxes: np.ndarray, at: list[tuple[float, float]], result: Discovery, color: str, name: str, width: float
-) -> go.Scatter:
-    """All boxes of one kind as one trace; boxes (k, 4) in pixels, at the corners of their panels."""
-    x: list[float | None] = []
-    y: list[float | None] = []
-    for (left, top), box in zip(at, boxes, strict=True):
-        x0, x1 = left + box[[0, 2]] / result.size[1]
-        y0, y1 = top + box[[1, 3]] / result.size[0]
-        x += [x0, x1, x1, x0, x0, None]
-        y += [y0, y0, y1, y1, y0, None]
-    line = {"color": color, "width": width}
-    return go.Scatter(x=x, y=y, mode="lines", line=line, name=name, showlegend=False, hoverinfo="skip")
 
 
 def _alt(named: Mapping[str, Discovery]) -> str:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import numpy as np
 
 from sslviz.data import Images
-from sslviz.data.boxes import BOXES, FORM, boxes_of
+from sslviz.data.boxes import BOXES, FORM, Boxes, boxes_of
 
 GROUND = "background"  # the mask of what is no object
 
 
 def true_boxes(images: Images) -> list[np.ndarray]:
-    """The boxes x0 y0 x1 y1 of the objects of each picture, (m, 4) in pixels.
+    """The boxes x0 y0 x1 y1 of the objects of each picture, (m, 4) in pixels; from and errors as `objects_of`."""
+    return [boxes.corners for boxes in objects_of(images)]
 
-    From the column `boxes`, or, without one, around each connected region of each mask but "background".  ValueError for
-    images with neither.
+
+def objects_of(images: Images) -> list[Boxes]:
+    """The objects of each picture: their classes and boxes.
+
+    From the column `boxes`, or, without one, around each connected region of each mask but "background", whose name is the
+    class.  ValueError for images with neither.
     """
     if BOXES in images.table:
-        return [boxes.corners for boxes in boxes_of(images)]
+        return boxes_of(images)
     masks = {name: mask for name, mask in images.masks.items() if name != GROUND}
     if not masks:
         raise ValueError(
@@ -29,7 +34,19 @@ def true_boxes(images: Images) -> list[np.ndarray]:
                 f"The mask {name!r} is {mask.shape}, and these pictures need {(len(images), *images.size)}; bring it to "
                 "their size."
             )
-    return [np.concatenate([_regions(mask[i]) for mask in masks.values()]) for i in range(len(images))]
+    return [_of_masks({name: mask[i] for name, mask in masks.items()}) for i in range(len(images))]
+
+
+def says_objects(images: Images) -> bool:
+    """Whether anything says where the objects of these images are."""
+    return BOXES in images.table or any(name != GROUND for name in images.masks)
+
+
+def _of_masks(masks: dict[str, np.ndarray]) -> Boxes:
+    """The objects of one picture by its masks {class: (h, w)}."""
+    regions = {name: _regions(mask) for name, mask in masks.items()}
+    names = np.repeat(np.array([*regions], dtype=str), [len(boxes) for boxes in regions.values()])
+    return Boxes(names, np.concatenate([*regions.values()]))
 
 
 def _regions(mask: np.ndarray) -> np.ndarray:
