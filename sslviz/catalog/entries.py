@@ -163,7 +163,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         name="low_label", question="What is it worth with few labels?", home="transfer.low_label",
         control="chance, raw pixels, the encoder untrained, on the same labels", page="worth", scope="label",
-        options=("fit", "control_features"), group="Few labels", section=WORTH,
+        options=("fit", "control_features", "group"), group="Few labels", section=WORTH,
     ),
     Entry(
         name="fine_tune", question="What does it give when all its weights may move?", home="transfer.fine_tune",

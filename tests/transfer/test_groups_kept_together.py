@@ -1,0 +1,105 @@
+"""Ten copies of each object, labels drawn by lot: what is kept together reads chance, what is not reads its memory."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+import sslviz
+from sslviz.features import Features
+from sslviz.statistics import Score, bootstrap_crossed_means, crossed_interval
+
+CLASSES, COPIES = 4, 10
+
+
+def copies(objects=120, seed=0, noise=0.1, start=0):
+    """Ten pictures of each object that hardly differ; the label of an object, and its tone, are drawn by lot."""
+    rng = np.random.default_rng(seed)
+    of = np.repeat(np.arange(objects), COPIES)
+    label, tone = rng.permutation(np.arange(objects) % CLASSES), rng.permutation(np.arange(objects) % 2)
+    x = rng.normal(size=(objects, 32))[of] + noise * rng.normal(size=(len(of), 32))
+    table = {
+        "label": np.array(list("abcd"))[label[of]],
+        "tone": np.array(["light", "dark"])[tone[of]],
+        "object": start + of,
+    }
+    ids = [f"{start + i // COPIES}-{i % COPIES}" for i in range(len(of))]
+    return Features.from_array(x, ids=ids, table=table).rows(rng.permutation(len(of)))
+
+
+@dataclass
+class Read:
+    """How a question is asked of features, which score would show memory, and what it reads by luck."""
+
+    ask: Callable
+    score: Callable[..., Score]
+    by_luck: Callable[..., float]
+    memory: float  # the least that the score is better than luck where copies lie on both sides
+
+
+READ = {
+    "low_label": Read(sslviz.low_label, lambda r: r.scores()["all labels"], lambda r: 0.25, 0.3),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_is_kept_together_reads_chance_and_what_is_not_reads_memory(name):
+    read = READ[name]
+    alone, together = (read.ask(one) for one in (copies(), copies().grouped_by("object")))
+    assert alone.group_column == "" and alone.units is None
+    assert together.group_column == "object" and len(together.units) == len(together.ids)
+    won = {}
+    for key, result in (("alone", alone), ("together", together)):
+        score = read.score(result)
+        sign = -1 if score.higher_is_better is False else 1
+        won[key] = sign * (score.value - read.by_luck(result))
+    assert won["alone"] > read.memory
+    score = read.score(together)
+    if score.low is None:
+        assert won["together"] < 0.1
+    elif score.higher_is_better is False:
+        assert score.high > read.by_luck(together)
+    else:
+        assert score.low < read.by_luck(together)
+    assert won["together"] < won["alone"] / 3
+
+
+@pytest.mark.parametrize("name", READ)
+def test_images_to_fit_on_that_belong_to_scored_ones_are_refused(name):
+    features = copies(40).grouped_by("object")
+    half = np.arange(len(features)) % 2 == 0
+    with pytest.raises(ValueError, match="share their 'object' with images that are scored"):
+        READ[name].ask(features.rows(half), fit=features.rows(~half))
+
+
+def test_a_draw_of_few_labels_holds_one_image_of_each_object_and_a_class_of_few_objects_is_named():
+    features = copies(16).grouped_by("object")  # four objects a class, half of them fitted on
+    result = sslviz.low_label(features, shots=(1, 2, 5), draws=2)
+    assert [*result.shots] == [1, 2] and list(result.left_out) == ["at 5 labels a class, as a has 2 to draw from"]
+    assert result.scores()["all labels"].low is None  # 20 scored images a class, which are two objects
+    with pytest.raises(ValueError, match="'a' of 'label' has 2 images that do not belong together to label"):
+        sslviz.low_label(features, shots=(5,), draws=2)
+
+
+def test_crossed_intervals_of_whole_units_hold_what_they_promise():
+    """Copies are read alike: of 200 worlds the truth lies in about 95 of 100 intervals of units, in far fewer of images."""
+    inside, truth = {"units": 0, "images": 0}, _truth(0.7)
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        units = np.repeat(np.arange(60), rng.integers(2, 15, 60))
+        classes, chance = (np.arange(60) % 2)[units], 0.7 + rng.normal(scale=0.02, size=(1, 8, 1))
+        right = (rng.random((1, 8, 60)) * 0.3 + rng.random(60) * 0.7)[..., units] < chance
+        for name, given in (("units", units), ("images", None)):
+            means = bootstrap_crossed_means(right, classes, resamples=300, seed=seed, units=given)[:, 0]
+            low, high = crossed_interval(means, right[0].mean(axis=1))
+            inside[name] += low <= truth <= high
+    assert 0.90 * 200 <= inside["units"] <= 0.99 * 200
+    assert inside["images"] < 0.75 * 200
+
+
+def _truth(at):
+    """The probability that 0.3 u + 0.7 v < at + 0.02 z, by many draws."""
+    rng = np.random.default_rng(123)
+    n = 1_000_000
+    return (0.3 * rng.random(n) + 0.7 * rng.random(n) < at + 0.02 * rng.normal(size=n)).mean()
