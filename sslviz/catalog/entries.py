@@ -173,28 +173,28 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         name="label_choice", question="Which images should be labelled first?", home="transfer.label_choice",
         control="images drawn without looking, images chosen by pixels or by the encoder untrained", page="worth",
-        scope="label", options=("fit", "control_features"), group="Few labels", least_per_class=4, opt_in=True,
+        scope="label", options=("fit", "control_features", "group"), group="Few labels", least_per_class=4, opt_in=True,
     ),
     Entry(
         name="noise_tolerance", question="How many wrong labels does a readout bear?", home="transfer.noise_tolerance",
         control="chance, true labels only, raw pixels, the encoder untrained", page="worth", scope="label",
-        options=("fit", "control_features"), group="Few labels", section=WORTH, least_per_class=4,
+        options=("fit", "control_features", "group"), group="Few labels", section=WORTH, least_per_class=4,
     ),
     Entry(
         name="ranking", question="If one image is the question, are those of its class the first answers?",
         home="transfer.ranking", control="a random order, raw pixels, the encoder untrained", page="worth", scope="label",
-        options=("control_features",), group="New categories", section=WORTH, many_classes=True, max_images=MAP_POINTS,
+        options=("control_features", "group"), group="New categories", section=WORTH, many_classes=True, max_images=MAP_POINTS,
     ),
     Entry(
         name="novelty", question="Would it notice a class that it was never shown?", home="transfer.novelty",
         control="one half of the known images against the other, raw pixels, the encoder untrained", page="worth",
-        scope="label", options=("fit", "control_features"), group="New categories", section=WORTH, many_classes=True,
+        scope="label", options=("fit", "control_features", "group"), group="New categories", section=WORTH, many_classes=True,
     ),
     Entry(
         name="calibration", question="When a head on it says 80 %, is it right in 80 of 100 cases?",
         home="transfer.calibration",
         control="labels drawn from its own probabilities, class shares, raw pixels, the encoder untrained",
-        page="worth", scope="label", options=("fit", "control_features"), group="New categories", section=WORTH,
+        page="worth", scope="label", options=("fit", "control_features", "group"), group="New categories", section=WORTH,
     ),
     Entry(
         name="shift", question="What does a readout lose in another domain?", home="transfer.shift",

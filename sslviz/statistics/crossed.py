@@ -75,7 +75,9 @@ def _of_units(values: np.ndarray, groups: np.ndarray, units: np.ndarray) -> np.n
     of_unit = np.add.reduceat(added[..., order], starts, axis=2)  # (m, draws, units)
     rest = of_unit - of_unit.mean(axis=1, keepdims=True)
     _, stratum, size = np.unique(unit_strata(codes, unit), return_inverse=True, return_counts=True)
-    few = np.where(size > 1, size / np.maximum(size - 1, 1), 0)[stratum]  # a mean over n units lacks one degree of freedom
+    few = np.where(size > 1, size / np.maximum(size - 1, 1), 0)[
+        stratum
+    ]  # a mean over n units lacks one degree of freedom
     return (rest**2 * few).sum(axis=(1, 2)) / ((draws - 1) * draws)
 
 

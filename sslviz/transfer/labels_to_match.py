@@ -36,9 +36,7 @@ class Curve:
         if draws < 2:
             return np.tile(self.of_draws[:, 0], (RESAMPLES, 1))
         if self.correct is not None and self.groups is not None:
-            return bootstrap_crossed_means(
-                self.correct, self.groups, resamples=RESAMPLES, seed=seed, units=self.units
-            )
+            return bootstrap_crossed_means(self.correct, self.groups, resamples=RESAMPLES, seed=seed, units=self.units)
         times = np.random.default_rng(seed).multinomial(draws - 1, np.full(draws, 1 / draws), size=RESAMPLES)
         return times @ self.of_draws.T / (draws - 1)
 
