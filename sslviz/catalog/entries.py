@@ -168,7 +168,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         name="fine_tune", question="What does it give when all its weights may move?", home="transfer.fine_tune",
         control="the network from scratch, a linear readout of the frozen and of the untrained encoder, raw pixels, chance",
-        page="worth", scope="images", options=("label", "fit"), on_demand=True, group="Few labels",
+        page="worth", scope="images", options=("label", "fit", "group"), on_demand=True, group="Few labels",
     ),
     Entry(
         name="label_choice", question="Which images should be labelled first?", home="transfer.label_choice",
@@ -217,7 +217,7 @@ CATALOG: tuple[Entry, ...] = (
         name="segmentation", question="Does it know where one thing ends and another begins?",
         home="transfer.dense.segmentation",
         control="the largest class, the most frequent one at each place, pixels and place, the encoder untrained",
-        page="worth", scope="images", options=("fit",), on_demand=True, group="Parts of pictures",
+        page="worth", scope="images", options=("fit", "group"), on_demand=True, group="Parts of pictures",
     ),
     Entry(
         name="discovery", question="Does an object stand out from its ground without any label?",
@@ -233,12 +233,12 @@ CATALOG: tuple[Entry, ...] = (
         name="continual", question="Does it learn one task after another, or forget?",
         home="transfer.continual.continual",
         control="joint training, the encoder frozen, frozen and untrained, plain sequence", page="worth",
-        scope="images", options=("label", "fit"), on_demand=True, group="Over time",
+        scope="images", options=("label", "fit", "group"), on_demand=True, group="Over time",
     ),
     Entry(
         name="flips", question="Does changing one factor change the decision?", home="transfer.flips",
         control="noise redrawn, another picture, the factor alone, raw pixels, the encoder untrained", page="worth",
-        scope="images", options=("label", "fit"), on_demand=True, group="Over time",
+        scope="images", options=("label", "fit", "group"), on_demand=True, group="Over time",
     ),
     # --- training
     Entry(

@@ -48,11 +48,9 @@ def false_positive_draws(
     """
     rng = np.random.default_rng(seed)
     if units is not None:
-        sides = zip((positive, negative), units, strict=True)
-        drawn = [(side, resampled_times(np.zeros(len(side)), draws, rng, of).astype(int)) for side, of in sides]
-        return np.array(
-            [false_positives(*(np.repeat(side, times[i]) for side, times in drawn), recall) for i in range(draws)]
-        )
+        times = [resampled_times(np.zeros(len(of)), draws, rng, of).astype(int) for of in units]
+        drawn = ((np.repeat(positive, p), np.repeat(negative, n)) for p, n in zip(*times, strict=True))
+        return np.array([false_positives(p, n, recall) for p, n in drawn])
     ordered, m = np.sort(negative), len(negative)
     values = np.empty(draws)
     for i in range(draws):
