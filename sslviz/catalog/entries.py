@@ -205,7 +205,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         name="domains", question="Does a readout hold in a domain that it has never met?", home="transfer.domains",
         control="domains shuffled, chance, raw pixels, colours alone, three encoders untrained", page="worth",
-        scope="columns", options=("fit", "control_features"), group="Another domain", section=WORTH, varying=True,
+        scope="columns", options=("fit", "control_features", "group"), group="Another domain", section=WORTH, varying=True,
     ),
     Entry(
         name="adaptation", question="Can a readout be carried to another domain without labels there?",

@@ -54,6 +54,12 @@ READ = {
     "label_choice": Read(
         partial(sslviz.label_choice, budget=110), lambda r: r.scores()["accuracy"], lambda r: 0.25, 0.15, 240
     ),
+    "domains": Read(
+        partial(sslviz.domains, domain="tone"),
+        lambda r: Score(r.in_domain_correct.mean(), None, None, {"chance": r.chance}),
+        lambda r: r.chance,
+        0.3,
+    ),
     "ranking": Read(
         sslviz.ranking, lambda r: r.scores()["hit@1"], lambda r: r.scores()["hit@1"].controls["chance"], 0.6
     ),
