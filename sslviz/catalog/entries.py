@@ -199,7 +199,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         name="shift", question="What does a readout lose in another domain?", home="transfer.shift",
         control="halves of the source, a readout fitted on the target, raw pixels, the encoder untrained", page="worth",
-        scope="label", inputs=("features", "target"), options=("fit", "control_features", "target_controls"),
+        scope="label", inputs=("features", "target"), options=("fit", "control_features", "target_controls", "group"),
         group="Another domain", many_classes=True, least_per_class=4,
     ),
     Entry(
@@ -210,7 +210,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         name="adaptation", question="Can a readout be carried to another domain without labels there?",
         home="transfer.adaptation", control="no adaptation, raw pixels, the encoder untrained", page="worth",
-        scope="label", inputs=("features", "target"), options=("fit", "control_features", "target_controls"),
+        scope="label", inputs=("features", "target"), options=("fit", "control_features", "target_controls", "group"),
         group="Another domain", many_classes=True, least_per_class=4,
     ),
     Entry(

@@ -1,5 +1,6 @@
 """Ten copies of each object, labels drawn by lot: what is kept together reads chance, what is not reads its memory."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -179,3 +180,46 @@ def test_one_of_each_object_can_be_chosen_to_be_labelled():
     rows = [list(features.ids).index(one) for one in result.chosen_ids]
     assert len(set(features.column("object")[rows])) == 12
     assert list(result.left_out.values()) == [180]  # 20 objects to choose from, of ten copies
+
+
+def two_places():
+    """Features of 80 objects here and of 80 others there, which differ by a shift; ten copies of each."""
+    here, there = copies(80, seed=1), copies(80, seed=2, start=500)
+    return here, dataclasses.replace(there, x=there.x + 0.3)
+
+
+@pytest.mark.parametrize("group", ["", "object"])
+def test_another_domain_is_read_by_heads_that_met_none_of_its_objects(group):
+    here, there = two_places()
+    result = sslviz.shift(here.grouped_by(group), there)
+    source, ceiling = (result.levels()[name] for name in ("source", "ceiling"))
+    if group:
+        assert source.low < 0.25 and ceiling.low < 0.25
+        assert len(result.units) == len(result.ids) and len(result.source_units) == len(result.source_truth)
+        assert len(result.domain) <= 40 + 80 + 8  # one of each object takes part in the distances
+    else:
+        assert min(source.low, ceiling.low) > 0.6 and result.units is None
+    won = sslviz.adaptation(here.grouped_by(group), there).scores()["target_trained"]
+    assert (won.low > 0.3) if not group else (won.low < 0)
+
+
+def test_two_samples_of_one_place_in_many_copies_are_no_two_domains():
+    """MMD's p is about uniform where copies count once; shuffled one by one, copies find a domain nearly every time."""
+    found = {"object": 0, "": 0}
+    for seed in range(15):
+        here, there = copies(32, seed=seed), copies(32, seed=1000 + seed, start=500)
+        for group in found:
+            found[group] += sslviz.shift(here.grouped_by(group), there).p < 0.05
+    assert found["object"] <= 4 and found[""] >= 9
+
+
+def test_images_of_the_target_that_belong_to_images_fitted_on_are_not_scored():
+    here, there = two_places()
+    objects = np.where(there.column("object") < 510, there.column("object") - 500, there.column("object"))
+    there = dataclasses.replace(there, table=there.table.assign(object=objects))
+    left_out = sslviz.shift(here.grouped_by("object"), there).left_out
+    (why,) = left_out
+    assert why == "of the target, their object is fitted on in the source" and left_out[why] % COPIES == 0
+    assert (
+        sslviz.shift(here.grouped_by("object"), dataclasses.replace(there, table=there.table[["label"]])).units is None
+    )
