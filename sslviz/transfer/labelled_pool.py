@@ -72,7 +72,7 @@ def labelled_pool(images: Images, fit: Images | None, label: str, most: int, see
     left_out = dict(complete.left_out)
     texts = pd.Series(_texts(pool, label))
     counts = pd.Series(pool.unit_names).groupby(texts).nunique()  # of what belongs together, one is labelled
-    small = sorted(name for name in {*_texts(scored, label), *texts} if counts.get(name, 0) < most)
+    small = sorted(str(name) for name in {*_texts(scored, label), *texts} if counts.get(name, 0) < most)
     if small:
         keep, keep_pool = (~np.isin(_texts(some, label), small) for some in (scored, pool))
         named = ", ".join(map(repr, small[:NAMED])) + (f" and {len(small) - NAMED} more" if len(small) > NAMED else "")

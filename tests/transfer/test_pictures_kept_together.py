@@ -74,7 +74,7 @@ def test_pictures_to_fit_on_by_artists_that_are_scored_are_left_out_and_counted(
 
 
 def test_labels_by_lot_are_read_from_copies_but_not_from_pictures_of_others():
-    """A frozen readout of few labels: 40 objects in six copies each, labels of objects drawn by lot."""
+    """A frozen readout of few labels: 120 objects in six copies each, labels of objects drawn by lot."""
     rng = np.random.default_rng(0)
     of = np.repeat(np.arange(120), 6)
     pixels = rng.integers(20, 235, (120, 4, 4, 3)).repeat(4, axis=1).repeat(4, axis=2)[of] + rng.integers(
