@@ -163,38 +163,38 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         name="low_label", question="What is it worth with few labels?", home="transfer.low_label",
         control="chance, raw pixels, the encoder untrained, on the same labels", page="worth", scope="label",
-        options=("fit", "control_features"), group="Few labels", section=WORTH,
+        options=("fit", "control_features", "group"), group="Few labels", section=WORTH,
     ),
     Entry(
         name="fine_tune", question="What does it give when all its weights may move?", home="transfer.fine_tune",
         control="the network from scratch, a linear readout of the frozen and of the untrained encoder, raw pixels, chance",
-        page="worth", scope="images", options=("label", "fit"), on_demand=True, group="Few labels",
+        page="worth", scope="images", options=("label", "fit", "group"), on_demand=True, group="Few labels",
     ),
     Entry(
         name="label_choice", question="Which images should be labelled first?", home="transfer.label_choice",
         control="images drawn without looking, images chosen by pixels or by the encoder untrained", page="worth",
-        scope="label", options=("fit", "control_features"), group="Few labels", least_per_class=4, opt_in=True,
+        scope="label", options=("fit", "control_features", "group"), group="Few labels", least_per_class=4, opt_in=True,
     ),
     Entry(
         name="noise_tolerance", question="How many wrong labels does a readout bear?", home="transfer.noise_tolerance",
         control="chance, true labels only, raw pixels, the encoder untrained", page="worth", scope="label",
-        options=("fit", "control_features"), group="Few labels", section=WORTH, least_per_class=4,
+        options=("fit", "control_features", "group"), group="Few labels", section=WORTH, least_per_class=4,
     ),
     Entry(
         name="ranking", question="If one image is the question, are those of its class the first answers?",
         home="transfer.ranking", control="a random order, raw pixels, the encoder untrained", page="worth", scope="label",
-        options=("control_features",), group="New categories", section=WORTH, many_classes=True, max_images=MAP_POINTS,
+        options=("control_features", "group"), group="New categories", section=WORTH, many_classes=True, max_images=MAP_POINTS,
     ),
     Entry(
         name="novelty", question="Would it notice a class that it was never shown?", home="transfer.novelty",
         control="one half of the known images against the other, raw pixels, the encoder untrained", page="worth",
-        scope="label", options=("fit", "control_features"), group="New categories", section=WORTH, many_classes=True,
+        scope="label", options=("fit", "control_features", "group"), group="New categories", section=WORTH, many_classes=True,
     ),
     Entry(
         name="calibration", question="When a head on it says 80 %, is it right in 80 of 100 cases?",
         home="transfer.calibration",
         control="labels drawn from its own probabilities, class shares, raw pixels, the encoder untrained",
-        page="worth", scope="label", options=("fit", "control_features"), group="New categories", section=WORTH,
+        page="worth", scope="label", options=("fit", "control_features", "group"), group="New categories", section=WORTH,
     ),
     Entry(
         name="detection", question="Can objects be found, named and boxed by its frozen features?",
@@ -211,25 +211,25 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         name="shift", question="What does a readout lose in another domain?", home="transfer.shift",
         control="halves of the source, a readout fitted on the target, raw pixels, the encoder untrained", page="worth",
-        scope="label", inputs=("features", "target"), options=("fit", "control_features", "target_controls"),
+        scope="label", inputs=("features", "target"), options=("fit", "control_features", "target_controls", "group"),
         group="Another domain", many_classes=True, least_per_class=4,
     ),
     Entry(
         name="domains", question="Does a readout hold in a domain that it has never met?", home="transfer.domains",
         control="domains shuffled, chance, raw pixels, colours alone, three encoders untrained", page="worth",
-        scope="columns", options=("fit", "control_features"), group="Another domain", section=WORTH, varying=True,
+        scope="columns", options=("fit", "control_features", "group"), group="Another domain", section=WORTH, varying=True,
     ),
     Entry(
         name="adaptation", question="Can a readout be carried to another domain without labels there?",
         home="transfer.adaptation", control="no adaptation, raw pixels, the encoder untrained", page="worth",
-        scope="label", inputs=("features", "target"), options=("fit", "control_features", "target_controls"),
+        scope="label", inputs=("features", "target"), options=("fit", "control_features", "target_controls", "group"),
         group="Another domain", many_classes=True, least_per_class=4,
     ),
     Entry(
         name="segmentation", question="Does it know where one thing ends and another begins?",
         home="transfer.dense.segmentation",
         control="the largest class, the most frequent one at each place, pixels and place, the encoder untrained",
-        page="worth", scope="images", options=("fit",), on_demand=True, group="Parts of pictures",
+        page="worth", scope="images", options=("fit", "group"), on_demand=True, group="Parts of pictures",
     ),
     Entry(
         name="discovery", question="Does an object stand out from its ground without any label?",
@@ -245,12 +245,12 @@ CATALOG: tuple[Entry, ...] = (
         name="continual", question="Does it learn one task after another, or forget?",
         home="transfer.continual.continual",
         control="joint training, the encoder frozen, frozen and untrained, plain sequence", page="worth",
-        scope="images", options=("label", "fit"), on_demand=True, group="Over time",
+        scope="images", options=("label", "fit", "group"), on_demand=True, group="Over time",
     ),
     Entry(
         name="flips", question="Does changing one factor change the decision?", home="transfer.flips",
         control="noise redrawn, another picture, the factor alone, raw pixels, the encoder untrained", page="worth",
-        scope="images", options=("label", "fit"), on_demand=True, group="Over time",
+        scope="images", options=("label", "fit", "group"), on_demand=True, group="Over time",
     ),
     # --- training
     Entry(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from sslviz.cli.arguments import Cache, Spec, loaded_images, opened_runs, scored_images
+from sslviz.cli.arguments import Cache, Group, Spec, loaded_images, opened_runs, scored_images
 
 
 @dataclass
@@ -25,6 +25,7 @@ class Transfer:
     """Questions, with commas between, e.g. fine_tune,segmentation; see `sslviz list transfer`."""
     label: str | None = None
     """The column that is learnt; without it, the first one with classes."""
+    group: Group = None
     json: Path | None = None
     """Also write the scores to this file."""
     cache: Cache = None
@@ -43,7 +44,7 @@ class Transfer:
         only = [name.strip() for name in self.only.split(",") if name.strip()] if self.only else None
         entries = named_transfers(only)
         runs = opened_runs(self.run, self.cache)
-        images, fit, inspection = scored_images(self.images, self.fit, runs)
+        images, fit, inspection = scored_images(self.images, self.fit, runs, self.group)
         target = loaded_images(self.target, largest_image_size(runs)) if self.target else None
         asked = prepared(images, fit, self.label, target)
         print("\n".join(inspection.source_lines))

@@ -10,10 +10,13 @@ from typing import Any
 from sslviz.catalog import Entry, find_entry, transfers
 from sslviz.data import Images
 from sslviz.diagnostics.result import Partial, ResultKey
+from sslviz.evaluation.answers import GROUP
+from sslviz.evaluation.grouping import kept_together
 from sslviz.evaluation.questions import check_named_columns, check_run_names, reason_lines
 from sslviz.features.column_kinds import asked_columns, describe_columns
 from sslviz.features.complete_rows import complete_rows, left_out_sentences
 from sslviz.runs import Checkpoint, Run
+from sslviz.transfer.picture_split import fitted_apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +39,11 @@ class Asked:
     def arguments(self, entry: Entry) -> dict[str, Any]:
         """The keywords of an entry: the same ones from Python, terminal and app, so that its result is found again."""
         known = {"label": self.label, "fit": self.fit, "target": self.target}
-        return {name: known[name] for name in entry.options}
+        return {name: known[name] for name in entry.options if name != GROUP}
+
+    def images_for(self, entry: Entry) -> Images:
+        """The images that an entry looks at; what splits nothing is not told which belong together."""
+        return self.images if GROUP in entry.options else self.images.grouped_by("")
 
     @property
     def sentence(self) -> str:
@@ -58,16 +65,19 @@ class Asked:
 def prepared(images: Images, fit: Images | None, label: str | None, target: Images | None = None) -> Asked:
     """What is asked with: the first column with classes where no label is named, and the images that have a value of it.
 
+    Where images belong together (`images.grouped_by`), those to fit on that belong with scored ones are left out.
+
     ValueError for a column that is not there or has no classes.
     """
-    tables = images.table, None if fit is None else fit.table
+    tables, group = (images.table, None if fit is None else fit.table), images.group
     if label is None:
-        label = next(iter(asked_columns(describe_columns(*tables))), "")
+        label = next(iter(asked_columns(describe_columns(*tables, group))), "")
     elif label:
-        check_named_columns(*tables, label, ())
+        check_named_columns(*tables, label, (), group)
     if not label:
-        return Asked(images, fit, "", target, {})
-    rows = complete_rows(*tables, (label,))
+        fit, shared = (None, {}) if fit is None else fitted_apart(images, fit)
+        return Asked(images, fit, "", target, shared)
+    rows = complete_rows(*tables, (label,), group=group)
     if rows.all:
         return Asked(images, fit, label, target, {})
     images = images.rows(rows.keep)
@@ -98,6 +108,7 @@ def worth(
     only: str | Sequence[str] | None = None,
     label: str | None = None,
     target: Images | None = None,
+    group: str | None = None,
     progress: bool = True,
 ) -> dict[str, dict[str, Any]]:
     """What are these encoders worth downstream, where it takes training or their grid of features to tell?
@@ -109,6 +120,8 @@ def worth(
     - only: a question's name, or several; by default all that need not be named
     - label: the column that is learnt; by default the first one with classes
     - target: images of another domain, for the questions that take some
+    - group: a column, such as author or object: images that share its value stay on one side of every split, and count
+      as one in every interval; by default the one that `images` have
 
     ValueError for unknown names and columns, and where nothing can be asked.  Warnings name what was left out.
 
@@ -120,6 +133,7 @@ def worth(
     """
     runs = [runs] if isinstance(runs, Run) else list(runs)
     check_run_names(runs)
+    images, fit = kept_together(images, fit, group or images.group)
     entries, asked = named_transfers(only), prepared(images, fit, label, target)
     results: dict[str, dict[str, Any]] = {run.name: {} for run in runs}
     problems: list[str] = []
@@ -141,7 +155,8 @@ def answer(run: Run, checkpoint: Checkpoint, entry: Entry, asked: Asked, *, prog
 
     if obstacle := asked.obstacle(entry):
         raise ValueError(obstacle)
-    return cached_result(run, entry.compute, checkpoint, asked.images, **asked.arguments(entry), progress=progress)
+    images = asked.images_for(entry)
+    return cached_result(run, entry.compute, checkpoint, images, **asked.arguments(entry), progress=progress)
 
 
 def key_of(entry: Entry, asked: Asked) -> str:

@@ -70,7 +70,8 @@ def _identity(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return _digest(value)
     if isinstance(value, Images):
-        return ["images", value.digest, _identity(value.masks)]
+        together = [value.group] if value.group else []  # so that keys of images without a group stay as they were
+        return ["images", value.digest, _identity(value.masks), *together]
     if isinstance(value, Checkpoint):
         return ["checkpoint", value.digest, _identity(value.config), _identity(value.head)]
     if isinstance(value, Target) and value.key:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from sslviz.statistics.intervals import bootstrap_group_means
+from sslviz.statistics.intervals import bootstrap_group_means, unit_strata
 
 
 def bootstrap_crossed_means(
-    values: np.ndarray, groups: np.ndarray, *, resamples: int = 1000, seed: int = 0
+    values: np.ndarray,
+    groups: np.ndarray,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    units: np.ndarray | None = None,
 ) -> np.ndarray:
     """The crossed bootstrap of class-balanced means over draws and images: (resamples, m).
 
     - values: m quantities such as whether an image was read rightly, (m, draws, n)
     - groups: class of each image, (n,)
+    - units: which images belong together and are taken again together, (n,); None: each stands for itself
 
     Each resample takes draws again and, within each class, images again; all m see the same ones, so that differences
     between them are paired.  Of r draws only r - 1 are taken, since r of them would spread too little by a share of 1 / r
@@ -25,21 +31,25 @@ def bootstrap_crossed_means(
     if draws < 2:
         raise ValueError("The spread over draws takes at least two of them; got one.")
     rng = np.random.default_rng(seed)
-    of_images = bootstrap_group_means(values.reshape(m * draws, n), groups, draws=resamples, seed=seed).mean(axis=2)
+    flat = values.reshape(m * draws, n)
+    of_images = bootstrap_group_means(flat, groups, draws=resamples, seed=seed, units=units).mean(axis=2)
     times = rng.multinomial(draws - 1, np.full(draws, 1 / draws), size=resamples)
     resampled = np.einsum("bmr,br->bm", of_images.reshape(resamples, m, draws), times / (draws - 1))
-    spread, own = resampled.var(axis=0), interaction_variance(values, groups)
+    spread, own = resampled.var(axis=0), interaction_variance(values, groups, units)
     share = np.divide(own, spread, out=np.zeros(m), where=spread > 0)
     middle = resampled.mean(axis=0)
     return middle + (resampled - middle) * np.sqrt(1 - 2 * np.minimum(share, 1 / 3))
 
 
-def interaction_variance(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+def interaction_variance(values: np.ndarray, groups: np.ndarray, units: np.ndarray | None = None) -> np.ndarray:
     """What is peculiar to a draw and an image together adds this to the variance of the class-balanced means: (m,).
 
     The residual mean square of the two-way table of each class, `values` (m, draws, n); 0 for classes of one image.
+    Images of one of `units` (n,) count as one, by what they add together to the class-balanced mean.
     """
     m, draws, _ = values.shape
+    if units is not None:
+        return _of_units(values, groups, units)
     found, names = np.zeros(m), np.unique(groups)
     for name in names:
         cells = np.asarray(values[..., groups == name], dtype=float)
@@ -51,6 +61,24 @@ def interaction_variance(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
         square = (rest**2).sum(axis=(1, 2)) / ((draws - 1) * (n - 1))
         found += square / (draws * n) / len(names) ** 2
     return found
+
+
+def _of_units(values: np.ndarray, groups: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """The same for whole units: the residual of what each adds to the mean of each draw."""
+    m, draws, n = values.shape
+    codes, unit = (np.unique(given, return_inverse=True)[1] for given in (groups, units))
+    member = np.eye(codes.max() + 1)[codes] / np.bincount(codes)  # (n, classes)
+    added = values - (np.asarray(values, dtype=float) @ member)[..., codes]
+    added = added / np.bincount(codes)[codes] / (codes.max() + 1)
+    order = np.argsort(unit, kind="stable")
+    starts = np.searchsorted(unit[order], np.arange(unit.max() + 1))
+    of_unit = np.add.reduceat(added[..., order], starts, axis=2)  # (m, draws, units)
+    rest = of_unit - of_unit.mean(axis=1, keepdims=True)
+    _, stratum, size = np.unique(unit_strata(codes, unit), return_inverse=True, return_counts=True)
+    few = np.where(size > 1, size / np.maximum(size - 1, 1), 0)[
+        stratum
+    ]  # a mean over n units lacks one degree of freedom
+    return (rest**2 * few).sum(axis=(1, 2)) / ((draws - 1) * draws)
 
 
 def crossed_interval(resampled: np.ndarray, of_draws: np.ndarray) -> tuple[float, float]:

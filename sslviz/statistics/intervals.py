@@ -113,15 +113,20 @@ def resampled_times(groups: np.ndarray, draws: int, rng: np.random.Generator, un
     Units whose images are all of one of `groups` are drawn among their like, the others among each other.
     """
     codes, unit = (np.unique(values, return_inverse=True)[1] for values in (groups, units))
-    first, last = np.full(unit.max() + 1, len(codes)), np.full(unit.max() + 1, -1)
-    np.minimum.at(first, unit, codes)
-    np.maximum.at(last, unit, codes)
-    stratum = np.where(first == last, first, -1)
+    stratum = unit_strata(codes, unit)
     times = np.zeros((draws, len(stratum)))
     for one in np.unique(stratum):
         own = np.flatnonzero(stratum == one)
         times[:, own] = _times_drawn(len(own), draws, rng)
     return times[:, unit]
+
+
+def unit_strata(codes: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """The class of each unit, -1 for one whose images are of several: (units,), of codes (n,) and units 0, 1, ... (n,)."""
+    first, last = np.full(unit.max() + 1, len(codes)), np.full(unit.max() + 1, -1)
+    np.minimum.at(first, unit, codes)
+    np.maximum.at(last, unit, codes)
+    return np.where(first == last, first, -1)
 
 
 def group_sizes(groups: np.ndarray, units: np.ndarray | None = None) -> np.ndarray:

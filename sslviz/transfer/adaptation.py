@@ -12,7 +12,14 @@ from sslviz.diagnostics.probes.control_features import ControlFeatures
 from sslviz.diagnostics.result import Fitted
 from sslviz.features import Features
 from sslviz.runtime.threads import one_thread
-from sslviz.statistics import MIN_PER_CLASS, Score, balanced_mean, bootstrap_balanced_mean, percentile_interval
+from sslviz.statistics import (
+    MIN_PER_CLASS,
+    Score,
+    balanced_mean,
+    bootstrap_balanced_mean,
+    group_sizes,
+    percentile_interval,
+)
 from sslviz.transfer.target_streams import NONE, STREAMS, TRAINED_THERE, read_streams, target_streams
 from sslviz.transfer.two_domains import Space, two_domains
 
@@ -35,6 +42,7 @@ class Adaptation(Fitted):
     - n_fit: images of the source that the head was fitted on
     - left_out: {reason: images} that were not looked at
     - seed: of halves, fits, streams and resamples
+    - shift_units: which images of the streams with label shift belong together, (r,), as `units` says of the balanced one
     """
 
     label: str
@@ -49,6 +57,7 @@ class Adaptation(Fitted):
     n_fit: int
     left_out: dict[str, int]
     seed: int
+    shift_units: np.ndarray | None = None
 
     def groups(self) -> np.ndarray:
         """The class that each image counts for: (n,)."""
@@ -132,8 +141,9 @@ class Adaptation(Fitted):
     ) -> Score:
         values = right.astype(float) - (0 if without is None else without)
         groups, low, high = self._groups(stream), None, None
-        if np.unique(groups, return_counts=True)[1].min() >= MIN_PER_CLASS:
-            low, high = percentile_interval(bootstrap_balanced_mean(values, groups, seed=self.seed))
+        units = self.shift_units if stream == "label_shift" else self.units
+        if group_sizes(groups, units).min() >= MIN_PER_CLASS:
+            low, high = percentile_interval(bootstrap_balanced_mean(values, groups, seed=self.seed, units=units))
         return Score(balanced_mean(values, groups), low, high, controls)
 
 
@@ -152,7 +162,8 @@ def adaptation(
     """Can a readout be carried to another domain without labels there?
 
     The linear readout of `linear_probe` is fitted on `fit`, or on a stratified half of `features`, and stays.  It reads one
-    half of `target`, of other images by the same encoder with the same column `label`.
+    half of `target`, of other images by the same encoder with the same column `label`.  Images that share the `group` of the
+    features stay on one side of every split, those of the target too where its table has that column.
 
     - statistics: each column gets the source's mean and variance (AdaBN, arXiv 1603.04779, on features).
     - coral: the covariance becomes the source's (arXiv 1511.05547; ridge 1 in standardised columns).
@@ -187,6 +198,8 @@ def adaptation(
     streams = target_streams(truth, seed)
     balanced = streams["balanced"][0]
 
+    units, shifted = two.space.target_scored.units, np.concatenate(streams["label_shift"])
+
     def read(space: Space) -> Adaptation:
         correct, histogram = read_streams(two, space, streams, ways, seed)
         return Adaptation(
@@ -204,6 +217,9 @@ def adaptation(
             seed=seed,
             scored_on=target.pictures,
             fitted_on=two.space.fitted.pictures,
+            group_column=features.group,
+            units=None if units is None else units[balanced],
+            shift_units=None if units is None else units[shifted],
         )
 
     controls = {name: read(space).scores() for name, space in two.controls(control_features, target_controls)}

@@ -12,7 +12,7 @@ from sslviz.diagnostics.probes.small_classes import small_classes
 from sslviz.diagnostics.probes.standardization import standardization
 from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
-from sslviz.features.columns import place_in_class
+from sslviz.features.columns import folds, one_of_each
 from sslviz.runtime.threads import one_thread
 from sslviz.statistics import Score, bootstrap_balanced_mean, percentile_interval, permutation_p
 from sslviz.transfer.label_split import label_split
@@ -31,6 +31,7 @@ MIN_IMAGES = 20  # scored, for intervals
 ITSELF = "labels drawn from its own probabilities"
 PRIOR = "class shares alone"
 NEEDED = "none needed"
+Held = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +119,8 @@ class Calibration(Fitted):
 
     @cached_property
     def _scores(self) -> dict[str, Score]:
-        draws = bootstrap_balanced_mean(np.stack(list(self.values.values())), np.zeros(len(self.ids)), seed=self.seed)
+        values, one = np.stack(list(self.values.values())), np.zeros(len(self.ids))
+        draws = bootstrap_balanced_mean(values, one, seed=self.seed, units=self.units)
         scores = {
             "ece": self._error(self.ece, self.null),
             "ece after temperature": self._error(self.scaled_ece, self.scaled_null),
@@ -157,7 +159,8 @@ def calibration(
 
     Control of an ECE, which is above 0 for a perfect head too: labels drawn from the head's own probabilities, 200 times.
     Controls of `brier` and `nll`: the class shares of the fit images, and `control_features` {name: Features, or (Features,
-    fit Features)}.  Errors as for `linear_probe`.
+    fit Features)}.  Images that share the `group` of the features stay on one side of every split, and one of each is
+    scored, as copies would count an error of the head several times.  Errors as for `linear_probe`.
 
     Example:
         >>> import numpy as np, sslviz
@@ -171,17 +174,19 @@ def calibration(
     score or likelihood; and other images than these calibrate otherwise.
     """
     split = label_split(features, label, fit, seed)
-    truth, shares = split.truth, np.bincount(split.codes, minlength=len(split.classes)) / len(split.codes)
-    logits, held, params = _head(split.fitted.x[:], split.codes, split.scored.x[:], seed)
+    keep, units = one_of_each(split.scored, seed=seed), split.fitted.units
+    scored, truth = split.scored.rows(keep), split.truth[keep]
+    shares = np.bincount(split.codes, minlength=len(split.classes)) / len(split.codes)
+    logits, held, params = _head(split.fitted.x[:], split.codes, scored.x[:], seed, units)
     temperature, draws = (1.0, np.zeros(0)) if held is None else temperature_of(*held, seed=seed)
     probabilities, scaled = softmax(logits), softmax(logits / temperature).max(axis=1)
     predictions = {PRIOR: np.tile(shares, (len(truth), 1))}
-    for name, scored, fitted in aligned_controls(control_features, split.scored, split.fitted):
-        predictions[name] = softmax(_head(fitted.x[:], split.codes, scored.x[:], seed)[0])
+    for name, control, bank in aligned_controls(control_features, scored, split.fitted):
+        predictions[name] = softmax(_head(bank.x[:], split.codes, control.x[:], seed, units)[0])
     return Calibration(
         label=label,
         classes=split.classes,
-        ids=split.scored.ids,
+        ids=scored.ids,
         truth=truth,
         predicted=probabilities.argmax(axis=1),
         confidence=probabilities.max(axis=1),
@@ -194,7 +199,7 @@ def calibration(
         control_values={name: _values(p, truth) for name, p in predictions.items()},
         params=params,
         seed=seed,
-        **pictures_of(split.scored, split.fitted),
+        **pictures_of(scored, split.fitted),
     )
 
 
@@ -204,29 +209,31 @@ def _values(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarra
 
 @small_classes()
 def _head(
-    x: np.ndarray, codes: np.ndarray, scored: np.ndarray, seed: int
-) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray] | None, dict[str, float]]:
-    """Logits of the scored images (n, c), those of the held-out fit images with their classes, and parameters.
+    x: np.ndarray, codes: np.ndarray, scored: np.ndarray, seed: int, units: np.ndarray | None
+) -> tuple[np.ndarray, Held | None, dict[str, float]]:
+    """Logits of the scored images (n, c), those of the held-out fit images with their classes and units, and parameters.
 
     Without five images of any class nothing is held out: C is 0.01 then.
     """
     from sklearn.linear_model import LogisticRegression
 
-    inner = place_in_class(codes, seed) % 5 != 4
+    inner = folds(codes, 5, seed, units) != 4
+    if units is not None:  # a class is not held out whole
+        inner |= np.isin(units, units[~np.isin(codes, codes[inner])])
     standard = standardization(x[inner])
     x, scored = standard(x), standard(scored)
     path = LogisticRegression(max_iter=1000, warm_start=True)  # each fit starts where the last one ended
     if inner.all():
         path.set_params(C=PENALTIES[1]).fit(x, codes)
         return _logits(path, scored), None, {"C": PENALTIES[1], "held_out": 0}
-    best, found = np.inf, None
+    best, found, own = np.inf, None, None if units is None else units[~inner]
     for c in PENALTIES:
         path.set_params(C=c).fit(x[inner], codes[inner])
         held = _logits(path, x[~inner])
         if (loss := float(surprise(softmax(held), codes[~inner]).mean())) < best:
             best, found = (
                 loss,
-                (_logits(path, scored), (held, codes[~inner]), {"C": c, "held_out": int((~inner).sum())}),
+                (_logits(path, scored), (held, codes[~inner], own), {"C": c, "held_out": int((~inner).sum())}),
             )
     assert found is not None
     return found

@@ -11,9 +11,16 @@ import numpy as np
 from sslviz.diagnostics.probes.control_features import ControlFeatures, aligned_controls
 from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
-from sslviz.features.columns import halves
+from sslviz.features.columns import scored_and_fitted
 from sslviz.runtime.threads import one_thread
-from sslviz.statistics import MIN_PER_CLASS, Score, balanced_mean, bootstrap_balanced_mean, percentile_interval
+from sslviz.statistics import (
+    MIN_PER_CLASS,
+    Score,
+    balanced_mean,
+    bootstrap_balanced_mean,
+    group_sizes,
+    percentile_interval,
+)
 from sslviz.transfer.left_out_domains import Plan, left_out, met_elsewhere
 
 SHUFFLED, HONEST = "domains shuffled", "chosen without the domain left out"
@@ -74,7 +81,10 @@ class Domains(Fitted):
             rows = self.domain == g
             levels[str(name)] = {
                 what: self._score(
-                    right[rows], self.truth[rows], {k: c[i][rows] for k, c in self.control_correct.items()}
+                    right[rows],
+                    self.truth[rows],
+                    {k: c[i][rows] for k, c in self.control_correct.items()},
+                    units=None if self.units is None else self.units[rows],
                 )
                 for i, (what, right) in enumerate((("left_out", self.correct), ("in_domain", self.in_domain_correct)))
             }
@@ -97,13 +107,13 @@ class Domains(Fitted):
         groups, values = self.groups(), self.per_image()
         both = {SHUFFLED: self.shuffled_correct, **self.control_correct}
         controls = {name: right[0] for name, right in both.items() if name != SHUFFLED}
-        scores = {"accuracy": self._score(values["accuracy"], groups, controls)}
+        scores = {"accuracy": self._score(values["accuracy"], groups, controls, units=self.units)}
         gaps = {name: right[1].astype(float) - right[0] for name, right in both.items()}
-        scores["gap"] = self._score(values["gap"], groups, gaps, None)
+        scores["gap"] = self._score(values["gap"], groups, gaps, None, self.units)
         least = {name: min(self._by_domain(right[0])) for name, right in both.items()}
         worst = min(self._by_domain(self.correct))
         scores["worst"] = Score(worst, None, None, {"chance": self.chance} | least)
-        scores["oracle"] = self._score(values["oracle"], groups, {}, None)
+        scores["oracle"] = self._score(values["oracle"], groups, {}, None, self.units)
         return scores
 
     def _by_domain(self, right: np.ndarray) -> list[float]:
@@ -116,13 +126,14 @@ class Domains(Fitted):
         groups: np.ndarray,
         controls: Mapping[str, np.ndarray],
         higher_is_better: bool | None = True,
+        units: np.ndarray | None = None,
     ) -> Score:
         values = values.astype(float)
         beside = {"chance": self.chance} if higher_is_better else {} if controls else {HONEST: 0.0}
         beside |= {name: balanced_mean(right, groups) for name, right in controls.items()}
         low = high = None
-        if np.unique(groups, return_counts=True)[1].min() >= MIN_PER_CLASS:
-            low, high = percentile_interval(bootstrap_balanced_mean(values, groups, seed=self.seed))
+        if group_sizes(groups, units).min() >= MIN_PER_CLASS:
+            low, high = percentile_interval(bootstrap_balanced_mean(values, groups, seed=self.seed, units=units))
         return Score(balanced_mean(values, groups), low, high, beside, higher_is_better)
 
 
@@ -142,9 +153,11 @@ def domains(
     `linear_probe` is fitted on the others and scored on the one left out.  Its penalty is the best of three in the others
     alone: each of them is left out in turn once more.  Of two domains there is one other, and a fifth of its images chooses.
 
-    Images are those of `fit`, and those of `features` are scored; without `fit`, halves of each pair of the columns.  Beside
-    it stands a readout that was fitted on images of all domains, and one whose penalty was chosen on the images that are
-    scored, which reads better than anybody can who does not know the answers (arXiv 2007.01434).
+    Images are those of `fit`, and those of `features` are scored; without `fit`, halves of each pair of the columns.  What
+    shares the `group` of the features stays on one side, also where a penalty is chosen.
+
+    Beside it stands a readout that was fitted on images of all domains, and one whose penalty was chosen on the images that
+    are scored, which reads better than anybody can who does not know the answers (arXiv 2007.01434).
 
     Controls: chance; domains shuffled within each class, so that leaving one out costs nothing but images; and the same of
     the `control_features` {name: Features, or (Features, fit Features)}.  Classes that no other domain shows are left out.
@@ -162,7 +175,7 @@ def domains(
     Caveat: What holds in the domains left out here need not hold in another, least of all where they are few; and with the
     oracle's choice of penalty it would not even be true of these.
     """
-    scored, fitted = halves(features, label, domain, seed) if fit is None else (features, fit)
+    scored, fitted = scored_and_fitted(features, fit, label, domain, seed=seed)
     scored, fitted, not_looked_at = met_elsewhere(scored, fitted, label, domain)
     plan = Plan.of(scored, fitted, label, domain)
     own = left_out(plan, scored.x, fitted.x, seed)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sslviz.diagnostics.probes.standardization import standardization
-from sslviz.features.columns import place_in_class
+from sslviz.features.columns import folds
 from sslviz.statistics import balanced_mean
 from sslviz.transfer.softmax_regressions import SoftmaxRegressions, softmax_regressions
 
@@ -43,10 +43,12 @@ def few_label_readings(
     labelled: Mapping[int, np.ndarray],
     readout: str,
     seed: int,
+    units: np.ndarray | None = None,
 ) -> Readings:
     """Reads the images `scored_x` (n, d) after fits to the `labelled` rows {labels a class: (draws, rows)} of `fit_x`.
 
-    Features are standardised by all rows of `fit_x`, labelled or not: that takes no label.
+    Features are standardised by all rows of `fit_x`, labelled or not: that takes no label.  Rows of one of `units` (m,) are
+    held out together where a penalty is chosen by all labels.
     """
     standard = standardization(fit_x)
     x, scored = standard(fit_x), standard(scored_x)
@@ -59,7 +61,7 @@ def few_label_readings(
         parts = (rows[start : start + step] for start in range(0, len(rows), step))
         read = [_read(fitted(x[part], fit_codes[part], penalties[str(k)], None), scored) for part in parts]
         predicted[k] = np.concatenate(read)
-    fold = place_in_class(fit_codes, seed) % FOLDS
+    fold = folds(fit_codes, FOLDS, seed, units)
     counts = np.bincount(fit_codes)
     weight = len(fit_codes) / len(counts) / counts[fit_codes]  # every class counts the same, as in the drawn labels
     penalties[ALL] = choose(x, fit_codes, np.arange(len(x))[None], fold, weight)

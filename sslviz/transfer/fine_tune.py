@@ -49,7 +49,8 @@ def fine_tune(
     From a pool of labelled pictures k of each class are drawn, several times.  Each draw trains a copy of the encoder with
     a linear head, and the network is scored on `images`.  Neither the checkpoint nor its file is changed.
 
-    - fit: the pool; without it, a stratified half of `images`, and the other half is scored
+    - fit: the pool; without it, a stratified half of `images`, and the other half is scored.  Images that belong together
+      (`images.grouped_by`) stay on one side, and a draw labels one of them at most
     - shots: the numbers k.  Classes with fewer pictures than the largest are left out, and counted in `left_out`
     - how: "linear_then_full" fits the head to the frozen encoder first and then moves all weights from there (arXiv
       2202.10054); "full" begins with a head of zeros; "linear" moves the head alone
@@ -95,7 +96,8 @@ def fine_tune(
         ViewPolicy(strength=(strength[0], strength[1]))  # which says what is wrong with it
     shots = sorted({int(k) for k in shots})
     pool = labelled_pool(images, fit, label, shots[-1], seed)
-    labelled = label_draws(pool.codes, shots, draws, seed)
+    labelled = label_draws(pool.codes, shots, draws, seed, pool.pool.units)
+    shots = [*labelled]  # fewer where one group has images of several classes: it is labelled for one of them
     drawn = np.unique(labelled[shots[-1]])  # fewer labels are always among those of the same draw
     pool, labelled = pool.of(drawn), {k: np.searchsorted(drawn, rows) for k, rows in labelled.items()}
     own = Recipe(steps, layer_decay, pull, gradual=unfreeze == "gradual")

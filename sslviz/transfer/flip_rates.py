@@ -14,6 +14,7 @@ from sslviz.statistics import (
     Score,
     balanced_mean,
     bootstrap_balanced_mean,
+    group_sizes,
     holm,
     p_beyond,
     percentile_interval,
@@ -97,7 +98,7 @@ class Flips(Fitted):
             return []
         by_luck = (self.null_predicted != self.predicted).astype(float)
         excess = self.outcome[asked].astype(float) - by_luck
-        draws = bootstrap_balanced_mean(excess, self.truth, seed=self.seed)
+        draws = bootstrap_balanced_mean(excess, self.truth, seed=self.seed, units=self.units)
         values = [balanced_mean(one, self.truth) for one in excess]
         tests = [Score(v, *percentile_interval(draws[:, i])) for i, v in enumerate(values)]
         p = holm(np.array([p_beyond(test) if test.value > 0 else 1.0 for test in tests]))
@@ -116,7 +117,8 @@ class Flips(Fitted):
 
     @cached_property
     def _scores(self) -> dict[str, Score]:
-        draws = bootstrap_balanced_mean(np.stack(list(self.per_image().values())), self.truth, seed=self.seed)
+        whole = np.stack(list(self.per_image().values()))
+        draws = bootstrap_balanced_mean(whole, self.truth, seed=self.seed, units=self.units)
         scores = {}
         for i, (name, values) in enumerate(self.per_image().items()):
             value = balanced_mean(values, self.truth)
@@ -132,11 +134,11 @@ class Flips(Fitted):
 
     @property
     def _enough(self) -> bool:
-        return bool(np.unique(self.truth, return_counts=True)[1].min() >= MIN_PER_CLASS)
+        return bool(group_sizes(self.truth, self.units).min() >= MIN_PER_CLASS)
 
     def _interval(self, value: float, draws: np.ndarray) -> tuple[float, float]:
         low, high = percentile_interval(draws)
-        hidden = float((3 / np.unique(self.truth, return_counts=True)[1]).mean())  # what none seen may hide: 3 of n
+        hidden = float((3 / group_sizes(self.truth, self.units)).mean())  # what none seen may hide: 3 of n
         return (1 - hidden if value == 1 else low), (hidden if value == 0 else high)
 
     def _controls(self, row: int) -> dict[str, float]:

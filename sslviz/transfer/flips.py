@@ -11,7 +11,6 @@ from sslviz.data import Images, counterfactual
 from sslviz.data.sampling import sample_rows
 from sslviz.data.worlds import factors_of, redrawn_noise
 from sslviz.features import Features
-from sslviz.features.columns import coded_values, stratified_half
 from sslviz.features.embed import embed
 from sslviz.features.evidence import PIXELS, UNTRAINED
 from sslviz.features.pixel_controls import raw_pixels
@@ -19,6 +18,7 @@ from sslviz.runs import Checkpoint
 from sslviz.runtime.progress import progress_bar
 from sslviz.transfer.flip_rates import Flips, outcome
 from sslviz.transfer.flips_between import Pairs, flips_between, read_pairs
+from sslviz.transfer.picture_split import fitted_apart, picture_halves
 
 MOST = 300  # pictures, each drawn again for every factor: a rate of 0.05 is then known to 0.025
 NOISE = "noise redrawn"
@@ -60,10 +60,12 @@ def flips(
     world need not hold in photographs.
     """
     factors = _factors(images)
-    fitted, scored = fit, images
-    if fitted is None:
-        half = stratified_half(coded_values(_column(images, label), label)[1], seed)
-        fitted, scored = images.rows(half), images.rows(~half)
+    _column(images, label)  # says which columns there are where this one is wanting
+    shared: dict[str, int] = {}
+    if fit is None:
+        scored, fitted = picture_halves(images, label, seed)
+    else:
+        scored, (fitted, shared) = images, fitted_apart(images, fit)
     some = scored.rows(sample_rows(len(scored), MOST, seed))
     drawn = {factor: counterfactual(some, factor, seed) for factor in factors} | {NOISE: redrawn_noise(some, seed)}
     fresh = checkpoint.untrained(seed=int(checkpoint.path is None and checkpoint.seed == 0))
@@ -89,7 +91,7 @@ def flips(
     return replace(
         result,
         control_outcome=result.control_outcome | {ALONE: alone},
-        left_out=unseen if len(scored) > len(some) else {},
+        left_out=shared | (unseen if len(scored) > len(some) else {}),
         example_at=at,
         example_pixels=np.array(pixels, np.uint8).reshape(len(at), 2, *some.pixels.shape[1:]),
     )

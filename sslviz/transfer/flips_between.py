@@ -9,9 +9,10 @@ import numpy as np
 
 from sslviz.diagnostics.probes.linear import linear_weights
 from sslviz.diagnostics.probes.probe import class_codes, refuse_unseen
+from sslviz.diagnostics.result import pictures_of
 from sslviz.features import Features
 from sslviz.features.column_kinds import class_text
-from sslviz.features.columns import coded, stratified_half
+from sslviz.features.columns import apart, halves
 from sslviz.transfer.flip_rates import Flips, outcome
 
 CHANGED = "changed"  # what a single set of changed pictures is called
@@ -66,10 +67,7 @@ def flips_between(
     given = {CHANGED: after} if isinstance(after, Features) else dict(after)
     if not given or null not in ("", *given):
         raise ValueError(f"`null` is one of the changes, {', '.join(given) or 'of which there is none'}; got {null!r}.")
-    scored, fitted = before, fit
-    if fitted is None:
-        half = stratified_half(coded(before, label)[1], seed)
-        scored, fitted = before.rows(~half), before.rows(half)
+    scored, fitted = halves(before, label, seed=seed) if fit is None else (before, apart(before, fit))
     _refuse_seen(scored, fitted)
     classes, truth, _ = class_codes(scored, fitted, label)
     changed = {name: _same_pictures(scored, one, name) for name, one in given.items()}
@@ -99,8 +97,7 @@ def flips_between(
         control_correct=correct,
         n_fit=len(fitted),
         seed=seed,
-        scored_on=scored.pictures,
-        fitted_on=fitted.pictures,
+        **pictures_of(scored, fitted),
     )
 
 

@@ -14,6 +14,7 @@ from sslviz.diagnostics.probes.small_classes import small_classes
 from sslviz.diagnostics.probes.standardization import standardization
 from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
+from sslviz.features.columns import one_of_each
 from sslviz.runtime.threads import one_thread
 from sslviz.statistics import Score, balanced_mean, percentile_interval, permutation_p
 from sslviz.transfer.label_split import label_split
@@ -27,6 +28,7 @@ RANDOM = "drawn without looking"
 LUCKY = "the luckiest of those draws, 95 of 100"
 ORACLE = "classes known beforehand"
 TOO_MANY = "more images to choose from than are looked at"
+ONE_OF_EACH = "of images that belong together, and are of one class, one can be chosen"
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +132,7 @@ def label_choice(
     covered`.  The interval of `gain` is over the draws: how much better the choice is than one draw.  Controls: the uniform
     draws, and images chosen by `control_features` {name: Features, or (Features, fit Features)}, read from these features.
     `oracle_correct` are draws with the classes alike, which know the labels.  Of more than 10,000 images to choose from,
-    10,000 are looked at.
+    10,000 are looked at.  Images that share the `group` of the features stay on one side, and one of each can be chosen.
 
     ValueError as for `linear_probe`, and for a budget below 2 or above the number of images.
 
@@ -150,7 +152,8 @@ def label_choice(
             f"Images are chosen by {', '.join(map(repr, HOW))} beside at least one draw; `how` is {how!r}, `draws` {draws}."
         )
     split = label_split(features, label, fit, seed)
-    rows = np.sort(np.random.default_rng(seed).permutation(len(split.fitted))[:MOST_POOL])
+    choices = np.flatnonzero(one_of_each(split.fitted, label, seed=seed))  # a copy is no other image to label
+    rows = choices[np.sort(np.random.default_rng(seed).permutation(len(choices))[:MOST_POOL])]
     pool, codes = split.fitted.rows(rows), split.codes[rows]
     budget = min(len(pool), A_CLASS * len(split.classes)) if budget is None else budget
     if not 2 <= budget <= len(pool):
@@ -162,11 +165,13 @@ def label_choice(
     x, scored = standard(pool.x), standard(split.scored.x)
 
     def read(some: np.ndarray) -> np.ndarray:
-        return _read(x[some], codes[some], scored, seed) == split.truth
+        units = None if pool.units is None else pool.units[some]
+        return _read(x[some], codes[some], scored, seed, units) == split.truth
 
     def choose(x: Features) -> np.ndarray:
         return chosen(x.x[:], budget, how, classes=len(split.classes), seed=seed)
 
+    left_out = {ONE_OF_EACH: len(split.fitted) - len(choices), TOO_MANY: len(choices) - len(pool)}
     taken, drawn = choose(pool), uniform(len(pool), budget, draws, seed)
     return LabelChoice(
         label=label,
@@ -184,18 +189,18 @@ def label_choice(
         control_correct={
             name: read(choose(fitted)) for name, _, fitted in aligned_controls(control_features, split.scored, pool)
         },
-        left_out={TOO_MANY: len(split.fitted) - len(pool)} if len(pool) < len(split.fitted) else {},
+        left_out={why: n for why, n in left_out.items() if n},
         seed=seed,
         **pictures_of(split.scored, split.fitted),
     )
 
 
 @small_classes()
-def _read(x: np.ndarray, codes: np.ndarray, scored: np.ndarray, seed: int) -> np.ndarray:
+def _read(x: np.ndarray, codes: np.ndarray, scored: np.ndarray, seed: int, units: np.ndarray | None) -> np.ndarray:
     """The predicted class of each scored image; of a single class, that class."""
     from sklearn.linear_model import LogisticRegression
 
     if len(np.unique(codes)) == 1:
         return np.full(len(scored), codes[0])
-    penalty = best_penalty(x, codes, codes, seed, class_weight="balanced")
+    penalty = best_penalty(x, codes, codes, seed, class_weight="balanced", units=units)
     return LogisticRegression(C=penalty, class_weight="balanced", max_iter=1000).fit(x, codes).predict(scored)

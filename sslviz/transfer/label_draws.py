@@ -58,7 +58,8 @@ def _units(codes: np.ndarray, groups: np.ndarray | None, rng: np.random.Generato
     classes = int(codes.max()) + 1
     if groups is None:
         return [[np.array([row]) for row in np.flatnonzero(codes == c)] for c in range(classes)]
-    objects = [np.flatnonzero(groups == name) for name in np.unique(groups)]
+    order = np.argsort(groups, kind="stable")
+    objects = np.split(order, np.flatnonzero(np.diff(np.unique(groups, return_inverse=True)[1][order])) + 1)
     order = rng.permutation(len(objects))
     order = order[np.argsort([len(np.unique(codes[objects[i]])) > 1 for i in order], kind="stable")]
     units: list[list[np.ndarray]] = [[] for _ in range(classes)]

@@ -8,6 +8,7 @@ import numpy as np
 
 from sslviz.diagnostics.probes.probe import class_codes, own_halves, refuse_seen_images
 from sslviz.features import Features
+from sslviz.features.columns import apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +29,11 @@ class LabelSplit:
 
 
 def label_split(features: Features, label: str, fit: Features | None, seed: int) -> LabelSplit:
-    """`fit` is fitted on, or without it a stratified half of `features`; errors as for `linear_probe`."""
-    scored, fitted = own_halves(features, label, seed) if fit is None else (features, fit)
+    """`fit` is fitted on, or without it a stratified half of `features`; errors as for `linear_probe`.
+
+    What belongs together by the `group` of the features stays on one side.
+    """
+    scored, fitted = own_halves(features, label, seed) if fit is None else (features, apart(features, fit))
     classes, truth, codes = class_codes(scored, fitted, label)
     refuse_seen_images(scored, fitted)
     return LabelSplit(scored, fitted, classes, truth, codes)

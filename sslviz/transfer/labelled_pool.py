@@ -10,10 +10,10 @@ import pandas as pd
 
 from sslviz.data import Images
 from sslviz.diagnostics.result import pictures_of
-from sslviz.features import Features
 from sslviz.features.column_kinds import class_text
 from sslviz.features.columns import coded_values, stratified_half
 from sslviz.features.complete_rows import complete_rows
+from sslviz.transfer.picture_split import named_only
 
 NAMED = 3  # classes that a reason names
 
@@ -45,9 +45,9 @@ class LabelledPool:
 def labelled_pool(images: Images, fit: Images | None, label: str, most: int, seed: int) -> LabelledPool:
     """The images to score, and a pool with at least `most` images of each class to draw labels from.
 
-    Without `fit` the pool is a stratified half of `images`.  Images without a value, and classes that are too small, are
-    left out and counted.  ValueError for clips, for a column that is not there, for images that lie on both sides, and
-    where fewer than two classes remain.
+    Without `fit` the pool is a stratified half of `images`.  What belongs together stays on one side.  Images without a
+    value, and classes that are too small, are left out and counted.  ValueError for clips, for a column that is not there,
+    for images that lie on both sides, and where fewer than two classes remain.
     """
     for some in (images, fit):
         if some is not None and (not len(some) or some.pixels.ndim != 4):
@@ -60,20 +60,24 @@ def labelled_pool(images: Images, fit: Images | None, label: str, most: int, see
             raise ValueError(f"The table has no column {label!r}; its columns are: {have}.")
     if fit is not None:
         _refuse_seen(images, fit)
-    complete = complete_rows(images.table, None if fit is None else fit.table, [label])
+        fit = fit.grouped_by(images.group)
+    of_fit = None if fit is None else fit.table
+    complete = complete_rows(images.table, of_fit, [label], group=images.group)
     scored = images.rows(complete.keep)
     if fit is None:
-        half = stratified_half(_texts(scored, label), seed) if len(scored) else np.zeros(0, bool)
+        half = stratified_half(_texts(scored, label), seed, scored.units) if len(scored) else np.zeros(0, bool)
         pool, scored = scored.rows(half), scored.rows(~half)
     else:
         pool = fit.rows(np.ones(len(fit), bool) if complete.keep_fit is None else complete.keep_fit)
     left_out = dict(complete.left_out)
-    counts = pd.Series(_texts(pool, label)).value_counts()
-    small = sorted(counts.index[counts < most])
+    texts = pd.Series(_texts(pool, label))
+    counts = pd.Series(pool.unit_names).groupby(texts).nunique()  # of what belongs together, one is labelled
+    small = sorted(str(name) for name in {*_texts(scored, label), *texts} if counts.get(name, 0) < most)
     if small:
         keep, keep_pool = (~np.isin(_texts(some, label), small) for some in (scored, pool))
         named = ", ".join(map(repr, small[:NAMED])) + (f" and {len(small) - NAMED} more" if len(small) > NAMED else "")
-        why = f"{label} {named} {'has' if len(small) == 1 else 'have'} fewer than {most} images to be labelled"
+        apart = f" of different {images.group}" if images.group else ""
+        why = f"{label} {named} {'has' if len(small) == 1 else 'have'} fewer than {most} images{apart} to be labelled"
         left_out[why] = int((~keep).sum() + (~keep_pool).sum())
         scored, pool = scored.rows(keep), pool.rows(keep_pool)
     names = set(_texts(scored, label))
@@ -86,13 +90,14 @@ def labelled_pool(images: Images, fit: Images | None, label: str, most: int, see
     classes, truth = coded_values(_texts(scored, label), label)
     codes = coded_values(_texts(pool, label), label)[1]
     return LabelledPool(
-        scored, pool, classes, truth, codes, left_out, pictures_of(_said(images, scored), _said(fit or images, pool))
+        scored,
+        pool,
+        classes,
+        truth,
+        codes,
+        left_out,
+        pictures_of(named_only(scored, images), named_only(pool, fit or images)),
     )
-
-
-def _said(source: Images, some: Images) -> Features:
-    """Features of nothing, which say of which pictures they are."""
-    return Features(np.zeros((len(some), 1)), some.ids, some.table, {"images": source.digest})
 
 
 def _texts(images: Images, label: str) -> np.ndarray:

@@ -20,6 +20,7 @@ class Curve:
     - correct: whether each image was read rightly, (s, draws, n); None where only accuracies are known
     - groups: class of each image, (n,); None likewise
     - pairing: what two curves share whose draws and images are the same; empty: nothing
+    - units: which images belong together, (n,); None: each stands for itself
     """
 
     shots: np.ndarray
@@ -27,6 +28,7 @@ class Curve:
     correct: np.ndarray | None = None
     groups: np.ndarray | None = None
     pairing: str = ""
+    units: np.ndarray | None = None
 
     def resampled(self, seed: int) -> np.ndarray:
         """The curve over other draws and other images, (resamples, s); where only accuracies are known, over draws."""
@@ -34,7 +36,7 @@ class Curve:
         if draws < 2:
             return np.tile(self.of_draws[:, 0], (RESAMPLES, 1))
         if self.correct is not None and self.groups is not None:
-            return bootstrap_crossed_means(self.correct, self.groups, resamples=RESAMPLES, seed=seed)
+            return bootstrap_crossed_means(self.correct, self.groups, resamples=RESAMPLES, seed=seed, units=self.units)
         times = np.random.default_rng(seed).multinomial(draws - 1, np.full(draws, 1 / draws), size=RESAMPLES)
         return times @ self.of_draws.T / (draws - 1)
 

@@ -27,6 +27,7 @@ class Plan:
     - classes, names: of classes and domains
     - truth, domain: codes, (n,)
     - fit_truth, fit_domain: codes, (m,)
+    - fit_units: which images that are fitted on belong together, (m,); None: each stands for itself
     """
 
     classes: np.ndarray
@@ -35,6 +36,7 @@ class Plan:
     domain: np.ndarray
     fit_truth: np.ndarray
     fit_domain: np.ndarray
+    fit_units: np.ndarray | None = None
 
     @classmethod
     def of(cls, scored: Features, fitted: Features, label: str, domain: str) -> Plan:
@@ -44,7 +46,7 @@ class Plan:
             texts = [class_texts(side.table[column]) for side in (scored, fitted)]
             names.append(np.array(in_order(set(texts[1]))))
             codes.append([pd.Index(names[-1]).get_indexer(pd.Index(text)) for text in texts])
-        return cls(names[0], names[1], codes[0][0], codes[1][0], codes[0][1], codes[1][1])
+        return cls(names[0], names[1], codes[0][0], codes[1][0], codes[0][1], codes[1][1], fitted.units)
 
     def shuffled(self, seed: int) -> Plan:
         """The same with the domains shuffled within each class."""
@@ -105,12 +107,15 @@ class _Inner:
         rows = plan.fit_domain != g
         codes = plan.fit_truth[rows]
         x = standardization(self.x[rows])(self.x[rows])
-        return PENALTIES.index(best_penalty(x, codes, codes, seed, class_weight="balanced"))
+        units = None if plan.fit_units is None else plan.fit_units[rows]
+        return PENALTIES.index(best_penalty(x, codes, codes, seed, class_weight="balanced", units=units))
 
     def _accuracies(self, g: int, h: int) -> list[float] | None:
         """The accuracy in domain h without g and h, for each penalty; None where one class is left to be fitted on."""
         plan, pair = self.plan, frozenset((g, h))
         rest, left = ~np.isin(plan.fit_domain, [g, h]), np.isin(plan.fit_domain, [g, h])
+        if plan.fit_units is not None:
+            rest &= ~np.isin(plan.fit_units, plan.fit_units[left])
         if len(np.unique(plan.fit_truth[rest])) < 2:
             return None
         if pair not in self.known:  # coarse fits are enough to choose by
@@ -134,9 +139,10 @@ def _met(plan: Plan, x: np.ndarray, fit_x: np.ndarray, seed: int) -> np.ndarray:
     """Whether each image is read rightly by a readout fitted on all domains, (n,) bool."""
     standard = standardization(fit_x)
     strata = np.unique(plan.fit_domain * len(plan.classes) + plan.fit_truth, return_inverse=True)[1]
-    penalty = best_penalty(standard(fit_x), plan.fit_truth, strata, seed, class_weight="balanced")
+    x_fit, units = standard(fit_x), plan.fit_units
+    penalty = best_penalty(x_fit, plan.fit_truth, strata, seed, class_weight="balanced", units=units)
     with small_classes():
-        model = _readout().set_params(C=penalty).fit(standard(fit_x), plan.fit_truth)
+        model = _readout().set_params(C=penalty).fit(x_fit, plan.fit_truth)
     return model.predict(standard(x)) == plan.truth
 
 

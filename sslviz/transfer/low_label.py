@@ -11,7 +11,9 @@ from sslviz.diagnostics.probes.control_features import ControlFeatures, aligned_
 from sslviz.diagnostics.probes.probe import class_codes, own_halves, refuse_seen_images
 from sslviz.diagnostics.result import pictures_of
 from sslviz.features import Features
+from sslviz.features.columns import apart
 from sslviz.runtime.threads import one_thread
+from sslviz.statistics import group_sizes
 from sslviz.transfer.few_label_readouts import few_label_readings
 from sslviz.transfer.label_draws import label_draws
 from sslviz.transfer.low_label_result import LowLabel
@@ -38,7 +40,8 @@ def low_label(
     For each of `shots`, so many images of each class of `fit` are labelled, `draws` times.  A readout of the frozen features
     is fitted to these and scored on `features` (n, d).  Its score is the mean accuracy over draws, classes counted alike,
     0 to 1, with a 95 % interval over draws and images.  `all labels` is one fit to all of `fit`.  Without `fit`, labels are
-    drawn from a stratified half of `features` (by `seed`).
+    drawn from a stratified half of `features` (by `seed`).  Images that share the `group` of the features stay on one side,
+    a draw labels one of them at most, and intervals draw them again together.
 
     - readout: "logistic", multinomial with C of ten values from 1e-4 to 10; or "centroid", the class with the nearest mean
     - draws: they share no image where a class has draws * shots of them
@@ -61,17 +64,17 @@ def low_label(
     Caveat: Where draws share images, their interval holds for these images only.  Ten labels a class are fewer than they
     seem where somebody had to see all images to find ten of each class.
     """
-    scored, fitted = own_halves(features, label, seed) if fit is None else (features, fit)
+    scored, fitted = own_halves(features, label, seed) if fit is None else (features, apart(features, fit))
     classes, truth, fit_codes = class_codes(scored, fitted, label)
     refuse_seen_images(scored, fitted)
     if readout not in ("logistic", "centroid"):
         raise ValueError(f"The readout is 'logistic' or 'centroid'; got {readout!r}.")
     accuracies = _checked_scratch(scratch)
-    labelled = _labelled(fit_codes, shots, draws, seed, classes, label)
+    labelled = _labelled(fit_codes, shots, draws, seed, classes, label, fitted.units)
     correct, of_all, penalties = {}, {}, {}
     arms = [("features", scored, fitted), *aligned_controls(control_features, scored, fitted)]
     for name, control, bank in arms:
-        readings = few_label_readings(bank.x, fit_codes, control.x, labelled, readout, seed)
+        readings = few_label_readings(bank.x, fit_codes, control.x, labelled, readout, seed, fitted.units)
         correct[name] = np.array([readings.predicted[k] == truth for k in labelled])
         of_all[name] = readings.predicted_by_all == truth
         penalties[name] = readings.penalties
@@ -90,29 +93,35 @@ def low_label(
         scratch=accuracies,
         penalties={name: chosen for name, chosen in penalties.items() if chosen},
         shared=np.array([_shared(rows) for rows in labelled.values()]),
-        left_out=_left_out(fit_codes, shots, labelled, classes, len(truth)),
+        left_out=_left_out(group_sizes(fit_codes, fitted.units), shots, labelled, classes, len(truth)),
         seed=seed,
         **pictures_of(scored, fitted),
     )
 
 
 def _labelled(
-    codes: np.ndarray, shots: Sequence[int], draws: int, seed: int, classes: np.ndarray, label: str
+    codes: np.ndarray,
+    shots: Sequence[int],
+    draws: int,
+    seed: int,
+    classes: np.ndarray,
+    label: str,
+    units: np.ndarray | None,
 ) -> dict[int, np.ndarray]:
     """The labelled rows; ValueError that names the class which has too few images for any of the shots."""
-    counts = np.bincount(codes)
+    counts = group_sizes(codes, units)
     if len(shots) and counts.min() < min(shots):
+        what = "images" if units is None else "images that do not belong together"
         raise ValueError(
-            f"{str(classes[counts.argmin()])!r} of {label!r} has {counts.min()} images to label, fewer than the {min(shots)} "
+            f"{str(classes[counts.argmin()])!r} of {label!r} has {counts.min()} {what} to label, fewer than the {min(shots)} "
             "labels a class that were asked for; ask for fewer, drop the class, or pass more images as `fit`."
         )
-    return label_draws(codes, shots, draws, seed)
+    return label_draws(codes, shots, draws, seed, units)
 
 
 def _left_out(
-    codes: np.ndarray, shots: Sequence[int], labelled: Mapping[int, np.ndarray], classes: np.ndarray, n: int
+    counts: np.ndarray, shots: Sequence[int], labelled: Mapping[int, np.ndarray], classes: np.ndarray, n: int
 ) -> dict[str, int]:
-    counts = np.bincount(codes)
     why = f"as {classes[counts.argmin()]} has {counts.min()} to draw from"
     return {f"at {k} labels a class, {why}": n for k in sorted({*shots} - {*labelled})}
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from sslviz.diagnostics.result import Fitted
-from sslviz.features.columns import place_in_class
+from sslviz.features.columns import folds
 from sslviz.statistics import (
     MIN_PER_CLASS,
     Score,
@@ -16,6 +16,7 @@ from sslviz.statistics import (
     bootstrap_balanced_mean,
     bootstrap_crossed_means,
     crossed_interval,
+    group_sizes,
     percentile_interval,
 )
 from sslviz.transfer.labels_to_match import Curve, LabelsToMatch, labels_to_match
@@ -106,7 +107,7 @@ class LowLabel(Fitted):
         """
         if self.draws < 2:
             return {}
-        group = place_in_class(self.truth, self.seed) % self.draws
+        group = folds(self.truth, self.draws, self.seed, self.units)
         without = []
         for r in range(self.draws):
             keep, others = group != r, np.arange(self.draws) != r
@@ -146,7 +147,7 @@ class LowLabel(Fitted):
 
     @cached_property
     def _resampled(self) -> np.ndarray:
-        return bootstrap_crossed_means(self.correct, self.truth, seed=self.seed)
+        return bootstrap_crossed_means(self.correct, self.truth, seed=self.seed, units=self.units)
 
     def _score(self, i: int) -> Score:
         value, low, high = float(self.accuracy[i].mean()), None, None
@@ -161,14 +162,15 @@ class LowLabel(Fitted):
     def _score_of_all(self) -> Score:
         value, low, high = balanced_mean(self.correct_of_all, self.truth), None, None
         if self._counts.min() >= MIN_PER_CLASS:
-            low, high = percentile_interval(bootstrap_balanced_mean(self.correct_of_all, self.truth, seed=self.seed))
+            draws = bootstrap_balanced_mean(self.correct_of_all, self.truth, seed=self.seed, units=self.units)
+            low, high = percentile_interval(draws)
             low = self._low_of_perfect if value == 1 else low
         controls = {name: balanced_mean(right, self.truth) for name, right in self.control_correct_of_all.items()}
         return Score(value, low, high, {"chance": self.chance} | controls)
 
     @property
     def _counts(self) -> np.ndarray:
-        return np.unique(self.truth, return_counts=True)[1]
+        return group_sizes(self.truth, self.units)
 
     @property
     def _low_of_perfect(self) -> float:
@@ -180,7 +182,7 @@ class LowLabel(Fitted):
         return f"{self.seed} {self.draws} {self.fitted_on} {self.scored_on}"
 
     def _curve(self) -> Curve:
-        return Curve(self.shots, self.accuracy, self.correct, self.truth, self._pairing)
+        return Curve(self.shots, self.accuracy, self.correct, self.truth, self._pairing, self.units)
 
     def _control_curve(self, name: str) -> Curve:
         if name == SCRATCH and self.scratch:
@@ -190,7 +192,8 @@ class LowLabel(Fitted):
         if name not in self.control_correct:
             have = ", ".join([*self.control_correct, *([SCRATCH] if self.scratch else [])]) or "none"
             raise ValueError(f"There is no control {name!r} to match; there are: {have}.")
-        return Curve(self.shots, self.control_accuracy[name], self.control_correct[name], self.truth, self._pairing)
+        right = self.control_correct[name]
+        return Curve(self.shots, self.control_accuracy[name], right, self.truth, self._pairing, self.units)
 
 
 def shots_said(k: int) -> str:

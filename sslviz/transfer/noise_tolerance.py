@@ -15,7 +15,14 @@ from sslviz.diagnostics.probes.linear import linear_readout
 from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
 from sslviz.runtime.threads import one_thread
-from sslviz.statistics import MIN_PER_CLASS, Score, balanced_mean, bootstrap_balanced_mean, percentile_interval
+from sslviz.statistics import (
+    MIN_PER_CLASS,
+    Score,
+    balanced_mean,
+    bootstrap_balanced_mean,
+    group_sizes,
+    percentile_interval,
+)
 from sslviz.transfer.label_noise import noisy_labels
 from sslviz.transfer.label_split import label_split
 
@@ -94,8 +101,8 @@ class NoiseTolerance(Fitted):
         mean = self.per_image()
         lost = {name: self.correct[name][0] - mean[name] for name in READOUTS}
         values = np.stack([*mean.values(), *lost.values()])
-        draws = bootstrap_balanced_mean(values, self.truth, seed=self.seed)
-        enough = np.unique(self.truth, return_counts=True)[1].min() >= MIN_PER_CLASS
+        draws = bootstrap_balanced_mean(values, self.truth, seed=self.seed, units=self.units)
+        enough = group_sizes(self.truth, self.units).min() >= MIN_PER_CLASS
         ends = [percentile_interval(draws[:, i]) if enough else (None, None) for i in range(len(values))]
         scores = {}
         for i, name in enumerate(READOUTS):
@@ -132,7 +139,8 @@ def noise_tolerance(
     Rates at which the true class is no longer the commonest are left out: from 1 - 1 / classes on, or .5 for "pair".
 
     Readouts: that of `linear_probe`, which chooses C on wrong labels too, and a vote of 20 neighbours as in `knn_probe`; of
-    fewer than 200 images a tenth of them vote.
+    fewer than 200 images a tenth of them vote.  Images that share the `group` of the features stay on one side of every
+    split; each of them is labelled wrongly by itself.
 
     Scores, classes counted alike: `linear` and `neighbours` in [0, 1], the accuracy averaged over rates (area under the
     curve); `linear lost` and `neighbours lost`, how much lower that is than without wrong labels.  Controls: chance,

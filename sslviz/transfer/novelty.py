@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from sslviz.diagnostics.probes.control_features import ControlFeatures, aligned_controls
 from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
-from sslviz.features.columns import coded_values
+from sslviz.features.columns import apart, coded_values
 from sslviz.runtime.threads import one_thread
-from sslviz.statistics import MIN_PER_CLASS, Score, percentile_interval
+from sslviz.statistics import MIN_PER_CLASS, Score, group_sizes, percentile_interval
 from sslviz.transfer.label_split import label_split
 from sslviz.transfer.rank_statistics import (
     auroc,
@@ -111,13 +111,15 @@ class Novelty(Fitted):
 
     @cached_property
     def _scores(self) -> dict[str, Score]:
-        fewest = min(int((self.truth == code).sum()) for code in self.held)
+        fewest = int(min(self._sizes))
         low, high = self._interval() if fewest >= MIN_PER_CLASS else (None, None)
         controls = {name: float(values.mean()) for name, values in self.control_auroc.items()}
         first, last = None, None
         if fewest >= MIN_FOR_RECALL:
-            sides = enumerate(self._sides())
-            draws = [false_positive_draws(a, b, draws=DRAWS, seed=self.seed + i) for i, (a, b) in sides]
+            draws = [
+                false_positive_draws(*side, draws=DRAWS, seed=self.seed + i, units=self._units_of(code))
+                for i, (code, side) in enumerate(zip(self.held, self._sides(), strict=True))
+            ]
             first, last = percentile_interval(np.mean(draws, axis=0))
         alarms = {name: float(values.mean()) for name, values in self.control_fpr95.items()}
         return {
@@ -125,11 +127,21 @@ class Novelty(Fitted):
             "fpr95": Score(float(self.fpr95.mean()), first, last, alarms, higher_is_better=False),
         }
 
+    @property
+    def _sizes(self) -> np.ndarray:
+        """Novel images of each class held out, those that belong together counted once, (h,)."""
+        return group_sizes(self.truth, self.units)[np.searchsorted(np.unique(self.truth), self.held)]
+
+    def _units_of(self, code: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """The units of the novel images of a class, and those of the known ones."""
+        return None if self.units is None else (self.units[self.truth == code], self.units[self.truth != code])
+
     def _interval(self) -> tuple[float, float]:
         value = float(self.auroc.mean())
         if value == 1:  # no image is misplaced: three in n may hide of each class (rule of three)
-            return float(np.mean([max(0, 1 - 3 / (self.truth == code).sum()) for code in self.held])), 1.0
-        reach = 1.96 * float(np.sqrt((self.influence**2).sum()))
+            return float(np.mean([max(0, 1 - 3 / size) for size in self._sizes])), 1.0
+        moved = self.influence if self.units is None else np.bincount(self.units, self.influence)
+        reach = 1.96 * float(np.sqrt((moved**2).sum()))
         return max(0.0, value - reach), min(1.0, value + reach)
 
 
@@ -158,7 +170,8 @@ def novelty(
 
     Controls: one half of the known scored images against the other, and `control_features` {name: Features, or (Features,
     fit Features)}.  Of more than 20 classes, 20 are drawn to be held out; `k` is at most a tenth of the known images; both
-    are said in `params`.  Covariances are shrunk (Ledoit and Wolf).  Errors as for `linear_probe`.
+    are said in `params`.  Covariances are shrunk (Ledoit and Wolf).  Images that share the `group` of the features stay on
+    one side, and count as one in intervals.  Errors as for `linear_probe`.
 
     Example:
         >>> import numpy as np, sslviz
@@ -263,8 +276,18 @@ def novelty_of(
         control_auroc={name: values[0] for name, values in controls.items()},
         control_fpr95={name: values[1] for name, values in controls.items()},
         seed=seed,
-        **pictures_of(queries, known),
+        **pictures_of(queries, known) | _joined_units(queries, novel, known),
     )
+
+
+def _joined_units(queries: Features, novel: Features, known: Features) -> dict[str, Any]:
+    """Which of the queries and novel images belong together; ValueError where some do with known ones."""
+    if not queries.group:
+        return {}
+    novel = novel.grouped_by(queries.group)
+    apart(novel, known)
+    names = np.concatenate([queries.unit_names, novel.unit_names])
+    return {"units": np.unique(names.astype(str), return_inverse=True)[1]}
 
 
 def _check(how: str, k: int) -> None:

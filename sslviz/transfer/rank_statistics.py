@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from sslviz.statistics import resampled_times
+
 
 def placements(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
     """The share of `negative` (m,) scores below each of the `positive` (n,) ones, equal ones counted half: (n,).
@@ -32,10 +34,23 @@ def false_positives(positive: np.ndarray, negative: np.ndarray, recall: float = 
 
 
 def false_positive_draws(
-    positive: np.ndarray, negative: np.ndarray, *, draws: int, seed: int, recall: float = 0.95
+    positive: np.ndarray,
+    negative: np.ndarray,
+    *,
+    draws: int,
+    seed: int,
+    recall: float = 0.95,
+    units: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> np.ndarray:
-    """The bootstrap of `false_positives`, both sides resampled: (draws,)."""
+    """The bootstrap of `false_positives`, both sides resampled: (draws,).
+
+    Scores of one of `units` ((n,), (m,)), of each side, are drawn together.
+    """
     rng = np.random.default_rng(seed)
+    if units is not None:
+        times = [resampled_times(np.zeros(len(of)), draws, rng, of).astype(int) for of in units]
+        drawn = ((np.repeat(positive, p), np.repeat(negative, n)) for p, n in zip(*times, strict=True))
+        return np.array([false_positives(p, n, recall) for p, n in drawn])
     ordered, m = np.sort(negative), len(negative)
     values = np.empty(draws)
     for i in range(draws):

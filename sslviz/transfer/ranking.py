@@ -10,10 +10,17 @@ import numpy as np
 
 from sslviz.diagnostics.neighbors.neighbors import unit_rows
 from sslviz.diagnostics.probes.control_features import ControlFeatures, scored_and_fit
-from sslviz.diagnostics.result import Fitted, pictures_of
+from sslviz.diagnostics.result import Fitted, units_of
 from sslviz.features import Features
 from sslviz.features.columns import coded_values
-from sslviz.statistics import MIN_PER_CLASS, Score, balanced_mean, bootstrap_balanced_mean, percentile_interval
+from sslviz.statistics import (
+    MIN_PER_CLASS,
+    Score,
+    balanced_mean,
+    bootstrap_balanced_mean,
+    group_sizes,
+    percentile_interval,
+)
 from sslviz.transfer.tied_ranks import (
     TieGroups,
     harmonic_numbers,
@@ -93,13 +100,14 @@ class Ranking(Fitted):
 
     @cached_property
     def _scores(self) -> dict[str, Score]:
-        draws = bootstrap_balanced_mean(np.stack(list(self.per_image().values())), self.truth, seed=self.seed)
-        enough = np.bincount(self.truth).min() >= MIN_PER_CLASS
+        added, sizes = np.stack(list(self.per_image().values())), group_sizes(self.truth, self.units)
+        draws = bootstrap_balanced_mean(added, self.truth, seed=self.seed, units=self.units)
+        enough = sizes.min() >= MIN_PER_CLASS
         scores = {}
         for i, (name, value) in enumerate(self.values.items()):
             low, high = percentile_interval(draws[:, i].clip(0, 1)) if enough else (None, None)
             if enough and (value == 1).all():  # what three errors in n might hide (rule of three)
-                low = float(np.maximum(0, 1 - 3 / np.bincount(self.truth)).mean())
+                low = float(np.maximum(0, 1 - 3 / sizes).mean())
             controls = {"chance": balanced_mean(self.chance[name], self.truth)}
             controls |= {c: balanced_mean(v[name], self.truth) for c, v in self.control_values.items()}
             scores[name] = Score(balanced_mean(value, self.truth), low, high, controls)
@@ -118,7 +126,7 @@ def ranking(
     """If one image is the question, are images of its class the first answers?
 
     Every image is a query.  All others, or those of `gallery`, are ranked by cosine; those of the query's class are
-    relevant.  A query never finds itself: gallery images with its id are left out.
+    relevant.  A query never finds itself: gallery images with its id are left out, and so are those that share its `group`.
 
     Scores, in [0, 1], every class counting the same:
 
@@ -149,19 +157,20 @@ def ranking(
     _check(features, bank, at)
     names, codes = coded_values(np.r_[features.column(label), bank.column(label)], label)
     truth, bank_codes = codes[: len(features)], codes[len(features) :]
-    own = _own_rows(features, bank)
-    total = len(bank) - (own >= 0)
-    relevant = np.bincount(bank_codes, minlength=len(names))[truth] - ((own >= 0) & (bank_codes[own] == truth))
+    own, bank_units = _own_units(features, bank)
+    total = len(bank) - _met(own, bank_units)
+    relevant = np.bincount(bank_codes, minlength=len(names))[truth]
+    relevant = relevant - _met(own * len(names) + truth, bank_units * len(names) + bank_codes)
     asked = relevant > 0
     if not asked.any():
         raise ValueError(
             f"No query has another image of its {label!r} in the gallery, so nothing can be found; give more images."
         )
-    values = _ranked(features, bank, truth, bank_codes, own, asked, at)
+    values = _ranked(features, bank, truth, bank_codes, own, bank_units, asked, at)
     control_values = {}
     for name, control in (control_features or {}).items():
         queries, answers = _control(control, features, bank, gallery is None)
-        control_values[name] = _ranked(queries, answers, truth, bank_codes, own, asked, at)
+        control_values[name] = _ranked(queries, answers, truth, bank_codes, own, bank_units, asked, at)
     present, truth = np.unique(truth[asked], return_inverse=True)
     return Ranking(
         label=label,
@@ -177,7 +186,9 @@ def ranking(
         duplicates=len(bank) - len(_distinct(bank.x)[0]),
         left_out={ALONE: int((~asked).sum())} if not asked.all() else {},
         seed=seed,
-        **pictures_of(features, bank),
+        scored_on=features.pictures,
+        fitted_on=bank.pictures,
+        **units_of(features.rows(asked)),
     )
 
 
@@ -191,11 +202,24 @@ def _check(features: Features, bank: Features, at: Sequence[int]) -> None:
         raise ValueError(f"Hits are counted among the first K = 1, 2, ... answers, but `at` is {tuple(at)}.")
 
 
-def _own_rows(features: Features, bank: Features) -> np.ndarray:
-    """The row of the gallery with each query's id, (n,); -1 where there is none."""
+def _own_units(features: Features, bank: Features) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of units, of each query (n,) and of each gallery image (m,); without a group the same id is the same unit.
+
+    -1 where the gallery shows nothing of a query's unit.
+    """
     import pandas as pd
 
-    return pd.Index(bank.ids).get_indexer(pd.Index(features.ids))
+    bank = bank.grouped_by(features.group)
+    units, names = pd.factorize(bank.unit_names.astype(str))
+    own = pd.Index(names).get_indexer(pd.Index(features.unit_names.astype(str)))
+    row = pd.Index(bank.ids).get_indexer(pd.Index(features.ids))
+    return np.where(row >= 0, units[row], own), units
+
+
+def _met(wanted: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """How often each of the numbers `wanted` (n,) is among `given` (m,), (n,)."""
+    ordered = np.sort(given)
+    return np.searchsorted(ordered, wanted, "right") - np.searchsorted(ordered, wanted, "left")
 
 
 def _control(
@@ -220,13 +244,14 @@ def _ranked(
     truth: np.ndarray,
     bank_codes: np.ndarray,
     own: np.ndarray,
+    bank_units: np.ndarray,
     asked: np.ndarray,
     at: Sequence[int],
 ) -> dict[str, np.ndarray]:
     """{score: (queries asked,)}."""
     harmonic = harmonic_numbers(len(bank))
     found = np.zeros((len(queries), 2 + len(at)))
-    for row, groups in _groups(queries, bank, truth, bank_codes, own, asked):
+    for row, groups in _groups(queries, bank, truth, bank_codes, own, bank_units, asked):
         r = int(groups.relevant.sum())
         found[row, :2] = precision_sum(groups, harmonic, np.inf) / r, precision_sum(groups, harmonic, r) / r
         found[row, 2:] = [hit_chance(groups, k) for k in at]
@@ -239,6 +264,7 @@ def _groups(
     truth: np.ndarray,
     bank_codes: np.ndarray,
     own: np.ndarray,
+    bank_units: np.ndarray,
     asked: np.ndarray,
 ) -> Iterator[tuple[int, TieGroups]]:
     """(query, its tie groups), class by class."""
@@ -257,10 +283,9 @@ def _groups(
             similar = (asking[block] - center) @ points.T + offset
             similar[~asking[block].any(axis=1)] = 0  # a row of zeros has no direction
             similar = similar[:, which] if len(distinct) < len(which) else similar
-            known = own[block] >= 0
-            similar[known.nonzero()[0], own[block][known]] = -np.inf  # last of all, so it moves no rank
+            similar[own[block][:, None] == bank_units] = -np.inf  # last of all, so that they move no rank
             relevant = np.sort(similar[:, members], axis=1)
             similar.sort(axis=1)
             for row, ascending, theirs in zip(block, similar, relevant, strict=True):
-                start = int(own[row] >= 0)
-                yield row, tie_groups(ascending[start:], theirs[int(theirs[0] == -np.inf) :])
+                start, first = (int(np.searchsorted(some, -np.inf, "right")) for some in (ascending, theirs))
+                yield row, tie_groups(ascending[start:], theirs[first:])

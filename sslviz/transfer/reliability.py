@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from sslviz.statistics import resampled_times
+
 DRAWS = 200  # of labels from the probabilities themselves, so that 10 of them lie in the tail of 5 %
 TEMPERATURES = np.geomspace(0.05, 20, 61)  # a tenth from one to the next; a parabola finds the best between them
 
@@ -49,16 +51,25 @@ def null_errors(confidence: np.ndarray, *, draws: int = DRAWS, seed: int = 0) ->
 
 
 def temperature_of(
-    logits: np.ndarray, truth: np.ndarray, *, draws: int = DRAWS, seed: int = 0
+    logits: np.ndarray,
+    truth: np.ndarray,
+    units: np.ndarray | None = None,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> tuple[float, np.ndarray]:
     """The number that logits (n, c) are divided by for the best likelihood, and its bootstrap (draws,) (arXiv 1706.04599).
 
-    Between 1/20 and 20.
+    Between 1/20 and 20.  Images of one of `units` (n,) are drawn together.
     """
     losses = np.stack([surprise(softmax(logits / t), truth) for t in TEMPERATURES], axis=1)  # (n, temperatures)
     n = len(truth)
-    drawn = np.random.default_rng(seed).integers(n, size=(draws, n)) + n * np.arange(draws)[:, None]
-    times = np.bincount(drawn.ravel(), minlength=draws * n).reshape(draws, n)  # how often each image is drawn
+    rng = np.random.default_rng(seed)
+    if units is None:
+        drawn = rng.integers(n, size=(draws, n)) + n * np.arange(draws)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=draws * n).reshape(draws, n)  # how often each image is drawn
+    else:
+        times = resampled_times(np.zeros(n), draws, rng, units)
     return float(_least(losses.sum(axis=0)[None])[0]), _least(times @ losses)
 
 

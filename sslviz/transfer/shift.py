@@ -17,6 +17,7 @@ from sslviz.statistics import (
     Score,
     balanced_mean,
     bootstrap_balanced_mean,
+    group_sizes,
     percentile_interval,
     permutation_p,
 )
@@ -45,6 +46,7 @@ class Shift(Fitted):
     - n_fit, n_fit_target: images that the two heads were fitted on
     - left_out: {reason: images} that were not looked at
     - seed: of halves, fits and resamples
+    - source_units: which images of the source belong together, (s,), as `units` says of the target
     """
 
     label: str
@@ -65,6 +67,7 @@ class Shift(Fitted):
     n_fit_target: int
     left_out: dict[str, int]
     seed: int
+    source_units: np.ndarray | None = None
 
     @property
     def source_accuracy(self) -> float:
@@ -138,12 +141,14 @@ class Shift(Fitted):
 
     @cached_property
     def _draws(self) -> np.ndarray:
-        return bootstrap_balanced_mean(np.stack(list(self.per_image().values())), self.truth, seed=self.seed)
+        values = np.stack(list(self.per_image().values()))
+        return bootstrap_balanced_mean(values, self.truth, seed=self.seed, units=self.units)
 
     @cached_property
     def _source_draws(self) -> np.ndarray:
         # Another seed: where both domains show the same pictures, resamples of them stay independent, which is cautious.
-        return bootstrap_balanced_mean(self.source_correct, self.source_truth, seed=self.seed + 1)
+        right, truth, units = self.source_correct, self.source_truth, self.source_units
+        return bootstrap_balanced_mean(right, truth, seed=self.seed + 1, units=units)
 
     def _score(
         self,
@@ -154,7 +159,8 @@ class Shift(Fitted):
         higher_is_better: bool | None = None,
     ) -> Score:
         beside = {control: values[name] for control, values in self.control_values.items() if name in values}
-        fewest = min(np.bincount(self.truth).min(), np.bincount(self.source_truth).min())
+        sizes = group_sizes(self.truth, self.units), group_sizes(self.source_truth, self.source_units)
+        fewest = min(map(min, sizes))
         low, high = (None, None) if draws is None or fewest < MIN_PER_CLASS else percentile_interval(draws)
         return Score(value, low, high, {**(controls or {}), **beside}, higher_is_better)
 
@@ -180,6 +186,9 @@ def shift(
     (arXiv 0805.2368), unbiased, with the median distance as bandwidth; and Frechet less its own null, of at most 1,000
     images each.  Pictures whose id is in both domains are never on both sides of a comparison.  All three also see other
     shares of the classes; the p of MMD, by 200 shufflings within each class, does not.
+
+    Images that share the `group` of the features stay on one side of every split, those of the target too where its table
+    has that column; of each, one takes part in the distances.
 
     Controls: two halves of the source, as if one were the target; the head fitted on the target; and the same of
     `control_features` {name: Features, or (Features, fit Features)} that `target_controls` {name: Features} has too.
@@ -216,4 +225,7 @@ def shift(
         seed=seed,
         scored_on=target.pictures,
         fitted_on=two.space.fitted.pictures,
+        group_column=features.group,
+        units=two.space.target_scored.units,
+        source_units=two.space.scored.units,
     )

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sslviz.features import Features
+from sslviz.features.columns import one_of_each
 from sslviz.statistics import balanced_mean, permutation_p
 from sslviz.transfer.distances import domain_accuracy, frechet, mmd, proxy_a
 from sslviz.transfer.two_domains import Space, TwoDomains, fitted_head, folds_of, random_halves
@@ -68,14 +70,24 @@ def readings(two: TwoDomains, space: Space, seed: int) -> Readings:
 
 
 def apart(two: TwoDomains, space: Space, seed: int) -> Apart:
-    """The distances of the source's scored images and all of the target's, at most 1,000 of each."""
-    source, target = space.scored, space.target
-    target_ids = np.concatenate([space.target_scored.ids, space.target_fitted.ids])
-    target_codes = np.concatenate([two.codes(space.target_scored), two.codes(space.target_fitted)])
+    """The distances of the source's scored images and all of the target's, at most 1,000 of each.
+
+    One of each of what belongs together: shuffled copies would lie closer than two domains ever do.
+    """
+    source, *parts = (
+        one.rows(one_of_each(one, seed=seed)) for one in (space.scored, space.target_scored, space.target_fitted)
+    )
+    target, target_ids = np.concatenate([one.x for one in parts]), np.concatenate([*map(_names, parts)])
+    target_codes = np.concatenate([*map(two.codes, parts)])
     rng = np.random.default_rng(seed)
     s, t = (rng.permutation(n)[:MOST] for n in (len(source), len(target)))
     codes = two.codes(source)[s], target_codes[t]
-    return between((source.ids[s], target_ids[t]), (source.x[s], target[t]), codes, source.x, seed)
+    return between((_names(source)[s], target_ids[t]), (source.x[s], target[t]), codes, source.x, seed)
+
+
+def _names(features: Features) -> np.ndarray:
+    """What is looked at in one domain only: ids, or what images share with those they belong with, (n,)."""
+    return features.unit_names.astype(str) if features.group else features.ids
 
 
 Both = tuple[np.ndarray, np.ndarray]  # of the source and of the target
@@ -96,13 +108,14 @@ def between(ids: Both, x: Both, codes: Both, source: np.ndarray, seed: int) -> A
 def of_halves(two: TwoDomains, space: Space, found: Readings, seed: int) -> dict[str, float]:
     """The numbers of two halves of the source's scored images, as if one of them were the target."""
     source, truth = space.scored, found.source_truth
-    half = random_halves(truth, seed)
+    half = random_halves(truth, seed, source.units)
     there = fitted_head(source.rows(half), two.label, seed)
     ceiling = balanced_mean(there.correct(source.x[~half], truth[~half], two.classes), truth[~half])
     first, second = (balanced_mean(found.source_correct[rows], truth[rows]) for rows in (half, ~half))
-    one, other = (np.flatnonzero(rows)[:MOST] for rows in (half, ~half))
+    single = one_of_each(source, seed=seed)
+    one, other = (np.flatnonzero(rows & single)[:MOST] for rows in (half, ~half))
     ids, x, codes = ((of[one], of[other]) for of in (source.ids, source.x, truth))
-    distances = between(ids, x, codes, source.x, seed)
+    distances = between(ids, x, codes, source.x[single], seed)
     return {"drop": first - second, "recoverable": ceiling - second} | distances.values()
 
 

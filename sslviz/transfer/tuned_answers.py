@@ -8,7 +8,14 @@ from functools import cached_property
 import numpy as np
 
 from sslviz.diagnostics.result import Fitted
-from sslviz.statistics import MIN_PER_CLASS, Score, balanced_mean, bootstrap_crossed_means, crossed_interval
+from sslviz.statistics import (
+    MIN_PER_CLASS,
+    Score,
+    balanced_mean,
+    bootstrap_crossed_means,
+    crossed_interval,
+    group_sizes,
+)
 
 TUNED, FROZEN, SCRATCH, UNTRAINED, PIXELS = ARMS = ("fine-tuned", "frozen", "scratch", "untrained", "pixels")
 NOTHING = "no gain"
@@ -125,7 +132,7 @@ class FineTune(Fitted):
         """
         of_draws = np.array([balanced_mean(draw, self.truth) for draw in values])
         value = float(of_draws.mean())
-        if len(values) < 2 or np.bincount(self.truth).min() < MIN_PER_CLASS:
+        if len(values) < 2 or group_sizes(self.truth, self.units).min() < MIN_PER_CLASS:
             return value, None, None
-        resampled = bootstrap_crossed_means(values[None], self.truth, seed=self.seed)[:, 0]
+        resampled = bootstrap_crossed_means(values[None], self.truth, seed=self.seed, units=self.units)[:, 0]
         return value, *crossed_interval(resampled, of_draws)

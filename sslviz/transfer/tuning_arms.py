@@ -111,7 +111,8 @@ class Bench:
 
     @one_thread
     def _readings(self, x: np.ndarray, scored: np.ndarray) -> Readings:
-        return few_label_readings(x, self.pool.codes, scored, self.labelled, "logistic", self.seed)
+        units = self.pool.pool.units
+        return few_label_readings(x, self.pool.codes, scored, self.labelled, "logistic", self.seed, units)
 
     def _untrained(self, draw: int) -> Checkpoint:
         """The network before training, another one for each draw; never the checkpoint itself, which may be untrained."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from sslviz.diagnostics.probes.control_features import ControlFeatures, aligned_
 from sslviz.diagnostics.probes.linear import linear_weights
 from sslviz.features import Features
 from sslviz.features.column_kinds import class_texts
-from sslviz.features.columns import in_order, place_in_class, stratified_half
+from sslviz.features.columns import apart, folds, in_order, place_in_class, refuse_one_sided, stratified_half
 
 NAMED = 3  # classes that a reason names
 SCORED, FITTED = 2, 1  # images that a class needs: two are scored, so that half of them is a null; one is fitted on
@@ -63,7 +63,7 @@ class TwoDomains:
         both = {name: x for name, x in (control_features or {}).items() if name in of_target}
         for name, scored, fitted in aligned_controls(both, self.space.scored, self.space.fitted):
             halves = (self.space.target_scored, self.space.target_fitted)
-            yield name, Space(scored, fitted, *(of_target[name].select(list(half.ids)) for half in halves))
+            yield name, Space(scored, fitted, *(_like(of_target[name], half) for half in halves))
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +99,17 @@ def two_domains(features: Features, target: Features, label: str, fit: Features 
     """The images of both domains that can be compared; ValueError, in a sentence, where none can.
 
     Without `fit` one half of each class of `features` is fitted on; the target is halved in the same way.  Images without
-    a value and classes that are not in both domains are left out, and counted.
+    a value and classes that are not in both domains are left out, and counted.  What belongs together by the `group` of
+    `features` stays on one side, in the target too where its table has that column; images of the target are not scored
+    that belong with images of the source fitted on.
     """
     if features.x.shape[1] != target.x.shape[1]:
         raise ValueError(
             f"The features have {features.x.shape[1]} dimensions and the target's have {target.x.shape[1]}; embed both "
             "with the same encoder."
         )
+    target = target.grouped_by(features.group if features.group in target.table else "")
+    fit = None if fit is None else apart(features, fit)
     left_out: dict[str, int] = {}
     sides = {"source": features, "target": target, **({} if fit is None else {"images fitted on": fit})}
     for side, images in sides.items():
@@ -121,6 +125,7 @@ def two_domains(features: Features, target: Features, label: str, fit: Features 
         scored, fitted = kept["source"], kept["images fitted on"]
     target_scored, target_fitted = _halves(kept["target"], label, seed)
     _refuse_seen(target_scored, fitted)
+    target_scored = _not_met(target_scored, fitted, label, left_out)
     return TwoDomains(label, Space(scored, fitted, target_scored, target_fitted), np.array(names), left_out)
 
 
@@ -140,8 +145,10 @@ def folds_of(
     return fold[np.searchsorted(names[order], ids[0])], fold[np.searchsorted(names[order], ids[1])]
 
 
-def random_halves(codes: np.ndarray, seed: int) -> np.ndarray:
-    """True (n,) for one half of each class, the odd image at random on either side."""
+def random_halves(codes: np.ndarray, seed: int, units: np.ndarray | None = None) -> np.ndarray:
+    """True (n,) for one half of each class, the odd image at random on either side; one of `units` (n,) on one side."""
+    if units is not None:
+        return folds(codes, 2, seed, units) == 0
     odd = np.random.default_rng(seed).integers(0, 2, codes.max() + 1)
     return (place_in_class(codes, seed) + odd[codes]) % 2 == 0
 
@@ -149,10 +156,12 @@ def random_halves(codes: np.ndarray, seed: int) -> np.ndarray:
 def _shared(sides: Mapping[str, Features], label: str, left_out: dict[str, int]) -> list[str]:
     """The classes with images enough in every domain; the others are counted in `left_out`."""
     counts = {side: class_texts(images.table[label]).value_counts() for side, images in sides.items()}
+    # What belongs together lies on one side, so that it counts once towards what each class needs.
+    apart = {side: _counted_once(images, label) for side, images in sides.items()}
     halved = len(counts) == 2
     least = {"source": 2 * SCORED if halved else SCORED, "target": SCORED + FITTED, "images fitted on": FITTED}
     everywhere = set.intersection(*(set(n.index) for n in counts.values()))
-    enough = {name for name in everywhere if all(n[name] >= least[side] for side, n in counts.items())}
+    enough = {name for name in everywhere if all(n[name] >= least[side] for side, n in apart.items())}
     for side, of_side in counts.items():
         said: set[str] = set()
         for missing in (other for other in counts if other != side):
@@ -189,8 +198,39 @@ def _halves(images: Features, label: str, seed: int) -> tuple[Features, Features
 
     So no picture is scored whose twin in the other domain was fitted on.
     """
-    half = stratified_half(class_texts(images.table[label]).to_numpy().astype(str), seed)
+    half = stratified_half(class_texts(images.table[label]).to_numpy().astype(str), seed, images.units)
+    refuse_one_sided(images, label, half)
     return images.rows(~half), images.rows(half)
+
+
+def _counted_once(images: Features, label: str) -> pd.Series:
+    """How many images each class has, those that belong together counted once."""
+    texts = class_texts(images.table[label]).reset_index(drop=True)
+    return pd.Series(images.unit_names).groupby(texts).nunique()
+
+
+def _like(control: Features, half: Features) -> Features:
+    """The control's features of the same images, kept together as these are."""
+    control = control.select(list(half.ids))
+    return replace(control, table=half.table, group=half.group) if half.group else control
+
+
+def _not_met(scored: Features, fitted: Features, label: str, left_out: dict[str, int]) -> Features:
+    """The images of the target that belong with none of the source fitted on; the others are counted in `left_out`.
+
+    ValueError where a class has none left.
+    """
+    met = scored.shares_units_with(fitted)
+    if not met.any():
+        return scored
+    left_out[f"of the target, their {scored.group} is fitted on in the source"] = int(met.sum())
+    texts = class_texts(scored.table[label]).to_numpy().astype(str)
+    if lost := sorted({*texts} - {*texts[~met]}):
+        raise ValueError(
+            f"All images of the target with {label} {_listed(lost)} share their {scored.group!r} with images of the source "
+            "that are fitted on; give other images as the target, or as fit."
+        )
+    return scored.rows(~met)
 
 
 def _refuse_seen(scored: Features, fitted: Features) -> None:

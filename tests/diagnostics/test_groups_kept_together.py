@@ -87,7 +87,14 @@ def evidence():
             "severity": np.repeat([s for _, s in kinds], 40),
         },
     )
-    shown = {"images": {"trained": features, "untrained": noise}, "corrupted": {"trained": spoilt, "untrained": spoilt}}
+    elsewhere = copies(80, seed=3, noise=0.3)
+    other_objects = elsewhere.table.assign(object=1000 + elsewhere.table["object"])
+    elsewhere = dataclasses.replace(elsewhere, table=other_objects, ids=np.char.add("t", elsewhere.ids))
+    shown = {
+        "images": {"trained": features, "untrained": noise},
+        "corrupted": {"trained": spoilt, "untrained": spoilt},
+        "target": {"trained": elsewhere},
+    }
     return Evidence(shown).grouped_by("object")
 
 

@@ -8,13 +8,13 @@ import numpy as np
 
 from sslviz.data import Images
 from sslviz.data.sampling import sample_rows
-from sslviz.features.columns import stratified_half
 from sslviz.runs import Checkpoint
 from sslviz.runtime.progress import progress_bar
 from sslviz.runtime.random_state import seeded
 from sslviz.transfer.continual.continual_result import SEQUENCE, Continual
 from sslviz.transfer.continual.course import Course
 from sslviz.transfer.continual.tasks import Lesson, classes_of, divided, lesson
+from sslviz.transfer.picture_split import fitted_apart, picture_halves
 
 HOW = (SEQUENCE, "replay", "ewc", "distillation")
 MOST = 2000  # pictures fitted on, and as many scored: every stage of every way looks at all of them
@@ -61,17 +61,18 @@ def continual(
     ways = list(dict.fromkeys(how))
     if not ways or set(ways) - set(HOW) or steps < 1:
         raise ValueError(f"`how` names some of {', '.join(HOW)}, for 1 step or more; got {ways} and {steps} steps.")
-    names, codes = classes_of(images if fit is None else fit, label)
+    names, _ = classes_of(images if fit is None else fit, label)
     groups = divided(list(names), tasks, label)
-    fitted, scored = fit, images
-    if fitted is None:
-        half = stratified_half(codes, seed)
-        fitted, scored = images.rows(half), images.rows(~half)
+    shared: dict[str, int] = {}
+    if fit is None:
+        scored, fitted = picture_halves(images, label, seed)
+    else:
+        scored, (fitted, shared) = images, fitted_apart(images, fit)
     _refuse_seen(scored, fitted)
     parts = [lesson(one, label, groups) for one in (fitted, scored)]
     fit_part, scored_part = (_sample(part, seed) for part in parts)
     of_tasks, taken = (sum(len(part.images) for part in these) for these in (parts, (fit_part, scored_part)))
-    left_out = {
+    left_out = shared | {
         "they are of classes that no task has": len(fitted) + len(scored) - of_tasks,
         f"of more than {MOST} pictures a sample is taken": of_tasks - taken,
     }

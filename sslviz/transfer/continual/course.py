@@ -152,11 +152,14 @@ class Course:
             **self.pictures(),
         }
 
-    def pictures(self) -> dict[str, str]:
+    def pictures(self) -> dict[str, Any]:
         """The fields of `Fitted`."""
         both = (self.scored.images, self.fit.images)
         nothing = (np.zeros((len(images), 1)) for images in both)
         sources = (feature_source(self.checkpoint, images, "pooled") for images in both)
         return pictures_of(
-            *(Features(x, im.ids, im.table, source) for x, im, source in zip(nothing, both, sources, strict=True))
+            *(
+                Features(x, im.ids, im.table, source, im.group)
+                for x, im, source in zip(nothing, both, sources, strict=True)
+            )
         )

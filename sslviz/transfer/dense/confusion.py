@@ -36,8 +36,16 @@ def mean_overlap(counts: np.ndarray) -> np.ndarray:
     return np.divide(total, there.sum(-1), out=np.full(total.shape, np.nan), where=there.any(-1))
 
 
-def overlap_draws(counts: np.ndarray, seed: int) -> np.ndarray:
-    """`overlaps` (draws, c) of pictures drawn again, each with all its pixels: those of one picture go together."""
+def overlap_draws(counts: np.ndarray, seed: int, units: np.ndarray | None = None) -> np.ndarray:
+    """`overlaps` (draws, c) of pictures drawn again, each with all its pixels: those of one picture go together.
+
+    Pictures of one of `units` (n,) go together too.
+    """
+    if units is not None:  # the sums of whole units, drawn again
+        unit = np.unique(units, return_inverse=True)[1]
+        whole = np.zeros((unit.max() + 1, *counts.shape[1:]), np.int64)
+        np.add.at(whole, unit, counts)
+        return overlap_draws(whole, seed)
     n, c, _ = counts.shape
     rng = np.random.default_rng(seed)
     flat, found = counts.reshape(n, c * c).astype(np.float64), []

@@ -8,9 +8,10 @@ from functools import cached_property
 import numpy as np
 
 from sslviz.data import Images
-from sslviz.diagnostics.result import Fitted
+from sslviz.diagnostics.result import Fitted, units_of
 from sslviz.explanations.mean_interval import FEWEST_IMAGES
 from sslviz.explanations.pictures import require_pictures
+from sslviz.features.columns import folds
 from sslviz.runs import Checkpoint
 from sslviz.runtime.threads import one_thread
 from sslviz.statistics import Score, delete_groups, percentile_interval
@@ -19,6 +20,7 @@ from sslviz.transfer.dense.label_maps import classes_of, enlarged, label_maps, p
 from sslviz.transfer.dense.patch_readouts import PatchReadout, fit_readout
 from sslviz.transfer.dense.patch_tokens import LAST, TokenReader, encoder_tokens, pixel_tokens, untrained_tokens
 from sslviz.transfer.dense.pixel_classes import at_pixels, place_prior, shown_rows, small
+from sslviz.transfer.picture_split import fitted_apart, named_only
 
 READOUTS = ("linear", "neighbours", "clusters")
 MOST_CLASSES = 12  # that have a score of their own; `overlap_of` has all
@@ -81,7 +83,7 @@ class Segmentation(Fitted):
 
     def paired_replicates(self) -> dict[str, np.ndarray]:
         """{score: the score without each tenth of the pictures}."""
-        groups = delete_groups(len(self.ids), seed=self.seed)
+        groups = delete_groups(len(self.ids), seed=self.seed, units=self.units)
         kept = [groups != group for group in np.unique(groups)] if groups.any() else []
         return {"miou": np.array([float(mean_overlap(self.counts[keep].sum(0))) for keep in kept])}
 
@@ -102,8 +104,9 @@ class Segmentation(Fitted):
         means = {control: float(mean_overlap(counts)) for control, counts in self.control_counts.items()}
         own = float(mean_overlap(self.counts.sum(0)))
         draws = ceilings = None
-        if len(self.ids) >= FEWEST_IMAGES:
-            draws, ceilings = (overlap_draws(counts, self.seed) for counts in (self.counts, self.ceiling_counts))
+        if (len(self.ids) if self.units is None else len(np.unique(self.units))) >= FEWEST_IMAGES:
+            both = (self.counts, self.ceiling_counts)
+            draws, ceilings = (overlap_draws(counts, self.seed, self.units) for counts in both)
         mean_draws = None if draws is None else np.nanmean(draws, axis=1)
         ratio_draws = None if ceilings is None else mean_draws / np.nanmean(ceilings, axis=1)
         scores = {
@@ -127,16 +130,21 @@ def _score(value: float, draws: np.ndarray | None, controls: dict[str, float]) -
     return Score(float(value), low, high, controls)
 
 
-def _scored_and_fitted(images: Images, fit: Images | None, seed: int) -> tuple[Images, Images]:
-    """The pictures that are scored, and those that are fitted on: others, or a random half."""
+def _scored_and_fitted(images: Images, fit: Images | None, seed: int) -> tuple[Images, Images, dict[str, int]]:
+    """The pictures that are scored, those that are fitted on (others, or a random half), and {reason: pictures} left out."""
     if fit is not None:
         require_pictures(fit, "Segmentation is fitted on pictures (n, h, w, 3), at least one")
-        return images, fit
+        return images, *fitted_apart(images, fit)
     if len(images) < 2:
         raise ValueError("One picture cannot be fitted on and scored; give more, or others to fit on as `fit`.")
     classes_of(images)
-    half = np.random.default_rng(seed).permutation(len(images)) % 2 == 0
-    return images.rows(~half), images.rows(half)
+    if images.units is None:
+        half = np.random.default_rng(seed).permutation(len(images)) % 2 == 0
+    else:
+        half = folds(np.zeros(len(images), int), 2, seed, images.units) == 0
+        if half.all():
+            raise ValueError(f"All pictures share one {images.group}, so that none can be scored apart; give more.")
+    return images.rows(~half), images.rows(half), {}
 
 
 @one_thread
@@ -182,7 +190,7 @@ def segmentation(
     require_pictures(images, "Segmentation needs pictures (n, h, w, 3), at least one")
     if readout not in READOUTS:
         raise ValueError(f"There is no readout {readout!r} of patches; choose one of: {', '.join(READOUTS)}.")
-    images, fit = _scored_and_fitted(images, fit, seed)
+    images, fit, left_out = _scored_and_fitted(images, fit, seed)
     own, untrained = encoder_tokens(checkpoint, layer), untrained_tokens(checkpoint, layer)
     classes = classes_of(fit)
     if classes != classes_of(images, least=1):
@@ -224,8 +232,9 @@ def segmentation(
         truth=small(truth[shown]),
         predicted=small(predicted[shown]),
         untrained=small(guess["untrained"][shown]),
-        left_out={"no pixel lies in exactly one mask": unknown} if unknown else {},
+        left_out=left_out | ({"no pixel lies in exactly one mask": unknown} if unknown else {}),
         seed=seed,
         scored_on=images.digest,
         fitted_on=fit.digest,
+        **units_of(named_only(images)),
     )

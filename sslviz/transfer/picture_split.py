@@ -1,0 +1,43 @@
+"""Pictures that are scored and pictures that are fitted on, where some belong together."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sslviz.data import Images
+from sslviz.features import Features
+from sslviz.features.columns import coded_values, refuse_one_sided, stratified_half
+
+
+def picture_halves(images: Images, label: str, seed: int) -> tuple[Images, Images]:
+    """The pictures that are scored and those that are fitted on: halves of each class, what belongs together on one side.
+
+    ValueError where that leaves a class with nothing to score, or nothing to fit on.
+    """
+    half = stratified_half(coded_values(images.table[label], label)[1], seed, images.units)
+    refuse_one_sided(named_only(images), label, half)
+    return images.rows(~half), images.rows(half)
+
+
+def fitted_apart(images: Images, fit: Images) -> tuple[Images, dict[str, int]]:
+    """The pictures to fit on that belong with none of those scored, and {reason: pictures} of the others.
+
+    ValueError where none is left.
+    """
+    fit = fit.grouped_by(images.group)
+    shared = fit.shares_units_with(images)
+    if not shared.any():
+        return fit, {}
+    if shared.all():
+        raise ValueError(
+            f"All {len(fit):,} images to fit on share their {images.group} with images that are scored, so that nothing is "
+            "left to fit on; name other images as fit, or none to use one half of those scored."
+        )
+    why = f"they are to be fitted on, but their {images.group} is scored"
+    return fit.rows(~shared), {why: int(shared.sum())}
+
+
+def named_only(some: Images, source: Images | None = None) -> Features:
+    """Features of nothing, which say of which pictures of `source` they are, and which of these belong together."""
+    about = {"images": (some if source is None else source).digest}
+    return Features(np.zeros((len(some), 1)), some.ids, some.table, about, some.group)
