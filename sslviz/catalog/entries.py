@@ -197,18 +197,6 @@ CATALOG: tuple[Entry, ...] = (
         page="worth", scope="label", options=("fit", "control_features", "group"), group="New categories", section=WORTH,
     ),
     Entry(
-        name="detection", question="Can objects be found, named and boxed by its frozen features?",
-        home="transfer.dense.detection",
-        control="the mean box where a class lies most often, pixels and place, the encoder untrained", page="worth",
-        scope="images", options=("fit",), group="Parts of pictures", on_demand=True,
-    ),
-    Entry(
-        name="correspondence", question="Does it know a part of a picture again after the picture has moved?",
-        home="transfer.dense.correspondence",
-        control="a random patch, the same place, pixels of a patch, the encoder untrained", page="worth", scope="images",
-        group="Parts of pictures", on_demand=True,
-    ),
-    Entry(
         name="shift", question="What does a readout lose in another domain?", home="transfer.shift",
         control="halves of the source, a readout fitted on the target, raw pixels, the encoder untrained", page="worth",
         scope="label", inputs=("features", "target"), options=("fit", "control_features", "target_controls", "group"),
@@ -235,6 +223,18 @@ CATALOG: tuple[Entry, ...] = (
         name="discovery", question="Does an object stand out from its ground without any label?",
         home="transfer.dense.discovery", control="the mean box, the whole picture, a random patch, the encoder untrained",
         page="worth", scope="images", on_demand=True, group="Parts of pictures",
+    ),
+    Entry(
+        name="detection", question="Can objects be found, named and boxed by its frozen features?",
+        home="transfer.dense.detection",
+        control="the mean box where a class lies most often, pixels and place, the encoder untrained", page="worth",
+        scope="images", options=("fit",), group="Parts of pictures", on_demand=True,
+    ),
+    Entry(
+        name="correspondence", question="Does it know a part of a picture again after the picture has moved?",
+        home="transfer.dense.correspondence",
+        control="a random patch, the same place, pixels of a patch, the encoder untrained", page="worth", scope="images",
+        group="Parts of pictures", on_demand=True,
     ),
     Entry(
         name="cost", question="What does it cost to run?", home="transfer.cost",
