@@ -111,7 +111,8 @@ def test_every_answer_says_what_was_kept_together_and_finds_nothing_where_nothin
     assert result.group_column == "object"
     if isinstance(result, Fitted):
         assert len(result.units) == len(result.ids if hasattr(result, "ids") else result.units)
-    if hasattr(result, "found"):
+    # A head on labels drawn by lot is surer than it is right, of objects that it never met too: that is truly found.
+    if hasattr(result, "found") and entry.name != "calibration":
         assert not result.found
     assert ask(entry, evidence.grouped_by("")).group_column == ""
 
