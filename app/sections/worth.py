@@ -20,6 +20,7 @@ from sslviz.catalog import Entry, entries_on
 from sslviz.data import Images
 from sslviz.diagnostics.result import ResultKey
 from sslviz.evaluation.answers import is_stored
+from sslviz.evaluation.grouping import kept_together
 from sslviz.evaluation.recommendation import recommendation
 from sslviz.evaluation.worth import Asked, prepared
 from sslviz.figures import pareto, score_bars
@@ -60,9 +61,9 @@ def _there(choice: Choice, name: str, entry: Entry, given: tuple[str, ...], labe
         return cached.result(run, entry.name, evidence, given) if known else None
     asked = prepared(*_images(choice), label)
     arguments = asked.arguments(entry)
-    if not is_made(run, entry.compute, run.last, asked.images, **arguments):
+    if not is_made(run, entry.compute, run.last, asked.images_for(entry), **arguments):
         return None
-    return made(run, entry.compute, run.last, asked.images, text="", **arguments)
+    return made(run, entry.compute, run.last, asked.images_for(entry), text="", **arguments)
 
 
 def question(choice: Choice, entry: Entry, label: str, columns: Sequence[str]) -> None:
@@ -100,7 +101,9 @@ def _of_images(choice: Choice, entry: Entry, label: str) -> None:
     arguments = asked.arguments(entry)
     runs = {name: choice.runs[name] for name in choice.evidence}
     missing = [
-        name for name, run in runs.items() if not is_made(run, entry.compute, run.last, asked.images, **arguments)
+        name
+        for name, run in runs.items()
+        if not is_made(run, entry.compute, run.last, asked.images_for(entry), **arguments)
     ]
     pressed = bool(missing) and _offer(entry, missing, asked)
     results: dict[str, Any] = {}
@@ -110,7 +113,7 @@ def _of_images(choice: Choice, entry: Entry, label: str) -> None:
             continue
         try:
             text = f"{entry.question} {literal(name)}"
-            results[name] = made(run, entry.compute, run.last, asked.images, text=text, **arguments)
+            results[name] = made(run, entry.compute, run.last, asked.images_for(entry), text=text, **arguments)
         except (ValueError, OSError) as error:
             failed = True
             st.caption(f":material/block: {literal(name)}: {literal(str(error))}")
@@ -150,8 +153,7 @@ def _images(choice: Choice) -> tuple[Images, Images | None]:
     if made_of is None:
         raise ValueError("The images cannot be loaded again from here, and this takes their pixels.")
     images = loaded(made_of["spec"], choice.digest or "")
-    if not made_of.get("fit"):
-        return images, None
-    if not made_of.get("fit_spec"):
+    if made_of.get("fit") and not made_of.get("fit_spec"):
         raise ValueError("The images that probes were fitted on cannot be loaded again from here.")
-    return images, loaded(made_of["fit_spec"], made_of["fit"])
+    fit = loaded(made_of["fit_spec"], made_of["fit"]) if made_of.get("fit") else None
+    return kept_together(images, fit, made_of.get("group", ""))

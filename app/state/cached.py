@@ -38,7 +38,7 @@ KEYS: dict[Any, Any] = {
         evidence.group,
     ],
     TargetQuestion: repr,
-    Images: lambda images: (images.digest, sorted(images.masks)),
+    Images: lambda images: (images.digest, sorted(images.masks), images.group),
     Checkpoint: lambda one: (
         one.run,
         one.key,
