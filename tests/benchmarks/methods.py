@@ -44,7 +44,7 @@ SPECS = {"shapes": "shapes:n=6000", "digits": "digits"}
 BATCH = 64  # twice the steps of 128 from the same views: SimCLR's shape on `shapes` .60 instead of .53
 RATES = {"conv_nano": 4e-3}  # learns faster than at the methods' own rates, as narrow as it is; others keep theirs
 SETTINGS = {"wmse": {"out": 32}}  # half of the batch; all others as they are
-VIEWS = 60_000  # of 27 methods, what makes the whole take about two hours on two cores
+VIEWS = 40_000  # of 27 methods, what makes `shapes` take an hour and a half on one core
 PER_CLASS, TUNING_STEPS, TUNING_BATCH, TUNING_RATE = 20, 40, 64, 1e-3
 RECONSTRUCTED = 200  # pictures
 MEASURING = 6  # seconds of a run beside its training and fine-tuning
