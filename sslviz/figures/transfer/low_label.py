@@ -159,6 +159,8 @@ def _matched(named: Mapping[str, LowLabel]) -> str:
     """How many labels of the best one replace how many of the other, or of its strongest control; a sentence, or nothing."""
     best = max(named, key=lambda name: named[name].scores()[shots_said(named[name].shown)].value)
     this, rest = named[best], [name for name in named if name != best]
+    if this.scores()[shots_said(this.shown)].beats_control is False:
+        return ""  # no number of labels says anything of one that is no better than its control
     if len(rest) == 1 and (other := named[rest[0]]).label == this.label and set(other.ids) == set(this.ids):
         found, name = this.labels_to_match(other), rest[0]
     else:
