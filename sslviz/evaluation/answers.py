@@ -37,6 +37,7 @@ def requirements(entries: Iterable[Entry]) -> set[str]:
     return {
         find_stimulus(name).name
         for entry in entries
+        if entry.scope != "images"  # these look at pictures themselves
         for name in (*entry.inputs, *entry.options, *entry.page_stimuli)
         if name not in SETTINGS
     }

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import sslviz
-from sslviz.catalog import CATALOG
+from sslviz.catalog import CATALOG, diagnostics
 from sslviz.diagnostics.result import Fitted
 from sslviz.evaluation.answers import compute_entry
 from sslviz.features import Features
@@ -16,7 +16,7 @@ from sslviz.statistics import balanced_mean, bootstrap_balanced_mean, group_size
 
 CLASSES, COPIES = 4, 10
 READOUTS = {"knn": sslviz.knn_probe, "linear": sslviz.linear_probe, "mlp": sslviz.mlp_probe}
-HEEDING = [entry for entry in CATALOG if "group" in entry.options]
+HEEDING = [entry for entry in diagnostics() if "group" in entry.options]
 
 
 def copies(objects=120, seed=0, noise=0.1):
