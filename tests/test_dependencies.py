@@ -26,7 +26,14 @@ NEVER_IMPORTED = {
     "pandas-stubs": "types for mypy",
     "onnxscript": "torch exports with it",
 }
-ONLY_COMPARED_WITH = {"kornia", "faiss", "lightly", "skdim", "solo"}  # by benchmarks, and by scripts that made fixtures
+ONLY_COMPARED_WITH = {
+    "pycocotools",
+    "kornia",
+    "faiss",
+    "lightly",
+    "skdim",
+    "solo",
+}  # by benchmarks, and by scripts that made fixtures
 
 
 def imported(folder):
