@@ -27,6 +27,7 @@ NEVER_IMPORTED = {
     "onnxscript": "torch exports with it",
 }
 ONLY_COMPARED_WITH = {
+    "mlxtend",
     "pycocotools",
     "kornia",
     "faiss",
