@@ -160,7 +160,9 @@ class TestEveryTransfer:
 
     def test_takes_what_it_says_by_keyword(self, one):
         taken = inspect.signature(one.compute).parameters
-        assert list(taken)[:2] == ["checkpoint", "images"] and {*one.options, "seed", "progress"} <= set(taken)
+        assert list(taken)[:2] == ["checkpoint", "images"] and {*one.options, "seed", "progress"} - {"group"} <= set(
+            taken
+        )
 
     def test_gives_scores_that_all_have_a_control(self, one, answers):
         scores = answers[one.name].scores()

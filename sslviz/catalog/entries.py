@@ -228,7 +228,7 @@ CATALOG: tuple[Entry, ...] = (
         name="detection", question="Can objects be found, named and boxed by its frozen features?",
         home="transfer.dense.detection",
         control="the mean box where a class lies most often, pixels and place, the encoder untrained", page="worth",
-        scope="images", options=("fit",), group="Parts of pictures", on_demand=True,
+        scope="images", options=("fit", "group"), group="Parts of pictures", on_demand=True,
     ),
     Entry(
         name="correspondence", question="Does it know a part of a picture again after the picture has moved?",

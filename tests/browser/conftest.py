@@ -121,7 +121,7 @@ def empty_app(tmp_path_factory):
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # closed with the module: a second Playwright in one process finds its loop running
 def chromium():
     """A browser; where there is none, tests are skipped on a desk and fail in CI."""
     path = next(

@@ -18,6 +18,7 @@ SMALL = {
     "flips": {},
     "continual": {"how": ["sequence"], "steps": 1, "tasks": 2},
     "segmentation": {},
+    "detection": {"steps": 1},
 }
 CHECKPOINT = sslviz.Checkpoint("untrained", 0, {"name": "conv_nano", "image_size": 16}, path=None)
 
@@ -29,7 +30,9 @@ def by_artist(images):
 
 
 def drawn(name, n=96):
-    return by_artist(sslviz.scenes(n=n, size=32) if name == "segmentation" else sslviz.shapes(n=n, size=16))
+    return by_artist(
+        sslviz.scenes(n=n, size=32) if name in ("segmentation", "detection") else sslviz.shapes(n=n, size=16)
+    )
 
 
 def ask(name, images, **options):

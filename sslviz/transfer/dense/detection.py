@@ -8,7 +8,9 @@ import numpy as np
 
 from sslviz.data import Images
 from sslviz.data.boxes import Boxes
+from sslviz.diagnostics.result import units_of
 from sslviz.explanations.pictures import require_pictures
+from sslviz.features.columns import folds
 from sslviz.runs import Checkpoint
 from sslviz.runtime.progress import progress_bar
 from sslviz.runtime.threads import one_thread
@@ -19,19 +21,25 @@ from sslviz.transfer.dense.detection_result import Detection
 from sslviz.transfer.dense.patch_tokens import LAST, TokenReader, encoder_tokens, pixel_tokens, untrained_tokens
 from sslviz.transfer.dense.pixel_classes import shown_rows, small
 from sslviz.transfer.dense.true_boxes import objects_of
+from sslviz.transfer.picture_split import fitted_apart, named_only
 
 STEPS = 400  # of 32 pictures: 500 scenes take half a minute with all controls; twice as many read the same
 
 
-def _scored_and_fitted(images: Images, fit: Images | None, seed: int) -> tuple[Images, Images]:
-    """The pictures that are scored, and those that are fitted on: others, or a random half."""
+def _scored_and_fitted(images: Images, fit: Images | None, seed: int) -> tuple[Images, Images, dict[str, int]]:
+    """The pictures that are scored, those that are fitted on (others, or a random half), and {reason: pictures} left out."""
     if fit is not None:
         require_pictures(fit, "Detection is fitted on pictures (n, h, w, 3), at least one")
-        return images, fit
+        return images, *fitted_apart(images, fit)
     if len(images) < 2:
         raise ValueError("One picture cannot be fitted on and scored; give more, or others to fit on as `fit`.")
-    half = np.random.default_rng(seed).permutation(len(images)) % 2 == 0
-    return images.rows(~half), images.rows(half)
+    if images.units is None:
+        half = np.random.default_rng(seed).permutation(len(images)) % 2 == 0
+    else:
+        half = folds(np.zeros(len(images), int), 2, seed, images.units) == 0
+        if half.all():
+            raise ValueError(f"All pictures share one {images.group}, so that none can be scored apart; give more.")
+    return images.rows(~half), images.rows(half), {}
 
 
 def _classes(truth: list[Boxes], fitted: list[Boxes]) -> list[str]:
@@ -84,7 +92,7 @@ def detection(
     require_pictures(images, "Detection needs pictures (n, h, w, 3), at least one")
     if steps < 1:
         raise ValueError(f"A head is fitted for at least one step; got steps={steps}.")
-    images, fit = _scored_and_fitted(images, fit, seed)
+    images, fit, left_out = _scored_and_fitted(images, fit, seed)
     own, untrained = encoder_tokens(checkpoint, layer), untrained_tokens(checkpoint, layer)
     objects, fitted = objects_of(images), objects_of(fit)
     classes = _classes(objects, fitted)
@@ -138,8 +146,10 @@ def detection(
         size=images.size,
         steps=steps,
         seed=seed,
+        left_out=left_out,
         scored_on=images.digest,
         fitted_on=fit.digest,
+        **units_of(named_only(images)),
     )
     return _with_pictures(result, images)
 

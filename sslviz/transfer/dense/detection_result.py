@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -36,6 +36,7 @@ class Detection(Fitted):
     - size: height and width in pixels of the pictures that boxes are of
     - steps: that each head was fitted for
     - seed: of halves, fits and resamples
+    - left_out: {reason: pictures}
     """
 
     run: str
@@ -61,6 +62,7 @@ class Detection(Fitted):
     size: tuple[int, int]
     steps: int
     seed: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -100,7 +102,7 @@ class Detection(Fitted):
 
     def paired_replicates(self) -> dict[str, np.ndarray]:
         """{score: the score without each tenth of the pictures}."""
-        groups = delete_groups(len(self.ids), seed=self.seed)
+        groups = delete_groups(len(self.ids), seed=self.seed, units=self.units)
         kept = [groups != group for group in np.unique(groups)] if groups.any() else []
         each = average_precisions(self.matches, np.array(kept, dtype=int).reshape(-1, len(self.ids)))
         return {"ap50": _mean(each[..., :1]), "ap": _mean(each)}
