@@ -121,10 +121,15 @@ def test_a_finished_study_is_only_read(result, images, out, monkeypatch):
 
 
 @pytest.mark.slow
-def test_killed_amid_a_run_it_goes_on_to_the_same_table(result, out, tmp_path):
+def test_killed_amid_a_run_it_goes_on_to_the_same_table(result, tmp_path):
     """kill -9 as soon as a run is measured and the next one has begun; then the same command again."""
-    words = f"study --images {SPEC} --methods {BOTH} --out {tmp_path / 's'} --views 400 --seeds 2 --batch-size 32"
-    command = [sys.executable, "-m", "sslviz", *words.split(), "--columns", "shape,color"]
+    whole, command = (
+        [sys.executable, "-m", "sslviz", *words.split(), "--columns", "shape,color"]
+        for words in (
+            f"study --images {SPEC} --methods {BOTH} --out {tmp_path / name} --views 400 --seeds 2 --batch-size 32"
+            for name in ("whole", "s")
+        )
+    )
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     while process.poll() is None and not (tmp_path / "s" / "vicreg-seed0" / "run.json").exists():
@@ -136,11 +141,12 @@ def test_killed_amid_a_run_it_goes_on_to_the_same_table(result, out, tmp_path):
     answer = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert answer.returncode == 0, answer.stderr
     assert "400 views a run; 2 seeds" in answer.stdout
+    subprocess.run(whole, check=True, stdout=subprocess.DEVNULL, env=environment)  # in a process like the other's
     columns = [name for name in result.table() if name not in PACE]
     pd.testing.assert_frame_equal(
-        pd.read_csv(tmp_path / "s" / "study.csv")[columns], pd.read_csv(out / "study.csv")[columns]
+        pd.read_csv(tmp_path / "s" / "study.csv")[columns], pd.read_csv(tmp_path / "whole" / "study.csv")[columns]
     )
-    assert weights(tmp_path / "s") == weights(out)
+    assert weights(tmp_path / "s") == weights(tmp_path / "whole")
 
 
 def test_interrupted_in_a_warm_up_nothing_is_left_but_hidden_files(images, tmp_path, monkeypatch):
