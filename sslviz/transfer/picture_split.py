@@ -6,7 +6,7 @@ import numpy as np
 
 from sslviz.data import Images
 from sslviz.features import Features
-from sslviz.features.columns import coded_values, refuse_one_sided, stratified_half
+from sslviz.features.columns import coded_values, folds, refuse_one_sided, stratified_half
 
 
 def picture_halves(images: Images, label: str, seed: int) -> tuple[Images, Images]:
@@ -16,6 +16,20 @@ def picture_halves(images: Images, label: str, seed: int) -> tuple[Images, Image
     """
     half = stratified_half(coded_values(images.table[label], label)[1], seed, images.units)
     refuse_one_sided(named_only(images), label, half)
+    return images.rows(~half), images.rows(half)
+
+
+def random_halves(images: Images, seed: int) -> tuple[Images, Images]:
+    """The pictures that are scored and those that are fitted on: two random halves, what belongs together on one side.
+
+    ValueError where all of them belong together.
+    """
+    if images.units is None:
+        half = np.random.default_rng(seed).permutation(len(images)) % 2 == 0
+    else:
+        half = folds(np.zeros(len(images), int), 2, seed, images.units) == 0
+        if half.all():
+            raise ValueError(f"All pictures share one {images.group}, so that none can be scored apart; give more.")
     return images.rows(~half), images.rows(half)
 
 

@@ -10,7 +10,6 @@ from sslviz.data import Images
 from sslviz.data.boxes import Boxes
 from sslviz.diagnostics.result import units_of
 from sslviz.explanations.pictures import require_pictures
-from sslviz.features.columns import folds
 from sslviz.runs import Checkpoint
 from sslviz.runtime.progress import progress_bar
 from sslviz.runtime.threads import one_thread
@@ -21,7 +20,7 @@ from sslviz.transfer.dense.detection_result import Detection
 from sslviz.transfer.dense.patch_tokens import LAST, TokenReader, encoder_tokens, pixel_tokens, untrained_tokens
 from sslviz.transfer.dense.pixel_classes import shown_rows, small
 from sslviz.transfer.dense.true_boxes import objects_of
-from sslviz.transfer.picture_split import fitted_apart, named_only
+from sslviz.transfer.picture_split import fitted_apart, named_only, random_halves
 
 STEPS = 400  # of 32 pictures: 500 scenes take half a minute with all controls; twice as many read the same
 
@@ -33,13 +32,7 @@ def _scored_and_fitted(images: Images, fit: Images | None, seed: int) -> tuple[I
         return images, *fitted_apart(images, fit)
     if len(images) < 2:
         raise ValueError("One picture cannot be fitted on and scored; give more, or others to fit on as `fit`.")
-    if images.units is None:
-        half = np.random.default_rng(seed).permutation(len(images)) % 2 == 0
-    else:
-        half = folds(np.zeros(len(images), int), 2, seed, images.units) == 0
-        if half.all():
-            raise ValueError(f"All pictures share one {images.group}, so that none can be scored apart; give more.")
-    return images.rows(~half), images.rows(half), {}
+    return *random_halves(images, seed), {}
 
 
 def _classes(truth: list[Boxes], fitted: list[Boxes]) -> list[str]:

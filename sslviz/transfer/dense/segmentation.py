@@ -11,7 +11,6 @@ from sslviz.data import Images
 from sslviz.diagnostics.result import Fitted, units_of
 from sslviz.explanations.mean_interval import FEWEST_IMAGES
 from sslviz.explanations.pictures import require_pictures
-from sslviz.features.columns import folds
 from sslviz.runs import Checkpoint
 from sslviz.runtime.threads import one_thread
 from sslviz.statistics import Score, delete_groups, percentile_interval
@@ -20,7 +19,7 @@ from sslviz.transfer.dense.label_maps import classes_of, enlarged, label_maps, p
 from sslviz.transfer.dense.patch_readouts import PatchReadout, fit_readout
 from sslviz.transfer.dense.patch_tokens import LAST, TokenReader, encoder_tokens, pixel_tokens, untrained_tokens
 from sslviz.transfer.dense.pixel_classes import at_pixels, place_prior, shown_rows, small
-from sslviz.transfer.picture_split import fitted_apart, named_only
+from sslviz.transfer.picture_split import fitted_apart, named_only, random_halves
 
 READOUTS = ("linear", "neighbours", "clusters")
 MOST_CLASSES = 12  # that have a score of their own; `overlap_of` has all
@@ -138,13 +137,7 @@ def _scored_and_fitted(images: Images, fit: Images | None, seed: int) -> tuple[I
     if len(images) < 2:
         raise ValueError("One picture cannot be fitted on and scored; give more, or others to fit on as `fit`.")
     classes_of(images)
-    if images.units is None:
-        half = np.random.default_rng(seed).permutation(len(images)) % 2 == 0
-    else:
-        half = folds(np.zeros(len(images), int), 2, seed, images.units) == 0
-        if half.all():
-            raise ValueError(f"All pictures share one {images.group}, so that none can be scored apart; give more.")
-    return images.rows(~half), images.rows(half), {}
+    return *random_halves(images, seed), {}
 
 
 @one_thread

@@ -58,6 +58,12 @@ def test_the_caption_says_how_many_labels_match():
     assert "with raw pixels are worth" in figure({"a": one}).layout.meta["caption"]
 
 
+def test_no_labels_are_matched_by_one_that_is_no_better_than_its_control():
+    nothing = result(0.0)
+    assert nothing.scores()["10 labels a class"].beats_control is False
+    assert "are worth" not in figure({"a": nothing}).layout.meta["caption"]
+
+
 def test_single_draws_are_dots_where_there_is_one_checkpoint():
     one = result()
     dots = [trace for trace in figure(one).data if trace.mode == "markers" and len(trace.x) == 30]
