@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -107,7 +107,7 @@ def encoder_tokens(checkpoint: Checkpoint, layer: str | None = None) -> TokenRea
 def untrained_tokens(checkpoint: Checkpoint, layer: str | None = None) -> TokenReader:
     """The same of the encoder with fresh random weights: other ones, where the checkpoint has not been trained either."""
     seed = int(checkpoint.path is None and checkpoint.seed == 0)
-    return encoder_tokens(checkpoint.untrained(seed), layer)
+    return replace(encoder_tokens(checkpoint.untrained(seed), layer), name="untrained")
 
 
 def pixel_tokens(rows: int, columns: int) -> TokenReader:
