@@ -17,7 +17,7 @@ from sslviz import catalog
 from sslviz.cli.main import main
 from sslviz.evaluation.answers import is_stored
 from sslviz.evaluation.questions import scored_and_fit
-from sslviz.features.evidence import stored_evidence
+from sslviz.features.diagnosed import stored_evidence
 from sslviz.reports.audit.page import audit_page
 from sslviz.reports.audit.plan import make_plan
 

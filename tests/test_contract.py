@@ -14,9 +14,10 @@ import sslviz
 from sslviz.catalog import CATALOG, SECTIONS, Entry, diagnostics, draw, explanations, find_entry, transfers
 from sslviz.diagnostics.result import CheckpointKey, PerImage, Replicated, Result, ResultKey
 from sslviz.evaluation.answers import compute_entry, is_stored, requirements, storage_key
-from sslviz.evaluation.questions import Questions, check_columns
+from sslviz.evaluation.column_checks import check_columns
+from sslviz.evaluation.questions import Questions
 from sslviz.evaluation.worth import prepared
-from sslviz.features.evidence import stored_evidence
+from sslviz.features.diagnosed import stored_evidence
 from sslviz.runs import load_result, save_result
 
 ROOT = Path(__file__).parents[1]

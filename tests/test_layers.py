@@ -15,7 +15,9 @@ ORDER = (  # the rooms of the house: a file may import from its own room and fro
 RANK = {name: rank for rank, name in enumerate(ORDER)} | {"__main__": ORDER.index("cli")}
 IN_THE_ROOT = {"__init__.py", "__init__.pyi", "__main__.py", "py.typed"}
 WITHOUT_TORCH = set("runtime statistics data runs diagnostics figures catalog evaluation reports cli".split())
-WITHOUT_TORCH_TOO = {"features/features.py", "features/columns.py", "features/evidence.py", "features/__init__.py"}
+WITHOUT_TORCH_TOO = {
+    f"features/{name}.py" for name in ("__init__", "features", "columns", "evidence", "diagnosed", "passes")
+}
 WITHOUT_PLOTLY = {"diagnostics", "transfer", "explanations"}
 FILES = sorted((ROOT / "sslviz").rglob("*.py"))
 APP = sorted((ROOT / "app").rglob("*.py"))

@@ -22,7 +22,8 @@ from sslviz.diagnostics.bias.groups import Groups
 from sslviz.diagnostics.bias.reliance import Reliance
 from sslviz.evaluation.answers import compute_entry
 from sslviz.evaluation.questions import scored_and_fit
-from sslviz.features.evidence import changed_images, record_expected_pairs
+from sslviz.features.diagnosed import record_expected_pairs
+from sslviz.features.pictures import changed_images
 from sslviz.figures.parts.thumbnails import gallery_html
 
 

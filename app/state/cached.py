@@ -26,7 +26,8 @@ from sslviz.evaluation.answers import Columns, stored_result
 from sslviz.explanations.targets.question import TargetQuestion, target_of
 from sslviz.features import Features
 from sslviz.features.column_kinds import Column, describe_columns
-from sslviz.features.evidence import Evidence, diagnosed_steps, layers_of, stored_evidence
+from sslviz.features.diagnosed import diagnosed_steps, layers_of, stored_evidence
+from sslviz.features.evidence import Evidence
 from sslviz.runs import Checkpoint, Run, open_runs
 
 KEYS: dict[Any, Any] = {

@@ -200,7 +200,7 @@ CATALOG: tuple[Entry, ...] = (
         name="shift", question="What does a readout lose in another domain?", home="transfer.shift",
         control="halves of the source, a readout fitted on the target, raw pixels, the encoder untrained", page="worth",
         scope="label", inputs=("features", "target"), options=("fit", "control_features", "target_controls", "group"),
-        group="Another domain", many_classes=True, least_per_class=4,
+        group="Another domain", section=WORTH, many_classes=True, least_per_class=4,
     ),
     Entry(
         name="domains", question="Does a readout hold in a domain that it has never met?", home="transfer.domains",
@@ -211,7 +211,7 @@ CATALOG: tuple[Entry, ...] = (
         name="adaptation", question="Can a readout be carried to another domain without labels there?",
         home="transfer.adaptation", control="no adaptation, raw pixels, the encoder untrained", page="worth",
         scope="label", inputs=("features", "target"), options=("fit", "control_features", "target_controls", "group"),
-        group="Another domain", many_classes=True, least_per_class=4,
+        group="Another domain", section=WORTH, many_classes=True, least_per_class=4,
     ),
     Entry(
         name="segmentation", question="Does it know where one thing ends and another begins?",

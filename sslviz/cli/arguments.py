@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import UseAppendAction, arg
 
@@ -19,6 +19,10 @@ Spec = Annotated[
 Cache = Annotated[
     Path | None,
     arg(help="A folder for what is computed, instead of the run folders, which may then be read-only."),
+]
+Precision = Annotated[
+    Literal["auto", "fp32", "bf16"],
+    arg(help="Of encoders: auto is what is stored already, else bf16 where that is faster and says the same as fp32."),
 ]
 Settings = Annotated[
     UseAppendAction[list[str]],

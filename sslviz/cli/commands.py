@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
-from sslviz.cli.arguments import Cache, Group, Settings, Spec, loaded_images, opened_runs, scored_images, target_images
+from sslviz.cli.arguments import Cache, Group, Precision, Settings, Spec, loaded_images, opened_runs
 from sslviz.cli.options import options_of, parse_settings
-
-ABOUT = "_images"  # beside the runs in the JSON of `diagnose`: what the images were taken for, and what was left out
 
 
 @dataclass
@@ -142,6 +139,7 @@ class Embed:
     run: Positional[Path]
     images: Spec
     layer: str = "pooled"
+    precision: Precision = "auto"
     cache: Cache = None
 
     def __call__(self) -> None:
@@ -150,89 +148,10 @@ class Embed:
 
         (run,) = opened_runs([self.run], self.cache)
         images = loaded_images(self.images, largest_image_size([run]))
-        features = stored_embed(run, run.last, images, layer=self.layer)
+        features = stored_embed(run, run.last, images, layer=self.layer, precision=self.precision)
         stem = run.features_stem(run.last.key, images.digest, self.layer)
-        print(f"{stem}.npy: {features.x.shape[0]:,} images x {features.x.shape[1]} dimensions of layer {self.layer}.")
-
-
-@dataclass
-class Diagnose:
-    """Compute scores of runs beside their controls, print them, and store them for the app."""
-
-    run: Positional[list[Path]]
-    images: Spec
-    fit: Spec | None = None
-    """Images to fit probes on; without it, the `probe` or `train` split, or a stratified half of --images."""
-    target: Spec | None = None
-    """Images of another domain with the same labels: what does the shift cost?  Their `test` split, if there is one."""
-    only: str | None = None
-    """Diagnostics, with commas between, e.g. spectrum,linear_probe."""
-    label: str | None = None
-    """The column to probe; without it, every column that can be."""
-    attribute: list[str] = field(default_factory=list)
-    """Columns to ask about: is it in the features, does a probe of the label lean on it, who is served worse?"""
-    partner: Annotated[list[str], arg(metavar="CLASS=VALUE ...")] = field(default_factory=list)
-    """Which value of the attribute each class of the label may have been met with elsewhere, e.g. square=red circle=blue."""
-    group: Group = None
-    layout: Literal["umap", "umap-learn", "torchdr", "pca"] = "umap"
-    """Who lays out the maps: our UMAP, the package umap-learn, TorchDR (an extra), or principal components."""
-    every: bool = False
-    """All checkpoints of each run, not only the last: how the scores went through training."""
-    json: Path | None = None
-    """Also write the scores to this file."""
-    cache: Cache = None
-
-    def __call__(self) -> None:
-        from sslviz.cli.tables import print_scores, print_through_training
-        from sslviz.data.duplicates import CopiesWarning
-        from sslviz.evaluation.diagnose import diagnose
-        from sslviz.evaluation.questions import left_out_reasons, make_questions, named_entries, pairs_named_before
-        from sslviz.runtime.files import atomic_write, check_file
-
-        if not self.run:
-            raise ValueError("Name at least one run folder, e.g. `sslviz diagnose runs/simclr --images shapes`.")
-        columns: dict[str, Any] = {"label": self.label, "attribute": self.attribute, "partners": self._partners()}
-        if self.json:
-            check_file(self.json)
-        runs = opened_runs(self.run, self.cache)
-        images, fit, inspection = scored_images(self.images, self.fit, runs, self.group)
-        target = target_images(self.target, runs) if self.target else None
-        warnings.simplefilter("ignore", CopiesWarning)  # the next lines say it
-        print("\n".join(inspection.lines if self.label is None else inspection.source_lines), end="\n\n")
-        only = [name.strip() for name in self.only.split(",") if name.strip()] if self.only else None
-        given: dict[str, Any] = {"fit": fit, "target": target, "only": only}
-        results = diagnose(runs, images, layout=self.layout, every=self.every, **given, **columns)
-        if self.every:
-            print_through_training(results)
-        print_scores({run.name: results[run.name] for run in runs})
-        if self.json:
-            asked: dict[str, Any] = {"label": self.label, "attributes": self.attribute, "target": target}
-            questions = make_questions(named_entries(only), images, fit, **asked)
-            reasons = left_out_reasons(questions, images, fit, results)
-            reasons |= pairs_named_before(
-                questions, runs, images, {f"{self.label}~{attribute}" for attribute in columns["partners"]}
-            )
-            about = inspection.to_dict() | {"left_out": reasons}
-            with atomic_write(self.json) as file:
-                file.write(json.dumps({**scores_as_json(results), ABOUT: about}, indent=1).encode())
-
-    def _partners(self) -> dict[str, dict[str, str]]:
-        if not self.partner:
-            return {}
-        if len(self.attribute) != 1 or not all("=" in pair for pair in self.partner):
-            raise ValueError(
-                "Partners are of one attribute, and each is written as CLASS=VALUE: --label shape --attribute color "
-                "--partner square=red circle=blue."
-            )
-        return {self.attribute[0]: dict(pair.split("=", 1) for pair in self.partner)}
-
-
-def scores_as_json(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """{run: {question: {score: its JSON form}}}."""
-    return {
-        run: {name: {k: s.to_dict() for k, s in result.scores().items()} for name, result in of_run.items()}
-        for run, of_run in results.items()
-    }
+        what = f"{features.x.shape[0]:,} images x {features.x.shape[1]} dimensions of layer {self.layer}"
+        print(f"{stem}.npy: {what}, in {features.source.get('precision', 'fp32')}.")
 
 
 def _one_or_all(words: list[str]) -> str | list[str] | None:

@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional, subcommand
 
-from sslviz.cli.commands import Diagnose, Embed, Import, Inspect, Pretrain
+from sslviz.cli.commands import Embed, Import, Inspect, Pretrain
+from sslviz.cli.diagnose_command import Diagnose
 from sslviz.cli.report_commands import Audit, Explain
 from sslviz.cli.small_commands import Distil, Export
 from sslviz.cli.study_command import Study

@@ -12,7 +12,8 @@ from typing import Annotated, Any
 
 from tyro.conf import Positional, arg
 
-from sslviz.cli.arguments import Cache, Group, Spec, loaded_images, opened_runs, scored_images
+from sslviz.cli.arguments import Cache, Precision, Spec, loaded_images, opened_runs, target_images
+from sslviz.cli.on_images import OnImages, Quick
 
 
 @dataclass
@@ -30,11 +31,13 @@ class Explain:
     target: str | None = None
     """What is explained: self, self_cosine, loss, unit:N, component:N, similarity:ID or, against the others, COLUMN=VALUE."""
     seed: int = 0
+    quick: Annotated[bool, arg(help="Measure on 8 pictures, the fewest that an interval needs, not on 16.")] = False
     cache: Cache = None
 
     def __call__(self) -> None:
         from sslviz.cli.tables import print_scores
-        from sslviz.reports.explain.explain import PAIRED, chosen, explain
+        from sslviz.evaluation.quick import QUICK_PICTURES
+        from sslviz.reports.explain.explain import MEASURED, PAIRED, chosen, explain
         from sslviz.reports.explain.page import explain_page
         from sslviz.runs import largest_image_size
         from sslviz.runtime.files import atomic_write, check_file
@@ -49,7 +52,10 @@ class Explain:
         check_file(self.out)
         runs = opened_runs(self.run, self.cache)
         everything = loaded_images(self.images, largest_image_size(runs))
-        images, shown = chosen(everything, self.ids)
+        most = QUICK_PICTURES if self.quick else MEASURED
+        images, shown = chosen(everything, self.ids, most=most)
+        if self.quick:
+            print(f"Quick: measured on {len(images)} pictures; without --quick on {MEASURED}.", flush=True)
         found = explain(runs, images, method=self.method, target=self.target, everything=everything, seed=self.seed)
         said = [one.sentence(name) for name, one in found.items()]
         print_scores({name: one.results() for name, one in found.items()}, [*said, PAIRED])
@@ -59,8 +65,8 @@ class Explain:
         print(f"{self.out}: {len(images)} images, {', '.join(found)}.")
 
 
-@dataclass
-class Audit:
+@dataclass(kw_only=True)
+class Audit(OnImages):
     """Write a report to sign: what was found in runs, what was not, and what could not have been (JSON and HTML)."""
 
     run: Positional[list[Path]] = field(default_factory=list)
@@ -73,19 +79,16 @@ class Audit:
     """The column that is to be read; without it, the plan's, or the one called label."""
     attribute: list[str] = field(default_factory=list)
     """Columns that should not matter; without it, the plan's, or all others with classes."""
-    fit: Spec | None = None
-    """As for `sslviz diagnose`."""
-    group: Group = None
-    """As for `sslviz diagnose`; without it, the plan's."""
+    precision: Precision = "auto"
+    quick: Quick = False
     gate: Path | None = None
     """Conditions (TOML) that the report is to meet; if not, the failed ones are listed and the exit code is 1."""
     diff: Annotated[tuple[Path, Path] | None, arg(metavar="BEFORE.json AFTER.json")] = None
     """Audit nothing: say what changed between two reports."""
-    cache: Cache = None
 
     def __call__(self) -> None:
         from sslviz.reports.audit.difference import difference
-        from sslviz.reports.audit.gate import failures, read_gate, read_report
+        from sslviz.reports.audit.gate import failures, read_gate, read_report, reservation
 
         if self.diff:
             before, after = map(read_report, self.diff)
@@ -103,15 +106,44 @@ class Audit:
             print(f"{one['run']}: {one['said']}")
         count = f"{len(report['findings'])} findings of {report['tests']} tests"
         print(f"{self.out}: {count if report['tests'] else 'nothing was tested'}.")
-        if failed := failures(report, gate):
+        failed = failures(report, gate)
+        if gate and (said := reservation(report)):
+            print(said)
+        if failed:
             print("The gate is not passed:", *failed, sep="\n  ")
             raise SystemExit(1)
 
     def _report(self) -> dict[str, Any]:
+        from sslviz.evaluation.quick import quick_sample
         from sslviz.reports.audit.audit import audit
         from sslviz.reports.audit.page import audit_page
         from sslviz.reports.audit.plan import read_plan, read_toml
-        from sslviz.runtime.files import atomic_write, check_file
+        from sslviz.runtime.files import atomic_write
+
+        written = self._files()
+        planned = read_toml(self.config, "plan") if self.config else {}
+        runs = self.opened()
+        images, fit, inspection = self.scored(runs, self.group or str(planned.get("group") or ""))
+        words = ("label", "attribute", "group", "target")
+        said = {"attributes" if word == "attribute" else word: getattr(self, word) for word in words}
+        given = {name: value for name, value in said.items() if value}
+        plan = read_plan(self.config, images.table, None if fit is None else fit.table, **given)
+        target = target_images(plan.target, runs) if plan.target else None
+        sample = quick_sample(images, fit, target, label=plan.label) if self.quick else None
+        if sample:
+            images, fit, target = sample.images, sample.fit, sample.target
+            print(sample.line, flush=True)
+        asked: dict[str, Any] = {"plan": plan, "quick": sample, "inspection": inspection, "precision": self.precision}
+        report = audit(runs, images, fit=fit, target=target, **asked)
+        report["made"]["command"] = shlex.join(["sslviz", *sys.argv[1:]])
+        for path, text in zip(written, (lambda: json.dumps(report), lambda: audit_page(report)), strict=True):
+            with atomic_write(path) as file:
+                file.write(text().encode())
+        return report
+
+    def _files(self) -> list[Path]:
+        """The files to write, the JSON first; ValueError where they cannot be."""
+        from sslviz.runtime.files import check_file
 
         if not self.run or not self.images:
             raise ValueError("Name runs and images: `sslviz audit runs/simclr --images shapes --out report.html`.")
@@ -120,23 +152,12 @@ class Audit:
             problem = "already exists" if self.out.suffix == ".html" else "does not end in .html"
             raise ValueError(f"The report to write, {self.out}, {problem}; choose another --out.")
         check_file(self.out)
-        runs = opened_runs(self.run, self.cache)
-        group = self.group or (read_toml(self.config, "plan").get("group") if self.config else None)
-        images, fit, inspection = scored_images(self.images, self.fit, runs, str(group or ""))
-        said = {"label": self.label, "attributes": self.attribute, "group": self.group}
-        given = {name: value for name, value in said.items() if value}
-        plan = read_plan(self.config, images.table, None if fit is None else fit.table, **given)
-        report = audit(runs, images, fit=fit, plan=plan, inspection=inspection)
-        report["made"]["command"] = shlex.join(["sslviz", *sys.argv[1:]])
-        for path, text in zip(written, (lambda: json.dumps(report), lambda: audit_page(report)), strict=True):
-            with atomic_write(path) as file:
-                file.write(text().encode())
-        return report
+        return written
 
 
 def _skipped_lines(runs: Mapping[str, Any]) -> list[str]:
     """A line for each reason why something was not asked; of a stopped audit its own line says so."""
-    from sslviz.evaluation.questions import reason_lines
+    from sslviz.evaluation.omissions import reason_lines
 
     going = {name: run["skipped"] for name, run in runs.items() if not run["stopped"]}
     of: dict[tuple[str, str], list[str]] = {}

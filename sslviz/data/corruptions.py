@@ -23,12 +23,16 @@ def corrupted(
     names: Sequence[str] | None = None,
     severities: Sequence[int] = SEVERITIES,
     seed: int = 0,
+    numbers: Sequence[int] | np.ndarray | None = None,
     progress: bool = True,
 ) -> Images:
     """What would an encoder see in bad weather, noise and poor cameras?  The pictures, and each again for every corruption.
 
     `names` are some of the 15 common corruptions of ImageNet-C (arXiv 1903.12261; default: all).  The package
     imagecorruptions-imaug draws them: `pip install "sslviz[audit]"`.  About 5 ms a picture and severity at 32 px.
+
+    What is drawn goes by `seed` and by the `numbers` of the pictures (default: 0, 1, ...), so that some of many pictures
+    are drawn as with all the others.
 
     Returns Images with the columns
     - object: the picture's id
@@ -55,12 +59,17 @@ def corrupted(
         )
     if min(images.size) < FEWEST_PIXELS:
         raise ValueError(f"Corruptions need pictures of {FEWEST_PIXELS} px a side at least; these have {images.size}.")
+    places = list(range(len(images))) if numbers is None else [int(number) for number in numbers]
+    if len(places) != len(images):
+        raise ValueError(f"Corruptions need a number for each picture; there are {len(places)} for {len(images)}.")
     kinds = [("", 0), *((name, severity) for name in names for severity in severities)]
     pixels = np.empty((len(kinds), *images.pixels.shape), np.uint8)
     pixels[0] = images.pixels
     with progress_bar("corrupting", len(kinds) - 1, "kinds", shown=progress) as advance:
         for i, (name, severity) in enumerate(kinds[1:], 1):
-            pixels[i] = list(_drawn(library, images.pixels, name, severity, [seed, known.index(name), severity]))
+            pixels[i] = list(
+                _drawn(library, images.pixels, name, severity, [seed, known.index(name), severity], places)
+            )
             advance(1)
     changes = [f"{name} {severity}" if name else "" for name, severity in kinds]
     n = len(images)
@@ -70,8 +79,10 @@ def corrupted(
     return Images(pixels.reshape(-1, *images.pixels.shape[1:]), np.array(ids), table)
 
 
-def _drawn(library: Any, pixels: np.ndarray, name: str, severity: int, seed: list[int]) -> Iterator[np.ndarray]:
-    for i, picture in enumerate(pixels):
+def _drawn(
+    library: Any, pixels: np.ndarray, name: str, severity: int, seed: list[int], numbers: list[int]
+) -> Iterator[np.ndarray]:
+    for i, picture in zip(numbers, pixels, strict=True):
         own = int(np.random.SeedSequence([*seed, i]).generate_state(1)[0])
         with global_state_kept():
             np.random.seed(own)  # noqa: NPY002  (the library draws from numpy's global state)

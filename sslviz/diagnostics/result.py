@@ -63,6 +63,17 @@ class Replicated(Result, Protocol):
 
 
 @runtime_checkable
+class Sampled(Result, Protocol):
+    """A result of a sample of pictures, which may be larger for one checkpoint than for another."""
+
+    ids: np.ndarray
+
+    def of_pictures(self, ids: np.ndarray) -> Sampled:
+        """The same of some of its pictures, in this order."""
+        ...
+
+
+@runtime_checkable
 class Partial(Result, Protocol):
     """A result that could be had only without some of the images."""
 

@@ -6,25 +6,20 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sslviz.catalog import Entry
 from sslviz.data import Images
 from sslviz.data.duplicates import CopiesWarning, duplicates
-from sslviz.diagnostics.result import CheckpointKey, ResultKey
-from sslviz.evaluation.answers import DEFAULT_LAYOUT, Columns, requirements, stored_result
+from sslviz.diagnostics.result import CheckpointKey
+from sslviz.evaluation.answers import DEFAULT_LAYOUT, requirements, stored_result
+from sslviz.evaluation.column_checks import check_columns, check_run_names
 from sslviz.evaluation.grouping import kept_together
-from sslviz.evaluation.questions import (
-    Questions,
-    check_columns,
-    check_run_names,
-    left_out_reasons,
-    make_questions,
-    named_entries,
-    pairs_named_before,
-    reason_lines,
-)
+from sslviz.evaluation.inquiry import Inquiry
+from sslviz.evaluation.omissions import left_out_reasons, pairs_named_before, reason_lines
+from sslviz.evaluation.questions import make_questions, named_entries
+from sslviz.evaluation.workload import Workload
 from sslviz.features.columns import partners_of
 from sslviz.features.complete_rows import complete_rows
-from sslviz.features.evidence import Evidence, check_recordable, record_diagnosis
+from sslviz.features.diagnosed import check_recordable, record_diagnosis
+from sslviz.features.evidence import Evidence
 from sslviz.runs import Checkpoint, Run
 
 
@@ -40,6 +35,7 @@ def diagnose(
     partners: Mapping[str, Mapping[str, str]] | None = None,
     group: str | None = None,
     layout: str = DEFAULT_LAYOUT,
+    precision: str = "auto",
     every: bool = False,
     progress: bool = True,
 ) -> dict[str, dict[str, Any]]:
@@ -58,6 +54,7 @@ def diagnose(
     - group: a column, such as author or object: images that share its value stay on one side of every split, and count
       as one in every interval and test of a readout; by default the one that `images` have
     - layout: by which of its methods `projection` lays out the maps
+    - precision: as of `embed`; "auto" takes the features that are stored, a precision that is named only those in it
 
     A diagnostic of another column than the table's `label` is called "linear_probe:column", one of a label and an
     attribute "reliance:label~attribute".  One of a pair is called "similarity:run", by the first run, which each other is
@@ -77,9 +74,10 @@ def diagnose(
     expected_pairs = _named_pairs(images, fit, label, attributes, partners or {})
     questions = make_questions(entries, images, fit, label=label, attributes=attributes, target=target)
     check_run_names(runs)
-    results, problems = _answers(
-        runs, images, fit, target, questions, expected_pairs, layout=layout, every=every, progress=progress
-    )
+    stimuli = requirements(questions.entries)
+    of_attributes = bool(questions.attributes)
+    inquiry = Inquiry(images, fit, target, questions, stimuli, of_attributes, expected_pairs, layout, precision)
+    results, problems = _answers(inquiry, list(_checkpoints(runs, every)), progress)
     if not any(results.values()):
         alone = (
             f"{questions.of_pairs[0].name} compares two checkpoints: name a second run." if questions.of_pairs else ""
@@ -97,64 +95,37 @@ def diagnose(
 
 
 def _answers(
-    runs: Sequence[Run],
-    images: Images,
-    fit: Images | None,
-    target: Images | None,
-    questions: Questions,
-    expected_pairs: Mapping[str, Mapping[str, str]],
-    *,
-    layout: str,
-    every: bool,
-    progress: bool,
+    inquiry: Inquiry, checkpoints: Sequence[tuple[str, Run, Checkpoint]], progress: bool
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """({checkpoint: {diagnostic: Result}}, a sentence for each that could not be had)."""
-    from sslviz.features.stored import gather
-    from sslviz.runtime.progress import progress_bar
+    from sslviz.runtime.progress import say, weighted_bar
 
     results: dict[str, dict[str, Any]] = {}
     problems: list[str] = []
-    checkpoints = list(_checkpoints(runs, every))
     first: tuple[str, Evidence] | None = None
-    steps = 1 + len(questions.of_checkpoints) + len(questions.of_pairs)
-    with progress_bar("diagnosing", len(checkpoints) * steps, "steps", shown=progress) as advance:
+    work = inquiry.workloads(checkpoints) if progress else {}
+    total = sum(work.values(), Workload())
+    if progress:
+        say(total.line)
+    with weighted_bar("diagnosing", total.seconds, shown=progress) as step:
         for name, run, checkpoint in checkpoints:
-            advance(0, note=f"{name}: embedding")
-            evidence = gather(
-                run,
-                checkpoint,
-                images,
-                fit,
-                requested=requirements(questions.entries),
-                attributes=bool(questions.attributes),
-                expected_pairs=expected_pairs,
-                target=target,
-            )
-            advance(1)
+            todo = work.get(name, Workload())
+            with step(f"{name}: embedding", todo.encoding, todo.forward):
+                evidence = inquiry.gather(run, checkpoint)
             found = results[name] = {}
-            for entry, columns, key, other in _in_turn(questions, first):
-                advance(0, note=f"{name}: {key}")
-                try:
-                    found[str(key)] = stored_result(run, entry, evidence, columns, other=other, layout=layout)
-                except ValueError as error:  # one diagnostic that cannot be had must not cost the others
-                    problems.append(f"{name}: no {key}: {error}")
-                advance(1)
+            for entry, columns, key, other in inquiry.in_turn(first):
+                seconds = inquiry.seconds(run, entry, evidence, columns, other)
+                with step(f"{name}: {key}", seconds):
+                    try:
+                        result = stored_result(run, entry, evidence, columns, other=other, layout=inquiry.layout)
+                    except ValueError as error:  # one diagnostic that cannot be had must not cost the others
+                        problems.append(f"{name}: no {key}: {error}")
+                        continue
+                if not found:  # with the first answer, so that the app shows what there is while the rest is computed
+                    record_diagnosis(run, inquiry.images, inquiry.fit, inquiry.expected_pairs, inquiry.target)
+                found[str(key)] = result
             first = first or (name, evidence)
-            if found:
-                record_diagnosis(run, images, fit, expected_pairs, target)
-        advance(len(questions.of_pairs) if checkpoints else 0)  # the first is compared with nothing
     return results, problems
-
-
-def _in_turn(
-    questions: Questions, first: tuple[str, Evidence] | None
-) -> Iterator[tuple[Entry, Columns, ResultKey, Evidence | None]]:
-    """(entry, columns, key of the result, evidence of the other checkpoint) of all that one checkpoint is asked."""
-    for entry, columns in questions.of_checkpoints:
-        yield entry, columns, ResultKey(entry.name, columns), None
-    if first is not None:
-        for entry in questions.of_pairs:
-            yield entry, (), ResultKey(entry.name, (first[0],)), first[1]
 
 
 def _checkpoints(runs: Sequence[Run], every: bool) -> Iterator[tuple[str, Run, Checkpoint]]:

@@ -1,30 +1,19 @@
-"""Questions: which entries of the catalog are asked of which columns, on which images; and what is not asked, and why."""
+"""Questions: which entries of the catalog are asked of which columns, on which images; and what is not asked of them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import pandas as pd
 
 from sslviz.catalog import Entry, diagnostics, find_entry
 from sslviz.data import Images
 from sslviz.data.sources.split_names import split_of
-from sslviz.diagnostics.result import Partial, ResultKey
-from sslviz.evaluation.answers import EXPECTED_PAIRS, GROUP, Columns, rows_asked
-from sslviz.features.column_kinds import (
-    Column,
-    asked_columns,
-    counted_values,
-    describe_column,
-    describe_columns,
-)
-from sslviz.features.complete_rows import left_out_sentences
-from sslviz.features.evidence import recorded_pairs
-from sslviz.runs import Run
-
-NAMED = 4  # questions that a line names
+from sslviz.diagnostics.result import ResultKey
+from sslviz.evaluation.answers import GROUP, Columns, rows_asked
+from sslviz.evaluation.column_checks import usable_class_counts
+from sslviz.features.column_kinds import Column, asked_columns, describe_columns
 
 
 def scored_and_fit(images: Images) -> tuple[Images, Images | None]:
@@ -191,17 +180,6 @@ def make_questions(
     return questions
 
 
-def usable_class_counts(images: Images, fit: Images | None, names: Sequence[str]) -> dict[str, int]:
-    """{column: how many classes it has}, without those of too few images."""
-    of_fit = None if fit is None else fit.table
-    return {name: _named_column(images.table, of_fit, name, images.group).classes for name in dict.fromkeys(names)}
-
-
-def _named_column(table: pd.DataFrame, fit: pd.DataFrame | None, name: str, group: str) -> Column:
-    of_fit = None if fit is None else counted_values(fit, name, group)
-    return describe_column(name, counted_values(table, name, group), of_fit, named=True)
-
-
 def _nothing_asked(questions: Questions, images: Images, fit: Images | None, columns: Sequence[Column]) -> str:
     names = ", ".join(dict.fromkeys(entry.name for entry in questions.entries))
     reasons = questions.left_out(images.table, None if fit is None else fit.table) if questions.labels else {}
@@ -211,94 +189,3 @@ def _nothing_asked(questions: Questions, images: Images, fit: Images | None, col
         or "The table has no columns: put the pictures into class folders, or name them in a metadata.csv."
     )
     return f"Nothing can be asked of these images by {names}, for want of a column with classes. {said}"
-
-
-def left_out_reasons(
-    questions: Questions, images: Images, fit: Images | None, results: Mapping[str, Mapping[str, Any]]
-) -> dict[str, list[str]]:
-    """{reason: the questions it holds for}: what is not asked, and images that a question or a result left out."""
-    reasons = questions.left_out(images.table, None if fit is None else fit.table)
-    for of_run in results.values():
-        for key, result in of_run.items():
-            for sentence in left_out_sentences(result.left_out) if isinstance(result, Partial) else ():
-                reasons.setdefault(sentence, []).append(key)
-    return {reason: list(dict.fromkeys(keys)) for reason, keys in reasons.items()}
-
-
-def reason_lines(reasons: Mapping[str, Sequence[str]]) -> list[str]:
-    """A line for each reason, with the first few of the questions it holds for."""
-    return [
-        f"{reason} ({', '.join(keys[:NAMED])}{f' and {len(keys) - NAMED} more' if len(keys) > NAMED else ''})"
-        for reason, keys in reasons.items()
-    ]
-
-
-def pairs_named_before(
-    questions: Questions, runs: Sequence[Run], images: Images, given: Collection[str]
-) -> dict[str, list[str]]:
-    """{sentence: the questions it holds for}: questions asked with pairs that were named before, in the app or by an option.
-
-    - given: the "label~attribute" of which pairs are named now
-    """
-    said: dict[str, list[str]] = {}
-    asked = [
-        ("~".join(c), str(ResultKey(e.name, c))) for e, c in questions.of_checkpoints if EXPECTED_PAIRS in e.options
-    ]
-    for run in runs:
-        known = recorded_pairs(run, images.digest)
-        for columns, key in asked:
-            if columns in known and columns not in given:
-                listed = ", ".join(f"{name}={value}" for name, value in known[columns].items())
-                said.setdefault(f"Asked of {run.name} with the pairs named before: {listed}.", []).append(key)
-    return said
-
-
-def check_run_names(runs: Sequence[Run]) -> None:
-    """ValueError where there is no run, and where two are called the same: they are told apart by name."""
-    if not runs:
-        raise ValueError("Name at least one run.")
-    if len({run.name for run in runs}) < len(runs):
-        names = ", ".join(run.name for run in runs)
-        raise ValueError(f"Runs are told apart by name, but two are called the same: {names}.")
-
-
-def check_columns(
-    images: Images,
-    fit: Images | None,
-    named: Sequence[Entry],
-    label: str | None,
-    attributes: Sequence[str],
-    target: Images | None = None,
-) -> None:
-    """ValueError where a column is not there or has no classes, where label and attribute are one, or one is wanting."""
-    check_named_columns(images.table, None if fit is None else fit.table, label, attributes, images.group)
-    for entry in named:
-        if entry.scope in ("attribute", "columns") and not attributes:
-            raise ValueError(f"{entry.name} asks about an attribute; name a column, e.g. attribute='color'.")
-        if entry.needs_target and target is None:
-            raise ValueError(f"{entry.name} asks about another domain; name images of it as target (--target).")
-
-
-def check_named_columns(
-    table: pd.DataFrame, fit: pd.DataFrame | None, label: str | None, attributes: Sequence[str], group: str = ""
-) -> None:
-    """ValueError for a column that is not there or has no classes, and for a label that is an attribute too.
-
-    Also for one of these that keeps images together, or whose classes each consist of images that belong together.
-    """
-    if group and group in (label, *attributes):
-        raise ValueError(
-            f"{group!r} keeps images together, so that each of its classes is on one side of every split and nothing can be "
-            "asked about it; name another column."
-        )
-    for column in [*([] if label is None else [label]), *attributes]:
-        for side, what in ((table, "The table"), (fit, "The table of the images that are fitted on")):
-            if side is not None and column not in side:
-                have = ", ".join(map(str, side.columns)) or "none"
-                raise ValueError(f"{what} has no column {column!r}; its columns are: {have}.")
-        described = _named_column(table, fit, column, group)
-        if not described.asked:
-            why = f", where images that share their {group} stay together" if group else ""
-            raise ValueError(f"Nothing can be asked about {column!r}{why}: {described.left_out}.")
-    if label in attributes:
-        raise ValueError(f"{label!r} is named as label and as attribute; what it does to itself is no question.")

@@ -11,8 +11,9 @@ from sslviz.catalog import Entry, find_entry, transfers
 from sslviz.data import Images
 from sslviz.diagnostics.result import Partial, ResultKey
 from sslviz.evaluation.answers import GROUP
+from sslviz.evaluation.column_checks import check_named_columns, check_run_names
 from sslviz.evaluation.grouping import kept_together
-from sslviz.evaluation.questions import check_named_columns, check_run_names, reason_lines
+from sslviz.evaluation.omissions import reason_lines
 from sslviz.features.column_kinds import asked_columns, describe_columns
 from sslviz.features.complete_rows import complete_rows, left_out_sentences
 from sslviz.runs import Checkpoint, Run

@@ -15,8 +15,10 @@ from sslviz.runs import Checkpoint, Run
 
 T = TypeVar("T")
 
-NOT_IN_THE_KEY = ("progress", "memory")  # they change how a result is made, not what it is
+NOT_IN_THE_KEY = ("progress", "memory", "answers")  # they change how a result is made, not what it is
 # Keys keep the names that parameters had when results were first stored, so that those of older versions are found.
+# Where a definition changes, so that results of the former one are not read: {function, or function and method: number}.
+REVISIONS = {"faithfulness": 2, "attribute integrated_gradients": 2}
 FORMER_PARAMETERS = {"control_maps": "controls"}
 
 
@@ -60,7 +62,9 @@ def _key(compute: Callable[..., Any], given: tuple[Any, ...], parameters: Mappin
         }
     except _NoIdentity:
         return None
-    return {"map": compute.__name__, **identities}
+    name = compute.__name__
+    revision = REVISIONS.get(name, REVISIONS.get(f"{name} {identities.get('method')}"))
+    return {"map": name, **({"revision": revision} if revision else {}), **identities}
 
 
 def _identity(value: Any) -> Any:

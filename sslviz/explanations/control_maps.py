@@ -7,6 +7,7 @@ import numpy as np
 from sslviz.data import Images
 
 LUMA = (0.299, 0.587, 0.114)
+MODEL_FREE = ("random", "centre", "edge", "luminance", "saturation")
 CENTRE = 0.25  # sd of the blob in the middle, as a share of the side: most pictures show their object there
 
 

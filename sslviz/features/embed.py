@@ -2,54 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslviz.data import Images
+from sslviz.data.sampling import spread_rows
+from sslviz.encoders.precision import PROBE
+from sslviz.features.batches import BatchSize, batch_size, in_batches
+from sslviz.features.checked_encoder import checked_encoder
 from sslviz.features.features import Features
+from sslviz.features.preprocess import fed_alike, preprocess
 from sslviz.runs import Checkpoint
 from sslviz.runtime.progress import progress_bar
 
 if TYPE_CHECKING:
     from sslviz.encoders import Encoder
-    from sslviz.encoders.preprocessing import Preprocessing
 
-BATCH = 512  # images at 32 px; larger images go in proportionally smaller batches
+__all__ = ["batch_size", "embed", "embed_layers", "embed_many", "embed_pixels", "embed_projector", "preprocess"]
+ALL_LAYERS = ""
+NO_IMAGE = "There is no image to embed; choose a split or a folder that holds some."
 
 
-def embed(checkpoint: Checkpoint, images: Images, *, layer: str = "pooled", progress: bool = True) -> Features:
+def embed(
+    checkpoint: Checkpoint,
+    images: Images,
+    *,
+    layer: str = "pooled",
+    precision: str = "auto",
+    progress: bool = True,
+) -> Features:
     """What does this checkpoint make of these images?
 
     Returns Features (n, d) of `layer`: "pooled", any name `Encoder.layers` gives, or "projector", the head that only
     training uses.  Images of another size than the encoder's are resized to it
     as its `preprocessing` says.  Runs on the GPU if there is one.
-    ValueError for a layer the encoder does not have.
+    - precision: "fp32", "bf16", or "auto": bf16 where the processor multiplies it faster, pictures are large enough, and
+      features point where those in fp32 do (cosine > 0.999).  `source` keeps which it was.
+
+    ValueError for a layer the encoder does not have, for an encoder that does not give finite features (b, d) which stay
+    the same when it is asked again, and where memory does not hold a single picture.
 
     Example:
         >>> import sslviz
         >>> checkpoint = sslviz.Checkpoint("untrained", 0, {"name": "conv_nano"}, path=None)
-        >>> sslviz.embed(checkpoint, sslviz.shapes(n=4), progress=False).x.shape
-        (4, 128)
+        >>> features = sslviz.embed(checkpoint, sslviz.shapes(n=4), progress=False)
+        >>> features.x.shape, features.source["precision"]
+        ((4, 128), 'fp32')
     """
-    encoder = to_device(checkpoint.encoder())
-    head = to_device(load_projector(checkpoint, encoder)) if layer == "projector" else None
-    title = checkpoint.run if progress else ""
-    x = embed_pixels(encoder, images.pixels, layer="pooled" if head else layer, head=head, title=title)
-    return Features(x, images.ids, images.table, feature_source(checkpoint, images, layer), images.group)
+    return embed_many([checkpoint], images, layer=layer, precision=precision, progress=progress)[0]
 
 
-def embed_projector(checkpoint: Checkpoint, images: Images, *, progress: bool = True) -> Features:
+def embed_projector(
+    checkpoint: Checkpoint, images: Images, *, precision: str = "auto", progress: bool = True
+) -> Features:
     """Features (n, d) of the head between the encoder and the loss; ValueError for an encoder that was not trained here."""
-    return embed(checkpoint, images, layer="projector", progress=progress)
+    return embed(checkpoint, images, layer="projector", precision=precision, progress=progress)
 
 
-@torch.inference_mode()
-def embed_layers(checkpoint: Checkpoint, images: Images, *, progress: bool = True) -> dict[str, Features]:
+def embed_many(
+    checkpoints: Sequence[Checkpoint],
+    images: Images,
+    *,
+    layer: str = "pooled",
+    precision: str = "auto",
+    progress: bool = True,
+) -> list[Features]:
+    """Features of the same images by several checkpoints, as `embed` gives them, in their order.
+
+    Pictures are read and preprocessed once for all encoders that are fed alike, such as a trained one and the same
+    untrained.  All encoders lie in memory side by side.
+    """
+    found = _embedded(checkpoints, images, layer, precision, progress)
+    return [features[layer] for features in found]
+
+
+def embed_layers(
+    checkpoint: Checkpoint, images: Images, *, precision: str = "auto", progress: bool = True
+) -> dict[str, Features]:
     """What is known where?  {layer: Features}, from the first block or stage to "pooled", all in one pass.
 
     Each layer is averaged over its grid.
@@ -63,17 +98,7 @@ def embed_layers(checkpoint: Checkpoint, images: Images, *, progress: bool = Tru
 
     Caveat: An average forgets where in the image something was.
     """
-    encoder = to_device(checkpoint.encoder())
-    parts: dict[str, list[np.ndarray]] = {}
-    for x in _batches(encoder, images.pixels, checkpoint.run if progress else ""):
-        for name, value in encoder.layers(x).items():
-            parts.setdefault(name, []).append(value.float().cpu().numpy())
-    return {
-        name: Features(
-            np.concatenate(values), images.ids, images.table, feature_source(checkpoint, images, name), images.group
-        )
-        for name, values in parts.items()
-    }
+    return _embedded([checkpoint], images, ALL_LAYERS, precision, progress)[0]
 
 
 @torch.inference_mode()
@@ -82,74 +107,120 @@ def embed_pixels(
 ) -> np.ndarray:
     """The features float32 (n, d) of uint8 pixels (n, h, w, 3), in batches, on the encoder's device; its mode is restored.
 
+    The encoder computes in the precision of its own numbers.
     - layer: which features
     - head: what is made of the pooled ones
     - title: of the progress bar; without one there is none
     """
-
-    def read(x: Tensor) -> Tensor:
-        if layer != "pooled":
-            return _layer(encoder, x, layer)
-        return encoder(x) if head is None else head(encoder(x))
-
     if len(pixels) == 0:
-        raise ValueError("There is no image to embed; choose a split or a folder that holds some.")
+        raise ValueError(NO_IMAGE)
+    outputs = _outputs(encoder, layer, head)
     was_training = encoder.training
     encoder.eval()
     try:
-        return np.concatenate([read(x).float().cpu().numpy() for x in _batches(encoder, pixels, title)])
+        parts = _in_batches(lambda x: _array(outputs(x)[layer]), encoder, None, pixels, title)
     finally:
         encoder.train(was_training)
+    return np.concatenate(parts)
 
 
-def _batches(encoder: Encoder, pixels: np.ndarray, title: str) -> Iterator[Tensor]:
-    """The pixels as the encoder expects them, batch by batch on its device, with a bar if there is a title."""
-    device, batch = next(encoder.parameters()).device, batch_size(encoder)
-    with progress_bar(f"embedding {title}", len(pixels), "images", shown=bool(title)) as advance:
-        for start in range(0, len(pixels), batch):
-            chunk = torch.from_numpy(np.array(pixels[start : start + batch])).to(device)
-            yield preprocess(chunk, encoder)
-            advance(len(chunk))
+# --- several encoders, one batch --------------------------------------------------------------------------------------
 
 
-def batch_size(encoder: Encoder) -> int:
-    """The images in a batch: `BATCH` at 32 px, fewer in proportion to their area where they are larger."""
-    return max(1, BATCH * 32**2 // encoder.image_size**2)
+@dataclass(frozen=True)
+class _Reader:
+    """What one checkpoint is asked for.
 
-
-def preprocess(pixels: torch.Tensor, encoder: Encoder) -> torch.Tensor:
-    """uint8 (b, h, w, 3) -> what the encoder expects, float32 (b, 3, s, s): resized with anti-aliasing and normalised.
-
-    How it is resized and cropped, `encoder.preprocessing` says.
+    - network: its encoder, in the precision that was chosen
+    - precision: what `source` keeps of that
+    - outputs: a batch -> {layer: features (b, d)}
     """
-    x = pixels.permute(0, 3, 1, 2).float().div_(255)
-    s, fed = encoder.image_size, encoder.preprocessing
-    x = _middle(_resized(x, _size_before_crop(x.shape[-2:], s, fed), fed.interpolation), s)
-    mean, std = (torch.tensor(v, device=x.device).view(3, 1, 1) for v in (encoder.mean, encoder.std))
-    return ((x - mean) / std).to(next(encoder.parameters()).dtype)
+
+    network: Encoder
+    precision: Mapping[str, Any]
+    outputs: Callable[[Tensor], Mapping[str, Tensor]]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.network.parameters()).dtype
+
+    def __call__(self, x: Tensor) -> dict[str, np.ndarray]:
+        return {layer: _array(value) for layer, value in self.outputs(x.to(self.dtype)).items()}
 
 
-def _size_before_crop(size: Sequence[int], s: int, fed: Preprocessing) -> tuple[int, int]:
-    """Height and width of which the middle s x s is taken: s by s, unless something is to be cut off."""
-    side = int(s / fed.crop + 1e-6)  # rounded down, as timm does: 248 for 224 at 0.9
-    if fed.crop_mode == "squash":
-        return side, side
-    height, width = (max(side, int(side * length / min(size))) for length in size)
-    return height, width
+@torch.inference_mode()
+def _embedded(
+    checkpoints: Sequence[Checkpoint], images: Images, layer: str, precision: str, progress: bool
+) -> list[dict[str, Features]]:
+    """{layer: Features} of each checkpoint."""
+    if len(images) == 0:
+        raise ValueError(NO_IMAGE)
+    readers = [_reader(checkpoint, images, layer, precision, progress) for checkpoint in checkpoints]
+    found: list[dict[str, Features]] = [{} for _ in readers]
+    alike: dict[Any, list[int]] = {}
+    for at, reader in enumerate(readers):
+        alike.setdefault(fed_alike(reader.network), []).append(at)
+    for group in alike.values():
+        title = ", ".join(dict.fromkeys(checkpoints[at].run for at in group)) if progress else ""
+        for at, x in zip(group, _read([readers[at] for at in group], images.pixels, title), strict=True):
+            source = partial(feature_source, checkpoints[at], images, precision=readers[at].precision)
+            found[at] = {
+                name: Features(rows, images.ids, images.table, source(name), images.group) for name, rows in x.items()
+            }
+    return found
 
 
-def _resized(x: Tensor, size: tuple[int, int], interpolation: str) -> Tensor:
-    if x.shape[-2:] == size:
-        return x
-    if interpolation == "nearest":
-        return F.interpolate(x, size, mode="nearest-exact")
-    x = F.interpolate(x, size, mode=interpolation, antialias=True, align_corners=False)
-    return x.clamp_(0, 1) if interpolation == "bicubic" else x  # bicubic overshoots at edges, which pictures cannot
+def _reader(checkpoint: Checkpoint, images: Images, layer: str, precision: str, said: bool) -> _Reader:
+    encoder = to_device(checkpoint.encoder())
+    head = to_device(load_projector(checkpoint, encoder)) if layer == "projector" else None
+    network, kept = ready_encoder(encoder, images, precision, said=said)
+    return _Reader(network, kept, _outputs(network, layer, head))
 
 
-def _middle(x: Tensor, s: int) -> Tensor:
-    top, left = (round((length - s) / 2) for length in x.shape[-2:])
-    return x[..., top : top + s, left : left + s]
+def ready_encoder(
+    encoder: Encoder, images: Images, precision: str = "auto", *, said: bool = True
+) -> tuple[Encoder, dict[str, Any]]:
+    """`checked_encoder` on a few of these images: the encoder in this precision, and what `source` keeps of it."""
+    rows = spread_rows(len(images), PROBE)  # not the first, which may be of one class
+    return checked_encoder(encoder, _loaded(images.pixels[rows], encoder, None), precision, said=said)
+
+
+def _read(readers: Sequence[_Reader], pixels: np.ndarray, title: str) -> list[dict[str, np.ndarray]]:
+    """{layer: (n, d)} of each reader, all of which are fed alike."""
+    dtypes = {reader.dtype for reader in readers}
+    dtype = dtypes.pop() if len(dtypes) == 1 else torch.float32
+    parts = _in_batches(lambda x: [reader(x) for reader in readers], readers[0].network, dtype, pixels, title)
+    return [
+        {layer: np.concatenate([part[at][layer] for part in parts]) for layer in parts[0][at]}
+        for at in range(len(readers))
+    ]
+
+
+def _in_batches(
+    read: Callable[[Tensor], Any], encoder: Encoder, dtype: torch.dtype | None, pixels: np.ndarray, title: str
+) -> list[Any]:
+    """What `read` makes of each batch, with a bar if there is a title."""
+    load = partial(_loaded, encoder=encoder, dtype=dtype)
+    with progress_bar(f"embedding {title}", len(pixels), "images", shown=bool(title)) as advance:
+        return list(in_batches(read, load, pixels, BatchSize(encoder), advance))
+
+
+def _loaded(pixels: np.ndarray, encoder: Encoder, dtype: torch.dtype | None) -> Tensor:
+    """The pixels, which may lie on a disk, as the encoder expects them, on its device."""
+    return preprocess(torch.from_numpy(np.array(pixels)).to(next(encoder.parameters()).device), encoder, dtype)
+
+
+def _outputs(encoder: Encoder, layer: str, head: nn.Module | None) -> Callable[[Tensor], Mapping[str, Tensor]]:
+    """A batch -> {layer: features (b, d)}: of all layers, of one, or of a head in float32 on the pooled ones."""
+    if layer == ALL_LAYERS:
+        return encoder.layers
+    if head is not None:
+        return lambda x: {layer: head(encoder(x).float())}
+    return lambda x: {layer: encoder(x) if layer == "pooled" else _layer(encoder, x, layer)}
+
+
+def _array(x: Tensor) -> np.ndarray:
+    return x.float().cpu().numpy()
 
 
 def _layer(encoder: Encoder, x: torch.Tensor, layer: str) -> torch.Tensor:
@@ -188,8 +259,10 @@ def load_projector(checkpoint: Checkpoint, encoder: Encoder) -> nn.Module:
     return projector
 
 
-def feature_source(checkpoint: Checkpoint, images: Images, layer: str) -> dict[str, Any]:
-    """The `source` of Features: run, step, layer, images, weights."""
+def feature_source(
+    checkpoint: Checkpoint, images: Images, layer: str, precision: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The `source` of Features: run, step, layer, images, weights, and the precision, which is fp32 where none is said."""
     return {
         "run": checkpoint.run,
         "step": checkpoint.step,
@@ -197,4 +270,5 @@ def feature_source(checkpoint: Checkpoint, images: Images, layer: str) -> dict[s
         "images": images.digest,
         "spec": images.spec,
         "weights": checkpoint.digest,
+        **({"precision": "fp32"} if precision is None else precision),
     }

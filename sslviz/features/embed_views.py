@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +13,14 @@ from torch import Tensor
 
 from sslviz.data import Images
 from sslviz.data.sampling import sample_rows
-from sslviz.features.embed import batch_size, feature_source, to_device
+from sslviz.features.batches import BatchSize, batch_size, in_batches
+from sslviz.features.checked_encoder import checked_encoder
+from sslviz.features.embed import feature_source, to_device
 from sslviz.features.features import Features
 from sslviz.runs import Checkpoint
 
 if TYPE_CHECKING:
+    from sslviz.encoders import Encoder
     from sslviz.views import ViewPolicy
 
 
@@ -29,12 +33,14 @@ def embed_views(
     objects: int = 200,
     views: int = 10,
     seed: int = 0,
+    precision: str = "auto",
 ) -> Features:
     """What does this checkpoint make of several views of one image?
 
     - policy: draws the views (default: SimCLR's, whatever the checkpoint was trained on, so that checkpoints compare)
     - objects: number of images at most, the same ones for every checkpoint
     - views: number of views of each
+    - precision: as of `embed`
 
     Returns Features, one row a view, with the columns `object` (the image's id) and `view` (0, 1, ...).  `lidar` and
     `alignment` are asked of these.
@@ -50,32 +56,36 @@ def embed_views(
     from sslviz.views import ViewPolicy
 
     encoder = to_device(checkpoint.encoder())
-    device = next(encoder.parameters()).device
     as_trained: Any = {"size": encoder.image_size, "mean": encoder.mean, "std": encoder.std}
     policy = dataclasses.replace(policy or ViewPolicy(), **as_trained, views=views, local_views=0)
     chosen = images.rows(sample_rows(len(images), objects, seed))
     generator = torch.Generator().manual_seed(seed)
-    step = max(1, batch_size(encoder) // views)
-    parts = []
-    for start in range(0, len(chosen), step):
-        pixels = torch.from_numpy(np.array(chosen.pixels[start : start + step]))
-        x = policy(pixels, generator)[0].to(device)  # (views, b, 3, s, s)
-        parts.append(encoder(x.flatten(0, 1)).unflatten(0, x.shape[:2]).transpose(0, 1).float().cpu())
+
+    def draw(pixels: np.ndarray) -> Tensor:  # (b, views, 3, s, s)
+        return policy(torch.from_numpy(np.array(pixels)), generator)[0].transpose(0, 1)
+
+    rows, kept = _read(encoder, draw, chosen.pixels, max(1, batch_size(encoder) // views), precision)
     table = pd.DataFrame({"object": np.repeat(chosen.ids, views), "view": np.tile(np.arange(views), len(chosen))})
     ids = [f"{name} view {view}" for name, view in zip(table["object"], table["view"], strict=True)]
-    rows = torch.cat(parts).flatten(0, 1).numpy()
-    return Features(rows, np.array(ids), table, feature_source(checkpoint, images, "views"))
+    return Features(rows.flatten(0, 1).numpy(), np.array(ids), table, feature_source(checkpoint, images, "views", kept))
 
 
 @torch.inference_mode()
 def embed_altered(
-    checkpoint: Checkpoint, images: Images, *, policy: ViewPolicy | None = None, objects: int = 100, seed: int = 0
+    checkpoint: Checkpoint,
+    images: Images,
+    *,
+    policy: ViewPolicy | None = None,
+    objects: int = 100,
+    seed: int = 0,
+    precision: str = "auto",
 ) -> Features:
     """What does this checkpoint make of the same picture with one parameter of its views changed?
 
     Each image comes as it is, and once for each of `ALTERED` in views/parameters.py with everything else left alone.
     - policy: draws the parameters (default: SimCLR's)
     - objects: number of images at most, the same ones for every checkpoint
+    - precision: as of `embed`
 
     Returns Features, which `invariance` is asked of, with the columns
     - object: the image's id
@@ -95,22 +105,47 @@ def embed_altered(
     from sslviz.views.parameters import single_steps
 
     encoder = to_device(checkpoint.encoder())
-    device = next(encoder.parameters()).device
     always: Any = {"flip_prob": 1.0, "jitter_prob": 1.0, "gray_prob": 1.0, "blur_prob": 1.0, "solarize_prob": 0.0}
     always |= {"size": encoder.image_size, "mean": encoder.mean, "std": encoder.std, "views": 1, "local_views": 0}
     policy = dataclasses.replace(policy or ViewPolicy(), **always)
     chosen = images.rows(sample_rows(len(images), objects, seed))
     generator = torch.Generator().manual_seed(seed)
-    step = batch_size(encoder)
-    parts: dict[str, list[tuple[Tensor, Tensor]]] = {}
-    for start in range(0, len(chosen), step):
-        pixels = torch.from_numpy(np.array(chosen.pixels[start : start + step]))
-        for name, parameters, amount in single_steps(policy.draw(pixels, generator)[0], *chosen.size):
-            x = encoder(policy.render(pixels, [parameters])[0][0].to(device))
-            parts.setdefault(name, []).append((x.float().cpu(), amount))
-    rows, amounts = (
-        torch.cat([torch.cat([part[at] for part in of]) for of in parts.values()]).numpy() for at in (0, 1)
-    )
-    table = pd.DataFrame({"object": np.tile(chosen.ids, len(parts)), "changed": np.repeat([*parts], len(chosen))})
+    amounts: dict[str, list[Tensor]] = {}
+
+    def draw(pixels: np.ndarray) -> Tensor:  # (b, changes, 3, s, s)
+        batch, views = torch.from_numpy(np.array(pixels)), []
+        for name, parameters, amount in single_steps(policy.draw(batch, generator)[0], *chosen.size):
+            amounts.setdefault(name, []).append(amount)
+            views.append(policy.render(batch, [parameters])[0][0])
+        return torch.stack(views, 1)
+
+    rows, kept = _read(encoder, draw, chosen.pixels, batch_size(encoder), precision)
+    table = pd.DataFrame({"object": np.tile(chosen.ids, len(amounts)), "changed": np.repeat([*amounts], len(chosen))})
+    table["amount"] = torch.cat([torch.cat(of) for of in amounts.values()]).numpy()
     ids = [f"{name} {change}".strip() for name, change in zip(table["object"], table["changed"], strict=True)]
-    return Features(rows, np.array(ids), table.assign(amount=amounts), feature_source(checkpoint, images, "altered"))
+    x = rows.transpose(0, 1).flatten(0, 1).numpy()
+    return Features(x, np.array(ids), table, feature_source(checkpoint, images, "altered", kept))
+
+
+def _read(
+    encoder: Encoder, draw: Callable[[np.ndarray], Tensor], pixels: np.ndarray, step: int, precision: str
+) -> tuple[Tensor, dict[str, Any]]:
+    """Features (n, views, d) of what is drawn of the pictures, and what `source` keeps of the precision.
+
+    Batches of pictures have `step`, since what is drawn of one depends on how many came with it.
+    """
+    device = next(encoder.parameters()).device
+    network: Encoder | None = None
+    kept: dict[str, Any] = {}
+
+    def read(x: Tensor) -> Tensor:
+        nonlocal network, kept
+        if network is None:
+            network, kept = checked_encoder(encoder, x[:, 0], precision)
+        parts = x.flatten(0, 1).to(next(network.parameters()).dtype).split(batch_size(encoder))
+        return torch.cat([network(part).float().cpu() for part in parts]).unflatten(0, x.shape[:2])
+
+    def load(pixels: np.ndarray) -> Tensor:
+        return draw(pixels).to(device)
+
+    return torch.cat(list(in_batches(read, load, pixels, BatchSize(encoder, step)))), kept

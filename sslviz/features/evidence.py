@@ -7,19 +7,16 @@ the features in the run folder; `Evidence` is what was kept, in the order of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from sslviz.data import Images
-from sslviz.data.duplicates import duplicates
-from sslviz.data.sampling import sample_rows
 from sslviz.features.complete_rows import kept
 from sslviz.features.features import Features
-from sslviz.runs import Checkpoint, Run
 
 TRAINED = "trained"
 UNTRAINED = "untrained"
@@ -39,9 +36,14 @@ class Stimulus:
     - encoders: who sees it; names of this file
     - embed: the function (checkpoint, images) -> Features, as "module:function" below sslviz; pixels and histograms
       have functions of their own
+    - project: the function (checkpoint, features of the images) -> Features, of what needs no pass of its own; empty: `embed`
     - pictures: the function images -> Images that draws what is shown; empty: the images themselves, or a sample
     - further: encoders that see it too where an attribute is asked about
     - max_images: of how many images, the same ones for every encoder; None: of all
+    - each: how many pictures are shown of each image, or the function images -> number as "module:function"
+    - round_size: how many of the images are shown at a time; None: all at once
+    - enough: after a round, the function (features of the images, of those fitted on or None, of the pictures so far)
+      -> bool, whether what is read from them is told narrowly enough; as "module:function"
     - layer: under which name the features lie in the run folder
     - words: what it is called in a sentence
     - missing: what a diagnostic says that asks for it where it is not there
@@ -51,45 +53,80 @@ class Stimulus:
     shown: Literal["always", "on request", "with an attribute"]
     encoders: tuple[str, ...]
     embed: str = "features.embed:embed"
+    project: str = ""
     pictures: str = ""
     further: tuple[str, ...] = ()
     max_images: int | None = None
+    each: int | str = 1
+    round_size: int | None = None
+    enough: str = ""
     layer: str = "pooled"
     words: str = ""
     missing: str = ""
 
+    def rounds(self, n: int) -> int:
+        """In how many rounds pictures of n images are shown."""
+        shown = min(n, self.max_images or n)
+        return -(-shown // self.round_size) if self.round_size else 1
+
 
 AGAIN = "diagnose it again, with all diagnostics or with this one."
 STIMULI = (
-    Stimulus("images", "always", PLAIN, further=FURTHER),
-    Stimulus("fit", "always", PLAIN, further=FURTHER),  # the images that probes are fitted on
+    # Enough images for a similarity of layers, few enough to keep all layers of.  First, for its last layer is what is
+    # asked of the images, so that these need no pass of their own where there are no more of them.
+    Stimulus(
+        "layers", "on request", (TRAINED,), "features.embed:embed_layers", max_images=2000, layer="layers", words="layers",
+    ),
+    Stimulus("images", "always", PLAIN, further=FURTHER, words="images"),
+    Stimulus("fit", "always", PLAIN, further=FURTHER, words="images fitted on"),
     Stimulus(  # images of another domain, which somebody names
         "target", "on request", PLAIN, words="images of another domain",
         missing="No images of another domain were named: give some with the same labels as target (--target).",
     ),
-    Stimulus("projector", "always", (TRAINED,), "features.embed:embed_projector", layer="projector"),
+    Stimulus("projector", "always", (TRAINED,), project="features.projector:project", layer="projector"),
     Stimulus(
-        "views", "on request", (TRAINED,), "features.embed_views:embed_views", max_images=200, layer="views",
-        words="views", missing=f"Its views were not embedded; {AGAIN}",
+        "views", "on request", (TRAINED,), "features.embed_views:embed_views", max_images=200, each=10,
+        layer="views", words="views", missing=f"Its views were not embedded; {AGAIN}",
     ),
     Stimulus(
         "altered", "on request", (TRAINED, UNTRAINED), "features.embed_views:embed_altered", max_images=100,
-        layer="altered", words="altered pictures", missing=f"Its altered pictures were not embedded; {AGAIN}",
+        each=9, layer="altered", words="altered pictures", missing=f"Its altered pictures were not embedded; {AGAIN}",
     ),
     Stimulus(
-        "changed", "with an attribute", (), pictures="features.evidence:changed_images", further=PLAIN, max_images=200,
+        "changed", "with an attribute", (), pictures="features.pictures:changed_images", further=PLAIN, max_images=200,
+        each="features.pictures:count_factors", words="pictures with one factor changed",
         missing="One factor alone can only be changed in images that a world here drew, diagnosed with an attribute named.",
     ),
     Stimulus(
-        "corrupted", "on request", (TRAINED, UNTRAINED), pictures="features.evidence:corrupted_images", max_images=100,
-        layer="corrupted", words="corrupted pictures",
+        "corrupted", "on request", (TRAINED, UNTRAINED), pictures="features.pictures:corrupted_images", max_images=100,
+        each=76, round_size=50, enough="diagnostics.robustness.enough:enough_corrupted", layer="corrupted",
+        words="corrupted pictures",  # one look, after 50: after 25 the intervals were too narrow, and each look costs more
         missing="No corrupted pictures were embedded; diagnose it again, naming drift.",
     ),
-    # Enough images for a similarity of layers, few enough to keep all layers of.
-    Stimulus(
-        "layers", "on request", (TRAINED,), "features.embed:embed_layers", max_images=2000, layer="layers", words="layers",
-    ),
 )  # fmt: skip
+
+
+def find_function(home: str) -> Callable[..., Any]:
+    """The function that a row names as "module:function" below sslviz; its module is loaded when it is asked for."""
+    module, _, name = home.partition(":")
+    return getattr(import_module(f"sslviz.{module}"), name)
+
+
+def asked_stimuli(
+    images: Images, fit: Images | None, target: Images | None, requested: Collection[str], attributes: bool
+) -> Iterator[tuple[Stimulus, Images, tuple[str, ...]]]:
+    """(stimulus, the images it is made of, the encoders that see it) of all that is to be shown.
+
+    - requested: names of the stimuli that are shown on request
+    - attributes: whether an attribute is asked about
+    """
+    given = {"fit": fit, "target": target}  # all others are made from the images
+    for stimulus in STIMULI:
+        pictures = given[stimulus.name] if stimulus.name in given else images
+        asked = stimulus.shown != "on request" or stimulus.name in requested
+        encoders = (*stimulus.encoders, *(stimulus.further if attributes else ()))
+        if pictures is not None and asked and encoders:
+            yield stimulus, pictures, encoders
 
 
 def find_stimulus(name: str) -> Stimulus:
@@ -182,171 +219,3 @@ class Evidence:
             return None
         rows = views.rows(views.column("view") == number)
         return Features(rows.x, rows.column("object"), rows.table.drop(columns=["object", "view"]), rows.source)
-
-
-def changed_images(images: Images) -> Images | None:
-    """Some of the images, and each again with one factor changed, for every factor; None where no world here drew them."""
-    from sslviz.data import counterfactual
-    from sslviz.data.worlds import factors_of
-
-    some = images.rows(sample_rows(len(images), find_stimulus("changed").max_images))
-    try:
-        parts = {"": some} | {factor: counterfactual(some, factor) for factor in factors_of(some)}
-    except ValueError:
-        return None
-    table = pd.DataFrame({"object": np.tile(some.ids, len(parts)), "changed": np.repeat([*parts], len(some))})
-    ids = np.array([f"{name} {factor}".strip() for name, factor in zip(table["object"], table["changed"], strict=True)])
-    return Images(np.concatenate([part.pixels for part in parts.values()]), ids, table)
-
-
-def corrupted_images(images: Images) -> Images:
-    """The images under every corruption and severity; ValueError without the package that draws them."""
-    from sslviz.data.corruptions import corrupted
-
-    return corrupted(images, progress=False)
-
-
-def record_diagnosis(
-    run: Run,
-    images: Images,
-    fit: Images | None,
-    expected_pairs: Mapping[str, Mapping[str, str]] | None = None,
-    target: Images | None = None,
-) -> None:
-    """Writes down in the run folder that it was diagnosed on these images, so that the app finds what was kept.
-
-    Expected pairs that were named once stay known, and so does the last target.
-    """
-    sample = images.rows(sample_rows(len(images), find_stimulus("layers").max_images))
-    diagnosis = {
-        "spec": images.spec,
-        "fit": fit.digest if fit else None,
-        "fit_spec": fit.spec if fit else None,
-        "sample": sample.digest,
-        "understood": [
-            *(images.reading.lines if images.reading else []),
-            *filter(None, [duplicates(images, fit).line]),
-        ],
-        "partners": {**recorded_pairs(run, images.digest), **(expected_pairs or {})},
-    }
-    before = run.info.get("diagnosed", {}).get(images.digest, {})
-    if target is not None:
-        diagnosis |= {"target": target.digest, "target_spec": target.spec}
-    elif before.get("target"):
-        diagnosis |= {name: before[name] for name in ("target", "target_spec")}
-    if images.group or "group" in before:
-        diagnosis["group"] = images.group
-    if diagnosis != {
-        **before,
-        "understood": diagnosis["understood"],
-    }:  # what an older sslviz wrote need not be written again
-        run.update(diagnosed={images.digest: diagnosis})
-
-
-def check_recordable(runs: Sequence[Run], images: Images) -> None:
-    """Asks before the work whether what becomes known of these images can be kept; ValueError if not.
-
-    A run that was diagnosed on them is asked only once something is missing, so that one may go on reading.
-    """
-    for run in runs:
-        if images.digest not in run.info.get("diagnosed", {}):
-            run.check_writable()
-
-
-def recorded_pairs(run: Run, digest: str) -> dict[str, Mapping[str, str]]:
-    """{"label~attribute": {class: value}}, the pairs that were named before, in the app or by an option."""
-    return run.info.get("diagnosed", {}).get(digest, {}).get("partners", {})
-
-
-def record_expected_pairs(run: Run, digest: str, columns: str, pairs: Mapping[str, str] | None) -> None:
-    """Writes down what the classes were met with elsewhere, `columns` a "label~attribute" of the images with this digest.
-
-    None: what was written down is forgotten.
-    """
-    diagnosed = run.info["diagnosed"]
-    known = {key: given for key, given in diagnosed[digest].get("partners", {}).items() if key != columns}
-    if pairs is not None:
-        known[columns] = dict(pairs)
-    run.update(diagnosed={digest: {**diagnosed[digest], "partners": known}})
-
-
-def stored_evidence(run: Run, checkpoint: Checkpoint, digest: str) -> Evidence:
-    """What `gather` stored for the images with this digest; ValueError, saying how to make it, if it did not."""
-    if digest not in run.info.get("diagnosed", {}):
-        raise ValueError(
-            f"{run.name} was not diagnosed on these images; run `sslviz diagnose {run.path} --images ...`."
-        )
-    diagnosis = run.info["diagnosed"][digest]
-    recorded = {"fit": diagnosis["fit"], "expected_pairs": diagnosis.get("partners", {}), "attributes": True}
-    evidence = read_evidence(run, checkpoint, digest, recorded | {"target": diagnosis.get("target")})
-    return evidence.grouped_by(recorded_group(run, digest))
-
-
-def recorded_group(run: Run, digest: str) -> str:
-    """The column whose images belonged together when the run was last diagnosed on the images with this digest."""
-    return run.info.get("diagnosed", {}).get(digest, {}).get("group", "")
-
-
-def diagnosed_steps(run: Run, digest: str) -> list[Checkpoint]:
-    """The checkpoints of a run that were embedded on the images with this digest, first step first."""
-    return [checkpoint for checkpoint in run.checkpoints if _exists(run, checkpoint.key, digest)]
-
-
-def layers_of(run: Run, checkpoint: Checkpoint, digest: str) -> dict[str, Features]:
-    """{layer: its features of a sample of the images with this digest}, from the first layer to the last; may be empty."""
-    import json
-
-    sample = run.info.get("diagnosed", {}).get(digest, {}).get("sample", "")
-    index = run.features_stem(checkpoint.key, sample, "layers").with_suffix(".json")
-    if not index.exists():
-        return {}
-    kept = json.loads(index.read_text())
-    weights = Features.load(run.features_stem(checkpoint.key, digest)).source.get("weights", kept["weights"])
-    if kept["weights"] != weights:  # of a checkpoint that lay there before
-        return {}
-    return {name: Features.load(run.features_stem(checkpoint.key, sample, name)) for name in kept["layers"]}
-
-
-def encoder_key(checkpoint: Checkpoint, encoder: str) -> str:
-    """Under which key the features by an encoder of this file lie beside those of a checkpoint."""
-    if encoder in (PIXELS, HISTOGRAM):
-        return encoder
-    return checkpoint.key if encoder == TRAINED else checkpoint.untrained(SEEDS.get(encoder, 0)).key
-
-
-def read_evidence(run: Run, checkpoint: Checkpoint, digest: str, recorded: Mapping[str, Any]) -> Evidence:
-    """The evidence on the images with this digest, stimulus by stimulus."""
-    shown: dict[str, dict[str, Features]] = {}
-    for stimulus, stem_digest in _digests(run, digest, recorded):
-        found = shown.setdefault(stimulus.name, {})
-        required = stimulus.encoders if stimulus.name in ("images", "fit") else ()
-        for encoder in (*stimulus.encoders, *stimulus.further):
-            key = encoder_key(checkpoint, encoder)
-            if encoder not in required and not _exists(run, key, stem_digest, stimulus.layer):
-                continue
-            features = Features.load(run.features_stem(key, stem_digest, stimulus.layer))
-            pooled = shown["images"].get(encoder, features)
-            if encoder in required or features.source.get("weights") == pooled.source.get("weights"):
-                found[encoder] = features  # not one of weights that lay there before
-    if recorded["fit"]:  # a control stands beside probes only where it can be fitted too
-        shown["images"] = {name: x for name, x in shown["images"].items() if name in shown["fit"]}
-    return Evidence({name: found for name, found in shown.items() if found}, recorded["expected_pairs"])
-
-
-def _digests(run: Run, digest: str, recorded: Mapping[str, Any]) -> Iterator[tuple[Stimulus, str]]:
-    """(stimulus, digest of the pictures under which its features lie) of all that may be there; layers are read apart."""
-    for stimulus in STIMULI:
-        if stimulus.name in ("fit", "target"):
-            if given := recorded.get(stimulus.name):
-                yield stimulus, given
-        elif stimulus.shown == "with an attribute":
-            drawn = run.info.get(stimulus.name, {}).get(digest)
-            if drawn and recorded["attributes"]:
-                yield stimulus, drawn
-        elif stimulus.name != "layers":
-            yield stimulus, digest
-
-
-def _exists(run: Run, key: str, digest: str, layer: str = "pooled") -> bool:
-    stem = run.features_stem(key, digest, layer)
-    return stem.with_name(stem.name + ".json").exists()

@@ -167,3 +167,8 @@ class Features(Grouped):
 def _positions(keep: np.ndarray) -> np.ndarray:
     keep = np.asarray(keep)
     return np.flatnonzero(keep) if keep.dtype == bool else keep
+
+
+def is_of(source: Mapping[str, Any], weights: str | None, precision: str) -> bool:
+    """Whether features are of these weights and in this precision; an older sslviz, which says none, had fp32."""
+    return source.get("weights") == weights and precision in ("auto", source.get("precision", "fp32"))

@@ -6,10 +6,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning_fabric import Fabric
 
 from sslviz.runs import Run
+from sslviz.runtime.hardware import multiplies_bfloat16
 
 
 def launch_fabric(batch_size: int, **options: Any) -> Fabric:
@@ -30,12 +30,8 @@ def launch_fabric(batch_size: int, **options: Any) -> Fabric:
 def choose_precision(resumed: Path | None = None) -> str:
     """What "auto" means here: "bf16-mixed" where the hardware multiplies it faster, else "32-true".
 
-    A run that is resumed keeps the precision it began with.  Measured: bfloat16 is 1.4 to 1.6 times faster on a CPU that
-    has it, and 3 to 16 times slower on others.
+    A run that is resumed keeps the precision it began with.
     """
     if resumed and (resumed / "run.json").exists():
         return str(Run(resumed).info.get("precision", "32-true"))
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
-    instructions = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile"))
-    return "bf16-mixed" if any(has() for has in instructions if has) else "32-true"
+    return "bf16-mixed" if multiplies_bfloat16() else "32-true"

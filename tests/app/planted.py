@@ -16,7 +16,7 @@ from sslviz.evaluation.answers import storage_key
 from sslviz.evaluation.questions import scored_and_fit
 from sslviz.features import Features
 from sslviz.features.column_kinds import asked_columns, describe_columns
-from sslviz.features.evidence import record_diagnosis, stored_evidence
+from sslviz.features.diagnosed import record_diagnosis, stored_evidence
 from sslviz.features.pixel_controls import raw_pixels
 from sslviz.runs import Run, save_result
 

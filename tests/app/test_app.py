@@ -18,7 +18,7 @@ from sslviz.diagnostics.probes.knn import knn_probe
 from sslviz.diagnostics.probes.linear import linear_probe
 from sslviz.evaluation.diagnose import diagnose
 from sslviz.evaluation.questions import scored_and_fit
-from sslviz.features.evidence import stored_evidence
+from sslviz.features.diagnosed import stored_evidence
 from sslviz.figures.parts import theme
 from sslviz.figures.projection.map_figure import TRAILS
 from sslviz.runs import Run

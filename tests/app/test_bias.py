@@ -14,7 +14,7 @@ from sslviz.catalog import find_entry
 from sslviz.data import shapes
 from sslviz.evaluation.answers import compute_entry
 from sslviz.evaluation.questions import scored_and_fit
-from sslviz.features.evidence import record_expected_pairs, stored_evidence
+from sslviz.features.diagnosed import record_expected_pairs, stored_evidence
 from sslviz.features.stored import gather
 from sslviz.runs import Run
 

@@ -13,7 +13,7 @@ from sslviz.data import shapes
 from sslviz.explanations.attribution.methods import ATTRIBUTION_METHODS, AttributionMethod
 from sslviz.explanations.attribution.question import Answer
 from sslviz.explanations.targets.question import TARGET_KINDS, TargetQuestion, target_of
-from sslviz.features.evidence import stored_evidence
+from sslviz.features.diagnosed import stored_evidence
 from sslviz.runs import Run
 
 RUNS = ["their-resnet", "their-vit"]

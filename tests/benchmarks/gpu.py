@@ -1,13 +1,17 @@
-"""How fast is pretraining at full size?  ResNet-18 at 32 px and ViT-S/16 at 224 px, in bf16, beside a plain loop.
+"""How fast are pretraining, embedding and maps at full size?  On one GPU, in one call under ten minutes.
 
-pip install lightly
+pip install lightly "sslviz[torchdr]"
 python tests/benchmarks/gpu.py [--small] [--methods]
+
+Pretraining: ResNet-18 at 32 px and ViT-S/16 at 224 px, in bf16, beside a plain loop.  Embedding (embed.py): ResNet-50 and
+ViT-S/16 at 224 px, beside the best bare forward pass.  Maps: TorchDR's UMAP of as many points as sslviz gives it, with
+its controls.
 
 Ours is `sslviz.pretrain` itself; the plain loop (loops.py) has a worker per core, 16 at most.  Both train SimCLR on two
 views of each image, on the same device, in turns.  The pixels are noise; what they show matters to nobody here.
-`--small`, which a machine without a GPU always gets, is a rehearsal: one round of a few images in fp32, whose numbers
-mean little.  The last lines are rows of the README's table.  `--methods` times every method besides, a few steps at each
-size, which takes about ten minutes on one GPU; `python tests/benchmarks/methods.py --gpu` is the same.
+`--small`, which a machine without a GPU always gets and says so, is a rehearsal: one round of a few images in fp32, whose
+numbers mean little.  The last lines are rows of the README's table.  `--methods` times every method besides, a few steps at
+each size, which takes about ten minutes on one GPU; `python tests/benchmarks/methods.py --gpu` is the same.
 """
 
 import argparse
@@ -17,11 +21,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from embed import compare
 from hardware import header, verdict
 from loops import DEVICE, forget_memory, in_turns, peak_memory, report
+from projection import clustered, timed
 
 import sslviz
 from sslviz.data import Images
+from sslviz.diagnostics.projection.torchdr_layout import MAX_POINTS, torchdr_umap
 from sslviz.methods import METHODS
 
 
@@ -46,6 +53,8 @@ SMALL = (
     Size("vit_small_patch16_224", 224, batch=2, images=8, steps=2, images_per_second=0),
 )
 VIEWS_SHARE = 15  # %, the target
+EMBEDDED = ("resnet50", "vit_small_patch16_224")
+MAPPED = (MAX_POINTS, 128)  # points and dimensions
 
 
 def noise(n, pixels):
@@ -71,6 +80,28 @@ def measure(size, rounds, workers, precision):
         f"| {size.encoder}, {size.pixels} px, batch {size.batch} | {rate:,.0f} | {share:.0f} % "
         f"| {memory} | {plain_rate:,.0f} | {ratio:.1f}x |"
     )
+
+
+def measure_embedding(n, rounds):
+    """Prints a row for each network."""
+    rows = []
+    for name in EMBEDDED:
+        ratio, ours, theirs, memory, precision = compare(name, n, rounds)
+        rows.append(f"| {name} | {ours:,.0f} ({precision}) | {memory:.1f} GB | {theirs:,.0f} | {ratio:.2f}x |")
+    print("\n| embedding, 224 px | images/s | peak memory | best bare pass, images/s | share |")
+    print("|---|---|---|---|---|", *rows, sep="\n")
+
+
+def measure_map(n, dimensions):
+    """Prints a row for TorchDR's map with its controls, and one without them: its own call on the same features."""
+    features = clustered(n, 0, dimensions)
+    sslviz.projection(features.rows(np.arange(min(n, 2000))), "torchdr")  # warms up
+    forget_memory()
+    seconds = timed(lambda: sslviz.projection(features, "torchdr"))
+    memory = peak_memory()
+    plain = timed(lambda: torchdr_umap()(n_neighbors=15, backend=None, device=DEVICE).fit_transform(features.x))
+    print("\n| map by TorchDR | seconds, with scores and null map | peak memory | its own call alone, seconds |")
+    print(f"|---|---|---|---|\n| {n:,} x {dimensions} | {seconds:.1f} | {memory:.1f} GB | {plain:.1f} |", flush=True)
 
 
 def pace_of_method(method, size, images, precision):
@@ -104,10 +135,14 @@ def main(words=None):
     workers = 2 if args.small else min(16, len(os.sched_getaffinity(0)))
     sizes, rounds, precision = (SMALL, 1, "32-true") if args.small else (FULL, 3, "bf16-mixed")
 
-    print(header("torch", "torchvision", "lightly", "timm", device=DEVICE))
+    print(header("torch", "torchvision", "lightly", "timm", "torchdr", device=DEVICE))
+    if DEVICE == "cpu":
+        print("This machine has no GPU that torch can use: what follows is a rehearsal, and its numbers mean little.")
     rows = [measure(size, rounds, workers, precision) for size in sizes]
     print("\n| SimCLR, two views | images/s | of it views | peak memory | DataLoader + lightly, images/s | faster |")
     print("|---|---|---|---|---|---|", *rows, sep="\n")
+    measure_embedding(*((16, 1) if args.small else (20_480, rounds)))
+    measure_map(*((500, MAPPED[1]) if args.small else MAPPED))
     if args.methods:
         measure_methods(sizes, precision)
 

@@ -33,11 +33,11 @@ from sslviz.runtime.memory_cache import cache
 D = 128
 
 
-def clustered(n, seed):
+def clustered(n, seed, dimensions=D):
     """Ten blobs in 128 dimensions: what features of a small labelled set look like."""
     rng = np.random.default_rng(seed)
-    centers = rng.standard_normal((10, D))
-    x = centers[rng.integers(10, size=n)] + rng.standard_normal((n, D))
+    centers = rng.standard_normal((10, dimensions))
+    x = centers[rng.integers(10, size=n)] + rng.standard_normal((n, dimensions))
     return Features.from_array(x.astype(np.float32))
 
 

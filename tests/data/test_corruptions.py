@@ -69,6 +69,16 @@ def test_it_is_seeded_picture_by_picture():
     np.testing.assert_array_equal(fewer.pixels[2:], twice[0].pixels[alike][:2])
 
 
+def test_some_pictures_are_drawn_as_among_all():
+    images, names = shapes(n=4, seed=0), ["gaussian_noise", "glass_blur"]
+    whole = corrupted(images, names=names, severities=[2], progress=False)
+    rows = np.array([1, 3])
+    some = corrupted(images.rows(rows), names=names, severities=[2], numbers=rows, progress=False)
+    np.testing.assert_array_equal(some.pixels, whole.pixels[np.isin(whole.table["object"], images.ids[rows])])
+    with pytest.raises(ValueError, match="a number for each picture; there are 3 for 2"):
+        corrupted(images.rows(rows), names=names, numbers=[1, 2, 3])
+
+
 def test_bad_input_is_one_sentence(monkeypatch):
     with pytest.raises(ValueError, match="no corruption or severity 'rain'; there are: gaussian_noise.*1 to 5"):
         corrupted(shapes(n=1), names=["rain"])
@@ -94,13 +104,12 @@ def test_drift_is_asked_by_name_and_draws_its_pictures_once(tmp_path, monkeypatc
     test = images.split("test")
     without = sslviz.diagnose(run, test, label="shape", progress=False)["r"]
     assert not drawn and not any(name.startswith("drift") for name in without)
+    counts = []
     for _ in range(2):
         results = sslviz.diagnose(run, test, fit=images.split("probe"), only=["drift"], label="shape", progress=False)
+        counts.append(len(drawn))
     result = results["r"]["drift:shape"]
-    assert (
-        len(drawn) == 1
-        and result.corruptions == ["contrast", "brightness"]
-        and set(result.control_values) == {"untrained"}
-    )
-    assert len(result.ids) == min(100, len(test)) and result.accuracy.shape == (2, 2)
+    assert result.corruptions == ["contrast", "brightness"] and set(result.control_values) == {"untrained"}
+    assert counts[0] == counts[1]  # for both encoders, and not again
+    assert len(result.ids) == min(50 * len(drawn), 100, len(test)) and result.accuracy.shape == (2, 2)
     assert "naming drift" in find_stimulus("corrupted").missing

@@ -16,7 +16,7 @@ from sslviz.data import Images
 from sslviz.data.duplicates import CopiesWarning
 from sslviz.evaluation.answers import storage_key
 from sslviz.evaluation.grouping import kept_together
-from sslviz.features.evidence import stored_evidence
+from sslviz.features.diagnosed import stored_evidence
 from sslviz.reports.audit.plan import make_plan
 from sslviz.runs import Run
 

@@ -11,7 +11,7 @@ from sslviz.catalog import diagnostics, find_entry
 from sslviz.cli.main import main
 from sslviz.evaluation.answers import compute_entry, is_stored, requirements, storage_key
 from sslviz.evaluation.questions import make_questions, scored_and_fit
-from sslviz.features.evidence import record_diagnosis, stored_evidence
+from sslviz.features.diagnosed import record_diagnosis, stored_evidence
 
 SOURCE, TARGET = "shapes:n=400,size=16,seed=0", "shapes:n=400,size=16,seed=1"
 ENTRY = find_entry("shift")

@@ -11,9 +11,9 @@ import torch
 import sslviz
 from sslviz.catalog import CATALOG, find_entry
 from sslviz.evaluation.answers import compute_entry, requirements
+from sslviz.features.diagnosed import diagnosed_steps, layers_of, record_diagnosis, stored_evidence
 from sslviz.features.embed import embed, embed_layers, preprocess
 from sslviz.features.embed_views import embed_views
-from sslviz.features.evidence import diagnosed_steps, layers_of, record_diagnosis, stored_evidence
 from sslviz.features.pixel_controls import color_histogram
 from sslviz.features.stored import gather
 from sslviz.methods import build_method

@@ -10,8 +10,10 @@ import pytest
 import sslviz
 from sslviz.catalog import Entry
 from sslviz.evaluation.answers import compute_entry, requirements
-from sslviz.features import evidence, stored
-from sslviz.features.evidence import STIMULI, Stimulus, find_stimulus, stored_evidence
+from sslviz.features import diagnosed, evidence
+from sslviz.features.diagnosed import stored_evidence
+from sslviz.features.evidence import STIMULI, Stimulus, find_stimulus
+from sslviz.features.passes import gather_passes
 from sslviz.features.stored import gather
 from sslviz.methods import build_method
 
@@ -48,7 +50,7 @@ def with_negatives(monkeypatch):
     module.negatives = negatives
     module.darkest = lambda negatives, *, negatives_controls: (negatives, negatives_controls)
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    for room in (evidence, stored):
+    for room in (evidence, diagnosed):
         monkeypatch.setattr(room, "STIMULI", (*STIMULI, NEGATIVES))
     return drawn
 
@@ -67,6 +69,10 @@ def test_a_new_row_is_drawn_embedded_kept_and_given_to_whoever_asks(run, with_ne
     assert requirements([entry]) == {"negatives"}
     with pytest.raises(ValueError, match="Its negatives were not embedded"):
         compute_entry(entry, gather(run, run.last, test, None))
+    announced = gather_passes(run, run.last, test, None, requested=["negatives"])
+    assert {one.encoder: one.pictures for one in announced if one.stimulus == "negatives"} == dict.fromkeys(
+        ("trained", "untrained"), 12
+    )
     assert not with_negatives
     for _ in range(2):
         found = gather(run, run.last, test, None, requested=["negatives"])

@@ -16,7 +16,7 @@ from sslviz.catalog import CATALOG, diagnostics, explanations, find_entry
 from sslviz.evaluation import answers
 from sslviz.explanations import cache
 from sslviz.features import Features
-from sslviz.features.evidence import diagnosed_steps, layers_of, stored_evidence
+from sslviz.features.diagnosed import diagnosed_steps, layers_of, stored_evidence
 from sslviz.features.stored import gather
 from sslviz.runs import Run, load_result
 

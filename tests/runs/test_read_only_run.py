@@ -14,7 +14,7 @@ import pytest
 import sslviz
 from sslviz.cli.main import main
 from sslviz.features import stored
-from sslviz.features.evidence import diagnosed_steps, stored_evidence
+from sslviz.features.diagnosed import diagnosed_steps, stored_evidence
 from sslviz.runs import Run, open_runs
 
 IMAGES = "shapes:n=200,size=16"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sslviz.data.images import Images
+from sslviz.data.sampling import sampled
 from sslviz.data.sources.digits import digits
 from sslviz.data.sources.folder import folder
 from sslviz.data.sources.timm_datasets import PACKAGES, named
@@ -25,6 +26,7 @@ DRAWN: dict[str, Callable[..., Images]] = {
 STYLED = ("shapes", "tagged_shapes", "textured", "randbit")  # sources that take a style
 FOLDER_SETTINGS = {"size": int, "on_error": str}
 NAMED_SETTINGS = {"root": str, "size": int, "limit": int, "on_error": str}
+CHOICES = ("split", "sample")  # of the images that there are; they go with every source
 
 SOURCES = {
     "shapes": "one object whose colour betrays its shape, every factor known; shapes:n=8000,size=32,bias=0.95,seed=0",
@@ -41,6 +43,7 @@ SOURCES = {
     "wds/NAME": "WebDataset shards below root= (needs the package webdataset)",
     "...,style=STYLE": f"one of the drawn worlds in another style ({', '.join(STYLES)}): the same table, other pictures",
     "...,split=SPLIT": "one split of any of these: of its own, or else train, probe, test by the image's id",
+    "...,sample=N/COLUMN": "about N of any of these, the classes of a column in proportion; N/COLUMN/GROUP keeps groups whole",
 }
 
 
@@ -48,7 +51,7 @@ def load_images(spec: str, image_size: int | None = None) -> Images:
     """Which images does this text mean?  `SOURCES` lists what there is; the result's `spec` means the same again.
 
     - spec: SOURCE or SOURCE:KEY=VALUE,...  `split=NAME` goes with every source, and may follow another; of a timm dataset
-      the first is the dataset's own
+      the first is the dataset's own.  `sample=N/COLUMN` goes with every source too
     - image_size: what the largest encoder looks at; where the text sets no size, pictures are read that large, and no
       larger than they are
 
@@ -63,26 +66,34 @@ def load_images(spec: str, image_size: int | None = None) -> Images:
     source, _, rest = spec.strip().partition(":")
     if source == "folder":
         path, pairs = _path_and_pairs(rest)
-        settings, splits = _typed(source, pairs, FOLDER_SETTINGS)
+        settings, chosen = _typed(source, pairs, FOLDER_SETTINGS)
         images = folder(path, image_size=image_size, **settings)
     elif source in DRAWN:
         kinds = {name: type(p.default) for name, p in inspect.signature(DRAWN[source]).parameters.items()}
-        settings, splits = _typed(source, _pairs(rest), kinds | ({"style": str} if source in STYLED else {}))
+        settings, chosen = _typed(source, _pairs(rest), kinds | ({"style": str} if source in STYLED else {}))
         style = settings.pop("style", None)
         images = DRAWN[source](**settings)
         images = restyled(images, style) if style else images
     elif source.partition("/")[0].lower() in PACKAGES and "/" in source:
-        settings, splits = _typed(source, _pairs(rest), NAMED_SETTINGS)
-        if splits:
-            settings["split"] = splits.pop(0)
+        settings, chosen = _typed(source, _pairs(rest), NAMED_SETTINGS)
+        if chosen and chosen[0][0] == "split":
+            settings["split"] = chosen.pop(0)[1]
         images = named(source, image_size=image_size, **settings)
     else:
         known = ", ".join([*DRAWN, "folder:PATH", *(f"{kind}/NAME" for kind in PACKAGES)])
         hint = f" Did you mean folder:{spec}?" if Path(spec).is_dir() else ""
         raise ValueError(f"There are no images called {spec!r}; possible are: {known}.{hint}")
-    for split in splits:
-        images = images.split(split)
+    for key, value in chosen:
+        images = images.split(value) if key == "split" else _sample(images, value)
     return images
+
+
+def _sample(images: Images, text: str) -> Images:
+    """The images that "500/shape/author" means."""
+    number, column, group = (text.split("/") + ["", ""])[:3]
+    if not number.isdecimal():
+        raise ValueError(f"sample takes a whole number, as in sample=500 or sample=500/shape; got {text!r}.")
+    return sampled(images, int(number), column, group)
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
@@ -95,22 +106,26 @@ def _path_and_pairs(text: str) -> tuple[str, list[tuple[str, str]]]:
     pairs: list[tuple[str, str]] = []
     while not Path(text).expanduser().is_dir():
         path, comma, last = text.rpartition(",")
-        if not comma or last.partition("=")[0] not in {*FOLDER_SETTINGS, "split"}:
+        if not comma or last.partition("=")[0] not in {*FOLDER_SETTINGS, *CHOICES}:
             break
         text, pairs = path, _pairs(last) + pairs
     return text, pairs
 
 
-def _typed(source: str, pairs: list[tuple[str, str]], kinds: dict[str, type]) -> tuple[dict[str, Any], list[str]]:
-    """Settings with the types they need, and the splits in their order."""
+def _typed(
+    source: str, pairs: list[tuple[str, str]], kinds: dict[str, type]
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Settings with the types they need, and the splits and samples in their order."""
     settings: dict[str, Any] = {}
     for key, value in pairs:
-        if key != "split" and key not in kinds:
-            raise ValueError(f"{source} has no setting {key!r}; it takes: {', '.join([*kinds, 'split'])}.")
+        if key in CHOICES:
+            continue
+        if key not in kinds:
+            known = ", ".join(dict.fromkeys([*kinds, *CHOICES]))
+            raise ValueError(f"{source} has no setting {key!r}; it takes: {known}.")
         try:
-            settings[key] = kinds.get(key, str)(value)
+            settings[key] = kinds[key](value)
         except ValueError as error:
             kind = {int: "a whole number", float: "a number"}[kinds[key]]
             raise ValueError(f"{source} takes {kind} for {key}; got {value!r}.") from error
-    settings.pop("split", None)
-    return settings, [value for key, value in pairs if key == "split"]
+    return settings, [(key, value) for key, value in pairs if key in CHOICES]

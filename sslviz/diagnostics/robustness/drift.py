@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 from sslviz.diagnostics.probes.control_features import ControlFeatures, scored_and_fit
 from sslviz.diagnostics.probes.linear import linear_weights
@@ -18,6 +19,9 @@ from sslviz.features.columns import apart, coded
 from sslviz.statistics import Score, percentile_interval, resampled_times
 
 SAME = "no corruption"
+HALF_WIDTH = (
+    0.1  # of the pictures, and of the distance of two: what a hundred answers tell that are right and wrong by halves
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +39,7 @@ class Drift(Fitted):
     - control_values: {name: {"moved": (c, s) in units of the spread, "accuracy": (c, s), "clean": ()}}
     - seed: of the bootstrap
     - difference: how much of their squared length pictures do not share, None in results of an older sslviz
+    - left_out: {reason: pictures} that were not corrupted, since the others told enough
     """
 
     label: str
@@ -48,6 +53,33 @@ class Drift(Fitted):
     control_values: dict[str, dict[str, np.ndarray]]
     seed: int
     difference: float | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def per_image(self) -> dict[str, np.ndarray]:
+        """The quantity whose mean is the score, for each picture: {score: (n,)}."""
+        return {"accuracy_lost": self.clean - self.correct.mean(axis=(0, 1))}
+
+    def paired_replicates(self) -> dict[str, np.ndarray]:
+        """{score: (10,)}: `drift` without one tenth of the pictures at a time, for paired differences."""
+        kept = (np.arange(len(self.ids)) % 10 != np.arange(10)[:, None]).astype(float)
+        return {"drift": (kept @ self.moved.mean(axis=(0, 1))) / (kept @ self.spread)}
+
+    def of_pictures(self, ids: np.ndarray) -> Drift:
+        """The same of some of its pictures, in this order, as where another result was had of fewer.
+
+        Controls stay those of all its pictures.
+        """
+        at = pd.Index(self.ids).get_indexer(pd.Index(ids))
+        return replace(
+            self,
+            ids=self.ids[at],
+            moved=self.moved[..., at],
+            spread=self.spread[at],
+            correct=self.correct[..., at],
+            clean=self.clean[at],
+            units=None if self.units is None else self.units[at],
+            scored_on="",  # which is of other pictures
+        )
 
     @property
     def drift(self) -> np.ndarray:
@@ -78,7 +110,7 @@ class Drift(Fitted):
     def _scores(self) -> dict[str, Score]:
         n = len(self.ids)
         times = self._times(n)
-        lost = self.clean - self.correct.mean(axis=(0, 1))  # (n,)
+        lost = self.per_image()["accuracy_lost"]
         moved = self.moved.mean(axis=(0, 1))
         low, high = percentile_interval(times @ lost / n)
         controls = {c: float(values["clean"] - values["accuracy"].mean()) for c, values in self.control_values.items()}
@@ -161,10 +193,19 @@ def drift(
         control_values=control_values,
         seed=seed,
         difference=steps.difference,
+        left_out=_not_shown(corrupted),
         scored_on=corrupted.pictures,
         fitted_on="" if fit is None else fit.pictures,
         **units_of(shown),
     )
+
+
+def _not_shown(corrupted: Features) -> dict[str, int]:
+    """{reason: pictures} that were left out where these were shown in rounds until they told enough."""
+    shown, of = int((corrupted.column("changed") == "").sum()), corrupted.source.get("of")
+    if not corrupted.source.get("enough") or not of:
+        return {}
+    return {f"{shown} corrupted pictures tell what is lost to {HALF_WIDTH:g} to either side": of - shown}
 
 
 Kinds = list[tuple[str, dict[int, str]]]  # corruptions, and the name of the change of each of their severities

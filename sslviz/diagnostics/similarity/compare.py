@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sslviz.diagnostics.result import Fitted, PerImage, Replicated, Result, Stratified, are_others, caution
+from sslviz.diagnostics.result import Fitted, PerImage, Replicated, Result, Sampled, Stratified, are_others, caution
 from sslviz.statistics import Score, bootstrap_balanced_mean, jackknife_interval, percentile_interval
 
 # Fields of a result, and why its scores mean something else where they differ.
@@ -106,12 +106,14 @@ def compare(a: Any, b: Any) -> Comparison:
     over images (a result with `per_image()`) are bootstrapped over images, within their classes where the score is
     class-balanced (`groups()`).  Images that were kept together are drawn together (`units`).  Spectra and the like (a
     result with `replicates`) are left to the delete-group jackknife.
+    Of results that more pictures were shown for on one side, the common ones are compared.
     Control: no difference.  What luck the fit of a probe had is not resampled.  ValueError where kinds, images, labels,
     widths or k differ, or no score is shared.
 
     Caveat: It asks whether these two differ on images such as these; another training of the same method may differ
     from itself as much.
     """
+    a, b = _of_common_pictures(a, b)
     _check(a, b)
     own, other = a.scores(), b.scores()
     shared = [name for name in own if name in other and not own[name].reason and not other[name].reason]
@@ -136,6 +138,16 @@ def compare(a: Any, b: Any) -> Comparison:
         higher_is_better={name: own[name].higher_is_better for name in shared},
         caution=caution({"": a, " ": b}),
     )
+
+
+def _of_common_pictures(a: Any, b: Any) -> tuple[Any, Any]:
+    """Both results of the pictures that both have, where one was had of a part of the other's."""
+    if not (type(a) is type(b) and isinstance(a, Sampled) and isinstance(b, Sampled)):
+        return a, b
+    common = a.ids[np.isin(a.ids, b.ids)]
+    if len(a.ids) == len(b.ids) or len(common) < min(len(a.ids), len(b.ids)):
+        return a, b
+    return a.of_pictures(common), b.of_pictures(common)
 
 
 def _check(a: Any, b: Any) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from sslviz.catalog import find_entry
 from sslviz.data import Images
 from sslviz.evaluation.answers import compute_entry
-from sslviz.evaluation.questions import check_named_columns, scored_and_fit, trained_and_watched
+from sslviz.evaluation.column_checks import check_named_columns
+from sslviz.evaluation.questions import scored_and_fit, trained_and_watched
 from sslviz.features.column_kinds import asked_columns, describe_columns
 from sslviz.features.evidence import TRAINED, Evidence
 

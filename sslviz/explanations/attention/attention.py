@@ -12,6 +12,7 @@ from sslviz.explanations.attention.heads import uniform_distance
 from sslviz.explanations.attention.registers import emergence, normal_outliers, stand_out
 from sslviz.explanations.attention.streaming import MEMORY, measure_attention, substitution_cosines
 from sslviz.explanations.mean_interval import mean_interval
+from sslviz.explanations.passes import Passes
 from sslviz.runs import Checkpoint
 from sslviz.statistics import Score
 
@@ -242,6 +243,11 @@ def attention(
         **{f"control_{name}": other[name] for name in OF_BOTH},
         seed=seed,
     )
+
+
+def attention_passes(images: Images) -> Passes:
+    """How many pictures go through both encoders for `attention`, at most: one with a patch that stands out three more."""
+    return len(images) * Passes(2 + 3) + Passes(2)  # each encoder is shown one picture first, to size the batch
 
 
 def _name(control: Checkpoint, checkpoint: Checkpoint) -> str:

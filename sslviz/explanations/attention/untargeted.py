@@ -10,6 +10,7 @@ import numpy as np
 from sslviz.data import Images
 from sslviz.explanations.attention.activation import activation_energy, eigen_cam
 from sslviz.explanations.attention.attention import Attention
+from sslviz.explanations.passes import Passes
 from sslviz.runs import Checkpoint
 
 ACTIVATIONS = {"activation_energy": activation_energy, "eigen_cam": eigen_cam}
@@ -54,6 +55,11 @@ def activation(
     control = checkpoint.untrained(seed=int(checkpoint.path is None and checkpoint.seed == 0))
     maps, untrained = (ACTIVATIONS[method](encoder, images, progress=progress) for encoder in (checkpoint, control))
     return Look(images.ids, method, checkpoint.run, maps, untrained)
+
+
+def activation_passes(images: Images) -> Passes:
+    """How many pictures go through both encoders for `activation`."""
+    return len(images) * Passes(2)
 
 
 def untargeted_attention(result: Attention) -> dict[str, Look]:

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from sslviz.data import Images
-from sslviz.explanations.attribution import gradients
 from sslviz.explanations.attribution.baselines import Baseline, baseline_images, shrunk_masks
 from sslviz.explanations.attribution.methods import AttributionMethod, attribution_method
 from sslviz.explanations.attribution.question import Answer, Question, encoder_and_name, frozen, read_mixes
@@ -168,7 +167,7 @@ def attribute(
             _refuse_zero_gradient(explained, s, method, images)
         answer = known.compute(question, **options)
         twice, twice_by = _in_two_ways(question, known, answer, names, options) if check else (answer.maps[:0], "")
-        complete, one_step = _completeness(question, answer, s, s_baseline, method)
+    complete, one_step = _completeness(answer, s, s_baseline)
     tensors = [answer.maps.mean(0), answer.maps, twice, complete, one_step]
     if not all(torch.isfinite(t).all() for t in tensors):
         raise ValueError(f"{method} gave values that are not finite; does the encoder, on these images?")
@@ -239,12 +238,9 @@ def _in_two_ways(
     ), "the image and its mirror"
 
 
-def _completeness(
-    question: Question, answer: Answer, s: Tensor, s_baseline: Tensor, method: str
-) -> tuple[Tensor, Tensor]:
+def _completeness(answer: Answer, s: Tensor, s_baseline: Tensor) -> tuple[Tensor, Tensor]:
     """How far the sums of integrated gradients and of a single step are from s(x) - s(b), as shares of the map; (k, n)."""
-    if method != "integrated_gradients":
+    if answer.one_step is None:
         return torch.empty(0, len(s)), torch.empty(0, len(s))
     due, size = s - s_baseline, answer.maps.abs().sum((2, 3)).clamp_min(1e-30)
-    one_step = gradients.linear_share(replace(question, title=""))
-    return (answer.maps.sum((2, 3)) - due).abs() / size, (one_step - due).abs() / size
+    return (answer.maps.sum((2, 3)) - due).abs() / size, (answer.one_step - due).abs() / size

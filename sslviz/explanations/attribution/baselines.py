@@ -78,10 +78,15 @@ def window_masks(size: int, window: int, stride: int) -> Tensor:
             f"An occluding window needs 1 <= stride <= window <= {size} pixels, so that all is covered once; "
             f"got stride {stride}, window {window}."
         )
-    starts = stride * torch.arange(-(-(size - window) // stride) + 1)
+    starts = stride * torch.arange(windows_a_side(size, window, stride))
     at = torch.arange(size)
     along = (at >= starts[:, None]) & (at < starts[:, None] + window)  # (m', size)
     return (along[:, None, :, None] & along[None, :, None, :]).flatten(0, 1)
+
+
+def windows_a_side(size: int, window: int, stride: int) -> int:
+    """At how many places along a side a window of `window` pixels stands."""
+    return -(-(size - window) // stride) + 1
 
 
 def shrunk_masks(masks: Mapping[str, np.ndarray], size: int) -> dict[str, np.ndarray]:

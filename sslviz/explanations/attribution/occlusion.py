@@ -11,8 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sslviz.explanations.attribution.baselines import patch_masks, patches, window_masks
+from sslviz.data import Images
+from sslviz.encoders import Encoder
+from sslviz.explanations.attribution.baselines import patch_masks, patches, window_masks, windows_a_side
 from sslviz.explanations.attribution.question import Answer, Question, read_mixes
+from sslviz.explanations.passes import Passes
 from sslviz.runtime.progress import progress_bar
 from sslviz.runtime.random_state import seeded
 
@@ -27,9 +30,23 @@ def occlusion(question: Question, *, window: int | None = None, stride: int | No
 
     Caveat: What a window hides depends on its size, and what it shows instead is itself something to see.
     """
-    size = question.x.shape[-1]
-    window = window or max(2, size // 8, _patch_size(question))
-    return _covered(question, window_masks(size, window, stride or max(1, window // 2)))
+    return _covered(question, window_masks(question.x.shape[-1], *_window(question.encoder, window, stride)))
+
+
+def _window(encoder: Encoder, window: int | None, stride: int | None) -> tuple[int, int]:
+    """Side and stride of the window, in pixels, where they were not given."""
+    patch = getattr(getattr(encoder.model, "patch_embed", None), "patch_size", 0)
+    patch = int(patch[0] if isinstance(patch, tuple | list) else patch)  # that a token spans
+    window = window or max(2, encoder.image_size // 8, patch)
+    return window, stride or max(1, window // 2)
+
+
+def passes_of_occlusion(
+    encoder: Encoder, images: Images, baselines: int, *, window: int | None = None, stride: int | None = None
+) -> Passes:
+    """Each picture as it is, and with the window at every place, showing every baseline."""
+    places = windows_a_side(encoder.image_size, *_window(encoder, window, stride)) ** 2
+    return len(images) * Passes(1 + baselines * places)
 
 
 def feature_ablation(question: Question, *, grid: int = 8, groups: Literal["patches", "masks"] = "patches") -> Answer:
@@ -48,6 +65,13 @@ def feature_ablation(question: Question, *, grid: int = 8, groups: Literal["patc
     answer = _covered(question, covers)
     falls = answer.extra.pop("falls")
     return Answer(answer.maps, extra={f"fall: {name}": falls[..., j] for j, name in enumerate(question.masks)})
+
+
+def passes_of_ablation(
+    encoder: Encoder, images: Images, baselines: int, *, grid: int = 8, groups: str = "patches"
+) -> Passes:
+    """Each picture as it is, and without each of its parts, showing every baseline."""
+    return len(images) * Passes(1 + baselines * (len(images.masks) if groups == "masks" else grid**2))
 
 
 def _covered(question: Question, covers: Tensor) -> Answer:
@@ -108,6 +132,13 @@ def kernel_shap(question: Question, *, grid: int = 8, samples: int | None = None
     return Answer(maps)
 
 
+def passes_of_shap(
+    encoder: Encoder, images: Images, baselines: int, *, grid: int = 8, samples: int | None = None
+) -> Passes:
+    """Every sample of patches, showing every baseline."""
+    return len(images) * Passes(baselines * (samples or SAMPLES_PER_PATCH * grid**2))
+
+
 def relax(question: Question, *, samples: int = 1000, grid: int = 8, keep: float = 0.5, smooth: bool = True) -> Answer:
     """How high is s on average when a pixel is shown?  Mean of s over random masks, weighted by the mask at the pixel.
 
@@ -139,6 +170,11 @@ def relax(question: Question, *, samples: int = 1000, grid: int = 8, keep: float
     return Answer(shaped[0], shaped[2], {"uncertainty": shaped[1].numpy()})
 
 
+def passes_of_relax(encoder: Encoder, images: Images, baselines: int, *, samples: int = 1000, **_: Any) -> Passes:
+    """Every mask, showing every baseline."""
+    return len(images) * Passes(baselines * samples)
+
+
 def _weighted(sums: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance (k, n, p) from the sums (k, 3, n, p) of the weights, and of s and s^2 under them."""
     weight = sums[:, 0].clamp_min(1e-12)
@@ -158,12 +194,6 @@ def random_masks(m: int, size: int, grid: int, keep: float, smooth: bool, genera
     at = torch.arange(size)
     rows, columns = ((shift[:, i, None] + at) for i in range(2))
     return large[torch.arange(m)[:, None, None], rows[:, :, None], columns[:, None, :]]
-
-
-def _patch_size(question: Question) -> int:
-    """How many pixels a token of the encoder spans, 0 where it has no patches."""
-    size = getattr(getattr(question.encoder.model, "patch_embed", None), "patch_size", 0)
-    return int(size[0] if isinstance(size, tuple | list) else size)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from sslviz.data import Images
 from sslviz.explanations.attribution.baselines import Baseline, baseline_images, patches
 from sslviz.explanations.attribution.question import Question, encoder_and_name, frozen, read_mixes
 from sslviz.explanations.faithfulness.rank_correlation import rank_correlations
+from sslviz.explanations.passes import Passes
 from sslviz.explanations.pictures import as_inputs, as_pictures
 from sslviz.explanations.targets import targets
 from sslviz.runtime.progress import progress_bar
@@ -166,6 +167,11 @@ def explain_pair(
         name=name,
         seed=seed,
     )
+
+
+def pair_passes(*, grid: int = 8, orders: int = 16, others: int = 1) -> Passes:
+    """How many pictures go through the encoder for `explain_pair`; `others`: how many unrelated images there are."""
+    return Passes(4 * orders * (grid**2 + 1) + 4 + 2 * others)
 
 
 def _check(image_a: Images, image_b: Images, orders: int) -> None:

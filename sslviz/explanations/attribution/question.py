@@ -104,11 +104,13 @@ class Answer:
     - maps: (k, n, s, s), one for each baseline (k = 1 where it has none)
     - halves: maps of two halves of the samples, (2, n, s, s), where there are samples
     - extra: other arrays by name
+    - one_step: what maps of a single gradient would sum to, (k, n); of integrated gradients only
     """
 
     maps: Tensor
     halves: Tensor | None = None
     extra: dict[str, np.ndarray] = field(default_factory=dict)
+    one_step: Tensor | None = None
 
 
 @torch.inference_mode()

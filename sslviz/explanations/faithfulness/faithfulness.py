@@ -13,6 +13,9 @@ from sslviz.data import Images
 from sslviz.explanations.control_maps import model_free_maps, resized
 from sslviz.explanations.faithfulness import localization
 from sslviz.explanations.faithfulness.encoder_measures import (
+    RANDOM,
+    Answers,
+    Asked,
     measure_on_encoder,
     removed_fractions,
     similarity_target,
@@ -147,6 +150,7 @@ def faithfulness(
     fill: Fill = "mean",
     steps: int = STEPS,
     control_maps: Mapping[str, Any] | None = None,
+    answers: Answers | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> Faithfulness:
@@ -160,6 +164,8 @@ def faithfulness(
     - fill: what is put in place of pixels: "mean" (the image's mean colour) or "blur"
     - steps: of deletion and insertion, at most
     - control_maps: further controls, {name: maps}, such as {"untrained": the re-initialised encoder's}
+    - answers: of this checkpoint on these images; where several maps are measured, what was asked for one is not asked
+      for the next
 
     Measured on the encoder:
 
@@ -190,13 +196,14 @@ def faithfulness(
     regions = masks_by_name(masks, images)
     similarity = similarity_target(target)
     controls = {name: resized(control, array.shape[1:]) for name, control in model_free_maps(images, seed=seed).items()}
-    controls["random"] = np.random.default_rng(seed).random(array.shape, dtype=np.float32)
+    controls[RANDOM] = np.random.default_rng(seed).random(array.shape, dtype=np.float32)
     for name, control in (control_maps or {}).items():
         controls[name] = resized(map_array(control, images), array.shape[1:])
     rows = {"map": array, **controls}
-    curves, values = measure_on_encoder(
-        rows, checkpoint, images, similarity, fill=fill, steps=steps, seed=seed, progress=progress
-    )
+    answers = Answers(checkpoint, images) if answers is None else answers
+    if answers.checkpoint is not checkpoint or answers.images is not images:
+        raise ValueError("These answers are of another checkpoint or of other images; begin with new ones.")
+    curves, values = measure_on_encoder(rows, answers, Asked(target, fill, steps, seed), progress=progress)
     return Faithfulness(
         ids=images.ids,
         names=list(rows),
@@ -213,7 +220,7 @@ def faithfulness(
 def _measure_on_masks(rows: dict[str, np.ndarray], regions: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """{measure: (m, n)} of m maps on each mask; without those of which every mask is empty."""
     # What random maps read on average, without the noise of drawing some: a constant map.
-    rows = rows | {"random": np.ones_like(rows["random"])}
+    rows = rows | {RANDOM: np.ones_like(rows[RANDOM])}
     values = {}
     for region, mask in regions.items():
         for measure, compute in localization.MEASURES.items():

@@ -14,6 +14,7 @@ from sslviz.data import Images
 from sslviz.explanations.faithfulness.map_arrays import map_array
 from sslviz.explanations.faithfulness.rank_correlation import off_diagonal, rank_correlations
 from sslviz.explanations.mean_interval import FEWEST_IMAGES, mean_interval
+from sslviz.explanations.passes import Passes
 from sslviz.runs import Checkpoint
 from sslviz.runtime.progress import progress_bar
 from sslviz.statistics import Score
@@ -175,6 +176,11 @@ def cascade(
         name=str(getattr(result, "method", "") or ""),
         seed=seed,
     )
+
+
+def cascade_passes(checkpoint: Checkpoint, of_maps: Passes, *, seeds: int = 3) -> Passes:
+    """How many pictures go through encoders for `cascade`, where making the maps once takes `of_maps`."""
+    return (1 + seeds * len(layers_of(checkpoint))) * of_maps
 
 
 def reassigned(correlations: np.ndarray, *, draws: int = PERMUTATIONS, seed: int = 0) -> np.ndarray:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from sslviz.data import Images
 from sslviz.data.sampling import sample_rows
 from sslviz.encoders import Encoder
+from sslviz.explanations.passes import Passes
 from sslviz.explanations.targets import targets
 from sslviz.explanations.targets.question import (
     GROUP,
@@ -75,6 +76,17 @@ def target_from_images(
     return found
 
 
+def target_passes(
+    target: str | Target | None, reference: Reference | None, images: Images, *, default: str = "self"
+) -> Passes:
+    """How many pictures `target_from_images` embeds: the images and what they are compared with, or views of them."""
+    if isinstance(target, Target):
+        return Passes()
+    if (target or default) == "loss":
+        return Passes(VIEWS * len(images))
+    return Passes(len(images) + sum(len(group) for group in _groups(reference)))
+
+
 def target_from_text(text: str | None, checkpoint: Checkpoint, images: Images, among: Images) -> str | Target | None:
     """The target of `images` that a text of the command line means, as `attribute` takes it; see `question_in_text`.
 
@@ -92,6 +104,17 @@ def target_from_text(text: str | None, checkpoint: Checkpoint, images: Images, a
     reference = groups[0] if len(groups) == 1 else (groups[0], groups[1])
     target = target_from_images(None, reference, checkpoint, checkpoint.encoder(), images)
     return dataclasses.replace(target, words=question.words)
+
+
+def text_passes(text: str | None, images: Images, among: Images) -> Passes:
+    """How many pictures `target_from_text` embeds with one encoder; ValueError as there."""
+    if text is None or text in TEXT_KINDS:
+        return Passes()
+    question = question_in_text(text, among)
+    if question.kind == "component":
+        return Passes(min(len(among), 10 * GROUP))
+    groups = [len(rows) for rows in (*question.near, *question.far)]
+    return Passes(len(images) + sum(groups)) if groups else Passes()
 
 
 def _groups(reference: Reference | None) -> tuple[Images, ...]:

@@ -18,6 +18,11 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]
         for what, key in (("plans", "plan"), ("images", "images"))
         if before[key]["digest"] != after[key]["digest"]
     ]
+    said += [
+        f"The {which} report is a quick one ({report['quick']['heading']})."
+        for which, report in (("first", before), ("second", after))
+        if report.get("quick")
+    ]
     found, was = ({_key(one): one for one in report["findings"]} for report in (after, before))
     said += [f"New: {one['run']}: {one['said']}" for key, one in found.items() if key not in was]
     said += [f"No longer found: {one['run']}: {one['said']}" for key, one in was.items() if key not in found]

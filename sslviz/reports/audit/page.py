@@ -36,7 +36,8 @@ def audit_page(report: Mapping[str, Any]) -> str:
         Section("Limits", fragment("audit", "limits")),
         Section("How it was made", fragment("audit", "making", _making_rows(report))),
     ]
-    return page(f"Audit of {', '.join(runs)}", summary_html(report), sections, contents=True)
+    quick = f" ({report['quick']['heading']})" if report.get("quick") else ""
+    return page(f"Audit of {', '.join(runs)}{quick}", summary_html(report), sections, contents=True)
 
 
 def summary_html(report: Mapping[str, Any]) -> str:
@@ -45,7 +46,8 @@ def summary_html(report: Mapping[str, Any]) -> str:
     asked = report.get("asked", {})  # a report of an older sslviz has none
     chosen = asked.get("chosen", [])
     others = [line for line in asked.get("lines", []) if line not in chosen]
-    return fragment("audit", "summary", chosen, others, list(report["runs"].values()), *counts)
+    quick = (report.get("quick") or {}).get("line", "")
+    return fragment("audit", "summary", quick, chosen, others, list(report["runs"].values()), *counts)
 
 
 def findings_html(report: Mapping[str, Any], colors: Mapping[str, str], dark: bool = False) -> str:
@@ -115,6 +117,8 @@ def _intended_use(plan: Mapping[str, Any]) -> str:
         rows.append([f"{attribute} met with each {plan['label']}", met])
     if plan.get("group"):
         rows.append(["kept on one side of every split", f"images that share their {plan['group']}"])
+    if plan.get("target"):
+        rows.append(["another domain that it is to bear", plan["target"]])
     if plan["not_for"]:
         rows.append(["not for", plan["not_for"]])
     return fragment("audit", "intended_use", plan["intended_use"], rows)
@@ -128,6 +132,10 @@ def _data(images: Mapping[str, Any]) -> str:
         [column, ", ".join(f"{value} {n:,}" for value, n in counts.items())]
         for column, counts in images["counts"].items()
     ]
+    if there := images.get("target"):
+        fitted += (
+            f"; {there['n']:,} of another domain ({there['spec'] or 'given as an array'}, digest {there['digest']})"
+        )
     return fragment("audit", "data", f"{images['n']:,} images of {width} x {height} pixels ({source})", fitted, rows)
 
 

@@ -14,11 +14,16 @@ import pandas as pd
 
 from sslviz.catalog import diagnostics
 from sslviz.data.grouping import check_group
-from sslviz.evaluation.questions import check_named_columns
+from sslviz.evaluation.column_checks import check_named_columns
 from sslviz.features.column_kinds import LABEL, Column, asked_columns, describe_columns, label_column
 from sslviz.features.columns import partners_of
 from sslviz.features.complete_rows import complete_rows
 
+LATER = (
+    "partners",
+    "group",
+    "target",
+)  # fields that older plans lack: a digest holds them only where they say something
 MAPPED = 16  # images that maps are made and measured on
 
 
@@ -35,6 +40,7 @@ class AuditPlan:
     - maps: how many images are explained by maps; 0: none
     - despite_collapse: whether a collapsed encoder is audited further
     - group: column whose images stay on one side of every split, empty where each stands for itself
+    - target: images of another domain, as `load_images` reads them; empty: what a shift costs is not asked
     """
 
     label: str
@@ -47,6 +53,7 @@ class AuditPlan:
     maps: int = MAPPED
     despite_collapse: bool = False
     group: str = ""
+    target: str = ""
 
     @property
     def by_columns(self) -> dict[str, Mapping[str, str]]:
@@ -56,7 +63,7 @@ class AuditPlan:
     @property
     def digest(self) -> str:
         """The SHA-256 of all of it."""
-        content = {name: value for name, value in asdict(self).items() if name not in ("partners", "group") or value}
+        content = {name: value for name, value in asdict(self).items() if name not in LATER or value}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from sslviz.data import Images
 from sslviz.data.sampling import sample_rows
 from sslviz.evaluation.questions import scored_and_fit
+from sslviz.evaluation.workload import Workload
 from sslviz.explanations.targets.question import row_of
 from sslviz.runs import Checkpoint, Run
 
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     from sslviz.explanations.attention.untargeted import Look
     from sslviz.explanations.attribution.attribution import Attribution
     from sslviz.explanations.faithfulness.faithfulness import Faithfulness
+    from sslviz.explanations.targets.targets import Target
 
 MEASURED = 16  # images that the evidence is measured on: an interval needs 8, and more say little more
-STEPS = 16  # of deletion and insertion
+STEPS = 8  # of deletion and insertion
 PAIRED = "Sentences compare map and control image by image, which shows smaller differences than the intervals do."
 
 
@@ -72,22 +74,29 @@ def explain(
     those of `everything`, by default `images`.  Every finished result is stored in its run folder and read from there the
     next time.  ValueError for two runs of one name, and for what `attribute` refuses.
     """
-    from sslviz.runtime.progress import progress_bar, watched
+    from sslviz.reports.explain.expected_passes import explain_workload
+    from sslviz.runtime.progress import say, watched, weighted_bar
 
     if len({run.name for run in runs}) < len(runs):
         raise ValueError(
             f"Runs are told apart by name, but two are called the same: {', '.join(r.name for r in runs)}."
         )
+    among = everything or images
+    asked: dict[str, Any] = {"method": method, "target": target, "everything": among, "seed": seed}
+    work = {run.name: explain_workload(run, images, **asked) for run in runs} if progress else {}
+    total = sum(work.values(), Workload())
+    if progress:
+        say(total.line)
     explained = {}
-    with progress_bar("explaining", len(runs), "runs", shown=progress) as advance:
+    with weighted_bar("explaining", total.seconds, shown=progress) as step:
         for run in runs:
+            with step(run.name, work.get(run.name, Workload()).seconds) as tell:
 
-            def report(title: str, share: float, name: str = run.name) -> None:
-                advance(0, note=f"{name}: {title} {share:.0%}")
+                def report(title: str, share: float, name: str = run.name) -> None:
+                    tell(f"{name}: {title} {share:.0%}")
 
-            with watched(report):
-                explained[run.name] = _explained(run, images, method, target, everything or images, seed)
-            advance()
+                with watched(report):
+                    explained[run.name] = _explained(run, images, method, target, among, seed)
     return explained
 
 
@@ -108,6 +117,7 @@ def chosen(images: Images, ids: Sequence[str] = (), *, most: int = MEASURED) -> 
 def _explained(run: Run, images: Images, method: str, text: str | None, everything: Images, seed: int) -> Explained:
     from sslviz.explanations.attribution.attribution import attribute
     from sslviz.explanations.cache import cached_result
+    from sslviz.explanations.faithfulness.encoder_measures import Answers
     from sslviz.explanations.faithfulness.faithfulness import faithfulness
     from sslviz.explanations.targets.from_images import target_from_text
 
@@ -116,26 +126,23 @@ def _explained(run: Run, images: Images, method: str, text: str | None, everythi
     maps = cached_result(run, attribute, checkpoint, images, method=method, target=target, seed=seed)
     target_of_blank = target_from_text(text, blank, images, everything)
     untrained = cached_result(run, attribute, blank, images, method=method, target=target_of_blank, seed=seed)
-    # What is read while pixels go: the number explained, or how near the features stay to themselves.
-    similarity = "cosine" if target is None or isinstance(target, str) else target
+
+    answers = Answers(checkpoint, images)
 
     def measure(maps: Any, control: np.ndarray) -> Faithfulness:
-        return cached_result(
-            run,
-            faithfulness,
-            maps,
-            checkpoint,
-            images,
-            target=similarity,
-            steps=STEPS,
-            control_maps={"untrained": control},
-            seed=seed,
-        )
+        asked = evidence_parameters(target, control, seed)
+        return cached_result(run, faithfulness, maps, checkpoint, images, answers=answers, **asked)
 
     measured = {method: measure(maps, untrained.maps)}
     attention, untargeted, no_attention = _untargeted(run, checkpoint, images)
     measured |= {name: measure(result, result.untrained) for name, result in untargeted.items()}
     return Explained(maps, untrained, untargeted, measured, attention, no_attention)
+
+
+def evidence_parameters(target: str | Target | None, control: np.ndarray, seed: int) -> dict[str, Any]:
+    """How maps are measured: on the number explained, or else on how near the features stay to themselves."""
+    similarity = "cosine" if target is None or isinstance(target, str) else target
+    return {"target": similarity, "steps": STEPS, "control_maps": {"untrained": control}, "seed": seed}
 
 
 def _untargeted(run: Run, checkpoint: Checkpoint, images: Images) -> tuple[Attention | None, dict[str, Look], str]:

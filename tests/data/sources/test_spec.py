@@ -111,7 +111,7 @@ def test_the_first_split_of_a_named_dataset_is_its_own(tmp_path):
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ("shapes:m=3", "shapes has no setting 'm'; it takes: n, size, bias, seed, style, split."),
+        ("shapes:m=3", "shapes has no setting 'm'; it takes: n, size, bias, seed, style, split, sample."),
         ("shapes:3", "shapes has no setting '3'"),
         ("shapes:n=many", "shapes takes a whole number for n; got 'many'."),
         ("shapes:n=1.5", "shapes takes a whole number for n; got '1.5'."),
@@ -119,10 +119,13 @@ def test_the_first_split_of_a_named_dataset_is_its_own(tmp_path):
         ("shapes:bias=high", "shapes takes a number for bias; got 'high'."),
         ("shapes:bias=2", "0 <= bias <= 1"),
         ("shapes:split=val", "no split 'val' here; the splits are: probe, probe-biased, test, test-biased, train"),
-        ("digits:n=3", "digits has no setting 'n'; it takes: size, split."),
+        ("digits:n=3", "digits has no setting 'n'; it takes: size, split, sample."),
         ("folder:/nowhere/at/all", "There is no folder /nowhere/at/all."),
         ("folder:/nowhere,size=8", "There is no folder /nowhere."),
-        ("torch/mnist:colour=1", "torch/mnist has no setting 'colour'; it takes: root, size, limit, on_error, split."),
+        (
+            "torch/mnist:colour=1",
+            "torch/mnist has no setting 'colour'; it takes: root, size, limit, on_error, split, sample.",
+        ),
         ("torch/nothing", "Unknown torchvision dataset nothing"),
         (
             "shape",

@@ -7,7 +7,8 @@ from sslviz.data import shapes, textured
 from sslviz.data.worlds import COLORS
 from sslviz.diagnostics.bias.counterfactual_effect import counterfactual_effect
 from sslviz.features import Features
-from sslviz.features.evidence import changed_images, find_stimulus
+from sslviz.features.evidence import find_stimulus
+from sslviz.features.pictures import changed_images
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from sslviz.explanations.faithfulness.localization import (
     relevance_mass,
     relevance_rank,
 )
-from sslviz.explanations.faithfulness.perturbation import counts, infidelity, order, removal_curves
+from sslviz.explanations.faithfulness.perturbation import Perturbed, block_masks, counts, order, square_blocks
 from sslviz.explanations.faithfulness.randomization import PartlyRandomized, cascade, layers_of, reassigned
 from sslviz.explanations.faithfulness.rank_correlation import rank_correlations
 from sslviz.explanations.faithfulness.tag_contrast import tag_contrast
@@ -68,6 +68,17 @@ class Linear(nn.Module):
 
 def first(z, whole):
     return z[:, 0]
+
+
+def removal_curves(model, x, maps, *, insert=False, steps=perturbation.STEPS, seed=0, **asked):
+    return perturbation.removal_curves(Perturbed(model, x, **asked), maps, insert=insert, steps=steps, seed=seed)
+
+
+def infidelity(model, x, maps, *, scaled=True, **asked):
+    """Of 16-pixel pictures, with all their blocks."""
+    seen, blocks = Perturbed(model, x, **asked), square_blocks(len(x), SIDE)
+    losses = seen.whole[:, None] - seen.values(torch.from_numpy(block_masks(blocks, SIDE)))
+    return perturbation.infidelity(maps, blocks, losses.double().numpy(), size=SIDE, scaled=scaled)
 
 
 def linear_world(n=6, seed=0):
@@ -317,7 +328,7 @@ def test_infidelity_is_captums_for_the_same_blocks():
     blank = perturbation.filled(x, "mean")
     ours = infidelity(model, x, maps, similarity=first, scaled=False)
     for i in range(3):
-        blocks = torch.from_numpy(perturbation.square_blocks(3, (SIDE, SIDE))[i]).float()[:, None]  # (m, 1, h, w)
+        blocks = torch.from_numpy(block_masks(square_blocks(3, SIDE), SIDE)[i]).float()[:, None]  # (m, 1, h, w)
         drawn = iter(blocks)
 
         def remove(inputs, baselines, drawn=drawn):

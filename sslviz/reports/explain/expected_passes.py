@@ -1,0 +1,127 @@
+"""How many pictures `explain` will show to encoders, counted before it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from sslviz.data import Images
+from sslviz.evaluation.pace import measured_pace
+from sslviz.evaluation.workload import Workload
+from sslviz.reports.explain.explain import evidence_parameters
+from sslviz.runs import Run
+
+if TYPE_CHECKING:
+    from sslviz.encoders import Encoder
+    from sslviz.explanations.passes import Passes
+    from sslviz.explanations.targets.targets import Target
+
+
+def explain_passes(
+    run: Run,
+    images: Images,
+    *,
+    method: str = "integrated_gradients",
+    target: str | None = None,
+    everything: Images | None = None,
+    seed: int = 0,
+) -> Passes:
+    """How many pictures go through the run's encoder and its control for `explain` with these arguments, at most?
+
+    What lies in the run folder is left out.  Where the number explained compares with other images, what lies there
+    cannot be told before these are embedded, and all is counted.  ValueError as for `explain`.
+    """
+    from sslviz.explanations.attribution.attribution import attribute
+    from sslviz.explanations.attribution.methods import attribution_passes
+    from sslviz.explanations.targets.from_images import target_from_text, text_passes
+    from sslviz.explanations.targets.targets import unit
+
+    among = images if everything is None else everything
+    encoder, compared = run.last.encoder(), text_passes(target, images, among)
+    # Of a number that compares, any other that embeds nothing stands in: it takes as many passes.
+    explained = unit(0) if compared.forward else target_from_text(target, run.last, images, among)
+    expected = attribution_passes(method, images, encoder, target=explained)
+    count = _Count(run, images, explained, seed, 2 * compared)
+    maps = [
+        count.result(
+            expected, attribute, checkpoint, known=not compared.forward, method=method, target=explained, seed=seed
+        )
+        for checkpoint in (run.last, run.last.untrained())
+    ]
+    count.evidence(maps[0], maps[1] and maps[1].maps, encoder.image_size**2)
+    _count_untargeted(count, encoder)
+    return count.passes
+
+
+def explain_workload(run: Run, images: Images, **asked: Any) -> Workload:
+    """How much `explain` has yet to compute with these arguments, and about how long that takes."""
+    passes = explain_passes(run, images, **asked)
+    if not passes.forward:
+        return Workload()
+    seconds = measured_pace(run, images).seconds(passes.answers)
+    return Workload(passes.forward, passes.backward, seconds)
+
+
+class _Count:
+    """What is stored is read; of what is not, the passes are added up."""
+
+    def __init__(self, run: Run, images: Images, target: str | Target | None, seed: int, passes: Passes) -> None:
+        self.run, self.images, self.target, self.seed, self.passes = run, images, target, seed, passes
+        self.grids: set[int] = set()  # the cells of maps whose controls will be at hand
+
+    def result(self, passes: Passes, compute: Callable[..., Any], *given: Any, known: bool = True, **asked: Any) -> Any:
+        """The stored result; None where there is none."""
+        from sslviz.explanations.cache import cached_result, is_cached
+
+        call = (self.run, compute, *given, self.images)
+        if known and is_cached(*call, **asked):
+            return cached_result(*call, **asked)
+        self.passes += passes
+        return None
+
+    def evidence(self, maps: Any, control: Any, cells: int) -> None:
+        """The same for the evidence of maps of so many cells; of maps that are not there yet there is none."""
+        from sslviz.explanations.faithfulness.encoder_measures import faithfulness_passes
+        from sslviz.explanations.faithfulness.faithfulness import faithfulness
+
+        asked, before = evidence_parameters(self.target, control, self.seed), self.passes
+        expected = faithfulness_passes(
+            len(self.images), cells, 2, steps=asked["steps"], first=not self.grids, controls=cells not in self.grids
+        )
+        known = maps is not None and control is not None
+        self.result(expected, faithfulness, maps, self.run.last, known=known, **asked)
+        if self.passes != before:
+            self.grids.add(cells)
+
+
+def _count_untargeted(count: _Count, encoder: Encoder) -> None:
+    """Attention of a transformer, or activations of an encoder with a grid, and their evidence."""
+    import torch
+
+    from sslviz.explanations.attention.attention import attention, attention_passes
+    from sslviz.explanations.attention.capture import capture_attention
+    from sslviz.explanations.attention.untargeted import (
+        ACTIVATIONS,
+        activation,
+        activation_passes,
+        untargeted_attention,
+    )
+
+    side = encoder.image_size
+    try:
+        with torch.inference_mode():
+            cells = encoder.tokens(torch.zeros(1, 3, side, side))[0, 0].numel()
+    except ValueError:
+        return  # it ends in no grid
+    checkpoint, looks = count.run.last, []
+    try:
+        with capture_attention(encoder):
+            pass
+    except ValueError:
+        for name in ACTIVATIONS:
+            looks.append(count.result(activation_passes(count.images), activation, checkpoint, method=name))
+    else:
+        found = count.result(attention_passes(count.images), attention, checkpoint)
+        looks = [*untargeted_attention(found).values()] if found else [None, None]
+    for look in looks:
+        count.evidence(look, look and look.untrained, cells)
