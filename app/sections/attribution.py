@@ -28,7 +28,6 @@ from sslviz.figures.parts import theme
 from sslviz.runs import Checkpoint
 
 QUICK, QUICKEST = "feature_ablation", "input_x_gradient"  # what is shown at first: whole patches, or else gradients
-FAITHFULNESS_PASSES = 600  # forward passes for one picture that measuring a map takes
 OF_PICTURES = {"luminance", "saturation"}
 PAIR_GRID, PAIR_ORDERS = 6, 8
 UNMEASURED = "not measured yet whether it beats its controls: do not believe it yet"
@@ -59,7 +58,7 @@ def method_title(name: str) -> str:
 
 def quickest(checkpoints: dict[str, Checkpoint], pictures: int) -> str:
     """The method to begin with: whole patches are seen best, where one need not wait for them; else gradients."""
-    needed = seconds(2 * list(checkpoints.values()), pictures * ATTRIBUTION_METHODS[QUICK].passes)
+    needed = 2 * sum(seconds([c], pictures * cached.answers_of_map(c, QUICK)) for c in checkpoints.values())
     return QUICK if needed <= PATIENCE else QUICKEST
 
 
@@ -105,8 +104,10 @@ def maps_of(choice: Choice, jobs: list[Job], images: Images, method: str) -> dic
         for job in jobs
     }
     missing = [job.checkpoint for job in jobs if not _is_made(calls[job.title])]
-    passes = len(images) * ATTRIBUTION_METHODS[method].passes
-    if missing and not worth_it(seconds(missing, passes), "Make the maps", "make_maps"):
+    needed = sum(
+        seconds([checkpoint], len(images) * cached.answers_of_map(checkpoint, method)) for checkpoint in missing
+    )
+    if missing and not worth_it(needed, "Make the maps", "make_maps"):
         return {}
     maps = {}
     for title, call in calls.items():
@@ -147,7 +148,8 @@ def maps_with_evidence(
 
 def _measure(missing: list[Job], calls: dict[str, Call], images: Images) -> None:
     """Measures what is missing, if that is quick or the button is pressed, and draws the page again."""
-    needed = seconds([job.checkpoint for job in missing], FAITHFULNESS_PASSES * len(images))
+    checkpoints = [job.checkpoint for job in missing]
+    needed = sum(seconds([one], len(images) * cached.answers_of_evidence(one)) for one in checkpoints)
     if worth_it(needed, "Measure whether these maps are true", "measure"):
         for job in missing:
             _made(calls[job.title], f"Is it true? Taking pixels away from {literal(job.title)}")

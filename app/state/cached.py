@@ -16,7 +16,7 @@ import numpy as np
 import streamlit as st
 
 from sslviz.catalog import find_entry
-from sslviz.data import Images, load_images
+from sslviz.data import Images, load_images, shapes
 from sslviz.data.sampling import sample_rows
 from sslviz.diagnostics.neighbors.neighbors import neighbors
 from sslviz.diagnostics.projection.projection import Projection, aligned_projections
@@ -215,6 +215,24 @@ def seconds_per_answer(checkpoint: Checkpoint) -> float:
         began = time.perf_counter()
         encoder(x)
     return (time.perf_counter() - began) / len(x)
+
+
+@st.cache_data(max_entries=500, show_spinner=False, hash_funcs=KEYS)
+def answers_of_map(checkpoint: Checkpoint, method: str) -> int:
+    """How many answers of this encoder the map of one picture takes, at most."""
+    from sslviz.explanations.attribution.methods import attribution_passes
+
+    return attribution_passes(method, shapes(n=1), checkpoint.encoder()).answers
+
+
+@st.cache_data(max_entries=100, show_spinner=False, hash_funcs=KEYS)
+def answers_of_evidence(checkpoint: Checkpoint) -> int:
+    """How many answers of this encoder measuring the map of one picture takes."""
+    from sslviz.explanations.faithfulness.encoder_measures import faithfulness_passes
+    from sslviz.explanations.faithfulness.perturbation import STEPS
+
+    encoder = checkpoint.encoder()
+    return faithfulness_passes(1, encoder, encoder.image_size**2, 2, steps=STEPS).answers
 
 
 @st.cache_data(max_entries=100, show_spinner=False, hash_funcs=KEYS)

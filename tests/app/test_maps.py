@@ -12,6 +12,7 @@ from sslviz.cli.main import List
 from sslviz.data import shapes
 from sslviz.explanations.attribution.methods import ATTRIBUTION_METHODS, AttributionMethod
 from sslviz.explanations.attribution.question import Answer
+from sslviz.explanations.passes import Passes
 from sslviz.explanations.targets.question import TARGET_KINDS, TargetQuestion, target_of
 from sslviz.features.diagnosed import stored_evidence
 from sslviz.runs import Run
@@ -116,7 +117,7 @@ def test_an_attribution_method_costs_three_files(open_app, foreign, tmp_path, mo
         """How red is each pixel?"""
         return Answer(question.x[None, :, 0])
 
-    monkeypatch.setitem(ATTRIBUTION_METHODS, "made_up", AttributionMethod(made_up, "Made up", passes=1))
+    monkeypatch.setitem(ATTRIBUTION_METHODS, "made_up", AttributionMethod(made_up, "Made up", lambda *_: Passes()))
     encoder, images = create_encoder("conv_nano"), shapes(n=2, seed=0)
     maps = attribute(encoder, images, method="made_up", check=False, progress=False).maps
     np.testing.assert_allclose(maps, images.pixels[..., 0] / 127.5 - 1, atol=1e-5)

@@ -85,7 +85,12 @@ def test_results_that_older_versions_stored_are_found(run):
     maps = np.zeros((4, 8, 8), np.float32)
     key = module._key(faithfulness, (maps, run.last, IMAGES), {"control_maps": {"untrained": maps}})
     assert "controls" in key and "control_maps" not in key
-    assert set(key) == {"map", "maps", "checkpoint", "images", "masks", "target", "fill", "steps", "controls", "seed"}
+    others = {"map", "revision", "maps", "checkpoint", "images", "masks", "target", "fill", "steps", "controls", "seed"}
+    assert set(key) == others
+    # A method that is as it was keeps its key, so that what is stored is found; one that gives other numbers has a new one.
+    assert "revision" not in module._key(attribute, (run.last, IMAGES), QUICK)
+    path = module._key(attribute, (run.last, IMAGES), {"method": "integrated_gradients"})
+    assert path.pop("revision") and run.result_path(path) != run.result_path(path | {"revision": 2})
 
 
 def test_a_function_cannot_be_told_from_another_so_nothing_is_cached(run):

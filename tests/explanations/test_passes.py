@@ -1,6 +1,6 @@
 """Passes are counted beforehand as hooks on the encoder count them."""
 
-from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,11 +8,15 @@ import pytest
 import sslviz
 from sslviz.explanations.attribution.attribution import attribute
 from sslviz.explanations.attribution.methods import ATTRIBUTION_METHODS, attribution_passes
+from sslviz.explanations.attribution.pairs import explain_pair, pair_passes
+from sslviz.explanations.faithfulness.randomization import cascade, cascade_passes
 from sslviz.explanations.passes import Passes
 from sslviz.explanations.targets import targets
 from sslviz.reports.explain.expected_passes import explain_passes
 from sslviz.reports.explain.explain import explain
 from sslviz.runs import Checkpoint, Run
+
+from .toys import counted
 
 IMAGES = sslviz.shapes(n=3, seed=0)
 OPTIONS = {"kernel_shap": {"grid": 2}, "relax": {"samples": 7}, "integrated_gradients": {"steps": 5}}
@@ -28,26 +32,6 @@ ASKED = [
     ("saliency", {"reference": (IMAGES.rows(np.array([0, 1])), IMAGES)}),
     ("saliency", {"target": "loss"}),
 ]
-
-
-@contextmanager
-def counted():
-    """Inside, what goes through the first layer of any encoder is counted, forwards and backwards: [pictures, pictures]."""
-    counts, make = [0, 0], Checkpoint.encoder
-
-    def watch(module, inputs, out):
-        counts[0] += len(out)
-        if out.requires_grad:
-            out.register_hook(lambda gradient: counts.__setitem__(1, counts[1] + len(gradient)))
-
-    def encoder(self):
-        made = make(self)
-        next(m for m in made.modules() if not list(m.children())).register_forward_hook(watch)
-        return made
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Checkpoint, "encoder", encoder)
-        yield counts
 
 
 def checkpoint(name):
@@ -81,6 +65,21 @@ def test_of_an_explained_run_and_of_what_is_stored_no_more(tmp_path, name, metho
     assert explain_passes(run, IMAGES, **asked) == Passes(*counts) + Passes(
         3 * len(IMAGES) - outliers if found.attention else 0
     )
+
+
+def test_of_pairs_and_cascades():
+    asked = checkpoint("conv_nano")
+    with counted() as counts:
+        one, other = (IMAGES.rows(np.array([row])) for row in (0, 1))
+        explain_pair(asked, one, other, grid=2, orders=3, progress=False)
+        explain_pair(asked, one, other, grid=2, orders=2, others=IMAGES, progress=False)
+    assert Passes(*counts) == pair_passes(grid=2, orders=3) + pair_passes(grid=2, orders=2, others=3)
+    images = sslviz.shapes(n=8, seed=0)
+    with counted() as counts:
+        maps = partial(attribute, method="saliency", check=False, progress=False)
+        cascade(maps, asked, images, seeds=2, progress=False)
+    of_maps = attribution_passes("saliency", images, asked.encoder(), check=False)
+    assert Passes(*counts) == cascade_passes(asked, of_maps, seeds=2)
 
 
 def test_passes_add_up():

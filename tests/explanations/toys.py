@@ -1,12 +1,16 @@
 """Encoders so small that the right answer can be written down, and pictures to show them."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 from torch import nn
 
 from sslviz.data import Images
 from sslviz.encoders import Encoder
+from sslviz.runs import Checkpoint
 
 
 class Linear(nn.Module):
@@ -87,3 +91,23 @@ def per_patch(values, grid):
     n, s, _ = values.shape
     blocks = values.reshape(n, grid, s // grid, grid, s // grid).sum((2, 4))
     return blocks.repeat(s // grid, 1).repeat(s // grid, 2)
+
+
+@contextmanager
+def counted():
+    """Inside, what goes through the first layer of any encoder is counted, forwards and backwards: [pictures, pictures]."""
+    counts, make = [0, 0], Checkpoint.encoder
+
+    def watch(module, inputs, out):
+        counts[0] += len(out)
+        if out.requires_grad:
+            out.register_hook(lambda gradient: counts.__setitem__(1, counts[1] + len(gradient)))
+
+    def encoder(self):
+        made = make(self)
+        next(m for m in made.modules() if not list(m.children())).register_forward_hook(watch)
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoint, "encoder", encoder)
+        yield counts

@@ -1,4 +1,4 @@
-"""Attribution methods that follow the gradient, by captum."""
+"""Attribution methods that follow the gradient: at the image and around it by captum, along a path by quadrature."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from sslviz.runtime.progress import progress_bar
 from sslviz.runtime.random_state import seeded
 
 FEWEST_STEPS = 8  # of a path: with fewer, a sum may be right by chance
-COMPLETE = 0.01  # of all that a map holds: what it may sum to more or less than it should
+USUAL_STEPS = 16  # that a path takes, or fewer: what is expected before it is known
+# Of all that a map holds: what it may sum to more or less than it should.  Maps then have a rank correlation of .99 with
+# those of 128 steps (networks of ours, trained; 16 digits), after 8 to 14 steps on average.
+COMPLETE = 0.005
 
 
 def saliency(question: Question) -> Answer:
@@ -81,9 +84,7 @@ def integrated_gradients(question: Question, *, steps: int = 64, tolerance: floa
 def _integrated(question: Question, rows: Tensor, steps: int, tolerance: float) -> tuple[Tensor, Tensor, Tensor]:
     """Maps (k, b, s, s) of these images; what a single gradient would add up to, (k, b); and the steps taken, (k, b)."""
     k, b = len(question.baselines), len(rows)
-    path = torch.stack(torch.meshgrid(torch.arange(k), rows, indexing="ij"), -1).flatten(
-        0, 1
-    )  # (p, 2): baseline, image
+    path = torch.cartesian_prod(torch.arange(k), rows)  # (p, 2): baseline, image
     maps = torch.zeros(len(path), *question.x.shape[-2:])
     one_step, taken = torch.zeros(len(path)), torch.zeros(len(path), dtype=torch.long)
     levels, open_ = step_numbers(steps), torch.arange(len(path))
@@ -147,8 +148,8 @@ def quadrature_weights(steps: int) -> Tensor:
 def passes_of_integrated(
     encoder: Encoder, images: Images, baselines: int, *, steps: int = 64, tolerance: float = COMPLETE
 ) -> Passes:
-    """A gradient at every step of every path, at most: most images need far fewer."""
-    return len(images) * baselines * (steps + 1) * Passes(1, 1)
+    """A gradient at every step of every path, of which there are about `USUAL_STEPS` where more are allowed."""
+    return len(images) * baselines * (min(steps, USUAL_STEPS) + 1) * Passes(1, 1)
 
 
 def smoothgrad(question: Question, *, samples: int = 32, sigma: float = 0.15) -> Answer:

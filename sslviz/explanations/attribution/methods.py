@@ -81,7 +81,8 @@ def attribution_passes(
 ) -> Passes:
     """How many pictures go through the encoder for `attribute` with these arguments?  ValueError as there.
 
-    The target, the values at the images and their baselines and the check in a second way are counted too.
+    The target, the values at the images and their baselines and the check in a second way are counted too.  Of
+    integrated gradients it is about as many, because a path takes the steps that it needs.
 
     Example:
         >>> import sslviz

@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sslviz.data import Images
 from sslviz.encoders import Encoder
+from sslviz.encoders.precision import PROBE, SMALLEST, chosen_precision, in_precision
 from sslviz.explanations.control_maps import MODEL_FREE
 from sslviz.explanations.faithfulness import perturbation
 from sslviz.explanations.faithfulness.perturbation import BLOCKS, Fill, Perturbed, Similarity
@@ -46,7 +48,7 @@ class CurveKey(NamedTuple):
 
 
 @dataclass(eq=False)
-class Answers:
+class PerturbedAnswers:
     """What one encoder said of perturbed pictures, so that maps measured one after the other do not ask it twice.
 
     Control maps of one grid have the same answers whatever map they stand beside, and so have the blocks of the
@@ -68,6 +70,17 @@ class Answers:
         """The encoder, on its device."""
         return to_device(self.checkpoint.encoder())
 
+    @cached_property
+    def precision(self) -> str:
+        """ "bf16" where that is faster and the features agree, else "fp32"; see `chosen_precision`."""
+        return chosen_precision(self.encoder, as_input(self.images.pixels[:PROBE], self.encoder))
+
+    @cached_property
+    def network(self) -> Callable[[Tensor], Tensor]:
+        """Pictures as the encoder expects them -> features, in this precision."""
+        network = in_precision(self.encoder, self.precision)
+        return (lambda x: network(x.to(torch.bfloat16))) if self.precision == "bf16" else network
+
 
 def similarity_target(target: str | Similarity | Target) -> Target:
     """The number that is read while pixels go: a word, a function of features, or a target as it is.
@@ -85,7 +98,9 @@ def similarity_target(target: str | Similarity | Target) -> Target:
     return Target(target, SIMILARITIES[target])
 
 
-def measure_on_encoder(maps: dict[str, np.ndarray], answers: Answers, asked: Asked, *, progress: bool) -> Measures:
+def measure_on_encoder(
+    maps: dict[str, np.ndarray], answers: PerturbedAnswers, asked: Asked, *, progress: bool
+) -> Measures:
     """Curves (m, n, k + 1) and values (m, n) of m maps of each of n images, on one grid.
 
     "deletion" and "insertion" have both; "infidelity" has values only.  What is in `answers` is not asked again.
@@ -101,7 +116,7 @@ def measure_on_encoder(maps: dict[str, np.ndarray], answers: Answers, asked: Ask
     return whole, areas | {"infidelity": np.stack(errors)}
 
 
-def _ask(answers: Answers, asked: Asked, maps: dict[CurveKey, np.ndarray], progress: bool) -> None:
+def _ask(answers: PerturbedAnswers, asked: Asked, maps: dict[CurveKey, np.ndarray], progress: bool) -> None:
     """Adds the curves of these maps, and what blocks cost where that is not known, to the answers."""
     first = asked not in answers.losses
     if not maps and not first:
@@ -123,10 +138,12 @@ def _ask(answers: Answers, asked: Asked, maps: dict[CurveKey, np.ndarray], progr
     answers.curves.update(zip(maps, arrays, strict=False))
 
 
-def _perturbed(answers: Answers, asked: Asked, part: slice, batch: int, advance: Callable[[int], None]) -> Perturbed:
+def _perturbed(
+    answers: PerturbedAnswers, asked: Asked, part: slice, batch: int, advance: Callable[[int], None]
+) -> Perturbed:
     x, target = as_input(answers.images.pixels[part], answers.encoder), similarity_target(asked.target)
     return Perturbed(
-        answers.encoder,
+        answers.network,
         x,
         fill=asked.fill,
         similarity=target.value,
@@ -159,7 +176,7 @@ def _ways(drawn: bool) -> tuple[bool, ...]:
     return (False,) if drawn else (False, True)
 
 
-def _blocks(answers: Answers, asked: Asked) -> np.ndarray:
+def _blocks(answers: PerturbedAnswers, asked: Asked) -> np.ndarray:
     return perturbation.square_blocks(len(answers.images), answers.encoder.image_size, asked.seed)
 
 
@@ -173,19 +190,20 @@ def removal_passes(cells: int, steps: int, *, drawn: bool) -> Passes:
 
 
 def faithfulness_passes(
-    n: int, cells: int, maps: int, *, steps: int, first: bool = True, controls: bool = True
+    n: int, encoder: Encoder, cells: int, maps: int, *, steps: int, first: bool = True, controls: bool = True
 ) -> Passes:
-    """How many pictures go through the encoder for the evidence of maps of n images.
+    """How many pictures go through the encoder for the evidence of maps of n images, at most.
 
     - cells: of one map
     - maps: how many there are of each image: the map itself and others, but for those that no model makes
     - steps: as `faithfulness` takes them
-    - first: whether nothing was asked before with the same `Answers`
+    - first: whether nothing was asked before with the same `PerturbedAnswers`
     - controls: whether the maps that no model makes were not asked about before on this grid
     """
     curve, drawn = (removal_passes(cells, steps, drawn=drawn) for drawn in (False, True))
     others = (len(MODEL_FREE) - 1) * curve + drawn if controls else Passes()
-    return n * (maps * curve + others + Passes(2 + BLOCKS * first))
+    compared = Passes(2 * min(n, PROBE)) if first and encoder.image_size >= SMALLEST else Passes()  # two precisions
+    return n * (maps * curve + others + Passes(2 + BLOCKS * first)) + compared
 
 
 def area(curves: np.ndarray, fractions: np.ndarray) -> np.ndarray:

@@ -14,8 +14,8 @@ from sslviz.explanations.control_maps import model_free_maps, resized
 from sslviz.explanations.faithfulness import localization
 from sslviz.explanations.faithfulness.encoder_measures import (
     RANDOM,
-    Answers,
     Asked,
+    PerturbedAnswers,
     measure_on_encoder,
     removed_fractions,
     similarity_target,
@@ -51,6 +51,7 @@ class Faithfulness:
     - target: how similarity was read
     - fill: with what pixels were replaced
     - seed: of random orders and of intervals
+    - precision: in which the encoder was asked, "fp32" or "bf16"
     """
 
     ids: np.ndarray
@@ -62,6 +63,7 @@ class Faithfulness:
     target: str = "cosine"
     fill: str = "mean"
     seed: int = 0
+    precision: str = "fp32"
 
     def scores(self) -> dict[str, Score]:
         """Every measure, averaged over images, beside the same measure of every control; 95 % bootstrap over images."""
@@ -150,7 +152,7 @@ def faithfulness(
     fill: Fill = "mean",
     steps: int = STEPS,
     control_maps: Mapping[str, Any] | None = None,
-    answers: Answers | None = None,
+    answers: PerturbedAnswers | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> Faithfulness:
@@ -200,7 +202,7 @@ def faithfulness(
     for name, control in (control_maps or {}).items():
         controls[name] = resized(map_array(control, images), array.shape[1:])
     rows = {"map": array, **controls}
-    answers = Answers(checkpoint, images) if answers is None else answers
+    answers = PerturbedAnswers(checkpoint, images) if answers is None else answers
     if answers.checkpoint is not checkpoint or answers.images is not images:
         raise ValueError("These answers are of another checkpoint or of other images; begin with new ones.")
     curves, values = measure_on_encoder(rows, answers, Asked(target, fill, steps, seed), progress=progress)
@@ -214,6 +216,7 @@ def faithfulness(
         target=similarity.words,
         fill=fill,
         seed=seed,
+        precision=answers.precision,
     )
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from sslviz.data import Images
 from sslviz.evaluation.pace import measured_pace
 from sslviz.evaluation.workload import Workload
+from sslviz.explanations.passes import Passes
 from sslviz.reports.explain.explain import evidence_parameters
 from sslviz.runs import Run
 
 if TYPE_CHECKING:
     from sslviz.encoders import Encoder
-    from sslviz.explanations.passes import Passes
     from sslviz.explanations.targets.targets import Target
 
 
@@ -26,10 +26,11 @@ def explain_passes(
     everything: Images | None = None,
     seed: int = 0,
 ) -> Passes:
-    """How many pictures go through the run's encoder and its control for `explain` with these arguments, at most?
+    """About how many pictures go through the run's encoder and its control for `explain` with these arguments?
 
-    What lies in the run folder is left out.  Where the number explained compares with other images, what lies there
-    cannot be told before these are embedded, and all is counted.  ValueError as for `explain`.
+    Exactly as many, but for what depends on the pictures: the steps of integrated gradients, and the patches of a
+    transformer that stand out.  What lies in the run folder is left out.  Where the number explained compares with other
+    images, what lies there cannot be told before these are embedded, and all is counted.  ValueError as for `explain`.
     """
     from sslviz.explanations.attribution.attribution import attribute
     from sslviz.explanations.attribution.methods import attribution_passes
@@ -41,7 +42,7 @@ def explain_passes(
     # Of a number that compares, any other that embeds nothing stands in: it takes as many passes.
     explained = unit(0) if compared.forward else target_from_text(target, run.last, images, among)
     expected = attribution_passes(method, images, encoder, target=explained)
-    count = _Count(run, images, explained, seed, 2 * compared)
+    count = _Count(run, encoder, images, explained, seed)
     maps = [
         count.result(
             expected, attribute, checkpoint, known=not compared.forward, method=method, target=explained, seed=seed
@@ -49,8 +50,8 @@ def explain_passes(
         for checkpoint in (run.last, run.last.untrained())
     ]
     count.evidence(maps[0], maps[1] and maps[1].maps, encoder.image_size**2)
-    _count_untargeted(count, encoder)
-    return count.passes
+    _count_untargeted(count)
+    return 2 * compared + count.passes
 
 
 def explain_workload(run: Run, images: Images, **asked: Any) -> Workload:
@@ -65,8 +66,9 @@ def explain_workload(run: Run, images: Images, **asked: Any) -> Workload:
 class _Count:
     """What is stored is read; of what is not, the passes are added up."""
 
-    def __init__(self, run: Run, images: Images, target: str | Target | None, seed: int, passes: Passes) -> None:
-        self.run, self.images, self.target, self.seed, self.passes = run, images, target, seed, passes
+    def __init__(self, run: Run, encoder: Encoder, images: Images, target: str | Target | None, seed: int) -> None:
+        self.run, self.encoder, self.images, self.target, self.seed = run, encoder, images, target, seed
+        self.passes = Passes()
         self.grids: set[int] = set()  # the cells of maps whose controls will be at hand
 
     def result(self, passes: Passes, compute: Callable[..., Any], *given: Any, known: bool = True, **asked: Any) -> Any:
@@ -86,7 +88,13 @@ class _Count:
 
         asked, before = evidence_parameters(self.target, control, self.seed), self.passes
         expected = faithfulness_passes(
-            len(self.images), cells, 2, steps=asked["steps"], first=not self.grids, controls=cells not in self.grids
+            len(self.images),
+            self.encoder,
+            cells,
+            2,
+            steps=asked["steps"],
+            first=not self.grids,
+            controls=cells not in self.grids,
         )
         known = maps is not None and control is not None
         self.result(expected, faithfulness, maps, self.run.last, known=known, **asked)
@@ -94,7 +102,7 @@ class _Count:
             self.grids.add(cells)
 
 
-def _count_untargeted(count: _Count, encoder: Encoder) -> None:
+def _count_untargeted(count: _Count) -> None:
     """Attention of a transformer, or activations of an encoder with a grid, and their evidence."""
     import torch
 
@@ -107,7 +115,7 @@ def _count_untargeted(count: _Count, encoder: Encoder) -> None:
         untargeted_attention,
     )
 
-    side = encoder.image_size
+    encoder, side = count.encoder, count.encoder.image_size
     try:
         with torch.inference_mode():
             cells = encoder.tokens(torch.zeros(1, 3, side, side))[0, 0].numel()

@@ -117,7 +117,7 @@ def chosen(images: Images, ids: Sequence[str] = (), *, most: int = MEASURED) -> 
 def _explained(run: Run, images: Images, method: str, text: str | None, everything: Images, seed: int) -> Explained:
     from sslviz.explanations.attribution.attribution import attribute
     from sslviz.explanations.cache import cached_result
-    from sslviz.explanations.faithfulness.encoder_measures import Answers
+    from sslviz.explanations.faithfulness.encoder_measures import PerturbedAnswers
     from sslviz.explanations.faithfulness.faithfulness import faithfulness
     from sslviz.explanations.targets.from_images import target_from_text
 
@@ -127,7 +127,7 @@ def _explained(run: Run, images: Images, method: str, text: str | None, everythi
     target_of_blank = target_from_text(text, blank, images, everything)
     untrained = cached_result(run, attribute, blank, images, method=method, target=target_of_blank, seed=seed)
 
-    answers = Answers(checkpoint, images)
+    answers = PerturbedAnswers(checkpoint, images)
 
     def measure(maps: Any, control: np.ndarray) -> Faithfulness:
         asked = evidence_parameters(target, control, seed)

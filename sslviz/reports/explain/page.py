@@ -163,9 +163,22 @@ def _setting_rows(explained: Mapping[str, Explained], images: Images, command: s
         ["method", first.maps.method],
         *(["number explained", target] for target in targets),
         ["baselines", ", ".join(first.maps.baseline_names) or "none"],
+        *(["steps of a path", text] for text in _steps(explained)),
+        ["precision", f"maps in fp32, their evidence in {_precisions(explained)}"],
         ["made by", f"sslviz {version('sslviz')}"],
     ]
     return [*rows, ["command", command]] if command else rows
+
+
+def _steps(explained: Mapping[str, Explained]) -> list[str]:
+    """How many steps integrated gradients took, in one line; none for other methods."""
+    steps = [run.maps.extra["steps"] for run in explained.values() if "steps" in run.maps.extra]
+    return [f"{min(s.min() for s in steps)} to {max(s.max() for s in steps)}"] if steps else []
+
+
+def _precisions(explained: Mapping[str, Explained]) -> str:
+    evidence = [one.precision for run in explained.values() for one in run.faithfulness.values()]
+    return " and ".join(dict.fromkeys(evidence))
 
 
 def _caveat(name: str) -> str:

@@ -9,6 +9,7 @@ import torch
 from sslviz import create_encoder
 from sslviz.explanations.attribution import question as question_file
 from sslviz.explanations.attribution.attribution import Attribution, attribute
+from sslviz.explanations.attribution.gradients import quadrature_nodes, quadrature_weights, step_numbers
 from sslviz.explanations.attribution.methods import ATTRIBUTION_METHODS
 from sslviz.explanations.attribution.question import at_once
 from sslviz.explanations.control_maps import model_free_maps
@@ -108,6 +109,39 @@ def test_integrated_gradients_of_a_quadratic():
     np.testing.assert_allclose(got.maps, (x * (x @ a) / 2).reshape(3, 3, 4, 4).sum(1), atol=1e-4)
     one_step = np.abs((x * (x @ a)).sum(1) - (x * (x @ a)).sum(1) / 2) / np.abs(got.by_baseline[0]).sum((1, 2))
     np.testing.assert_allclose(got.one_step[0], one_step, rtol=1e-3)
+
+
+def test_quadrature_is_exact_for_polynomials_and_finer_ones_hold_the_coarser():
+    """Clenshaw-Curtis with n steps integrates degrees up to n, with an even n up to n + 1 as Simpson's rule does."""
+    for steps in (2, 3, 8, 9, 16):
+        at, weights = quadrature_nodes(steps).double().numpy(), quadrature_weights(steps).double().numpy()
+        for degree in range(steps + 1 + (steps % 2 == 0)):
+            assert weights @ at**degree == pytest.approx(1 / (degree + 1), abs=1e-6), (steps, degree)
+        np.testing.assert_allclose(quadrature_nodes(2 * steps)[::2], at, atol=1e-6)
+    assert step_numbers(64) == [8, 16, 32, 64] and step_numbers(50) == [25, 50] and step_numbers(5) == [5]
+
+
+def test_a_path_has_the_steps_that_it_needs():
+    """A linear number is exact at once; of a network, each doubling brings the map nearer to what captum finds."""
+    from captum.attr import IntegratedGradients
+
+    straight = run(linear()[0], noise_images())
+    assert (straight.extra["steps"] == 8).all()
+    encoder, images = create_encoder("conv_nano", image_size=16).eval(), noise_images(4, 16)
+    x = (torch.from_numpy(levels(images)) - 0.5) / 0.5
+    with torch.no_grad():
+        own = encoder(x)
+    captum = IntegratedGradients(lambda t, r: (encoder(t) * r).sum(1))
+    want = captum.attribute(x, torch.zeros_like(x), additional_forward_args=(own,), n_steps=300).detach().sum(1).numpy()
+    errors = {}
+    for tolerance in (0.1, 0.01, 0.0):
+        got = run(encoder, images, baseline="grey", tolerance=tolerance)
+        assert (got.completeness <= max(tolerance, 1e-2)).all() and got.completeness.max() < got.one_step.max()
+        errors[tolerance] = np.abs(got.maps - want).mean() / np.abs(want).mean()
+        assert got.extra["steps"].shape == (1, 4) and (tolerance or (got.extra["steps"] == 64).all())
+    assert errors[0.0] <= errors[0.01] <= errors[0.1] and errors[0.0] < 0.02
+    alone = run(encoder, images.rows(np.array([2])), baseline="grey").maps[0]  # an image does not wait for the others
+    np.testing.assert_allclose(run(encoder, images, baseline="grey").maps[2], alone, atol=1e-5 * np.abs(alone).max())
 
 
 def test_smoothgrad_without_noise_is_saliency_and_every_image_keeps_its_reference():

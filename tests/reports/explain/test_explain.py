@@ -101,6 +101,7 @@ def test_the_page_stands_alone_and_says_everything(explained):
         "How far do its heads look?",
     ):
         assert question in outside
+    assert "maps in fp32, their evidence in fp32" in outside  # pictures of 32 px are not worth bfloat16
     assert "does not weigh" not in outside and "holds no attention" in outside
     drawn = 1 + 2 + 2 * 4 + 1  # maps, two of the evidence, two of each way of looking, heads
     assert outside.count('class="plot"') == outside.count("<figcaption>") == drawn
