@@ -15,7 +15,6 @@ EXTRAS = PROJECT["optional-dependencies"]
 OWN = {"sslviz"} | {path.stem for path in (ROOT / "app").iterdir()}  # the app's rooms are imported by their names
 NEVER_IMPORTED = {
     "pyarrow": "pandas reads and writes parquet with it",
-    "torchvision": "timm imports it",
     "jupyterlab": "opens the lessons",
     "kaleido": "plotly draws the lessons' pictures with it",
     "ipywidgets": "the lessons' progress bars, and plotly's FigureWidget",
@@ -69,7 +68,7 @@ def distributions(modules):
 
 def test_what_the_library_imports_is_declared():
     allowed = declared(PROJECT["dependencies"]) | set().union(
-        *(declared(EXTRAS[e]) for e in ("audit", "torchdr", "heic", "onnx"))
+        *(declared(EXTRAS[e]) for e in ("audit", "torchdr", "heic", "transformers", "onnx"))
     )
     for module, names in distributions(imported("sslviz")).items():
         assert names & allowed, f"sslviz imports {module}, which no dependency brings: {sorted(names)}"

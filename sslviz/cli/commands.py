@@ -50,13 +50,15 @@ class Import:
     """Bring in an encoder that something else trained."""
 
     encoder: str
-    """Any timm model, e.g. resnet18."""
+    """Any timm model, torchvision/NAME, transformers/NAME or transformers/./FOLDER, hf_hub:NAME, or package.module:function."""
     out: Path | None = None
     """The run folder to write; only --dry-run goes without."""
     weights: Path | None = None
     """A file of weights, the index of several shards, or a folder with one of these; without it, --pretrained."""
+    match: Literal["names", "order"] = "names"
+    """order: take the tensors of the file one after the other, whatever they are called, if kinds and shapes agree."""
     pretrained: bool = False
-    """timm's own weights for this model."""
+    """The weights that timm, or the network's own library, publishes."""
     image_size: int = 0
     """The pictures' side in pixels the encoder is to see; 0: what the file tells, else the model's own."""
     tag: str | None = None

@@ -26,6 +26,7 @@ class LoadReport:
     - unused: names in the encoder's own part of the file that have no place in it; an error unless allowed
     - others: names of everything else in the file: other networks, projections, the optimiser's state
     - ignored_objects: {class: how often} of objects beside the weights, of which none was loaded
+    - pairs: (name in the file, ours) of tensors that were matched by their order alone
     - converted_by: whose names were translated; "" for timm's own
     - resized: position embeddings that were made to fit, one sentence each
     - notes: what else there is to say, one sentence each
@@ -45,6 +46,7 @@ class LoadReport:
     others: tuple[str, ...] = ()
     ignored_objects: Mapping[str, int] = field(default_factory=dict)
     converted_by: str = ""
+    pairs: tuple[tuple[str, str], ...] = ()
     resized: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
@@ -70,6 +72,9 @@ class LoadReport:
             )
         if self.converted_by:
             lines.append(f"Names and shapes were translated from those of {self.converted_by}.")
+        if self.pairs and not self.problems:
+            listed = few([f"{theirs} -> {ours}" for theirs, ours in self.pairs], 6)
+            lines.append(f"Matched by order, not by name: {listed}.")
         lines += self.resized
         if self.heads and len(self.heads) < len(self.unexpected):
             lines.append(f"Left out, as heads or for training only: {few(self.heads)}.")
@@ -107,6 +112,7 @@ class LoadReport:
             "others": dict(Counter(name.split(".")[0] for name in self.others)),
             "ignored_objects": dict(self.ignored_objects),
             "converted_by": self.converted_by,
+            "pairs": [list(pair) for pair in self.pairs],
             "resized": list(self.resized),
             "notes": list(self.notes),
             "problems": list(self.problems),

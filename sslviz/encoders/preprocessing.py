@@ -69,6 +69,10 @@ class Preprocessing:
         """The same, where somebody knows better where a value comes from."""
         return replace(self, origins={**self.origins, **origins})
 
+    def with_notes(self, notes: Sequence[str]) -> Preprocessing:
+        """The same, with more to say."""
+        return replace(self, notes=(*self.notes, *notes))
+
     def with_stem(self, stem: ChosenStem | None) -> Preprocessing:
         """The same, with the stem that was built."""
         if stem is None:
@@ -76,35 +80,53 @@ class Preprocessing:
         return replace(self, stem=stem.name, stem_layers=stem.layers).with_origins(stem=stem.origin)
 
 
-def resolve(name: str, given: Mapping[str, Any], file: WeightsFile | None = None) -> Preprocessing:
+def resolve(
+    name: str, given: Mapping[str, Any], file: WeightsFile | None = None, *, default: Stated | None = None
+) -> Preprocessing:
     """Where every value is decided: what was given, else the file's own, else timm's for this model, else ours.
 
     - name: the encoder, perhaps with timm's tag
     - given: settings by name; None where nothing was given
     - file: the weights that are to be taken, if they are not random
+    - default: what a network of another library states itself, in the place of timm's
 
-    ValueError for settings that make no sense, and for unknown encoders.
+    ValueError for settings that make no sense, for unknown encoders, and where nobody states mean, std or size.
     """
-    chosen = checked(given)
-    stated, default = file.stated(name.split(".")[0]) if file else Stated(), _default(name)
+    chosen, foreign = checked(given), default is not None
+    stated, default = file.stated(name.split(".")[0]) if file else Stated(), default or _default(name)
     layers = [Stated(chosen, "given"), _understood(stated)]
-    layers += [_size_of_file(name, file)] if file else []
-    layers += [Stated({key: default.values[key] for key in ("mean", "std", "image_size")}, default.origin), OURS]
+    layers += [_size_of_file(name, file)] if file and not foreign else []
+    own = {key: default.values[key] for key in ("mean", "std", "image_size") if key in default.values}
+    layers += [Stated(own, default.origin), OURS]
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for layer in layers:
         values |= (new := {key: value for key, value in layer.values.items() if key not in values})
         origins |= dict.fromkeys(new, layer.origin)
+    _require(name, values, default)
     for key in ("interpolation", "crop"):
         origins[key] += _otherwise(key, values[key], stated, default) if origins[key] == OURS.origin else ""
     # Presets are trained here, and fed as here: no other library publishes them.
-    by_default = origins["mean"] == default.origin and "." not in name and name not in PRESETS
+    by_default = not foreign and origins["mean"] == default.origin and "." not in name and name not in PRESETS
     problem, notes = _choice(name, (values["mean"], values["std"]), file) if file and by_default else ("", ())
     for key in ("mean", "std") if problem else ():
         origins[key] += ", unless another is chosen"
-    passed_over = tuple(note for layer in (stated, layers[1]) for note in layer.passed_over)
-    notes = (*passed_over, *notes, *_activation(name, file))
+    passed_over = tuple(note for layer in (stated, layers[1], default) for note in layer.passed_over)
+    notes = (*passed_over, *notes, *(() if foreign else _activation(name, file)))
     return Preprocessing(**values, origins=origins, notes=notes, problem=problem)
+
+
+def _require(name: str, values: Mapping[str, Any], default: Stated) -> None:
+    """ValueError, which names the options, where mean and std or the size are neither given nor stated."""
+    options = {
+        "mean": "--mean and --std (three numbers each, or imagenet, inception, clip)",
+        "image_size": "--image-size",
+    }
+    if lacking := [option for key, option in options.items() if key not in values]:
+        raise ValueError(
+            f"Nothing says how pictures are fed to {name}: give {' and '.join(lacking)}."
+            + "".join(f" {sentence.rstrip('.')}." for sentence in default.passed_over)
+        )
 
 
 def _understood(stated: Stated) -> Stated:

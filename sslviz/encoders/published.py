@@ -14,6 +14,11 @@ from timm.models import PretrainedCfg
 
 from sslviz.encoders.presets import PRESETS
 
+FORMS = (  # how an encoder is named
+    "any timm name, torchvision/NAME, transformers/NAME or transformers/./FOLDER, hf_hub:NAME, "
+    "or package.module:function of your own"
+)
+
 Triple = tuple[float, ...]
 
 # What mean and std are called where they are published; ImageNet's are the default of torchvision and of most papers.
@@ -99,7 +104,7 @@ def published(name: str) -> PretrainedCfg:
     except RuntimeError:  # the model is known, the tag after the dot is not
         close = timm.list_pretrained(f"{name.split('.')[0]}.*")[:3]
     hint = f"did you mean {' or '.join(close)}?" if close else "see `sslviz list encoders`."
-    raise ValueError(f"There is no encoder {name!r}; {hint}")
+    raise ValueError(f"There is no encoder {name!r}; {hint} An encoder is {FORMS}.")
 
 
 def full_name(name: str) -> str:

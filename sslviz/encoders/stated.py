@@ -109,12 +109,12 @@ def _own_metadata(path: Path) -> Stated:
         if path.suffix == ".safetensors":
             with safe_open(path, "pt") as file:
                 found = {key: _json(text) for key, text in (file.metadata() or {}).items()}
-            return Stated(_timm(found.get("pretrained_cfg") or found), "the file's metadata")
+            return Stated(timm_values(found.get("pretrained_cfg") or found), "the file's metadata")
         tree = read_tree(path)
     except Exception:  # a reader fails in whatever way the bytes lead it to; the reader of weights says what is wrong
         return Stated()
     parts = (tree[key] for key in HYPER_PARAMETERS if isinstance(tree, Mapping) and key in tree)
-    values = next((values for part in parts for one in _mappings(part) if (values := _timm(one))), {})
+    values = next((values for part in parts for one in _mappings(part) if (values := timm_values(one))), {})
     return Stated(values, "the file's hyper-parameters")
 
 
@@ -148,8 +148,8 @@ def _beside(path: Path) -> Iterable[tuple[Path, Callable[[Any, str], dict[str, A
     folder = path if path.is_dir() else path.parent
     readers = {
         folder / "config.json": _timm_hub,
-        folder / "preprocessor_config.json": lambda config, _: _transformers(config),
-        folder / "open_clip_config.json": lambda config, _: _timm(config["preprocess_cfg"]),
+        folder / "preprocessor_config.json": lambda config, _: transformers_values(config),
+        folder / "open_clip_config.json": lambda config, _: timm_values(config["preprocess_cfg"]),
         folder.parent / "run.json": _our_run,  # of runs/mine/checkpoints/000400.safetensors
     }
     return [(file, read) for file, read in readers.items() if file.is_file()]
@@ -162,10 +162,10 @@ def _timm_hub(config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         return {}
     if theirs != architecture:
         raise ValueError(f"it is of {theirs}, not of {architecture}")
-    return _timm(config["pretrained_cfg"])
+    return timm_values(config["pretrained_cfg"])
 
 
-def _timm(config: Any) -> dict[str, Any]:
+def timm_values(config: Any) -> dict[str, Any]:
     """The settings as timm calls them, nothing unless mean and std are among them."""
     mean, std = (config.get(key) for key in ("mean", "std")) if isinstance(config, Mapping) else (None, None)
     if not all(isinstance(triple, list | tuple) and len(triple) == 3 for triple in (mean, std)):
@@ -177,7 +177,7 @@ def _timm(config: Any) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value not in (None, "", 0)}
 
 
-def _transformers(config: Mapping[str, Any]) -> dict[str, Any]:
+def transformers_values(config: Mapping[str, Any]) -> dict[str, Any]:
     """preprocessor_config.json of transformers: resize, then crop, then rescale, then normalise."""
     if config.get("do_normalize", True):
         mean, std = config["image_mean"], config["image_std"]

@@ -71,7 +71,9 @@ def apply_stem(
     resnet: Any = model
     if not isinstance(model, ResNet):
         if asked:
-            raise ValueError(f"Only ResNets have a stem to choose; {name} has none: leave out --stem.")
+            raise ValueError(
+                f"Only ResNets have a stem to choose, and only those of timm; {name} has none: leave out --stem."
+            )
         return None
     deep = isinstance(resnet.conv1, nn.Sequential)
     first = resnet.conv1[0] if deep else resnet.conv1

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
+import torch
 from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from sslviz.encoders.foreign_files import few
 from sslviz.encoders.load_report import LoadReport, resizing
@@ -15,6 +17,7 @@ from sslviz.encoders.misfits import classifier_of, misfit, problems_of
 from sslviz.encoders.name_mapping import Tensors
 from sslviz.encoders.network_choice import choose
 from sslviz.encoders.networks import Network, find_networks, is_left_out
+from sslviz.encoders.order_match import changes_features, matched_in_order, part_of
 from sslviz.encoders.weight_files import WeightFile, read_weights
 
 if TYPE_CHECKING:
@@ -22,17 +25,19 @@ if TYPE_CHECKING:
 
 __all__ = ["LoadReport", "inspect_weights", "load_own_weights", "load_weights"]
 
+Match = Literal["names", "order"]
 OWN = "encoder.model."  # what the names in our own checkpoints begin with
 
 
 def load_weights(
-    encoder: Encoder, path: str | Path, *, key: str | None = None, allow_unused: bool = False
+    encoder: Encoder, path: str | Path, *, key: str | None = None, allow_unused: bool = False, match: Match = "names"
 ) -> LoadReport:
     """Loads a file of weights into the encoder, and reports what it took.
 
     - path: .safetensors, what torch.save writes, the index of several shards, or a folder with one of these
     - key: which network in the file, e.g. "student"; by default the one that its paper evaluates
     - allow_unused: go on if something in the encoder's own part of the file has no place in it
+    - match: "order" takes the tensors one after the other, whatever they are called, if kinds and shapes agree
 
     Containers ("state_dict", "teacher") and prefixes ("module.", "backbone.") may have any name.  Names of other
     libraries are translated, by timm's own functions where it has them.
@@ -44,21 +49,24 @@ def load_weights(
     Caveat: the number of attention heads leaves no trace in the weights, nor do the mean and std that the pixels were
     normalised with.
     """
-    report, tensors = _examine(encoder, path, key, allow_unused)
+    report, tensors = _examine(encoder, path, key, allow_unused, match)
     if report.problems:
         raise ValueError(" ".join(report.problems))
-    encoder.model.load_state_dict(tensors, strict=False)
+    if match == "order":
+        _load_in_order(encoder, tensors, path)
+    else:
+        encoder.model.load_state_dict(tensors, strict=False)
     return report
 
 
 def inspect_weights(
-    encoder: Encoder, path: str | Path, *, key: str | None = None, allow_unused: bool = False
+    encoder: Encoder, path: str | Path, *, key: str | None = None, allow_unused: bool = False, match: Match = "names"
 ) -> LoadReport:
     """What would `load_weights` take from this file?  The same report, with `problems` instead of an error.
 
     ValueError only for a file that cannot be read at all.
     """
-    return replace(_examine(encoder, path, key, allow_unused)[0], loaded=False)
+    return replace(_examine(encoder, path, key, allow_unused, match)[0], loaded=False)
 
 
 def load_own_weights(encoder: Encoder, path: Path) -> None:
@@ -76,9 +84,61 @@ def load_own_weights(encoder: Encoder, path: Path) -> None:
         load_weights(encoder, path)
 
 
-def _examine(encoder: Encoder, path: str | Path, key: str | None, allow_unused: bool) -> tuple[LoadReport, Tensors]:
+def _load_in_order(encoder: Encoder, tensors: Tensors, path: str | Path) -> None:
+    """Loads them; ValueError, and the encoder as it was, where its features stay what they were."""
+    before, kept = _tried(encoder), {name: tensor.clone() for name, tensor in encoder.model.state_dict().items()}
+    encoder.model.load_state_dict(tensors, strict=False)
+    after = _tried(encoder)
+    if not changes_features(before, after) or not after.isfinite().all():
+        encoder.model.load_state_dict(kept)
+        found = "the same features as before" if after.isfinite().all() else "NaN or infinite features"
+        raise ValueError(f"With {path} in this order the encoder gives {found}; the order is not that of its weights.")
+
+
+@torch.inference_mode()
+def _tried(encoder: Encoder) -> Tensor:
+    x = torch.randn(2, 3, encoder.image_size, encoder.image_size, generator=torch.Generator().manual_seed(0))
+    was_training = encoder.training
+    encoder.eval()
+    try:
+        return encoder(x.to(next(encoder.parameters())))
+    finally:
+        encoder.train(was_training)
+
+
+def _examine_order(encoder: Encoder, file: WeightFile, key: str | None) -> tuple[LoadReport, Tensors]:
+    """The report on tensors that are taken by their order."""
+    names = part_of(list(file.tensors), key)
+    if not names:
+        return LoadReport(str(file.path), file.format, problems=(f"{file.path} has no network under {key!r}.",)), {}
+    found = matched_in_order({name: file.tensors[name] for name in names}, encoder.model.state_dict(), str(file.path))
+    network = Network("", "", found.tensors, frozenset(names), {}, (), {}, (), len(encoder.model.state_dict()))
+    broken = problems_of(encoder, file, network, ()) if found.tensors else []
+    report = LoadReport(
+        str(file.path),
+        file.format,
+        prefix=f"{key.strip('.')}." if key else "",
+        matched=tuple(found.tensors),
+        size=network.size,
+        heads=found.left,
+        others=tuple(name for name in file.tensors if name not in names),
+        ignored_objects=dict(file.ignored),
+        pairs=found.pairs,
+        notes=(*_notes(file), *filter(None, [found.caveat])),
+        problems=tuple(filter(None, [found.problem, *broken])),
+    )
+    return report, {} if report.problems else found.tensors
+
+
+def _examine(
+    encoder: Encoder, path: str | Path, key: str | None, allow_unused: bool, match: Match
+) -> tuple[LoadReport, Tensors]:
     """The report, and the tensors to load if there are no problems."""
+    if match not in get_args(Match):
+        raise ValueError(f"Weights are matched by names or by order; got {match!r}.")
     file = read_weights(path)
+    if match == "order":
+        return _examine_order(encoder, file, key)
     networks = find_networks(file.tensors, encoder)
     fitting = [network for network in networks if network.fits]
     report = LoadReport(

@@ -18,6 +18,7 @@ from sslviz.features.evidence import (
     find_function,
     find_stimulus,
 )
+from sslviz.features.features import is_of
 from sslviz.runs import Checkpoint, Run
 
 Place = tuple[str, str, str, str]  # where features lie: run folder, key of the encoder, digest of the images, layer

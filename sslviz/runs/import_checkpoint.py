@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sslviz.runs.preprocessing import preprocessing_lines
 from sslviz.runs.run import Run, check_new_run
@@ -67,6 +67,7 @@ def inspect_import(
     crop_mode: str | None = None,
     key: str | None = None,
     allow_unused: bool = False,
+    match: Literal["names", "order"] = "names",
 ) -> ImportReport:
     """What would be taken from this file, and how would its pictures be fed?  Nothing is written.
 
@@ -82,33 +83,44 @@ def inspect_import(
         mean 0.5 0.5 0.5, std 0.5 0.5 0.5: sslviz's default for presets
         input size 32 px: sslviz's default for presets
     """
-    from sslviz.encoders.create import build_encoder
+    from sslviz.encoders.create import build_encoder, create_foreign
+    from sslviz.encoders.libraries import is_foreign
     from sslviz.encoders.preprocessing import resolve
     from sslviz.encoders.stated import WeightsFile
     from sslviz.encoders.weights import inspect_weights, load_weights
 
-    if (weights is None) == (not pretrained):
-        raise ValueError("Say where the weights come from: either --weights FILE or --pretrained.")
     name, file = _tagged(encoder, tag), WeightsFile(weights) if weights else None
+    if (weights is not None and pretrained) or (not weights and not pretrained and not is_foreign(name)):
+        raise ValueError("Say where the weights come from: either --weights FILE or --pretrained.")
     given: dict[str, Any] = {"image_size": image_size, "mean": mean, "std": std, "stem": stem}
     given |= {"interpolation": interpolation, "crop": crop, "crop_mode": crop_mode}
-    fed = resolve(name, given, file)
-    net = build_encoder(name, fed, pretrained=pretrained, kernel=file.kernel if file else None)
+    if is_foreign(name):  # without a file, its own weights: those at hand, or with --pretrained those of its library
+        own = False if file else pretrained or None
+        net, source = create_foreign(name, given, pretrained=own, file=file)
+        problem = ""
+    else:
+        fed = resolve(name, given, file)
+        net = build_encoder(name, fed, pretrained=pretrained, kernel=file.kernel if file else None)
+        source, problem = f"timm's own weights of {name}", fed.problem
     stored = net.preprocessing.to_dict()
     if file is None:
-        return ImportReport(f"timm's own weights of {name}.", stored, net)
-    found = inspect_weights(net, file.path, key=key, allow_unused=allow_unused)
-    if problem := " ".join(found.problems) or fed.problem:
+        return ImportReport(f"{source[0].upper()}{source[1:]}." if is_foreign(name) else f"{source}.", stored, net)
+    options: dict[str, Any] = {"key": key, "allow_unused": allow_unused, "match": match}
+    found = inspect_weights(net, file.path, **options)
+    if problem := " ".join(found.problems) or problem:
         return ImportReport(found, stored, problem=problem)
-    return ImportReport(load_weights(net, file.path, key=key, allow_unused=allow_unused), stored, net)
+    return ImportReport(load_weights(net, file.path, **options), stored, net)
 
 
 def _tagged(encoder: str, tag: str | None) -> str:
     """The name with timm's tag; ValueError for two tags, and for an encoder that has none."""
+    from sslviz.encoders.libraries import is_foreign
     from sslviz.encoders.presets import PRESETS
 
     if tag is None:
         return encoder
+    if is_foreign(encoder):
+        raise ValueError(f"{encoder} is not timm's by name and has no tags; leave out --tag.")
     if encoder in PRESETS:
         raise ValueError(f"{encoder} is sslviz's own and has no tags; leave out --tag.")
     name, _, named = encoder.partition(".")
@@ -133,19 +145,22 @@ def import_checkpoint(
     crop_mode: str | None = None,
     key: str | None = None,
     allow_unused: bool = False,
+    match: Literal["names", "order"] = "names",
 ) -> tuple[Run, Any]:
     """How do I look at an encoder that is not ours?
 
-    - encoder: any timm name, or a preset
+    - encoder: as for `create_encoder`: any timm name, a preset, `torchvision/resnet50`, `transformers/./FOLDER`, `hf_hub:NAME`
+      or `package.module:function`, a function of yours, whose network is taken with its weights where no file is named
     - out: the run folder to write
     - weights: a file of weights, the index of several shards, or a folder with one of these
-    - pretrained: take timm's own weights instead
+    - pretrained: take timm's own weights instead, or those of the network's library
     - image_size: pixels (default: what the file tells, else what the model was published for)
     - tag: take mean, std and size from timm's configuration of this name: "dino" of `vit_small_patch16_224.dino`
     - mean, std, interpolation, crop, crop_mode: as for `create_encoder`, which says what they mean
     - stem: how a ResNet begins (default: as the shapes in the file tell)
     - key: which of several networks in the file, e.g. "student" (default: the one that its paper evaluates)
     - allow_unused: go on if something in the encoder's own part of the file has no place in it
+    - match: "order" takes the tensors one after the other, whatever they are called, if kinds and shapes agree
 
     Returns the run with its one checkpoint, and a report of what matched, what did not, and how pictures are fed; print it.
     ValueError, and no folder, for weights of another architecture, truncated files, pickles with code, and for files whose
@@ -161,15 +176,21 @@ def import_checkpoint(
         >>> run.name, run.last.step
         ('mine', 0)
     """
+    from sslviz.encoders.libraries import is_foreign
+
     settings: dict[str, Any] = {"tag": tag, "mean": mean, "std": std, "stem": stem}
     settings |= {"interpolation": interpolation, "crop": crop, "crop_mode": crop_mode}
     options: dict[str, Any] = {"weights": weights, "pretrained": pretrained, "image_size": image_size, **settings}
     check_new_run(Path(out))
-    report = inspect_import(encoder, **options, key=key, allow_unused=allow_unused)
+    report = inspect_import(encoder, **options, key=key, allow_unused=allow_unused, match=match)
     net = report.encoder
     if net is None:
         raise ValueError(report.problem)
-    arguments = {"encoder": encoder, "weights": str(weights) if weights else "timm", "image_size": net.image_size}
+    arguments = {
+        "encoder": encoder,
+        "weights": str(weights) if weights else str(report.weights) if is_foreign(encoder) else "timm",
+        "image_size": net.image_size,
+    }
     arguments |= {key: value for key, value in settings.items() if value is not None}
     info = {"kind": "import", "arguments": arguments, "encoder": net.spec, "preprocessing": report.preprocessing}
     run = Run.create(out, {**info, "import": report.to_dict(), "finished": True})

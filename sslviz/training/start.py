@@ -13,6 +13,10 @@ def first_encoder(name: str, image_size: int, seed: int, start: Checkpoint | Non
     """The encoder `name`, of a checkpoint's weights where it starts from one; ValueError where that holds another."""
     if start is None:
         return create_encoder(name, image_size=image_size, seed=seed)
+    if start.module is not None:
+        raise ValueError(
+            f"{start.run} is a network in memory; a training starts from a run, or from an encoder by name."
+        )
     if start.config["name"] != name:
         raise ValueError(
             f"{start.run} holds the encoder {start.config['name']!r}, but {name!r} is to be trained; name the same encoder, or "

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from sslviz.data import Images, shapes
 from sslviz.encoders import Encoder
-from sslviz.encoders.encoder import first_line
+from sslviz.encoders.timm_model import first_line
 from sslviz.explanations.pictures import require_pictures
 from sslviz.features.embed import preprocess
 from sslviz.runs import Checkpoint

@@ -12,21 +12,14 @@ import torch
 from torch import nn
 
 
-def layers_of(model: Any) -> dict[str, int]:
-    """The layer of each parameter of timm's module: 0 for the stem or the embeddings, then block by block.
+def layers_of(encoder: Any) -> dict[str, int]:
+    """The layer of each parameter of the network: 0 for the stem or the embeddings, then block by block.
 
-    ValueError for a model that does not say its layers.
+    ValueError for a network that does not say its layers.
     """
-    from timm.models import group_parameters
-
-    if not hasattr(model, "group_matcher"):
-        raise ValueError(
-            f"{type(model).__name__} does not say which of its weights belong to which layer; pass layer_decay=1 and "
-            'unfreeze="all", which need no layers.'
-        )
-    found = group_parameters(model, model.group_matcher(coarse=False), reverse=True)
+    found = encoder.face.layer_numbers()
     last = max(found.values())
-    return {name: found.get(name, last) for name, _ in model.named_parameters()}
+    return {name: found.get(name, last) for name, _ in encoder.model.named_parameters()}
 
 
 def parameter_groups(
@@ -40,7 +33,7 @@ def parameter_groups(
     """
     model = encoder.model
     names = [name for name, _ in model.named_parameters()]
-    layer = layers_of(model) if layered or layer_decay != 1 else dict.fromkeys(names, 0)
+    layer = layers_of(encoder) if layered or layer_decay != 1 else dict.fromkeys(names, 0)
     top = max(layer.values(), default=0) + 1
     without = set(model.no_weight_decay()) if hasattr(model, "no_weight_decay") else set[str]()
     weights = [

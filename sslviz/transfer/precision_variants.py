@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslviz.encoders import Encoder
-from sslviz.encoders.encoder import first_line
+from sslviz.encoders.timm_model import first_line
 from sslviz.features.embed import batch_size, preprocess
 from sslviz.transfer.operations import linear_layers
 

@@ -142,18 +142,9 @@ def _per_picture(
     title = checkpoint.run if progress else ""
     with torch.inference_mode():
         batches = input_batches(encoder, images, batch_size(encoder), title)
-        return torch.cat([read(_grid(encoder, x, layer)).cpu() for x in batches]).numpy()
+        return torch.cat([read(encoder.grid(x, layer)).cpu() for x in batches]).numpy()
 
 
 def _ready(checkpoint: Checkpoint, images: Images) -> Encoder:
     require_pictures(images, "Maps are made of at least one picture, (n, height, width, 3)")
     return to_device(checkpoint.encoder())
-
-
-def _grid(encoder: Encoder, x: Tensor, layer: str | None) -> Tensor:
-    if layer is None:
-        return encoder.tokens(x)
-    names = [info["module"] or "stem" for info in getattr(encoder.model, "feature_info", [])]
-    if layer not in names or not hasattr(encoder.model, "forward_intermediates"):
-        raise ValueError(f"{encoder.name} has no grid called {layer!r}; it has: {', '.join(names) or 'none'}.")
-    return encoder.model.forward_intermediates(x, indices=[names.index(layer)], intermediates_only=True)[-1]

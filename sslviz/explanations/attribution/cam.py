@@ -81,45 +81,8 @@ def activations(
     question: Question, x: Tensor, references: tuple[Tensor, ...], grid: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
     """What the last grid holds, and the gradient of s there: two (b, c, rows, columns)."""
-    encoder = question.encoder
-    held: list[Tensor] = []
-    if (layer := _before_attention(encoder)) is None:
-        with torch.no_grad():
-            held.append(encoder.model.forward_features(x).detach())
-        held[0].requires_grad_()
-        features = encoder.model.forward_head(held[0], pre_logits=True).flatten(1)
-    else:
-
-        def cut(module: Any, inputs: Any, out: Tensor) -> Tensor:
-            held.append(out.detach().requires_grad_())
-            return held[-1].clone()  # what follows may write into it
-
-        handle = layer.register_forward_hook(cut)
-        try:
-            features = encoder(x)
-        finally:
-            handle.remove()
+    held, features = question.encoder.face.split(x)
     s = question.target.value(features, *references)
-    (gradient,) = torch.autograd.grad(s.sum(), held[0], allow_unused=True, materialize_grads=True)
-    return _on_grid(held[0].detach(), encoder, grid), _on_grid(gradient.detach(), encoder, grid)
-
-
-def _before_attention(encoder: Encoder) -> Any:
-    """The norm before the last block's attention, where patches still matter to a class token; None elsewhere."""
-    blocks = getattr(encoder.model, "blocks", None)
-    return getattr(blocks[-1], "norm1", None) if isinstance(blocks, torch.nn.Sequential | torch.nn.ModuleList) else None
-
-
-def _on_grid(a: Tensor, encoder: Encoder, grid: tuple[int, int]) -> Tensor:
-    """Tokens (b, prefix + p, c), or channels last, as (b, c, rows, columns); ValueError where it cannot be told how."""
-    p = grid[0] * grid[1]
-    if a.ndim == 3 and a.shape[1] >= p:
-        return a[:, -p:].mT.unflatten(2, grid)  # class and register tokens come first
-    if a.ndim == 4 and tuple(a.shape[1:3]) == grid and getattr(encoder.model, "output_fmt", "") == "NHWC":
-        return a.movedim(-1, 1)
-    if a.ndim == 4 and tuple(a.shape[2:]) == grid:
-        return a
-    raise ValueError(
-        f"The last layer of {encoder.name} has the shape {tuple(a.shape)}, which is no grid of {grid[0]} x {grid[1]}; "
-        "take integrated gradients or occlusion."
-    )
+    (gradient,) = torch.autograd.grad(s.sum(), held, allow_unused=True, materialize_grads=True)
+    on_grid = question.encoder.face.on_grid
+    return on_grid(held.detach(), grid), on_grid(gradient.detach(), grid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,10 +40,8 @@ class PartlyRandomized(Checkpoint):
 
     def encoder(self) -> Encoder:
         """The encoder with these layers re-initialised as `fresh_seed` says, all others as in the checkpoint."""
-        from sslviz.encoders import create_encoder
-
         encoder = super().encoder()
-        state, fresh = encoder.state_dict(), create_encoder(**self.config, seed=self.fresh_seed).state_dict()
+        state, fresh = encoder.state_dict(), self.untrained(self.fresh_seed).encoder().state_dict()
         encoder.load_state_dict({k: fresh[k] if _layer_of(k) in self.fresh else v for k, v in state.items()})
         return encoder
 
@@ -63,9 +62,10 @@ def layers_of(checkpoint: Checkpoint) -> list[str]:
 
 
 def _layer_of(parameter: str) -> str:
-    """model.blocks.3.attn.qkv.weight -> blocks.3; model.norm.weight -> norm."""
+    """model.blocks.3.attn.qkv.weight -> blocks.3; model.encoder.layers.encoder_layer_3.ln_1.weight -> the third alike."""
     parts = parameter.removeprefix("model.").split(".")
-    return ".".join(parts[:2]) if len(parts) > 2 and parts[1].isdigit() else parts[0]
+    at = next((i for i, part in enumerate(parts[:-1]) if i and re.fullmatch(r"(.*_)?\d+", part)), 0)
+    return ".".join(parts[: at + 1])
 
 
 @dataclass(frozen=True, eq=False)

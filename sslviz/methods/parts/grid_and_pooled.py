@@ -12,10 +12,4 @@ def grid_and_pooled(encoder: Encoder, x: Tensor) -> tuple[Tensor, Tensor]:
 
     `encoder.tokens` says in words where an encoder has no such grid; ask it once before.
     """
-    model = encoder.model
-    final, grids = model.forward_intermediates(x, indices=1)
-    pooled = model.forward_head(final, pre_logits=True).flatten(1)
-    if final.ndim == 3:
-        shape = grids[-1].shape[-2:]
-        return final[:, -shape.numel() :].mT.unflatten(2, shape), pooled  # class and register tokens come first
-    return (final.movedim(-1, 1) if getattr(model, "output_fmt", "") == "NHWC" else final), pooled
+    return encoder.face.tokens_and_features(x)
