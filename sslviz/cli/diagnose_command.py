@@ -61,6 +61,8 @@ class Diagnose(Scored):
         if self.every:
             print_through_training(results)
         print_scores({run.name: results[run.name] for run in runs})
+        if self.quick:
+            print(f"\n{sample.line}")  # again, as the scores are long
         if self.json:
             self.write(results, about | {"left_out": self._left_out(runs, images, fit, target, results)})
 

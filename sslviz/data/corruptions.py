@@ -50,15 +50,13 @@ def corrupted(
     Caveat: Severities were made for photographs of 224 px: in smaller ones a blur of the same pixels is a stronger one.
     """
     library = _library()
-    known = library.get_corruption_names()
+    known = known_corruptions(images)
     names = list(known if names is None else names)
     unknown = [*(set(names) - set(known)), *(str(s) for s in severities if s not in SEVERITIES)]
     if unknown:
         raise ValueError(
             f"There is no corruption or severity {unknown[0]!r}; there are: {', '.join(known)}, and 1 to 5."
         )
-    if min(images.size) < FEWEST_PIXELS:
-        raise ValueError(f"Corruptions need pictures of {FEWEST_PIXELS} px a side at least; these have {images.size}.")
     places = list(range(len(images))) if numbers is None else [int(number) for number in numbers]
     if len(places) != len(images):
         raise ValueError(f"Corruptions need a number for each picture; there are {len(places)} for {len(images)}.")
@@ -77,6 +75,14 @@ def corrupted(
     table["corruption"], table["severity"] = (np.repeat([kind[at] for kind in kinds], n) for at in (0, 1))
     ids = [f"{name} {change}".strip() for name, change in zip(table["object"], table["changed"], strict=True)]
     return Images(pixels.reshape(-1, *images.pixels.shape[1:]), np.array(ids), table)
+
+
+def known_corruptions(images: Images) -> list[str]:
+    """The names of the corruptions that these images can be shown under; ValueError, as for `corrupted`, where it is none."""
+    names = list(_library().get_corruption_names())
+    if min(images.size) < FEWEST_PIXELS:
+        raise ValueError(f"Corruptions need pictures of {FEWEST_PIXELS} px a side at least; these have {images.size}.")
+    return names
 
 
 def _drawn(

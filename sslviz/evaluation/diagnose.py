@@ -85,9 +85,10 @@ def diagnose(
         raise ValueError(problems[0] if problems else alone)
     said = left_out_reasons(questions, images, fit, results)
     said |= pairs_named_before(questions, runs, images, expected_pairs)
+    copies = duplicates(images, fit) if questions.split else None
     for line in reason_lines(said):
         warnings.warn(line, stacklevel=2)
-    if questions.split and (copies := duplicates(images, fit)).flatters:
+    if copies and copies.flatters:
         warnings.warn(copies.line, CopiesWarning, stacklevel=2)
     for problem in problems:
         warnings.warn(problem, stacklevel=2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sslviz.catalog import Entry
@@ -14,7 +14,7 @@ from sslviz.evaluation.questions import Questions
 from sslviz.evaluation.workload import Workload, answer_seconds
 from sslviz.features.diagnosed import read_evidence, recorded_pairs
 from sslviz.features.evidence import Evidence, asked_stimuli
-from sslviz.features.passes import Place, stimulus_passes
+from sslviz.features.passes import Passes, Place, stimulus_passes
 from sslviz.runs import Checkpoint, Run
 
 
@@ -81,13 +81,13 @@ class Inquiry:
         found: dict[str, Workload] = {}
         first: tuple[str, Evidence] | None = None
         for name, run, checkpoint in checkpoints:
-            forward = sum(
-                one.pictures
+            passes = [
+                one
                 for stimulus, pictures, encoders in asked
                 for one in stimulus_passes(run, checkpoint, stimulus, pictures, encoders, written, self.precision)
-            )
-            evidence = None if forward else self._read(run, checkpoint)
-            found[name] = self._workload(run, forward, evidence, first, compared=bool(found))
+            ]
+            evidence = None if any(one.pictures for one in passes) else self._read(run, checkpoint)
+            found[name] = self._workload(run, passes, evidence, first, compared=bool(found))
             first = first or (None if evidence is None else (name, evidence))
         return found
 
@@ -110,7 +110,13 @@ class Inquiry:
         return len(self.images) + (0 if self.fit is None else len(self.fit))
 
     def _workload(
-        self, run: Run, forward: int, evidence: Evidence | None, first: tuple[str, Evidence] | None, *, compared: bool
+        self,
+        run: Run,
+        passes: Sequence[Passes],
+        evidence: Evidence | None,
+        first: tuple[str, Evidence] | None,
+        *,
+        compared: bool,
     ) -> Workload:
         """What one checkpoint takes; without evidence nothing of it is stored."""
         if evidence is None:
@@ -118,7 +124,9 @@ class Inquiry:
             entries = [entry for entry, _ in self.questions.of_checkpoints]
             entries += self.questions.of_pairs if compared else []
             statistics = sum(answer_seconds(entry, self._n, pace.width) for entry in entries)
-            return Workload(forward, 0, pace.seconds(forward), len(entries), statistics)
+            forward = sum(one.pictures for one in passes)
+            at_most = sum(one.pictures for one in passes if one.at_most)
+            return Workload(forward, 0, pace.seconds(forward), len(entries), statistics, at_most=at_most)
         asked = [one for one in self.in_turn(first) if _can_be_had(one[0], evidence)]
         costs = [self.seconds(run, entry, evidence, columns, other) for entry, columns, _, other in asked]
         return Workload(answers=sum(map(bool, costs)), statistics=sum(costs), stored=costs.count(0.0))

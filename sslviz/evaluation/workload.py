@@ -28,6 +28,7 @@ class Workload:
     - answers: that are computed from features; they take a second or so each
     - statistics: seconds that these take
     - stored: answers that are only read
+    - at_most: those of the forward passes that may not be needed, as what they serve ends once it has told enough
 
     Workloads add up.
 
@@ -44,6 +45,7 @@ class Workload:
     answers: int = 0
     statistics: float = 0.0
     stored: int = 0
+    at_most: int = 0
 
     def __add__(self, other: Workload) -> Workload:
         return Workload(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
@@ -59,8 +61,10 @@ class Workload:
         if not (self.forward or self.answers):
             return "Everything is stored; nothing to compute."
         back = f", {self.backward:,} of them with the gradient," if self.backward else ""
-        parts = [f"{self.forward:,} forward passes{back}"] * bool(self.forward)
+        most = "at most " if self.at_most else ""
+        parts = [f"{most}{self.forward:,} forward passes{back}"] * bool(self.forward)
         parts += [f"{self.answers:,} {'answer' if self.answers == 1 else 'answers'}"] * bool(self.answers)
         share = f", {self.statistics / self.seconds:.0%} of it statistics" if self.answers and self.seconds else ""
         known = f"; {self.stored:,} {'answer is' if self.stored == 1 else 'answers are'} stored" if self.stored else ""
-        return f"{' and '.join(parts)} to compute: {duration(self.seconds)}{share.replace('%', ' %')}{known}."
+        said = " and ".join(parts)
+        return f"{said[:1].upper()}{said[1:]} to compute: {duration(self.seconds)}{share.replace('%', ' %')}{known}."

@@ -99,7 +99,8 @@ STIMULI = (
     ),
     Stimulus(
         "corrupted", "on request", (TRAINED, UNTRAINED), pictures="features.pictures:corrupted_images", max_images=100,
-        each=76, round_size=50, enough="diagnostics.robustness.enough:enough_corrupted", layer="corrupted",
+        each="features.pictures:count_corruptions", round_size=50,
+        enough="diagnostics.robustness.enough:enough_corrupted", layer="corrupted",
         words="corrupted pictures",  # one look, after 50: after 25 the intervals were too narrow, and each look costs more
         missing="No corrupted pictures were embedded; diagnose it again, naming drift.",
     ),

@@ -88,6 +88,19 @@ def changed_images(images: Images) -> Images | None:
     return Images(np.concatenate([part.pixels for part in parts.values()]), ids, table)
 
 
+def count_corruptions(images: Images) -> int:
+    """How many pictures `corrupted_images` shows of each image: itself, and one for every corruption and severity.
+
+    0 where none can be drawn: without the package that draws them, or of smaller images than it takes.
+    """
+    from sslviz.data.corruptions import SEVERITIES, known_corruptions
+
+    try:
+        return 1 + len(known_corruptions(images)) * len(SEVERITIES)
+    except ValueError:
+        return 0
+
+
 def corrupted_images(images: Images, numbers: np.ndarray | None = None) -> Images:
     """The images under every corruption and severity, drawn by these numbers of theirs.
 

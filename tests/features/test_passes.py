@@ -110,3 +110,13 @@ def test_the_sentence_adds_up():
     )
     assert passes_line([]) == "0 forward passes."
     assert all(stimulus.words for stimulus in STIMULI if not stimulus.project)
+
+
+def test_corruptions_that_cannot_be_drawn_take_no_pass(run):
+    small = sslviz.shapes(n=40, size=16, seed=0)
+    large = sslviz.shapes(n=40, size=32, seed=0)
+    shown = [
+        sum(one.pictures for one in gather_passes(run, run.last, images, None, requested=["corrupted"]))
+        for images in (small, large)
+    ]
+    assert shown == [2 * 40, 2 * 40 + 2 * 40 * 76]

@@ -91,7 +91,7 @@ def audit(
         "plan": asdict(plan) | {"attributes": list(plan.attributes), "skip": list(plan.skip), "digest": plan.digest},
         "made": {**made(), "seconds": round(time.perf_counter() - began, 1)},
         "images": describe_images(images, fit, target, plan),
-        "quick": quick.to_dict() if quick else None,
+        "quick": _quick(quick, plan, shown) if quick else None,
         "asked": asked_of_images(asked, images, fit, target, plan, results, runs, inspection),
         "runs": about,
         "tests": len(tests),
@@ -114,6 +114,12 @@ def _settled(plan: AuditPlan | None, images: Images, fit: Images | None, target:
         plan = replace(plan, group=images.group)
         check_named_columns(*tables, plan.label, plan.attributes, plan.group)
     return plan if target is None else replace(plan, target=plan.target or target.spec or target.digest)
+
+
+def _quick(quick: QuickSample, plan: AuditPlan, shown: AuditPlan) -> dict[str, Any]:
+    """What a report says of the sample that it is of, and of the pictures that maps are made of."""
+    fewer = f" Maps are made of {shown.maps} pictures, not of {plan.maps}." if shown.maps < plan.maps else ""
+    return quick.to_dict() | {"maps": shown.maps, "line": quick.line + fewer}
 
 
 def _begun(run: Run, plan: AuditPlan, target: Images | None) -> dict[str, Any]:

@@ -73,7 +73,11 @@ def failures(report: Mapping[str, Any], gate: Mapping[str, Any]) -> list[str]:
 def reservation(report: Mapping[str, Any]) -> str:
     """What is to be said beside a passed or failed gate: that a quick report was held against it; else empty."""
     quick = report.get("quick")
-    return f"The gate was held against a quick report ({quick['heading']}), not against all images." if quick else ""
+    return (
+        f"The gate was held against a quick report ({quick['heading']}); a full one may read otherwise."
+        if quick
+        else ""
+    )
 
 
 def read_report(path: str | Path) -> dict[str, Any]:
