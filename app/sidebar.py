@@ -1,4 +1,4 @@
-"""The sidebar: which runs are shown, on which images, and how pictures are fed to them."""
+"""The sidebar: which runs are shown, which of them stands out, on which images, and how pictures are fed to them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import streamlit as st
 from components.html import dot, literal
 from state.selection import all_runs, caution, chosen, chosen_runs, images_of_runs
 
-from sslviz.runs import Run
+from sslviz.figures.parts.theme import MANY
+from sslviz.runs import Run, studies
 from sslviz.runs.preprocessing import preprocessing_rows, run_preprocessing
 
 
@@ -19,13 +20,19 @@ def sidebar() -> None:
     runs, problems = all_runs()
     names = [run.name for run in runs]
     with st.sidebar:
-        st.multiselect("Runs", names, default=names, key="runs", bind="query-params", placeholder="Choose runs")
+        run_picker(runs, names)
         images = images_of_runs(chosen_runs())
         if len(images) > 1:
             st.selectbox("Compared on", list(images), format_func=images.__getitem__, key="images", bind="query-params")
         choice = chosen()
-        for name, run in choice.runs.items():
-            st.html(_about(run, choice.colors[name]))
+        if len(choice.evidence) > 1:
+            st.selectbox(
+                "Stands out", list(choice.evidence), None, key="run", bind="query-params", placeholder="None of them"
+            )
+        abouts = [_about(run, choice.colors[name]) for name, run in choice.runs.items()]
+        with st.expander(f"{len(abouts)} runs shown") if len(abouts) > MANY else st.container(gap="small"):
+            st.html(f'<div style="display:grid;gap:10px">{"".join(abouts)}</div>')
+        for run in choice.runs.values():
             if problem := cannot_be_kept(run):
                 st.caption(f":material/lock: {literal(problem)} What was kept before is shown.")
         if choice.runs:
@@ -35,6 +42,41 @@ def sidebar() -> None:
             st.caption(f":material/warning: {said}")
         for problem in problems:
             st.caption(f":material/warning: Skipped: {problem}")
+
+
+def run_picker(runs: list[Run], names: list[str]) -> None:
+    """A box of all runs, to be searched in; above it the studies, of which all runs are chosen at once."""
+    found = studies(runs)
+    if found:
+        known = st.session_state.get("runs")
+        now = set(names if known is None else known)
+        st.session_state["studies"] = [
+            title for title, inside in found.items() if now < set(names) and now >= {*inside}
+        ]
+        st.pills(
+            "All of a study",
+            list(found),
+            selection_mode="multi",
+            format_func=lambda title: f"{title} ({len(found[title])})",
+            key="studies",
+            on_change=_choose_studies,
+            args=(found, names),
+        )
+    st.multiselect(
+        "Runs",
+        names,
+        default=names,
+        key="runs",
+        bind="query-params",
+        placeholder="Choose runs",
+        wrap=len(names) <= MANY,
+    )
+
+
+def _choose_studies(found: Mapping[str, list[str]], names: list[str]) -> None:
+    """All runs of the studies that were chosen, and no others; without any study all runs."""
+    inside = {name for title in st.session_state["studies"] for name in found[title]}
+    st.session_state["runs"] = [name for name in names if name in inside] or names
 
 
 def cannot_be_kept(run: Run) -> str:

@@ -1,8 +1,9 @@
 import streamlit as st
 from components.charts import chart
+from components.checkpoint_picker import run_box
 from components.diagnose_button import every_step
-from components.html import literal
 from sections.questions import questions
+from sections.run_sentences import collapse_verdicts
 from state.cached import result, steps
 from state.selection import chosen, results
 
@@ -10,9 +11,7 @@ from sslviz.figures.geometry import over_training
 
 choice = chosen()
 verdicts = results(choice, "collapse")
-for name, verdict in verdicts.items():
-    mark = ":green[:material/check_circle:]" if verdict.verdict == "healthy" else ":red[:material/error:]"
-    st.markdown(f"{mark} **{literal(name)}**: {verdict.verdict}. {' '.join(verdict.reasons)}")
+collapse_verdicts(choice, verdicts)
 questions(choice, "collapse")
 
 st.subheader("When did it happen?", anchor=False)
@@ -25,13 +24,6 @@ if moving:
         for name, evidences in moving.items()
     }
     chart(over_training.scores(used, name="directions in use", colors=choice.colors), choice, "directions_through")
-    name = st.segmented_control(
-        "Play the spectrum of",
-        list(moving),
-        default=next(iter(moving)),
-        required=True,
-        key="played",
-        bind="query-params",
-    )
+    name = run_box("Play the spectrum of", list(moving), "played")
     spectra = {step: result(choice.runs[name], "spectrum", e) for step, e in moving[name].items()}
     chart(over_training.spectra(spectra, color=choice.colors[name]), choice, "spectra_through")

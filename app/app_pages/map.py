@@ -1,5 +1,6 @@
 import streamlit as st
 from components.charts import chart
+from components.checkpoint_picker import some_runs
 from components.html import literal
 from sections.map import aligned_maps, explore, map_of, missing_maps
 from sections.map_over_training import settings, through_training
@@ -14,7 +15,10 @@ MOST = 4  # maps side by side: a browser draws few WebGL charts at once
 LAYOUTS = {"umap": "UMAP", "umap-learn": "umap-learn", "pca": "PCA"}
 
 choice = chosen()
-names = list(choice.evidence)[:MOST]
+names = some_runs("Maps of", list(choice.evidence), MOST, "maps_of")
+if not names:
+    st.info("Choose a run to see its map.", icon=":material/arrow_upward:")
+    st.stop()
 features = choice.evidence[names[0]].features
 columns = dict.fromkeys(
     [*labels(choice), *features.table.columns.drop(["label", "split", "noise_seed"], errors="ignore")]
@@ -38,7 +42,7 @@ with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         help="The control: what the same layout makes of noise with the same mean and covariance, which has no groups.",
     )
 if len(choice.evidence) > MOST:
-    st.caption(f"The first {MOST} of the {len(choice.evidence)} chosen runs; choose others in the sidebar.")
+    st.caption(f"Maps of {len(names)} of the {len(choice.evidence)} runs, at most {MOST} at once.")
 
 computed, missing = False, [] if layout == "pca" else missing_maps(choice, names, layout)
 asked = layout

@@ -1,5 +1,6 @@
 import streamlit as st
 from components.charts import chart
+from components.checkpoint_picker import some_runs
 from components.html import literal
 from components.thumbnails import pictures
 from sections.columns import reasons
@@ -7,7 +8,12 @@ from state.selection import caution, chosen, columns_of, labels, results
 
 from sslviz.catalog import entries_on
 from sslviz.diagnostics.probes.probe import Probe
+from sslviz.evaluation.ranking import ranked
+from sslviz.figures.parts.theme import MANY
 from sslviz.figures.probes.probe import confusion
+
+MOST = 4  # tables of confusions at once: each is a chart
+CELL, BESIDE = 40, 220  # pixels that a number of the table needs, and that names and shares take beside all of them
 
 choice = chosen()
 columns = labels(choice)
@@ -36,16 +42,22 @@ entry = readouts[readout]
 probes = results(choice, readout, columns_of(entry, column))
 if len(probes) > 1 and (said := caution(choice)):
     st.caption(f":material/warning: {said}")
+if len(probes) > MANY:  # best first: names from a to z say nothing of so many
+    probes = {
+        name: probes[name] for name in ranked({name: next(iter(p.scores().values())) for name, p in probes.items()})
+    }
 chart(entry.figure(probes, colors=choice.colors), choice, "probe", caveat=entry.caveat)
 if entry.result_type is not Probe:
     st.stop()
 
 st.subheader("Which are taken for which?", anchor=False)
-with st.grid(3, min_column_width=340):
-    for name, probe in probes.items():
+shown = some_runs("Of the runs", list(probes), MOST, "confusions")
+width = max((CELL * len(probes[name].classes) for name in shown), default=0) + BESIDE
+with st.grid(max(1, min(3, len(shown))), min_column_width=width):
+    for name in shown:
         with st.container():
             st.markdown(f"**{literal(name)}**")
-            chart(confusion(probe, color=choice.colors[name]), choice, f"confusion {name}", caveat=None)
+            chart(confusion(probes[name], color=choice.colors[name]), choice, f"confusion {name}", caveat=None)
 
 if len(probes) > 1:
     st.subheader("Where do two runs differ?", anchor=False)

@@ -2,9 +2,10 @@ from itertools import combinations
 
 import streamlit as st
 from components.charts import chart, section
+from components.checkpoint_picker import run_box
 from components.diagnose_button import every_step, offer_stimulus
 from components.html import literal
-from sections.comparison import better, most_changed
+from sections.comparison import better, compared_pairs, most_changed, only_two
 from sections.questions import questions
 from state import cached
 from state.selection import chosen, everything
@@ -27,23 +28,21 @@ score = st.segmented_control(
 )
 
 if len(names) > 1:
-    pairs = {
-        (a, b): cached.pair(choice.runs[b], "similarity", choice.evidence[b], choice.evidence[a])
-        for a, b in combinations(names, 2)
-    }
-    chart(heatmap(pairs, score=score), choice, "checkpoints", caveat=None)
+    if pairs := compared_pairs(choice):
+        chart(heatmap(pairs, score=score), choice, "checkpoints", caveat=None)
     with st.container(horizontal=True):
         a = st.selectbox("From", names, key="from", bind="query-params")
         b = st.selectbox("to", [name for name in names if name != a], key="to", bind="query-params")
+    two = only_two(choice, a, b)
     before, after = choice.evidence[a], choice.evidence[b]
     title = f"{a} → {b}"
     section(choice, "similarity", {title: cached.pair(choice.runs[b], "similarity", after, before)})
     st.subheader(f"Which images changed from {literal(a)} to {literal(b)}?", anchor=False)
     changed = cached.pair(choice.runs[b], "changed", after, before)
     section(choice, "changed", {title: changed})
-    most_changed(choice, changed, a, b)
+    most_changed(two, changed, a, b)
     st.subheader(f"Which is better, {literal(a)} or {literal(b)}?", anchor=False)
-    better(choice, everything(choice), a, b)
+    better(two, everything(two), a, b)
     for entry in entries_on("similarity"):
         if entry.scope == "pair" and entry.name not in ("similarity", "changed"):
             st.subheader(entry.question, anchor=False)
@@ -64,7 +63,7 @@ else:
 
 st.subheader("When did it become what it is?", anchor=False)
 every_step(choice)
-run = st.segmented_control("Steps of", names, default=names[0], required=True, key="steps_of", bind="query-params")
+run = run_box("Steps of", names, "steps_of")
 steps = cached.steps(choice.runs[run], choice.digest)
 if len(steps) > 1:
     pairs = {

@@ -12,6 +12,7 @@ from state.selection import Choice, caution
 from sslviz.catalog import find_entry
 from sslviz.figures import score_bars
 from sslviz.figures.parts import theme
+from sslviz.figures.parts.highlight import highlight
 
 FEW_BUTTONS = {"modeBarButtonsToRemove": ["zoom2d", "zoomIn2d", "zoomOut2d", "autoScale2d"], "displaylogo": False}
 
@@ -21,6 +22,8 @@ def chart(fig: go.Figure, choice: Choice, key: str, *, caveat: str | None = "", 
 
     Returns what was selected in it, where `options` (Streamlit's own) ask for that.
     """
+    if choice.run:
+        highlight(fig, choice.run, choice.evidence)
     if choice.dark:  # light is what every figure is finished in
         theme.apply(fig, dark=True)
     event = st.plotly_chart(fig, theme=None, key=key, alt=fig.layout.meta["alt"], config=FEW_BUTTONS, **options)

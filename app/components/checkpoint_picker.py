@@ -1,4 +1,4 @@
-"""Which checkpoint of each run is looked at?  The last, unless an earlier one is chosen."""
+"""Which runs are looked at where not all fit, and which checkpoint of each?  The last, unless an earlier one is chosen."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from components.html import literal
 from state import cached
 from state.selection import Choice
 
+from sslviz.figures.parts.theme import MANY
 from sslviz.runs import Checkpoint
 
 
@@ -32,6 +33,21 @@ def checkpoints(choice: Choice, *, embedded: bool = False) -> tuple[Choice, dict
         if embedded and found[name].step != last:
             evidence[name] = cached.evidence(run, choice.digest or "", found[name])
     return replace(choice, evidence=evidence), found
+
+
+def run_box(label: str, names: list[str], key: str) -> str:
+    """One of these runs: side by side while they are few, to be searched for where they are many."""
+    if len(names) > MANY:
+        return st.selectbox(label, names, key=key, bind="query-params", width=330)
+    return st.segmented_control(label, names, default=names[0], required=True, key=key, bind="query-params")
+
+
+def some_runs(label: str, names: list[str], most: int, key: str) -> list[str]:
+    """At most so many of these runs, by default the first; without a box where they are no more."""
+    if len(names) <= most:
+        return names
+    chosen = st.multiselect(label, names, names[:most], key=key, bind="query-params", max_selections=most)
+    return [name for name in names if name in chosen]
 
 
 def _box(name: str, steps: list[int], last: int) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -11,15 +13,20 @@ import streamlit as st
 from components.charts import chart
 from components.html import dot, literal
 from components.thumbnails import thumbnails
+from state import cached
 from state.selection import Choice, caution
 
 from sslviz.catalog import find_entry
 from sslviz.diagnostics.result import ResultKey
 from sslviz.diagnostics.similarity.changed import Changed
 from sslviz.diagnostics.similarity.compare import compare
+from sslviz.diagnostics.similarity.similarity import Similarity
+from sslviz.evaluation.answers import storage_key
+from sslviz.figures.parts import theme
 from sslviz.figures.parts.thumbnails import data_uri
 from sslviz.figures.similarity.comparison import comparison as draw_comparison
 
+AT_ONCE = 6  # pairs that nobody has to be asked about: those of four runs
 SHOWN = 20  # images whose neighbourhoods are shown
 NEIGHBORS = 7
 SIZE = 36  # pixels of a thumbnail
@@ -31,6 +38,40 @@ STYLE = """<style>
 .changed img{object-fit:contain;image-rendering:pixelated;box-sizing:content-box;border:2px solid transparent}
 .changed img.kept{border-color:currentColor}
 </style>"""
+
+
+def compared_pairs(choice: Choice) -> dict[tuple[str, str], Similarity]:
+    """{(run, run): how alike they are}; of many runs those that were compared before, and a button for the others."""
+    pairs = list(combinations(choice.evidence, 2))
+    missing = [(a, b) for a, b in pairs if not _is_compared(choice, a, b)]
+    if len(missing) > AT_ONCE:
+        said = f"{len(missing)} of the {len(pairs)} pairs of runs are not compared yet; "
+        st.markdown(
+            f"{said}{'the others are drawn.' if len(missing) < len(pairs) else 'below are two of your choice.'}"
+        )
+        if st.button(f"Compare {len(missing)} pairs", icon=":material/play_arrow:"):
+            bar = st.progress(0.0)
+            for done, (a, b) in enumerate(missing):
+                bar.progress(done / len(missing), f"{literal(a)} and {literal(b)} ({done} of {len(missing)})")
+                _compared(choice, a, b)
+            st.rerun()
+        pairs = [pair for pair in pairs if pair not in missing]
+    return {(a, b): _compared(choice, a, b) for a, b in pairs}
+
+
+def _compared(choice: Choice, a: str, b: str) -> Similarity:
+    return cached.pair(choice.runs[b], "similarity", choice.evidence[b], choice.evidence[a])
+
+
+def _is_compared(choice: Choice, a: str, b: str) -> bool:
+    key = storage_key(find_entry("similarity"), choice.evidence[b], other=choice.evidence[a])
+    return choice.runs[b].result_path(key).exists()
+
+
+def only_two(choice: Choice, a: str, b: str) -> Choice:
+    """The same choice of two runs alone, whose colours differ even where many runs share one."""
+    colors = choice.colors | theme.told_apart(choice.colors, [a, b])
+    return replace(choice, evidence={name: choice.evidence[name] for name in (a, b)}, colors=colors)
 
 
 def most_changed(choice: Choice, changed: Changed, a: str, b: str) -> None:

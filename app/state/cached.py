@@ -28,7 +28,7 @@ from sslviz.features import Features
 from sslviz.features.column_kinds import Column, describe_columns
 from sslviz.features.diagnosed import diagnosed_steps, layers_of, stored_evidence
 from sslviz.features.evidence import Evidence
-from sslviz.runs import Checkpoint, Run, open_runs
+from sslviz.runs import Checkpoint, Run, open_runs, run_folders
 
 KEYS: dict[Any, Any] = {
     Run: lambda run: (str(run.path.resolve()), str(run.places.cache)),
@@ -64,9 +64,9 @@ KEYS: dict[Any, Any] = {
 
 def runs(folder: Path, cache: Path | None = None) -> tuple[list[Run], list[str]]:
     """The readable runs of a folder, and a sentence for each that had to be left out; read again when a file changes."""
-    paths = [p for p in sorted(folder.glob("*/")) if not p.name.startswith(".")]
-    written = [paths, [cache / p.name for p in paths] if cache else []]
-    stamp = tuple((p.name, _time(p / "run.json"), _time(p / "history.csv")) for where in written for p in where)
+    paths = run_folders(folder)
+    written = [paths, [cache / p.relative_to(folder) for p in paths] if cache else []]
+    stamp = tuple((str(p), _time(p / "run.json"), _time(p / "history.csv")) for where in written for p in where)
     return _runs(str(folder.resolve()), None if cache is None else str(cache.resolve()), stamp)
 
 
@@ -83,7 +83,7 @@ def evidence(run: Run, digest: str, checkpoint: Checkpoint | None = None) -> Evi
     return _evidence(run, checkpoint, checkpoint.key, digest, times)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=KEYS)
+@st.cache_resource(max_entries=400, show_spinner=False, hash_funcs=KEYS)  # twenty runs of eighteen steps
 def _evidence(run: Run, _checkpoint: Checkpoint, key: str, digest: str, times: tuple[int, ...]) -> Evidence:
     return stored_evidence(run, _checkpoint, digest)
 
@@ -104,13 +104,13 @@ def steps(run: Run, digest: str) -> dict[int, Evidence]:
     return {c.step: evidence(run, digest, c) for c in diagnosed_steps(run, digest)}
 
 
-@st.cache_resource(max_entries=500, show_spinner="Computing what is not stored yet …", hash_funcs=KEYS)
+@st.cache_resource(max_entries=4000, show_spinner="Computing what is not stored yet …", hash_funcs=KEYS)
 def result(run: Run, name: str, evidence: Evidence, columns: Columns = ()) -> Any:
     """A catalog diagnostic of a checkpoint, read from the run folder, or else computed and stored there."""
     return stored_result(run, find_entry(name), evidence, columns)
 
 
-@st.cache_resource(max_entries=500, show_spinner="Comparing …", hash_funcs=KEYS)
+@st.cache_resource(max_entries=1000, show_spinner="Comparing …", hash_funcs=KEYS)
 def pair(run: Run, name: str, evidence: Evidence, other: Evidence) -> Any:
     """A catalog diagnostic of a pair: what became of `other` in `evidence`, which is the run's."""
     return stored_result(run, find_entry(name), evidence, other=other)

@@ -21,7 +21,7 @@ from sslviz.features.column_kinds import Column, asked_columns
 from sslviz.features.complete_rows import left_out_sentences
 from sslviz.features.evidence import Evidence
 from sslviz.figures.parts import theme
-from sslviz.runs import Run
+from sslviz.runs import Run, color_groups, seed_groups
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,9 @@ class Choice:
     """What a page shows.
 
     `runs` {name: Run} are the chosen ones; `evidence` {name: Evidence} of those that were diagnosed on the chosen
-    images; `unready` names the others; `colors` {name: colour} of all in the folder.  `digest` names the
-    images; it is None where no chosen run was diagnosed on any."""
+    images; `unready` names the others; `colors` {name: colour} of all in the folder, and of groups of seeds.  `digest`
+    names the images; it is None where no chosen run was diagnosed on any.  `seeds` {group: names} are those of the compared
+    runs that differ in nothing but the seed; `run` is the one that stands out, empty where none does."""
 
     runs: dict[str, Run]
     evidence: dict[str, Evidence]
@@ -38,6 +39,8 @@ class Choice:
     colors: dict[str, str]
     digest: str | None
     dark: bool
+    seeds: dict[str, list[str]]
+    run: str
 
 
 def folder() -> Path:
@@ -70,10 +73,26 @@ def chosen() -> Choice:
             evidence[run.name] = cached.evidence(run, digest or "")
         except ValueError:
             unready.append(run.name)
-    # A run's colour is its place among all runs of the folder, so that choosing fewer changes no colour.
-    colors = theme.colors(run.name for run in all_runs()[0])
     dark = st.context.theme.type == "dark"
-    return Choice({run.name: run for run in runs}, evidence, unready, colors, digest, dark)
+    seeds = {title: [name for name in names if name in evidence] for title, names in seed_groups(runs).items()}
+    run = st.session_state.get("run") or ""
+    return Choice(
+        {run.name: run for run in runs},
+        evidence,
+        unready,
+        _colors(all_runs()[0]),
+        digest,
+        dark,
+        {title: names for title, names in seeds.items() if len(names) > 1},
+        run if run in evidence else "",
+    )
+
+
+def _colors(runs: list[Run]) -> dict[str, str]:
+    """{run or group of seeds: colour}.  A run's is its place in the whole folder, so that choosing fewer changes none."""
+    groups = color_groups(runs)
+    colors = theme.colors(groups, groups=groups)
+    return {title: colors[names[0]] for title, names in seed_groups(runs).items()} | colors
 
 
 def results(choice: Choice, name: str, columns: Columns = ()) -> dict[str, Any]:

@@ -2,6 +2,20 @@
 
 from sslviz.runs.checkpoint import Checkpoint
 from sslviz.runs.results import load_result, save_result
-from sslviz.runs.run import Run, largest_image_size, open_runs
+from sslviz.runs.run import Run, largest_image_size, open_runs, run_folders
+from sslviz.runs.studies import argument_table, color_groups, flat_arguments, seed_groups, studies
 
-__all__ = ["Checkpoint", "Run", "largest_image_size", "load_result", "open_runs", "save_result"]
+__all__ = [
+    "Checkpoint",
+    "Run",
+    "argument_table",
+    "color_groups",
+    "flat_arguments",
+    "largest_image_size",
+    "load_result",
+    "open_runs",
+    "run_folders",
+    "save_result",
+    "seed_groups",
+    "studies",
+]

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from sslviz.data import Images
 
 FORMAT = 1  # of the run folder; a folder with a larger number was written by a newer sslviz
+STUDY_LEVELS = 2  # of folders between the one that is opened and a run: a study, and the settings in it
+MOST_FOLDERS = 500  # beside each other: more are classes of images, not runs
 RESULTS = 1  # of the numbers in results/; a larger one, where a definition changes, means that old ones are not read
 
 
@@ -47,7 +50,7 @@ class Run:
     folder of the run's name there, and are read from both.
 
     - path: the folder
-    - name: what it is called
+    - name: what it is called: by default as the folder is
     - info: all that run.json holds
 
     ValueError, with the reason, for a folder that is not a run, or was written by a newer sslviz, and for a cache of
@@ -61,9 +64,9 @@ class Run:
         ('mine', [], True)
     """
 
-    def __init__(self, path: str | Path, *, cache: str | Path | None = None) -> None:
+    def __init__(self, path: str | Path, *, cache: str | Path | None = None, name: str = "") -> None:
         self.path = Path(path)
-        self.name = self.path.resolve().name
+        self.name = name or self.path.resolve().name
         if self.path.is_file():
             raise ValueError(
                 f"{self.path} is a file, and a run is a folder. For a file of weights, make a run of it first: "
@@ -192,7 +195,8 @@ class Run:
 def open_runs(folder: str | Path, *, cache: str | Path | None = None) -> tuple[list[Run], list[str]]:
     """Which runs lie in this folder?  The readable ones by name, and one sentence for each that had to be left out.
 
-    `cache` is that of `Run`.
+    Runs in subfolders (a study, its seeds) are found too, and are named with them: "study/seed-0".  `cache` is that of
+    `Run`.
 
     Example:
         >>> import tempfile, sslviz
@@ -203,14 +207,31 @@ def open_runs(folder: str | Path, *, cache: str | Path | None = None) -> tuple[l
         (['mine'], [])
     """
     runs, problems = [], []
-    for path in sorted(Path(folder).glob("*/")):
-        if path.name.startswith("."):
-            continue
+    for path in run_folders(folder):
+        within = path.relative_to(folder)
         try:
-            runs.append(Run(path, cache=cache))
+            runs.append(Run(path, cache=cache and Path(cache) / within.parent, name=within.as_posix()))
         except ValueError as error:
             problems.append(str(error))
     return runs, problems
+
+
+def run_folders(folder: str | Path, levels: int = STUDY_LEVELS) -> list[Path]:
+    """The folders of runs in this one and in its subfolders, by name; of a subfolder without any, that itself.
+
+    Hidden folders are skipped, and so is what lies in a run.  Of a folder of more than 500 nothing below is looked at.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            inside = sorted(Path(one.path) for one in entries if not one.name.startswith(".") and one.is_dir())
+    except OSError:  # not there, or nothing that may be read
+        return []
+    found = []
+    for path in inside:
+        is_run = (path / "run.json").exists()
+        below = [] if is_run or not levels or len(inside) > MOST_FOLDERS else run_folders(path, levels - 1)
+        found += below if any((one / "run.json").exists() for one in below) else [path]
+    return found
 
 
 def check_new_run(path: Path) -> None:

@@ -16,6 +16,7 @@ from sslviz.statistics.intervals import (
     wilson,
 )
 from sslviz.statistics.score import Score
+from sslviz.statistics.seeds import SeedSpread
 from sslviz.statistics.significance import (
     MIN_PER_CLASS,
     POWER_80,
@@ -35,6 +36,7 @@ __all__ = [
     "POWER_80_PAST_THRESHOLD",
     "WIDTH_95",
     "Score",
+    "SeedSpread",
     "balanced_mean",
     "benjamini_hochberg",
     "bootstrap_balanced_mean",

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sslviz.catalog import find_entry
+from sslviz.catalog import diagnostics, find_entry
 from sslviz.data import Images, shapes
 from sslviz.diagnostics.probes.probe import Probe
 from sslviz.diagnostics.projection.projection import Projection
-from sslviz.evaluation.answers import storage_key
+from sslviz.evaluation.answers import storage_key, stored_result
 from sslviz.evaluation.questions import scored_and_fit
 from sslviz.features import Features
 from sslviz.features.column_kinds import asked_columns, describe_columns
@@ -43,12 +50,16 @@ def plant(
     noise: float = 1.0,
     seed: int = 0,
     extras: bool = True,
+    like: Run | None = None,
+    arguments: Mapping[str, Any] = MappingProxyType({}),
 ) -> Run:
     """A finished run at `path` whose encoder keeps `factor`, with the history given, ready for the app.
 
-    Without `extras` it has nothing but the features of its last checkpoint, as an old or a foreign one."""
+    Without `extras` it has nothing but the features of its last checkpoint, as an old or a foreign one.  Pixels and
+    thumbnails are those of the run `like`, if given: one file, however many runs.  More `arguments` go into run.json."""
     scored, fit = scored_and_fit(images)
-    arguments = {"method": "simclr", "encoder": "conv_nano", "epochs": len(losses), "images": images.spec, "seed": seed}
+    usual = {"method": "simclr", "encoder": "conv_nano", "epochs": len(losses), "images": images.spec, "seed": seed}
+    arguments = {**usual, **arguments}
     run = Run.create(
         path, {"kind": "pretrain", "arguments": arguments, "encoder": {"name": "conv_nano"}, "finished": True}
     )
@@ -74,7 +85,13 @@ def plant(
             x = keeping(part, kept, noise=spread, seed=seed + len(part))
             source = {"run": run.name, "step": 400, "images": part.digest, "spec": part.spec}
             Features(x, part.ids, part.table, source).save(run.features_stem(key, part.digest))
-        raw_pixels(part).save(run.features_stem("pixels", part.digest))
+        if like is None:
+            raw_pixels(part).save(run.features_stem("pixels", part.digest))
+    if like is not None:
+        for file in (*like.path.glob("features/pixels-*"), *like.path.glob("thumbnails/*")):
+            there = run.path / file.relative_to(like.path)
+            there.parent.mkdir(exist_ok=True)
+            os.link(file, there)
     if extras:
         plant_extras(run, scored, fit, factor, noise=noise, seed=seed)
     run.save_thumbnails(scored)
@@ -117,6 +134,59 @@ def plant_three(folder: Path, n: int = 1000) -> list[Run]:
     return runs
 
 
+RECIPES = {  # of twenty runs: what the encoder keeps, how noisily, and the arguments in which the recipes differ
+    "byol-slow": ("shape", 1.2, {"method": "byol", "learning_rate": 0.001}),
+    "byol-fast": ("shape", 0.9, {"method": "byol", "learning_rate": 0.004}),
+    "simclr-slow": ("shape", 1.0, {"method": "simclr", "learning_rate": 0.001}),
+    "simclr-fast": ("color", 1.0, {"method": "simclr", "learning_rate": 0.004}),
+    "mae": (None, 0.01, {"method": "mae", "learning_rate": 0.001}),
+}
+SEEDS = 4
+
+
+def right_share(recipe: str, seed: int) -> float:
+    """Which share of the images the planted probes of this run read rightly, beside those guessed: recipes lie apart."""
+    return 0.3 + 0.1 * list(RECIPES).index(recipe) + 0.02 * (seed - (SEEDS - 1) / 2)
+
+
+def plant_twenty(folder: Path, n: int = 400, *, epochs: int = 6, extras: bool = False) -> list[Run]:
+    """Five recipes in a subfolder each, each with four seeds; probes and maps are planted (`right_share`)."""
+    images, done, runs = shapes(n), np.arange(1, epochs + 1), []
+    for place, (recipe, (factor, noise, arguments)) in enumerate(RECIPES.items()):
+        for seed in range(SEEDS):
+            run = plant(
+                folder / recipe / f"seed-{seed}", images, factor, noise=noise * (1 + 0.02 * seed), seed=seed + 10 * place,
+                losses=list(5 - done / 3 + place), knn=list(0.3 + done / 20), extras=extras,
+                like=runs[0] if runs else None, arguments={**arguments, "seed": seed},
+            )  # fmt: skip
+            plant_results(run, right_share(recipe, seed), seed=seed)
+            runs.append(run)
+    return runs
+
+
+def plant_answers(runs: list[Run], alike: int = SEEDS) -> None:
+    """Stores what is asked by default, and of pairs, without computing it of each: so many in a row get one's answers.
+
+    What is stored already (planted probes and maps) stays.  Pairs all get the answer of the first, moved a little."""
+    evidences = [stored_evidence(run, run.last, next(iter(run.info["diagnosed"]))) for run in runs]
+    labels = asked_columns(describe_columns(evidences[0].features.table))
+    for entry in (entry for entry in diagnostics() if entry.by_default):
+        for columns in [(label,) for label in labels] if entry.scope == "label" else [()]:
+            for place, (run, evidence) in enumerate(zip(runs, evidences, strict=True)):
+                path = run.result_path(storage_key(entry, evidence, columns))
+                if place % alike == 0:
+                    answer = None
+                    with suppress(ValueError):  # what cannot be asked of these images
+                        answer = stored_result(run, entry, evidence, columns)
+                elif answer is not None and not path.exists():
+                    save_result(path, answer)
+    pair, rng = find_entry("similarity"), np.random.default_rng(0)
+    first_pair = stored_result(runs[1], pair, evidences[1], other=evidences[0])
+    for (_, first), (run, second) in combinations(zip(runs, evidences, strict=True), 2):
+        moved = {name: float(value * rng.uniform(0.6, 1)) for name, value in first_pair.values.items()}
+        save_result(run.result_path(storage_key(pair, second, other=first)), replace(first_pair, values=moved))
+
+
 def plant_foreign(folder: Path, n: int = 240) -> list[Run]:
     """Two encoders of timm, a vision transformer and a ResNet, imported from files of weights as anyone's are.
 
@@ -156,14 +226,14 @@ def plant_foreign(folder: Path, n: int = 240) -> list[Run]:
     return runs
 
 
-def plant_results(run: Run) -> None:
-    """Stores probes that read what the encoder keeps, and a UMAP that is only the first two features, in no time."""
+def plant_results(run: Run, right: float = 0.6, *, seed: int = 0) -> None:
+    """Stores probes that read this share rightly beside guesses, and a UMAP that is only two features, in no time."""
     evidence = stored_evidence(run, run.last, next(iter(run.info["diagnosed"])))
-    features, rng = evidence.features, np.random.default_rng(0)
+    features, rng = evidence.features, np.random.default_rng(seed)
     for column in asked_columns(describe_columns(features.table)):
         classes, truth = np.unique(features.column(column).astype(str), return_inverse=True)
         guessed = rng.integers(len(classes), size=len(truth))
-        predicted = np.where(rng.random(len(truth)) < 0.6, truth, guessed)
+        predicted = np.where(rng.random(len(truth)) < right, truth, guessed)
         controls = {name: guessed == truth for name in evidence.control_features()}
         for name in ("knn_probe", "linear_probe"):
             probe = Probe(

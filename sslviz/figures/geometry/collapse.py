@@ -17,7 +17,7 @@ from sslviz.statistics import Score
 
 ALARM = "rgba(205,45,60,0.16)"  # where a verdict begins: no checkpoint's colour, and readable on light and dark
 WARNING = "rgba(205,45,60,0.06)"
-ROW = 62  # pixels
+ROW, MANY_ROW = 62, 32  # pixels; of many checkpoints the verdict stands beside the name
 CAPTION = (
     "Dot: encoder{and_diamond}, with 95 % intervals; grey: what noise reads (control). Red is where a collapse of that "
     "kind begins (pale red: only if 3 directions hold 90 % of the variance). {n}"
@@ -57,7 +57,7 @@ def collapse(results: Collapse | Mapping[str, Collapse], *, colors: Mapping[str,
     Caveat: ranks grow with the number of images; the caption says how many there were.
     """
     named = theme.as_dict(results)
-    palette, short = theme.colors(named, colors), theme.short_names(named)
+    palette, short, many = theme.colors(named, colors), theme.short_names(named), len(named) > theme.MANY
     fig = make_subplots(cols=len(GAUGES), shared_yaxes=True, horizontal_spacing=0.035)
     for column, gauge in enumerate(GAUGES, 1):
         fig.add_trace(_control(named, gauge), row=1, col=column)
@@ -65,14 +65,18 @@ def collapse(results: Collapse | Mapping[str, Collapse], *, colors: Mapping[str,
         for name, result in named.items():
             for prefix in ("", "projector_"):
                 if (score := result.scores().get(prefix + gauge.score)) is not None:
-                    trace = _mark(name, list(named).index(name), result, score, gauge, prefix, palette[name])
+                    trace = _mark(
+                        name, list(named).index(name), result, score, gauge, prefix, palette[name], 8 if many else 11
+                    )
                     fig.add_trace(trace, row=1, col=column)
     fig.data[0].showlegend = True
-    labels = [f"{escape(short[n]) or 'this checkpoint'}<br><b>{r.verdict}</b>" for n, r in named.items()]
+    labels = [
+        f"{escape(short[n]) or 'this checkpoint'}{' ' if many else '<br>'}<b>{r.verdict}</b>" for n, r in named.items()
+    ]
     fig.update_yaxes(
         tickvals=[*range(len(named))], ticktext=labels, range=[len(named) - 0.5, -0.5], showgrid=False, ticks=""
     )
-    fig.update_layout(height=ROW * max(2, len(named)) + 150, margin={"t": 34})
+    fig.update_layout(height=(MANY_ROW if many else ROW) * max(2, len(named)) + 150, margin={"t": 34})
     return theme.finish(fig, alt=_alt(named), caption=_caption(named))
 
 
@@ -117,14 +121,16 @@ def _control(named: Mapping[str, Collapse], gauge: Gauge) -> go.Scatter:
         cliponaxis=False,
         marker={
             "symbol": "line-ns",
-            "size": 26,
+            "size": 26 if len(named) <= theme.MANY else 18,
             "color": theme.CONTROL,
             "line": {"width": 2.5, "color": theme.CONTROL},
         },
     )
 
 
-def _mark(name: str, row: int, result: Collapse, score: Score, gauge: Gauge, prefix: str, color: str) -> go.Scatter:
+def _mark(
+    name: str, row: int, result: Collapse, score: Score, gauge: Gauge, prefix: str, color: str, size: int
+) -> go.Scatter:
     unit = (score.control or 1.0) if gauge.relative_to_noise else 1.0
     x, low, high = (
         _clipped((score.value if v is None else v) / unit, gauge) for v in (score.value, score.low, score.high)
@@ -149,7 +155,7 @@ def _mark(name: str, row: int, result: Collapse, score: Score, gauge: Gauge, pre
         cliponaxis=False,
         marker={
             "symbol": "diamond-open" if prefix else "circle",
-            "size": 11,
+            "size": size,
             "color": color,
             "line": {"width": 2.5 if prefix else 0},
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -33,10 +34,10 @@ def scores(
     if not any(results.values()):
         raise ValueError("A score through training needs at least one step; give {run: {step: Score}}.")
     palette, short = theme.colors(results, colors), theme.short_names(results)
-    fig = go.Figure()
+    fig, lines = go.Figure(), theme.line_styles(palette)
     for run, by_step in results.items():
         fig.add_trace(_control(run, by_step))
-        fig.add_trace(_curve(run, short[run], by_step, name, palette[run]))
+        fig.add_trace(_curve(run, short[run], by_step, name, lines[run]))
     one_entry_a_group(fig.data)
     fig.update_layout(
         height=300 + theme.legend_room([*short.values(), "control"]),
@@ -113,7 +114,7 @@ def _line(share: np.ndarray, name: str, color: str, width: float, *, opacity: fl
     )
 
 
-def _curve(run: str, short: str, by_step: Mapping[int, Score], name: str, color: str) -> go.Scatter:
+def _curve(run: str, short: str, by_step: Mapping[int, Score], name: str, line: dict[str, Any]) -> go.Scatter:
     values = [score.value for score in by_step.values()]
     ends = [
         (v if s.low is None else s.low, v if s.high is None else s.high)
@@ -125,14 +126,14 @@ def _curve(run: str, short: str, by_step: Mapping[int, Score], name: str, color:
         name=short or "this run",
         legendgroup=run,
         mode="lines+markers",
-        line={"color": color, "width": 2},
-        marker={"size": 7, "color": color},
+        line={**line, "width": 0.8 * line["width"]},
+        marker={"size": 3 + 1.6 * line["width"], "color": line["color"]},
         error_y={
             "type": "data",
             "symmetric": False,
-            "thickness": 3,
+            "thickness": 1.2 * line["width"],
             "width": 0,
-            "color": color,
+            "color": line["color"],
             "array": [high - v for v, (_, high) in zip(values, ends, strict=True)],
             "arrayminus": [v - low for v, (low, _) in zip(values, ends, strict=True)],
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from html import escape
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -31,10 +32,10 @@ def spectrum(results: Spectrum | Mapping[str, Spectrum], *, colors: Mapping[str,
     palette, short = theme.colors(named, colors), theme.short_names(named)
     shares = {name: result.eigenvalues * (result.n - 1) / _squared_length(result) for name, result in named.items()}
     floor = FLOOR * max(1 / max(r.d for r in named.values()), *(float(share[0]) for share in shares.values()))
-    fig = go.Figure(_noise(named))
+    fig, lines = go.Figure(_noise(named)), theme.line_styles(palette)
     for name, result in named.items():
         share = np.maximum(shares[name], floor)
-        fig.add_trace(_line(share, result, name, short[name], palette[name]))
+        fig.add_trace(_line(share, result, name, short[name], lines[name]))
         if _varies(result):
             fig.add_trace(_directions_in_use(share, result, name, palette[name]))
     if len(named) == 1:
@@ -70,14 +71,14 @@ def measured_on(counts: Iterable[int]) -> str:
     return f"Not to be compared: measured on {numbers} images, and ranks grow with their number."
 
 
-def _line(share: np.ndarray, result: Spectrum, name: str, short: str, color: str) -> go.Scatter:
+def _line(share: np.ndarray, result: Spectrum, name: str, short: str, line: dict[str, Any]) -> go.Scatter:
     return go.Scatter(
         x=np.arange(1, len(share) + 1),
         y=share,
         name=short or "this checkpoint",
         legendgroup=name,
         mode="lines",
-        line={"color": color, "width": 2.5},
+        line=line,
         hovertemplate=f"<b>{escape(name)}</b><br>direction %{{x}} of {result.d} holds %{{y:.2%}}<extra></extra>",
     )
 

@@ -40,7 +40,7 @@ def curves(
         drawn.setdefault(np.concatenate(line).tobytes(), (name, line))
     kinds = [name.partition(", ")[0].partition(" (seed")[0] for name, _ in drawn.values()]
     marks = marks or {}
-    fig = go.Figure()
+    fig, styles = go.Figure(), theme.line_styles(palette)
     for i, (kind, (name, line)) in enumerate(zip(kinds, drawn.values(), strict=True)):
         fig.add_trace(_control(line, name, kind, marks, first=kind not in kinds[:i]))
     for name, (px, py) in lines.items():
@@ -51,7 +51,7 @@ def curves(
                 mode="lines",
                 name=short[name] or "this checkpoint",
                 legendgroup=name,
-                line={"color": palette[name], "width": 2.5},
+                line=styles[name],
                 hovertemplate=f"<b>{escape(name)}</b><br>{escape(hover[name])}<extra></extra>",
             )
         )

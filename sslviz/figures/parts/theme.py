@@ -7,6 +7,7 @@ and nothing else.  Checkpoints own the Okabe-Ito palette, classes Paul Tol's "mu
 from __future__ import annotations
 
 import os.path
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -23,6 +24,8 @@ CHECKPOINT_COLORS = (
     *("#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#F0E442"),
     *("#8A5F00", "#346C8C", "#005F45", "#00446B", "#803800", "#7A4964", "#908928"),
 )
+MANY = 8  # checkpoints whose lines are drawn at full width; more are thin
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 # Paul Tol's "muted" scheme, indigo and wine lightened to show on dark, ordered so that the first of them are far apart
 # for every kind of colour vision, and far from the first checkpoints' colours.
 CLASS_COLORS = (
@@ -109,17 +112,47 @@ def least_said(what: str, least: Mapping[str, float | None]) -> str:
     return f"Least {what} that would be found in 80 of 100 such samples: {', '.join(told)}."
 
 
-def colors(names: Iterable[str], fixed: Mapping[str, str] | None = None) -> dict[str, str]:
+def colors(
+    names: Iterable[str], fixed: Mapping[str, str] | None = None, *, groups: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """The colours of checkpoints: {name: colour}, in the order of `names`, those in `fixed` as given there.
 
     Pass the whole list once and hand the result on as `colors=`: a checkpoint then keeps its colour when another is taken
-    away.  Names not in `fixed` take the first colours it leaves free; after 14 the palette repeats.
+    away.  Names not in `fixed` take the first colours it leaves free.  Of more than 14 names, those of one of `groups`
+    {name: group} share a colour, and `line_styles` tells them apart; beyond 14 groups the palette repeats.
     """
     names, fixed = list(names), dict(fixed or {})
+    if groups and len(names) > len(CHECKPOINT_COLORS):
+        of_group = colors(dict.fromkeys(groups[name] for name in names))
+        fixed = {name: of_group[groups[name]] for name in names} | fixed
     used = {fixed[name] for name in names if name in fixed}
     free = [c for c in CHECKPOINT_COLORS if c not in used] or list(CHECKPOINT_COLORS)
     new = [name for name in names if name not in fixed]
     return {name: fixed[name] if name in fixed else free[new.index(name) % len(free)] for name in names}
+
+
+def line_styles(palette: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """How the line of each checkpoint of {name: colour} is drawn: thin where there are many, dashed where colours repeat.
+
+    Up to 84 names differ in colour or in dashes.
+    """
+    seen: Counter[str] = Counter()
+    styles = {}
+    for name, color in palette.items():
+        dash = DASHES[seen[color] % len(DASHES)]
+        styles[name] = {"color": color, "width": 2.5 if len(palette) <= MANY else 1.4, "dash": dash}
+        seen[color] += 1
+    return styles
+
+
+def told_apart(palette: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """The colours of a few names that stand beside each other: of two that share one, the second gets a free colour."""
+    names = list(names)
+    kept: dict[str, str] = {}
+    for name in names:
+        if palette[name] not in kept.values():
+            kept[name] = palette[name]
+    return colors(names, kept)
 
 
 def class_colors(names: Iterable[str]) -> dict[str, str]:

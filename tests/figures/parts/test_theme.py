@@ -138,3 +138,31 @@ def test_text_on_a_full_confusion_cell_reads(color, dark):
         for i in (1, 3, 5)
     ]
     assert contrast(ink["text"], "#" + "".join(f"{v:02x}" for v in mixed)) >= 4.5
+
+
+def test_of_more_runs_than_colours_those_of_a_group_share_one_and_lines_still_differ():
+    groups = {f"{recipe}/seed{seed}": recipe for recipe in "abcde" for seed in range(4)}
+    palette = theme.colors(groups, groups=groups)
+    of_group = {recipe: {palette[name] for name in groups if groups[name] == recipe} for recipe in "abcde"}
+    assert all(len(colors) == 1 for colors in of_group.values()) and len(set().union(*of_group.values())) == 5
+    lines = theme.line_styles(palette)
+    assert len({(line["color"], line["dash"]) for line in lines.values()}) == 20
+    assert {line["width"] for line in lines.values()} < {1.4} | {2.5} and theme.CONTROL not in palette.values()
+
+
+def test_few_runs_have_a_colour_each_whatever_their_groups():
+    groups = dict.fromkeys([f"run{i}" for i in range(14)], "one")
+    assert theme.colors(groups, groups=groups) == theme.colors(groups) and len(set(theme.colors(groups).values())) == 14
+
+
+def test_twenty_runs_without_groups_have_lines_that_differ():
+    names = [f"run{i}" for i in range(20)]
+    lines = theme.line_styles(theme.colors(names, groups={name: name for name in names}))
+    assert len({(line["color"], line["dash"]) for line in lines.values()}) == 20
+
+
+def test_two_runs_beside_each_other_are_told_apart():
+    palette = {"a": "#E69F00", "b": "#E69F00", "c": "#56B4E9"}
+    apart = theme.told_apart(palette, ["a", "b"])
+    assert apart["a"] == palette["a"] and apart["b"] not in {palette["a"], theme.CONTROL}
+    assert theme.told_apart(palette, ["b", "c"]) == {"b": palette["b"], "c": palette["c"]}
