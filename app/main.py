@@ -2,10 +2,12 @@
 
 import streamlit as st
 from components.diagnose_button import unready
+from components.work import go_on, under_way
 from menu import PAGES
 from sections import welcome
 from sidebar import sidebar
 from state import selection
+from streamlit.runtime.scriptrunner import StopException
 
 st.set_page_config(page_title="sslviz", page_icon=":material/scatter_plot:", layout="wide", initial_sidebar_state=240)
 folder = selection.folder()
@@ -26,6 +28,7 @@ else:
     welcome.failure(folder)
     chosen = selection.chosen()
     st.title(PAGES[page.url_path or "overview"][0], anchor=False)
+    bar = under_way()
     if not chosen.runs:
         st.info("Choose at least one run in the sidebar.", icon=":material/arrow_back:")
     elif page.url_path == "training":
@@ -35,5 +38,8 @@ else:
         if chosen.evidence:
             try:
                 page.run()
+            except StopException:  # a page that ends early still lets the work go on
+                pass
             except (ValueError, OSError) as error:  # a sentence of ours, or a file that went away: no stack trace
                 st.error(str(error), icon=":material/error:")
+    go_on(bar)

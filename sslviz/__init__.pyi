@@ -74,6 +74,7 @@ from sslviz.training.pretrain import pretrain
 from sslviz.transfer.adaptation import adaptation
 from sslviz.transfer.calibration import calibration
 from sslviz.transfer.continual.continual import continual
+from sslviz.transfer.continued_pretraining import continued_pretraining
 from sslviz.transfer.cost import cost
 from sslviz.transfer.dense.correspondence import correspondence, correspondence_of
 from sslviz.transfer.dense.detection import detection
@@ -120,6 +121,7 @@ __all__ = [
     "color_encoder",
     "compare",
     "continual",
+    "continued_pretraining",
     "cooccurrence",
     "correspondence",
     "correspondence_of",

@@ -1,5 +1,7 @@
+import inspect
 import os
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -187,3 +189,37 @@ def asked_maps():
             torch.set_num_threads(before)
 
     return on_one_thread
+
+
+SMALL_TRANSFERS = {"steps": 2, "draws": 2, "shots": (2,), "rounds": 1, "batch_sizes": (1, 4), "tasks": 2}
+
+
+@pytest.fixture(scope="session")
+def asked_transfers():
+    """`asked_transfers(name)`: what an untrained encoder answers to a question of transfer, on a few drawn pictures.
+
+    `checkpoint` and `asked` are what it is asked of.  Each answer is computed once, unless other images are given.
+    """
+    import sslviz
+    from sslviz.catalog import find_entry
+    from sslviz.evaluation.worth import prepared
+
+    head = {"method": "simclr", "settings": {}}  # by which one question goes on training
+    checkpoint = sslviz.Checkpoint("planted", 0, {"name": "conv_nano", "image_size": 32}, None, 1, head)
+    images = sslviz.tagged_shapes(n=160, seed=0)  # has masks of several classes, and factors to change
+    there = sslviz.tagged_shapes(n=160, seed=1).split("test")
+    asked = prepared(images.split("test"), images.split("train"), "label", there)
+
+    def compute(name, images=None):
+        entry = find_entry(name)
+        taken = inspect.signature(entry.compute).parameters
+        small = {key: value for key, value in SMALL_TRANSFERS.items() if key in taken}
+        return entry.compute(checkpoint, images or asked.images, **asked.arguments(entry), **small, progress=False)
+
+    once = cache(compute)
+
+    def make(name, images=None):
+        return once(name) if images is None else compute(name, images)
+
+    make.checkpoint, make.asked = checkpoint, asked
+    return make

@@ -128,25 +128,6 @@ class TestEveryExplanation:
 
 
 # What makes an answer small; each is given to those that take it.
-SMALL = {"steps": 2, "draws": 2, "shots": (2,), "rounds": 1, "batch_sizes": (1, 4), "tasks": 2}
-
-
-@pytest.fixture(scope="module")
-def asked_transfers(tmp_path_factory):
-    """`asked_transfers(name)`: what an untrained encoder answers to a question of transfer, on a few drawn pictures."""
-    checkpoint = sslviz.Checkpoint("planted", 0, {"name": "conv_nano", "image_size": 32}, None, 1)
-    images = sslviz.tagged_shapes(n=160, seed=0)  # has masks of several classes, and factors to change
-    asked = prepared(images.split("test"), images.split("train"), "label", None)
-
-    def make(name, images=None):
-        entry = find_entry(name)
-        taken = inspect.signature(entry.compute).parameters
-        small = {key: value for key, value in SMALL.items() if key in taken}
-        return entry.compute(checkpoint, images or asked.images, **asked.arguments(entry), **small, progress=False)
-
-    return make
-
-
 @pytest.fixture(scope="module")
 def answers(asked_transfers):
     return {entry.name: asked_transfers(entry.name) for entry in transfers()}
@@ -164,6 +145,15 @@ class TestEveryTransfer:
         assert list(taken)[:2] == ["checkpoint", "images"] and {*one.options, "seed", "progress"} - {"group"} <= set(
             taken
         )
+
+    def test_says_what_it_puts_through_the_encoder_and_shorter_is_less(self, one, asked_transfers):
+        asked, taken = asked_transfers.asked, inspect.signature(one.compute).parameters
+        ways = [{}, *one.budget.shorter]
+        given = asked_transfers.checkpoint, asked.images
+        passes = [one.budget.passes(*given, **asked.arguments(one), **way) for way in ways]
+        effort = [way.seen + 3 * way.trained for way in passes]
+        assert effort[-1] > 0 and all(a > b for a, b in zip(effort, effort[1:], strict=False))
+        assert {name for way in ways for name in way} <= set(taken)
 
     def test_gives_scores_that_all_have_a_control(self, one, answers):
         scores = answers[one.name].scores()

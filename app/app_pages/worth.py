@@ -1,6 +1,7 @@
 import streamlit as st
 from sections import worth
 from sections.columns import reasons
+from sections.other_domain import target_box
 from state.selection import chosen, labels
 
 from sslviz.catalog import Entry, entries_on
@@ -22,6 +23,10 @@ if not columns:
 with st.container(horizontal=True, vertical_alignment="bottom"):
     label = worth.label_box(columns)
     group = st.pills("About", list(groups), default=next(iter(groups)), required=True, key="worth", bind="query-params")
-worth.in_words(choice, label, columns)
+words = st.container()  # filled at last: it rests on all groups, and what stands below need not wait for it
+if any(entry.needs_target for entry in groups[group]):
+    target_box(choice, label)
 for entry in groups[group]:
     worth.question(choice, entry, label, columns)
+with words:
+    worth.in_words(choice, label, columns)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
 from components.html import literal
+from components.work import Task, begin, busy
 from state.cached import steps
 from state.selection import Choice
 
 from sslviz.catalog import Entry, diagnostics, entries_on
-from sslviz.data import load_images
+from sslviz.data import Images, load_images
 from sslviz.evaluation.answers import requirements
 from sslviz.evaluation.diagnose import diagnose
 from sslviz.evaluation.grouping import kept_together
@@ -26,7 +28,7 @@ def unready(choice: Choice) -> None:
     waiting = {name: choice.runs[name] for name in choice.unready if choice.runs[name].checkpoints}
     for name in set(choice.unready) - set(waiting):
         st.caption(f":material/hourglass_empty: {literal(name)} has no checkpoint yet; reload once it has written one.")
-    if not waiting:
+    if not waiting or busy():
         return
     made = known(choice)
     with st.container(border=True):
@@ -79,7 +81,7 @@ def offer_stimulus(choice: Choice, names: Sequence[str], words: str) -> None:
 
 def _offer(choice: Choice, runs: dict[str, Run], said: str, button: str, icon: str, *, every: bool = False) -> None:
     """What is wanting in these runs, if there are any, and a button that diagnoses them again."""
-    if not runs:
+    if not runs or busy():
         return
     said, made = said.format(", ".join(f"**{literal(name)}**" for name in runs)), known(choice)
     if made is None:
@@ -105,32 +107,31 @@ def _trained_on(runs: dict[str, Run]) -> str:
 
 
 def _diagnose(runs: list[Run], spec: str, fit_spec: str | None, group: str, *, every: bool = False) -> None:
-    """Embeds and diagnoses here and now, saying what it is at; a sentence where that cannot be done."""
-    with st.status(f"Loading {spec}", expanded=True) as status:
-        bar = st.progress(0.0)
-        try:
-            for run in runs:
-                run.check_writable()
-            size = largest_image_size(runs)
-            everything, own_fit = load_images(spec, size), load_images(fit_spec, size) if fit_spec else None
-            everything, own_fit = kept_together(everything, own_fit, group)
-            st.caption("  \n".join(map(literal, inspect_images(everything, own_fit).lines)))
-            images, fit = (everything, own_fit) if own_fit is not None else scored_and_fit(everything)
-            questions = [(run, entry) for run in runs for entry in _entries(every)]
-            problems: list[str] = []
-            for done, (run, entry) in enumerate(questions):
-                bar.progress(done / len(questions), f"{run.name}: {entry.question}")
-                status.update(label=f"Diagnosing {run.name} on {len(images):,} images")
-                try:  # one question that cannot be asked must not cost the others; its page says why
-                    diagnose(run, images, fit=fit, only=[entry.name], every=every, progress=False)
-                except ValueError as error:
-                    problems.append(str(error))
+    """Embeds and diagnoses one question after another, while the page shows what is there; a sentence where it cannot."""
+    given: list[tuple[Images, Images | None]] = []
+    problems: list[str] = []
+    questions = [(run, entry) for run in runs for entry in _entries(every)]
+
+    def load() -> str:
+        for run in runs:
+            run.check_writable()
+        size = largest_image_size(runs)
+        everything, own_fit = load_images(spec, size), load_images(fit_spec, size) if fit_spec else None
+        everything, own_fit = kept_together(everything, own_fit, group)
+        given.append((everything, own_fit) if own_fit is not None else scored_and_fit(everything))
+        return "  \n".join(inspect_images(everything, own_fit).lines)
+
+    def ask(run: Run, entry: Entry) -> None:
+        (images, fit) = given[0]
+        try:  # one question that cannot be asked must not cost the others; its page says why
+            diagnose(run, images, fit=fit, only=[entry.name], every=every)
+        except ValueError as error:
+            problems.append(str(error))
             if len(problems) == len(questions):
-                raise ValueError(problems[0])
-        except (ValueError, OSError) as error:
-            status.update(label=literal(str(error)), state="error")
-            return
-    st.rerun()
+                raise ValueError(problems[0]) from error
+
+    asked = [Task(f"{run.name}: {entry.question}", partial(ask, run, entry), needed=True) for run, entry in questions]
+    begin([Task(f"Loading {spec}", load, needed=True), *asked])
 
 
 def _entries(every: bool) -> list[Entry]:

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import streamlit as st
+from components import work
 from components.charts import chart, section
-from components.diagnose_button import known
 from components.html import literal
-from components.image_picker import loaded
-from components.progress import is_made, made
+from components.progress import made
 from sections import questions
+from sections.other_domain import diagnosed_there, scored_images
 from state import cached
 from state.selection import Choice
 
 from sslviz.catalog import Entry, entries_on
-from sslviz.data import Images
 from sslviz.diagnostics.result import ResultKey
 from sslviz.evaluation.answers import is_stored
-from sslviz.evaluation.grouping import kept_together
 from sslviz.evaluation.recommendation import recommendation
-from sslviz.evaluation.worth import Asked, prepared
+from sslviz.evaluation.transfer_plans import Plan, plan, stored_plan
+from sslviz.evaluation.worth import Asked, answer, prepared
 from sslviz.figures import pareto, score_bars
-
-ASKED_AT_ONCE = "low_label"  # the page begins with its answer
-COST = "cost"  # under its figure stands what the cost buys
 
 
 def label_box(columns: Sequence[str]) -> str:
@@ -57,27 +54,67 @@ def _there(choice: Choice, name: str, entry: Entry, given: tuple[str, ...], labe
     """The answer of one run to one question, if it is stored or asked at once."""
     run, evidence = choice.runs[name], choice.evidence[name]
     if entry.scope != "images":
-        known = entry.name == ASKED_AT_ONCE or is_stored(run, entry, evidence, given)
+        known = entry.at_once or is_stored(run, entry, evidence, given)
         return cached.result(run, entry.name, evidence, given) if known else None
-    asked = prepared(*_images(choice), label)
-    arguments = asked.arguments(entry)
-    if not is_made(run, entry.compute, run.last, asked.images_for(entry), **arguments):
-        return None
-    return made(run, entry.compute, run.last, asked.images_for(entry), text="", **arguments)
+    asked = prepared(*scored_images(choice), label, diagnosed_there(choice))
+    planned = stored_plan(run, run.last, entry, asked)
+    return None if planned is None else _result(choice, name, entry, asked, planned)
+
+
+def _result(choice: Choice, name: str, entry: Entry, asked: Asked, planned: Plan) -> Any:
+    run, text = choice.runs[name], f"{entry.question} {literal(name)}"
+    return made(run, entry.compute, run.last, asked.images_for(entry), text=text, **planned.arguments)
 
 
 def question(choice: Choice, entry: Entry, label: str, columns: Sequence[str]) -> None:
     """One question under its heading, where these images have what it asks about."""
+    if entry.needs_target and not diagnosed_there(choice):
+        return  # the box above says what to do
+    st.subheader(entry.question, anchor=False)
     if entry.scope == "images":
         _of_images(choice, entry, label)
     elif entry.scope == "columns":
         _of_two_columns(choice, entry, label, [column for column in columns if column != label])
+    elif label and not entry.opt_in or _stored_of_any(choice, entry, label):
+        section(choice, entry.name, questions.results(choice, entry.name, (label,)))
     elif label:
-        questions.question(choice, entry, label)
+        _offer_features(choice, entry, label)
+
+
+def _stored_of_any(choice: Choice, entry: Entry, label: str) -> bool:
+    return bool(label) and any(
+        is_stored(choice.runs[name], entry, evidence, (label,)) for name, evidence in choice.evidence.items()
+    )
+
+
+def _offer_features(choice: Choice, entry: Entry, label: str) -> None:
+    """A button for what is asked of features and takes longer than somebody who opens a page waits."""
+    tasks = [
+        work.Task(f"{name}: {entry.question}", partial(_ask, choice, name, entry, label)) for name in choice.evidence
+    ]
+    if _said(tasks):
+        return
+    st.caption("It takes longer than the others, so it waits to be asked.")
+    if st.button("Compute it", icon=":material/play_arrow:", key=f"compute_{entry.name}"):
+        work.begin(tasks)
+
+
+def _said(tasks: list[work.Task]) -> bool:
+    """Says that something is being computed, or why it could not be; whether it is being computed."""
+    if any(work.waits(task.words) for task in tasks):
+        st.caption(":material/hourglass_top: It is being computed, and appears here.")
+        return True
+    for task in tasks:
+        if failed := work.why_not(task.words):
+            st.caption(f":material/block: {literal(failed)}")
+    return False
+
+
+def _ask(choice: Choice, name: str, entry: Entry, label: str) -> None:
+    cached.result(choice.runs[name], entry.name, choice.evidence[name], (label,))
 
 
 def _of_two_columns(choice: Choice, entry: Entry, label: str, others: Sequence[str]) -> None:
-    st.subheader(entry.question, anchor=False)
     if not label or not others:
         st.caption("This takes a second column with classes: the domain that a picture comes from.")
         return
@@ -89,48 +126,41 @@ def _of_two_columns(choice: Choice, entry: Entry, label: str, others: Sequence[s
 
 def _of_images(choice: Choice, entry: Entry, label: str) -> None:
     """A question that takes training or an encoder's grid: what is stored is shown, the rest behind a button."""
-    st.subheader(entry.question, anchor=False)
     try:
-        asked = prepared(*_images(choice), label)
+        asked = prepared(*scored_images(choice), label, diagnosed_there(choice))
     except (ValueError, OSError) as error:
         st.caption(f":material/block: {literal(str(error))}")
         return
     if obstacle := asked.obstacle(entry):
         st.caption(f":material/block: {literal(obstacle)}")
         return
-    arguments = asked.arguments(entry)
-    runs = {name: choice.runs[name] for name in choice.evidence}
-    missing = [
-        name
-        for name, run in runs.items()
-        if not is_made(run, entry.compute, run.last, asked.images_for(entry), **arguments)
-    ]
-    pressed = bool(missing) and _offer(entry, missing, asked)
     results: dict[str, Any] = {}
-    failed = False
-    for name, run in runs.items():
-        if name in missing and not pressed:
-            continue
+    missing: dict[str, Plan] = {}
+    for name in choice.evidence:
+        run = choice.runs[name]
         try:
-            text = f"{entry.question} {literal(name)}"
-            results[name] = made(run, entry.compute, run.last, asked.images_for(entry), text=text, **arguments)
+            planned = plan(run, run.last, entry, asked, cached.pace)
+            if planned.stored:
+                results[name] = _result(choice, name, entry, asked, planned)
+            else:
+                missing[name] = planned
         except (ValueError, OSError) as error:
-            failed = True
             st.caption(f":material/block: {literal(name)}: {literal(str(error))}")
-    if pressed and not failed:
-        st.rerun()  # what is said at the top of the page rests on it too
+    if missing:
+        _offer(choice, entry, missing, asked)
     if results:
         chart(entry.figure(results, colors=choice.colors), choice, f"figure {entry.name}", caveat=entry.caveat)
         with st.expander("All its scores beside their controls", icon=":material/align_horizontal_left:"):
             scores = {name: result.scores() for name, result in results.items()}
             chart(score_bars(scores, colors=choice.colors), choice, f"scores {entry.name}")
-    if entry.name == COST and len(results) > 1 and label:
+    if entry.against_worth and len(results) > 1 and label:
         _beside_worth(choice, results, label)
 
 
 def _beside_worth(choice: Choice, costs: dict[str, Any], label: str) -> None:
-    """What each costs, beside what it is worth with few labels."""
-    worth = questions.results(choice, ASKED_AT_ONCE, (label,))
+    """What each costs, beside what it is worth by the question that is asked at once."""
+    at_once = next(entry for entry in entries_on("worth") if entry.at_once)
+    worth = questions.results(choice, at_once.name, (label,))
     first = {name: next(iter(result.scores().items())) for name, result in worth.items()}
     points = {name: (costs[name], first[name][1]) for name in costs if name in first}
     if len(points) > 1:
@@ -139,21 +169,21 @@ def _beside_worth(choice: Choice, costs: dict[str, Any], label: str) -> None:
         chart(pareto(points, accuracy=accuracy, colors=choice.colors), choice, "pareto", caveat="")
 
 
-def _offer(entry: Entry, missing: Sequence[str], asked: Asked) -> bool:
-    """A button that computes what is not there yet; whether it was pressed."""
-    names = ", ".join(f"**{literal(name)}**" for name in missing)
+def _offer(choice: Choice, entry: Entry, missing: dict[str, Plan], asked: Asked) -> None:
+    """What is not there yet, about how long it takes, and a button that computes it."""
+    tasks = [
+        work.Task(f"{name}: {entry.question}", partial(_make, choice, name, entry, asked, planned))
+        for name, planned in missing.items()
+    ]
+    if _said(tasks):
+        return
     with st.container(border=True):
-        st.markdown(f"Not computed yet for {names}: it trains, or goes through all pictures. {literal(asked.sentence)}")
-        return st.button("Compute it", icon=":material/play_arrow:", key=f"compute_{entry.name}")
+        for name, planned in missing.items():
+            st.markdown(f"Not computed yet for **{literal(name)}**: {planned.sentence}.")
+        st.caption(literal(asked.sentence))
+        if st.button("Compute it", icon=":material/play_arrow:", key=f"compute_{entry.name}"):
+            work.begin(tasks)
 
 
-def _images(choice: Choice) -> tuple[Images, Images | None]:
-    """The pictures that were diagnosed, and those that probes were fitted on; ValueError where they cannot be loaded."""
-    made_of = known(choice)
-    if made_of is None:
-        raise ValueError("The images cannot be loaded again from here, and this takes their pixels.")
-    images = loaded(made_of["spec"], choice.digest or "")
-    if made_of.get("fit") and not made_of.get("fit_spec"):
-        raise ValueError("The images that probes were fitted on cannot be loaded again from here.")
-    fit = loaded(made_of["fit_spec"], made_of["fit"]) if made_of.get("fit") else None
-    return kept_together(images, fit, made_of.get("group", ""))
+def _make(choice: Choice, name: str, entry: Entry, asked: Asked, planned: Plan) -> None:
+    answer(choice.runs[name], choice.runs[name].last, entry, asked, planned)

@@ -23,12 +23,14 @@ from sslviz.diagnostics.projection.projection import Projection, aligned_project
 from sslviz.diagnostics.projection.projection_strip import projection_strip
 from sslviz.diagnostics.similarity.similarity import Similarity, similarity
 from sslviz.evaluation.answers import Columns, stored_result
+from sslviz.evaluation.questions import scored_and_fit
 from sslviz.explanations.targets.question import TargetQuestion, target_of
 from sslviz.features import Features
 from sslviz.features.column_kinds import Column, describe_columns
 from sslviz.features.diagnosed import diagnosed_steps, layers_of, stored_evidence
 from sslviz.features.evidence import Evidence
 from sslviz.runs import Checkpoint, Run, open_runs, run_folders
+from sslviz.transfer.budget import Pace, measured_pace
 
 KEYS: dict[Any, Any] = {
     Run: lambda run: (str(run.path.resolve()), str(run.places.cache)),
@@ -189,6 +191,12 @@ def images(spec: str, digest: str) -> Images:
     return load_images(spec)
 
 
+@st.cache_resource(max_entries=3, show_spinner="Loading the images of the other domain …")
+def target_images(spec: str, size: int | None) -> Images:
+    """The images of another domain that are scored: the test split of what this text means, or all of them."""
+    return scored_and_fit(load_images(spec, size))[0]
+
+
 @st.cache_resource(max_entries=200, show_spinner=False, hash_funcs=KEYS)
 def kept(run: Run, name: str, _compute: Callable[..., Any], given: Any, parameters: dict[str, Any]) -> Any:
     """Maps that lie in the run folder, or that have to be made."""
@@ -233,6 +241,12 @@ def answers_of_evidence(checkpoint: Checkpoint) -> int:
 
     encoder = checkpoint.encoder()
     return faithfulness_passes(1, encoder, encoder.image_size**2, 2, steps=STEPS).answers
+
+
+@st.cache_data(max_entries=100, show_spinner="Timing the encoders …", hash_funcs=KEYS)
+def pace(checkpoint: Checkpoint) -> Pace:
+    """How long a picture takes this encoder on this machine, forwards and in training; ValueError as above."""
+    return measured_pace(checkpoint)
 
 
 @st.cache_data(max_entries=100, show_spinner=False, hash_funcs=KEYS)

@@ -7,9 +7,10 @@ and the contract tests are made from it; no other table lists diagnostics.
 from __future__ import annotations
 
 from sslviz.catalog.drawing import draw
-from sslviz.catalog.entries import (
+from sslviz.catalog.entries import CATALOG, MAP_POINTS
+from sslviz.catalog.entry import Entry
+from sslviz.catalog.sections import (
     ASSOCIATION,
-    CATALOG,
     DATA,
     DECODABILITY,
     FAILURES,
@@ -17,14 +18,12 @@ from sslviz.catalog.entries import (
     GROUPS,
     HEALTH,
     INVARIANCE,
-    MAP_POINTS,
     PIXELS,
     RELIANCE,
     REMEDIES,
     SECTIONS,
     WORTH,
 )
-from sslviz.catalog.entry import Entry
 
 
 def diagnostics() -> tuple[Entry, ...]:

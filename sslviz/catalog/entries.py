@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from sslviz.catalog.entry import Entry
+from sslviz.catalog.sections import (
+    ASSOCIATION,
+    DATA,
+    DECODABILITY,
+    FAILURES,
+    GEOMETRY,
+    GROUPS,
+    HEALTH,
+    INVARIANCE,
+    PIXELS,
+    RELIANCE,
+    REMEDIES,
+    WORTH,
+)  # fmt: skip
 
 MAP_POINTS = 10_000  # a UMAP of more takes minutes on two cores
-SECTIONS = (  # of the report, in the order of a model card (arXiv 1810.03993)
-    "Health",
-    "Geometry",
-    "Decodability: what is in the features",
-    "Worth: what it gives downstream",
-    "Reliance: what is used",
-    "Groups: who is served worse",
-    "Association",
-    "Data: what the images hold themselves",
-    "Invariance: what it is blind to",
-    "Failures nobody named",
-    "Mitigation preview",
-    "Attention and attribution",
-)
-HEALTH, GEOMETRY, DECODABILITY, WORTH, RELIANCE, GROUPS, ASSOCIATION, DATA, INVARIANCE, FAILURES, REMEDIES, PIXELS = (
-    SECTIONS
-)
-
 CATALOG: tuple[Entry, ...] = (
     # --- collapse
     Entry(
@@ -163,7 +159,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         name="low_label", question="What is it worth with few labels?", home="transfer.low_label",
         control="chance, raw pixels, the encoder untrained, on the same labels", page="worth", scope="label",
-        options=("fit", "control_features", "group"), group="Few labels", section=WORTH,
+        options=("fit", "control_features", "group"), group="Few labels", section=WORTH, at_once=True,
     ),
     Entry(
         name="fine_tune", question="What does it give when all its weights may move?", home="transfer.fine_tune",
@@ -214,6 +210,12 @@ CATALOG: tuple[Entry, ...] = (
         group="Another domain", section=WORTH, many_classes=True, least_per_class=4,
     ),
     Entry(
+        name="continued_pretraining", question="Does it help to go on pretraining there, without labels?",
+        home="transfer.continued_pretraining",
+        control="no adaptation, as many steps on the source, from scratch on the target, chance", page="worth",
+        scope="images", options=("label", "fit", "target", "group"), on_demand=True, group="Another domain",
+    ),
+    Entry(
         name="segmentation", question="Does it know where one thing ends and another begins?",
         home="transfer.dense.segmentation",
         control="the largest class, the most frequent one at each place, pixels and place, the encoder untrained",
@@ -239,7 +241,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         name="cost", question="What does it cost to run?", home="transfer.cost",
         control="one linear map from pixels, the same pass without an encoder, fp32, another picture", page="worth",
-        scope="images", group="Cost",
+        scope="images", group="Cost", against_worth=True,
     ),
     Entry(
         name="continual", question="Does it learn one task after another, or forget?",

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import plotly.graph_objects as go
 
 from sslviz.catalog.drawing import figure_of
+
+if TYPE_CHECKING:
+    from sslviz.transfer.budget import Budget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,8 @@ class Entry:
     - about_images: whether it says something of the images alone, whatever the checkpoint
     - rates_encoder: whether more or less of its scores speaks for or against the encoder
     - figure_has_scores: whether its figure shows all its scores already
+    - at_once: whether its page begins with its answer, in words, and asks it as soon as it is opened
+    - against_worth: whether its page draws it against the first score of the entry that it asks at once
     """
 
     name: str
@@ -67,6 +72,8 @@ class Entry:
     about_images: bool = False
     rates_encoder: bool = True
     figure_has_scores: bool = False
+    at_once: bool = False
+    against_worth: bool = False
 
     @property
     def by_default(self) -> bool:
@@ -76,7 +83,7 @@ class Entry:
     @property
     def needs_target(self) -> bool:
         """Whether it is asked only where images of another domain are named too."""
-        return "target" in self.inputs
+        return "target" in (*self.inputs, *self.options)
 
     @property
     def most_classes(self) -> int:
@@ -92,6 +99,12 @@ class Entry:
     def compute(self) -> Callable[..., Any]:
         """The function of this name; its module is loaded when it is asked for."""
         return getattr(import_module(f"sslviz.{self.home}"), self.name)
+
+    @property
+    def budget(self) -> Budget:
+        """Of scope "images": what its function puts through an encoder, and what makes it shorter; `BUDGET` beside it."""
+        found: Budget = import_module(f"sslviz.{self.home}").BUDGET
+        return found
 
     @property
     def result_type(self) -> type:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sslviz.cli.arguments import loaded_images
 from sslviz.cli.on_images import Scored, named
 
 
@@ -19,20 +18,20 @@ class Transfer(Scored):
 
     def __call__(self) -> None:
         from sslviz.cli.tables import print_scores
+        from sslviz.evaluation.transfer_plans import plans_of, shortened_of
         from sslviz.evaluation.worth import left_out_of, named_transfers, prepared, worth
-        from sslviz.runs import largest_image_size
 
         self.check()
         only = named(self.only)
         entries = named_transfers(only)
         runs = self.opened()
         images, fit, inspection = self.scored(runs)
-        # All of it, not only its scored split: what is known of the other domain may be fitted on too.
-        target = loaded_images(self.target, largest_image_size(runs)) if self.target else None
+        target = self.elsewhere(runs)
         asked = prepared(images, fit, self.label, target)
         print("\n".join(inspection.source_lines))
         print(asked.sentence, end="\n\n", flush=True)
         results = worth(runs, images, fit=fit, only=only, label=self.label, target=target)
         print_scores(results, [])
-        left_out = left_out_of(asked, entries, results)
-        self.write(results, inspection.to_dict() | {"left_out": left_out, "label": asked.label})
+        about = {"left_out": left_out_of(asked, entries, results), "label": asked.label}
+        about |= {"shortened": shortened_of(plans_of(runs, entries, asked)[0])}
+        self.write(results, inspection.to_dict() | about)

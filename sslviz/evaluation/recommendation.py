@@ -32,8 +32,9 @@ def recommendation(results: Mapping[str, Mapping[str, Any]]) -> list[Advice]:
 
     Two runs are told apart only where the interval of their paired difference excludes 0.
     """
-    said = [_few_labels(_of(results, "low_label")), _other_domain(_of(results, "shift"), _of(results, "domains"))]
-    said.append(_cost(_of(results, "cost"), _of(results, "low_label")))
+    names = ("low_label", "shift", "domains", "continued_pretraining", "cost")
+    low_label, shift, domains, continued, cost = (_of(results, name) for name in names)
+    said = [_few_labels(low_label), _other_domain(shift, domains, continued), _cost(cost, low_label)]
     return [advice for advice in said if advice is not None]
 
 
@@ -136,7 +137,7 @@ def _enough(result: Any, run: str) -> str:
 # --- another domain ---------------------------------------------------------------------------------------------------
 
 
-def _other_domain(shift: Results, domains: Results) -> Advice | None:
+def _other_domain(shift: Results, domains: Results, continued: Results) -> Advice | None:
     """Which one bears it: the accuracy there, and what is lost on the way."""
     of = shift or domains
     if not of:
@@ -146,13 +147,13 @@ def _other_domain(shift: Results, domains: Results) -> Advice | None:
     lost = {run: _lost(of[run]) for run in ranked}
     listed = ", ".join(f"{run} {of[run].scores()[name].text}{lost[run]}" for run in ranked)
     where = "In the other domain" if shift else "In a domain that was left out"
+    turns = f"Labels there would change it: {_won_back(of, ranked)}. {_gone_on(continued)}".strip() if shift else ""
     if len(ranked) == 1:
-        return Advice("Another domain", f"{where}: {listed}.")
+        return Advice("Another domain", f"{where}: {listed}.", turns)
     if obstacle := _incomparable(of, ranked[1], best):
         return Advice("Another domain", obstacle)
     by = _difference(of, ranked[1], best, name)
     verdict = f"{best} bears it best, by {by}" if by else f"nothing tells {best} and {ranked[1]} apart"
-    turns = f"Labels there would change it: {_won_back(of, ranked)}." if shift else ""
     return Advice("Another domain", f"{where} {verdict}: {listed}.", turns)
 
 
@@ -160,6 +161,13 @@ def _won_back(of: Results, runs: list[str]) -> str:
     """What a readout fitted on the other domain would gain."""
     gains = {run: of[run].scores()["recoverable"].text for run in runs}
     return "a readout fitted there wins " + ", ".join(f"{gain} with {run}" for run, gain in gains.items())
+
+
+def _gone_on(continued: Results) -> str:
+    """What pretraining that goes on there gains beyond as many steps on the source; empty where nobody asked."""
+    gains = {run: result.scores()["gain_over_source"] for run, result in continued.items()}
+    said = ", ".join(f"{gain.text} with {run}" for run, gain in gains.items())
+    return f"Going on pretraining with its pictures gains, beyond as many steps at home, {said}." if gains else ""
 
 
 def _lost(result: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from sslviz.evaluation.answers import GROUP
 from sslviz.evaluation.column_checks import check_named_columns, check_run_names
 from sslviz.evaluation.grouping import kept_together
 from sslviz.evaluation.omissions import reason_lines
+from sslviz.evaluation.transfer_plans import Plan, no_answer, plan_lines, plans_of
 from sslviz.features.column_kinds import asked_columns, describe_columns
 from sslviz.features.complete_rows import complete_rows, left_out_sentences
 from sslviz.runs import Checkpoint, Run
@@ -114,7 +116,8 @@ def worth(
 ) -> dict[str, dict[str, Any]]:
     """What are these encoders worth downstream, where it takes training or their grid of features to tell?
 
-    Returns {run: {question: Result}} of each run's last checkpoint.  Results are stored in the run folders as soon as they
+    Returns {run: {question: Result}} of each run's last checkpoint.  A question whose defaults would take more than a quarter
+    of an hour here is made shorter, and a line says so.  Results are stored in the run folders as soon as they
     are there, and read from there the next time, so that an interruption loses one answer at most.
 
     - fit: labelled images to train on; by default a half of `images`
@@ -135,14 +138,20 @@ def worth(
     runs = [runs] if isinstance(runs, Run) else list(runs)
     check_run_names(runs)
     images, fit = kept_together(images, fit, group or images.group)
-    entries, asked = named_transfers(only), prepared(images, fit, label, target)
+    asked = prepared(images, fit, label, target)
+    entries = [entry for entry in named_transfers(only) if only or target is not None or not entry.needs_target]
     results: dict[str, dict[str, Any]] = {run.name: {} for run in runs}
-    problems: list[str] = []
-    for run, entry in ((run, entry) for run in runs for entry in entries):
-        try:
-            results[run.name][key_of(entry, asked)] = answer(run, run.last, entry, asked, progress=progress)
-        except ValueError as error:  # one question that cannot be answered must not cost the others
-            problems.append(f"{run.name}: no {entry.name}: {error}")
+    plans, problems = plans_of(runs, entries, asked)
+    if progress:
+        for line in plan_lines(plans):
+            print(line, file=sys.stderr, flush=True)
+    for run in runs:
+        for entry, planned in plans[run.name].items():
+            try:
+                answered = answer(run, run.last, entry, asked, planned, progress=progress)
+                results[run.name][key_of(entry, asked)] = answered
+            except ValueError as error:  # one question that cannot be answered must not cost the others
+                problems.append(no_answer(run, entry, error))
     if not any(results.values()):
         raise ValueError(problems[0])
     for line in [*reason_lines(left_out_of(asked, entries, results)), *problems]:
@@ -150,14 +159,14 @@ def worth(
     return results
 
 
-def answer(run: Run, checkpoint: Checkpoint, entry: Entry, asked: Asked, *, progress: bool = True) -> Any:
-    """The answer to one question, from the run folder, or computed and kept there; ValueError where it cannot be asked."""
+def answer(
+    run: Run, checkpoint: Checkpoint, entry: Entry, asked: Asked, planned: Plan, *, progress: bool = True
+) -> Any:
+    """The answer to one question as it is planned, from the run folder, or computed and kept there."""
     from sslviz.explanations.cache import cached_result
 
-    if obstacle := asked.obstacle(entry):
-        raise ValueError(obstacle)
     images = asked.images_for(entry)
-    return cached_result(run, entry.compute, checkpoint, images, **asked.arguments(entry), progress=progress)
+    return cached_result(run, entry.compute, checkpoint, images, **planned.arguments, progress=progress)
 
 
 def key_of(entry: Entry, asked: Asked) -> str:

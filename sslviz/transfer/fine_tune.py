@@ -11,9 +11,10 @@ import numpy as np
 from sslviz.data import Images
 from sslviz.runs import Checkpoint
 from sslviz.runtime.progress import progress_bar
-from sslviz.transfer.descent import Recipe
-from sslviz.transfer.label_draws import label_draws
-from sslviz.transfer.labelled_pool import labelled_pool
+from sslviz.transfer.budget import Budget, Passes, classes_in, halves
+from sslviz.transfer.descent import BATCH, Recipe
+from sslviz.transfer.label_draws import label_draws, unfilled
+from sslviz.transfer.labelled_pool import LabelledPool, labelled_pool
 from sslviz.transfer.rate_search import fits
 from sslviz.transfer.tuned_answers import ARMS, FROZEN, SCRATCH, TUNED, FineTune
 from sslviz.transfer.tuning_arms import Bench
@@ -21,6 +22,7 @@ from sslviz.views import ViewPolicy
 
 HOW = ("linear", "full", "linear_then_full")
 RATES = (2e-4, 1e-3, 5e-3)  # of the head; with a decay of .65 a stem of four layers moves a fifth as fast
+SHOTS, STEPS, DRAWS = (5, 20), 300, 3
 SCRATCH_RATES = (5e-4, 2e-3, 8e-3)  # weights that know nothing have a longer way to go
 
 
@@ -30,9 +32,9 @@ def fine_tune(
     label: str = "label",
     *,
     fit: Images | None = None,
-    shots: Sequence[int] = (5, 20),
+    shots: Sequence[int] = SHOTS,
     how: Literal["linear", "full", "linear_then_full"] = "linear_then_full",
-    steps: int = 300,
+    steps: int = STEPS,
     rates: Sequence[float] = RATES,
     scratch_rates: Sequence[float] = SCRATCH_RATES,
     layer_decay: float = 0.65,
@@ -40,7 +42,7 @@ def fine_tune(
     interpolate: float = 1.0,
     strength: tuple[float, float] | None = None,
     unfreeze: Literal["all", "gradual"] = "all",
-    draws: int = 3,
+    draws: int = DRAWS,
     seed: int = 0,
     progress: bool = True,
 ) -> FineTune:
@@ -51,7 +53,8 @@ def fine_tune(
 
     - fit: the pool; without it, a stratified half of `images`, and the other half is scored.  Images that belong together
       (`images.grouped_by`) stay on one side, and a draw labels one of them at most
-    - shots: the numbers k.  Classes with fewer pictures than the largest are left out, and counted in `left_out`
+    - shots: the numbers k.  One that the smallest class cannot fill is left out, as in `low_label`; so are classes that
+      cannot fill the smallest.  Both are counted in `left_out`
     - how: "linear_then_full" fits the head to the frozen encoder first and then moves all weights from there (arXiv
       2202.10054); "full" begins with a head of zeros; "linear" moves the head alone
     - steps: of AdamW, the same for every network that is trained here, in batches of up to 32 pictures
@@ -77,7 +80,8 @@ def fine_tune(
 
     Scores are accuracies, classes counted alike, 0 to 1, and their paired differences, with 95 % intervals over draws and
     images.  Each draw and number of labels takes eight fits: two networks, three rates and the final one of each.  A fit of
-    `conv_nano` takes ten seconds of one core, one of `vit_nano` a hundred.
+    `conv_nano` takes ten seconds of one core, one of `vit_nano` a hundred.  `worth`, `sslviz transfer` and the app say how long
+    that is here, and ask for less where it is more than a quarter of an hour.
 
     ValueError for clips, for fewer than two classes with enough pictures, and for arguments that make no sense.
 
@@ -94,15 +98,14 @@ def fine_tune(
     _check(shots, how, steps, (rates, scratch_rates), layer_decay, pull, interpolate, unfreeze)
     if strength is not None:
         ViewPolicy(strength=(strength[0], strength[1]))  # which says what is wrong with it
-    shots = sorted({int(k) for k in shots})
-    pool = labelled_pool(images, fit, label, shots[-1], seed)
-    labelled = label_draws(pool.codes, shots, draws, seed, pool.pool.units)
-    shots = [*labelled]  # fewer where one group has images of several classes: it is labelled for one of them
-    drawn = np.unique(labelled[shots[-1]])  # fewer labels are always among those of the same draw
-    pool, labelled = pool.of(drawn), {k: np.searchsorted(drawn, rows) for k, rows in labelled.items()}
-    own = Recipe(steps, layer_decay, pull, gradual=unfreeze == "gradual")
-    plan = {} if how == "linear" else {TUNED: (own, tuple(rates), interpolate)}
-    plan |= {SCRATCH: (Recipe(steps, moving_statistics=True), tuple(scratch_rates), 1.0)}
+    pool, labelled, left_out = _drawn(images, fit, label, shots, draws, seed)
+    shots = [*labelled]
+    plan: dict[str, tuple[Recipe, Sequence[float], float]] = {
+        TUNED: (Recipe(steps, layer_decay, pull, gradual=unfreeze == "gradual"), tuple(rates), interpolate),
+        SCRATCH: (Recipe(steps, moving_statistics=True), tuple(scratch_rates), 1.0),
+    }
+    if how == "linear":
+        del plan[TUNED]
     total = sum(steps * fits(of_arm[1], k) * draws for of_arm in plan.values() for k in shots)
     with progress_bar(f"fine-tuning {checkpoint.run}", total, "steps", shown=progress) as advance:
         bench = Bench(
@@ -129,10 +132,22 @@ def fine_tune(
         interpolate=interpolate,
         unfreeze=unfreeze,
         strength=[*(strength or ())],
-        left_out=pool.left_out,
+        left_out=left_out,
         seed=seed,
         **pool.pictures,
     )
+
+
+def _drawn(
+    images: Images, fit: Images | None, label: str, shots: Sequence[int], draws: int, seed: int
+) -> tuple[LabelledPool, dict[int, np.ndarray], dict[str, int]]:
+    """What is scored and labelled, {labels a class: its rows of the pool, (draws, rows)}, and what was left out."""
+    shots = sorted({int(k) for k in shots})
+    pool = labelled_pool(images, fit, label, shots[0], seed)
+    labelled = label_draws(pool.codes, shots, draws, seed, pool.pool.units)
+    left_out = pool.left_out | unfilled(pool.codes, pool.pool.units, shots, [*labelled], pool.classes, len(pool.truth))
+    drawn = np.unique(labelled[max(labelled)])  # fewer labels are always among those of the same draw
+    return pool.of(drawn), {k: np.searchsorted(drawn, rows) for k, rows in labelled.items()}, left_out
 
 
 def _check(
@@ -172,3 +187,27 @@ def _check(
         raise ValueError(
             f'interpolate={interpolate} needs a head that fits both ends, which only "linear_then_full" gives; got how={how!r}.'
         )
+
+
+def _passes(
+    checkpoint: Checkpoint,
+    images: Images,
+    label: str = "label",
+    *,
+    fit: Images | None = None,
+    shots: Sequence[int] = SHOTS,
+    steps: int = STEPS,
+    rates: Sequence[float] = RATES,
+    draws: int = DRAWS,
+    **others: object,
+) -> Passes:
+    """What the defaults, with these in their place, put through the encoder: two networks, and a search of rates for each."""
+    classes, (scored, pool) = classes_in(images, label), halves(images, fit)
+    found = {k: 2 * draws * fits(rates, k) for k in shots}  # the encoder and the one from scratch
+    trained = sum(fits_of * steps * min(BATCH, classes * k) for k, fits_of in found.items())
+    return Passes(2 * (min(pool, draws * classes * max(shots)) + scored) + 2 * draws * len(shots) * scored, trained)
+
+
+_FEW = {"draws": 2}
+_UNSEARCHED = _FEW | {"rates": RATES[1:2], "scratch_rates": SCRATCH_RATES[1:2]}
+BUDGET = Budget(_passes, (_FEW, _UNSEARCHED, _UNSEARCHED | {"steps": 100}, _UNSEARCHED | {"steps": 40, "shots": (20,)}))

@@ -16,6 +16,7 @@ from sslviz.features.evidence import PIXELS, UNTRAINED
 from sslviz.features.pixel_controls import raw_pixels
 from sslviz.runs import Checkpoint
 from sslviz.runtime.progress import progress_bar
+from sslviz.transfer.budget import Budget, Passes, halves
 from sslviz.transfer.flip_rates import Flips, outcome
 from sslviz.transfer.flips_between import Pairs, flips_between, read_pairs
 from sslviz.transfer.picture_split import fitted_apart, picture_halves
@@ -133,3 +134,12 @@ def _examples(result: Flips) -> np.ndarray:
     order = np.argsort(-lost.sum(axis=1), kind="stable")
     found = [(f, i) for f in order for i in np.flatnonzero(lost[f])[:EXAMPLES]]
     return np.array(found, dtype=int).reshape(-1, 2)
+
+
+def _passes(checkpoint: Checkpoint, images: Images, *, fit: Images | None = None, **others: object) -> Passes:
+    """The pictures and each changed set of them, and those fitted on, by the encoder, and by it untrained."""
+    scored, fitted = halves(images, fit)
+    return Passes(seen=2 * (fitted + min(scored, MOST) * (2 + len(_factors(images)))))
+
+
+BUDGET = Budget(_passes)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sslviz.diagnostics.probes.linear import linear_weights
-from sslviz.diagnostics.probes.probe import class_codes, refuse_unseen
+from sslviz.diagnostics.probes.probe import class_codes, refuse_seen_images, refuse_unseen
 from sslviz.diagnostics.result import pictures_of
 from sslviz.features import Features
 from sslviz.features.column_kinds import class_text
@@ -68,7 +68,7 @@ def flips_between(
     if not given or null not in ("", *given):
         raise ValueError(f"`null` is one of the changes, {', '.join(given) or 'of which there is none'}; got {null!r}.")
     scored, fitted = halves(before, label, seed=seed) if fit is None else (before, apart(before, fit))
-    _refuse_seen(scored, fitted)
+    refuse_seen_images(scored, fitted)
     classes, truth, _ = class_codes(scored, fitted, label)
     changed = {name: _same_pictures(scored, one, name) for name, one in given.items()}
     new_truth = np.stack([_new_truth(one, name, label, classes, truth) for name, one in changed.items()])
@@ -132,13 +132,3 @@ def _new_truth(one: Features, name: str, label: str, classes: np.ndarray, truth:
             "own, so that it is known which decisions should follow."
         )
     return new
-
-
-def _refuse_seen(scored: Features, fitted: Features) -> None:
-    _, rows, fit_rows = np.intersect1d(scored.ids, fitted.ids, return_indices=True)
-    if len(rows) and scored.x.shape[1] == fitted.x.shape[1]:
-        if same := int((scored.x[rows] == fitted.x[fit_rows]).all(axis=1).sum()):
-            raise ValueError(
-                f"{same} of the {len(scored)} pictures are also fitted on, whose decisions flip less; pass others as `fit`, "
-                "or none to use one half of these."
-            )

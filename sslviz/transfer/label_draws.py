@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sslviz.statistics import group_sizes
+
 
 def label_draws(
     codes: np.ndarray, shots: Sequence[int], draws: int, seed: int, groups: np.ndarray | None = None
@@ -38,6 +40,15 @@ def label_draws(
         for k in shots
         if k <= most
     }
+
+
+def unfilled(
+    codes: np.ndarray, units: np.ndarray | None, asked: Sequence[int], drawn: Sequence[int], classes: np.ndarray, n: int
+) -> dict[str, int]:
+    """{why a number of labels is left out: the n images that are not scored at it}, of numbers that nobody can draw."""
+    counts = group_sizes(codes, units)
+    why = f"as {classes[counts.argmin()]} has {counts.min()} to draw from"
+    return {f"at {k} labels a class, {why}": n for k in sorted({*asked} - {*drawn})}
 
 
 def _checked(shots: Sequence[int], draws: int) -> list[int]:

@@ -13,7 +13,7 @@ from sslviz.diagnostics.result import pictures_of
 from sslviz.features.column_kinds import class_text
 from sslviz.features.columns import coded_values, stratified_half
 from sslviz.features.complete_rows import complete_rows
-from sslviz.transfer.picture_split import named_only
+from sslviz.transfer.picture_split import named_only, refuse_seen_pictures
 
 NAMED = 3  # classes that a reason names
 
@@ -59,7 +59,7 @@ def labelled_pool(images: Images, fit: Images | None, label: str, most: int, see
             have = ", ".join(map(str, some.table.columns)) or "none"
             raise ValueError(f"The table has no column {label!r}; its columns are: {have}.")
     if fit is not None:
-        _refuse_seen(images, fit)
+        refuse_seen_pictures(images, fit)
         fit = fit.grouped_by(images.group)
     of_fit = None if fit is None else fit.table
     complete = complete_rows(images.table, of_fit, [label], group=images.group)
@@ -102,16 +102,3 @@ def labelled_pool(images: Images, fit: Images | None, label: str, most: int, see
 
 def _texts(images: Images, label: str) -> np.ndarray:
     return np.array([class_text(value) for value in images.table[label]], dtype=object).astype(str)
-
-
-def _refuse_seen(images: Images, fit: Images) -> None:
-    """ValueError where a picture is scored and may be labelled too: same id and same pixels (ids may be row numbers)."""
-    _, rows, fit_rows = np.intersect1d(images.ids, fit.ids, return_indices=True)
-    if not len(rows) or images.size != fit.size:
-        return
-    same = sum(np.array_equal(images.pixels[i], fit.pixels[j]) for i, j in zip(rows, fit_rows, strict=True))
-    if same:
-        raise ValueError(
-            f"{same} of the {len(images)} images to score are also in the pool that is fitted on, which flatters; pass "
-            "other images as `fit`, or none to use one half of these."
-        )

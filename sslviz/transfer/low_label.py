@@ -15,7 +15,7 @@ from sslviz.features.columns import apart
 from sslviz.runtime.threads import one_thread
 from sslviz.statistics import group_sizes
 from sslviz.transfer.few_label_readouts import few_label_readings
-from sslviz.transfer.label_draws import label_draws
+from sslviz.transfer.label_draws import label_draws, unfilled
 from sslviz.transfer.low_label_result import LowLabel
 
 SHOTS = (1, 2, 5, 10, 50)
@@ -93,7 +93,7 @@ def low_label(
         scratch=accuracies,
         penalties={name: chosen for name, chosen in penalties.items() if chosen},
         shared=np.array([_shared(rows) for rows in labelled.values()]),
-        left_out=_left_out(group_sizes(fit_codes, fitted.units), shots, labelled, classes, len(truth)),
+        left_out=unfilled(fit_codes, fitted.units, shots, [*labelled], classes, len(truth)),
         seed=seed,
         **pictures_of(scored, fitted),
     )
@@ -117,13 +117,6 @@ def _labelled(
             "labels a class that were asked for; ask for fewer, drop the class, or pass more images as `fit`."
         )
     return label_draws(codes, shots, draws, seed, units)
-
-
-def _left_out(
-    counts: np.ndarray, shots: Sequence[int], labelled: Mapping[int, np.ndarray], classes: np.ndarray, n: int
-) -> dict[str, int]:
-    why = f"as {classes[counts.argmin()]} has {counts.min()} to draw from"
-    return {f"at {k} labels a class, {why}": n for k in sorted({*shots} - {*labelled})}
 
 
 def _shared(rows: np.ndarray) -> float:

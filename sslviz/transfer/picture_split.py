@@ -51,6 +51,19 @@ def fitted_apart(images: Images, fit: Images) -> tuple[Images, dict[str, int]]:
     return fit.rows(~shared), {why: int(shared.sum())}
 
 
+def refuse_seen_pictures(scored: Images, fitted: Images) -> None:
+    """ValueError where a picture is scored and fitted on: same id and same pixels (ids alone may be row numbers)."""
+    _, rows, fit_rows = np.intersect1d(scored.ids, fitted.ids, return_indices=True)
+    if not len(rows) or scored.pixels.shape[1:] != fitted.pixels.shape[1:]:
+        return
+    same = sum(np.array_equal(scored.pixels[i], fitted.pixels[j]) for i, j in zip(rows, fit_rows, strict=True))
+    if same:
+        raise ValueError(
+            f"{same} of the {len(scored)} images to score are also fitted on, which flatters; pass other images as `fit`, or "
+            "none to use one half of these."
+        )
+
+
 def named_only(some: Images, source: Images | None = None) -> Features:
     """Features of nothing, which say of which pictures of `source` they are, and which of these belong together."""
     about = {"images": (some if source is None else source).digest}

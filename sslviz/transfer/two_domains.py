@@ -10,6 +10,7 @@ import pandas as pd
 
 from sslviz.diagnostics.probes.control_features import ControlFeatures, aligned_controls
 from sslviz.diagnostics.probes.linear import linear_weights
+from sslviz.diagnostics.probes.probe import refuse_seen_images
 from sslviz.features import Features
 from sslviz.features.column_kinds import class_texts
 from sslviz.features.columns import apart, folds, in_order, place_in_class, refuse_one_sided, stratified_half
@@ -124,7 +125,7 @@ def two_domains(features: Features, target: Features, label: str, fit: Features 
     else:
         scored, fitted = kept["source"], kept["images fitted on"]
     target_scored, target_fitted = _halves(kept["target"], label, seed)
-    _refuse_seen(target_scored, fitted)
+    refuse_seen_images(target_scored, fitted)
     target_scored = _not_met(target_scored, fitted, label, left_out)
     return TwoDomains(label, Space(scored, fitted, target_scored, target_fitted), np.array(names), left_out)
 
@@ -231,13 +232,3 @@ def _not_met(scored: Features, fitted: Features, label: str, left_out: dict[str,
             "that are fitted on; give other images as the target, or as fit."
         )
     return scored.rows(~met)
-
-
-def _refuse_seen(scored: Features, fitted: Features) -> None:
-    """ValueError where an image of the target was fitted on: same id and same features."""
-    _, rows, fit_rows = np.intersect1d(scored.ids, fitted.ids, return_indices=True)
-    if len(rows) and (same := int((scored.x[rows] == fitted.x[fit_rows]).all(axis=1).sum())):
-        raise ValueError(
-            f"{same} of the {len(scored)} images of the target that are scored are among those fitted on; give other images "
-            "as the target."
-        )

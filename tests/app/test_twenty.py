@@ -10,7 +10,7 @@ from planted import RECIPES, SEEDS, plant_answers, plant_twenty
 
 from sslviz.catalog import find_entry
 from sslviz.evaluation.answers import stored_result
-from sslviz.features.evidence import stored_evidence
+from sslviz.features.diagnosed import stored_evidence
 from sslviz.figures.parts import theme
 from sslviz.runs import Run
 

@@ -5,6 +5,7 @@ import pytest
 
 import sslviz
 from sslviz.evaluation.recommendation import recommendation
+from sslviz.transfer.continued_result import ARMS, TARGET, Continued
 
 CLASSES, PER_CLASS = 3, 60
 
@@ -98,7 +99,18 @@ def test_in_another_domain_it_says_who_bears_it_and_what_labels_there_would_win(
         results[name] = {"shift": sslviz.shift(here[name], there)}
     (advice,) = recommendation(results)
     assert advice.about == "Another domain" and "bears bears it best, by" in advice.text
-    assert "a readout fitted there wins" in advice.turns
+    assert "a readout fitted there wins" in advice.turns and "Going on" not in advice.turns
+    results["breaks"]["continued_pretraining"] = planted_continuation("breaks", wins=30)
+    (advice,) = recommendation(results)
+    assert "gains, beyond as many steps at home, 0.50 [" in advice.turns and "] with breaks." in advice.turns
+
+
+def planted_continuation(name, *, wins):
+    """Of 60 pictures nothing reads any, but after training on in the target `wins` are read."""
+    right = {arm: np.zeros(60, bool) for arm in ARMS} | {TARGET: np.arange(60) // 2 < wins // 2}
+    truth = np.arange(60) % 2
+    told = {"steps": 1, "rate": 0.1, "n_fit": 60, "n_trained_on": 60, "left_out": {}, "seed": 0}
+    return Continued(name, "simclr", "label", np.array(["a", "b"]), truth.astype(str), truth, right, **told)
 
 
 def test_nothing_is_said_where_nothing_was_asked():

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import pytest
 
 from sslviz import figures
-from sslviz.catalog import diagnostics
+from sslviz.catalog import diagnostics, transfers
 from sslviz.diagnostics.probes.knn import knn_probe
 from sslviz.diagnostics.projection.projection import projection
 from sslviz.evaluation.answers import compute_entry
@@ -47,8 +47,15 @@ ASKED = {  # of pictures: the figure, and whose results it draws
 }
 
 
-@pytest.fixture(scope="module", params=[*MAKE, *ASKED])
-def case(request, planted_evidence, asked_maps):
+TRANSFERS = {
+    entry.name: entry.figure for entry in transfers()
+}  # of images, on which an encoder is trained or its grid read
+
+
+@pytest.fixture(scope="module", params=[*MAKE, *ASKED, *TRANSFERS])
+def case(request, planted_evidence, asked_maps, asked_transfers):
+    if request.param in TRANSFERS:
+        return TRANSFERS[request.param], dict.fromkeys(NAMES, asked_transfers(request.param))
     if request.param in ASKED:
         draw, entry = ASKED[request.param]
         return draw, {name: asked_maps(entry, i) for i, name in enumerate(NAMES)}

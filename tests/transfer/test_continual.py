@@ -197,7 +197,7 @@ class TestBadInput:
 
     def test_pictures_that_are_also_trained_on(self):
         images = sslviz.shapes(n=40, size=16)
-        with pytest.raises(ValueError, match="40 of the 40 pictures to score are also trained on"):
+        with pytest.raises(ValueError, match="40 of the 40 images to score are also fitted on"):
             sslviz.continual(CHECKPOINT, images, fit=images, progress=False)
 
 

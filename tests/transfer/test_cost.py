@@ -16,7 +16,8 @@ from sslviz.data import Images
 from sslviz.runs import Checkpoint, Run, load_result, save_result
 from sslviz.runtime.random_state import seeded
 from sslviz.statistics import median_interval
-from sslviz.transfer.cost import LINEAR, NO_ENCODER, OTHER, cost
+from sslviz.transfer.cost import cost
+from sslviz.transfer.cost_result import LINEAR, NO_ENCODER, OTHER
 from sslviz.transfer.operations import count_macs, weight_bytes
 from sslviz.transfer.precision_variants import make_variants
 from sslviz.transfer.timing import LEAST_SECONDS, WARM_UPS, take_turns

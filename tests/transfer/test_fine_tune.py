@@ -269,6 +269,18 @@ def test_classes_with_too_few_images_are_left_out_and_said():
     assert len(result.ids) < 30
 
 
+def test_a_number_of_labels_that_a_class_cannot_fill_is_left_out_as_by_low_label():
+    """All classes stay: both leave out the number of labels, and say so in the same words."""
+    kinds = np.where(np.arange(60) % 5 == 4, "rare", np.array(["common", "other"])[np.arange(60) % 2])
+    images, fit = pictures(60, kind=kinds), replace(pictures(60, kind=kinds), ids=np.arange(100, 160).astype(str))
+    asked = {"fit": fit, "shots": (4, 20)}
+    tuned = sslviz.fine_tune(CHECKPOINT, images, "kind", **SMALL | asked | {"how": "linear"})
+    spaces = [sslviz.embed(CHECKPOINT, some, progress=False) for some in (images, fit)]
+    read = sslviz.low_label(spaces[0], "kind", fit=spaces[1], shots=(4, 20), draws=2)
+    assert tuned.left_out == read.left_out == {"at 20 labels a class, as rare has 12 to draw from": 60}
+    assert list(tuned.shots) == list(read.shots) == [4] and list(tuned.classes) == ["common", "other", "rare"]
+
+
 def test_images_without_a_value_are_left_out_and_said():
     holes = pictures(60).table["color"].to_numpy().astype(object)
     holes[:5] = None
@@ -313,7 +325,7 @@ def test_clips_single_classes_and_images_on_both_sides_are_one_sentence():
         sslviz.fine_tune(CHECKPOINT, clips, "color", **SMALL)
     with pytest.raises(ValueError, match="fewer than two classes of 'kind'"):
         sslviz.fine_tune(CHECKPOINT, pictures(60, kind="same"), "kind", **SMALL)
-    with pytest.raises(ValueError, match="60 of the 60 images to score are also in the pool"):
+    with pytest.raises(ValueError, match="60 of the 60 images to score are also fitted on"):
         sslviz.fine_tune(CHECKPOINT, images, "color", fit=images, **SMALL)
 
 

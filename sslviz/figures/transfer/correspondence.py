@@ -11,12 +11,12 @@ import plotly.graph_objects as go
 
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.boxed_pictures import Corner, panel_corners
-from sslviz.figures.parts.saliency_sheet import MOST, Panel, sheet
+from sslviz.figures.parts.saliency_sheet import Panel, sheet
 from sslviz.figures.parts.thumbnails import pale
-from sslviz.figures.parts.worst_first import worst_first
+from sslviz.figures.parts.worst_first import worst_of_each
 
 if TYPE_CHECKING:
-    from sslviz.transfer.dense.correspondence import Correspondence
+    from sslviz.transfer.dense.correspondence_result import Correspondence
 
 COLUMNS, ROWS = 8, 3  # pairs; and what is shown of each
 POINTS = 10  # of a pair, evenly taken: of more lines, one sees none
@@ -40,8 +40,7 @@ def correspondence(
     """
     named = theme.as_dict(results)
     palette, short = theme.colors(named, colors), theme.short_names(named, 18)
-    columns = max(1, min(columns, MOST // (ROWS * len(named)), *(len(result.shown) for result in named.values())))
-    chosen = {name: worst_first(len(result.shown), columns) for name, result in named.items()}
+    columns, chosen = worst_of_each({name: len(one.shown) for name, one in named.items()}, columns, panels=ROWS)
     panels = [p for name, result in named.items() for p in _panels(result, short[name], palette[name], chosen[name])]
     fig = sheet(panels, columns)
     corners = panel_corners(fig)

@@ -13,7 +13,7 @@ from sslviz.figures.parts import theme
 from sslviz.figures.parts.dot_rows import Dot, dots
 
 if TYPE_CHECKING:
-    from sslviz.transfer.cost import Cost
+    from sslviz.transfer.cost_result import Cost
 
 PRECISIONS = ("fp32", "bf16", "int8")
 GAP = 62  # pixels between the two rows of panels, for the titles of axes

@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.boxed_pictures import box_lines, panel_corners, with_boxes
-from sslviz.figures.parts.saliency_sheet import MOST, Panel, sheet
-from sslviz.figures.parts.worst_first import worst_first
+from sslviz.figures.parts.saliency_sheet import Panel, sheet
+from sslviz.figures.parts.worst_first import worst_of_each
 
 if TYPE_CHECKING:
     from sslviz.transfer.dense.discovery import Discovery
@@ -35,9 +35,7 @@ def discovery(
     """
     named = theme.as_dict(results)
     palette, short = theme.colors(named, colors), theme.short_names(named, 18)
-    columns = max(1, min(columns, MOST // len(named), *(len(result.shown) for result in named.values())))
-    rows = max(1, min(ROWS, MOST // (columns * len(named)), *(len(r.shown) // columns for r in named.values())))
-    chosen = {name: worst_first(len(result.shown), columns * rows) for name, result in named.items()}
+    columns, chosen = worst_of_each({name: len(one.shown) for name, one in named.items()}, columns, rows=ROWS)
     panels = [panel for name, result in named.items() for panel in _panels(result, short[name], chosen[name])]
     fig = sheet(panels, columns)
     corners = panel_corners(fig)

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.dot_rows import Dot, dots
-from sslviz.transfer.novelty import Novelty
+from sslviz.transfer.novelty_result import Novelty
 
 ALL = "all classes held out"
 WORDS = {

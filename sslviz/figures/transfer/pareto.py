@@ -13,7 +13,7 @@ from sslviz.statistics import Score
 from sslviz.transfer.pareto_front import dominated, steps
 
 if TYPE_CHECKING:
-    from sslviz.transfer.cost import Cost
+    from sslviz.transfer.cost_result import Cost
 
 AXES = {
     "latency_ms": "milliseconds for a small batch (logarithmic)",

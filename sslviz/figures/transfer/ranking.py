@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.dot_rows import Dot, dots
-from sslviz.transfer.ranking import Ranking
+from sslviz.transfer.ranking_result import Ranking
 
 WORDS = {"map": "average precision", "map@R": "average precision in the first R", "hit@1": "the first is a hit"}
 CAPTION = (

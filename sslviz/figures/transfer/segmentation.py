@@ -10,9 +10,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from sslviz.figures.parts import theme
-from sslviz.figures.parts.saliency_sheet import MOST, Panel, sheet
+from sslviz.figures.parts.saliency_sheet import Panel, sheet
 from sslviz.figures.parts.thumbnails import pale
-from sslviz.figures.parts.worst_first import worst_first
+from sslviz.figures.parts.worst_first import worst_of_each
 from sslviz.transfer.dense.confusion import confusions, mean_overlap
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ def segmentation(
     palette, short = theme.colors(named, colors), theme.short_names(named, 18)
     classes = list(dict.fromkeys(name for result in named.values() for name in result.classes))
     tints = theme.class_colors([name for name in classes if name != GROUND])
-    columns = max(1, min(columns, MOST // (ROWS * len(named)), *(len(result.shown) for result in named.values())))
+    columns, chosen = worst_of_each({name: len(one.shown) for name, one in named.items()}, columns, panels=ROWS)
     panels = [
         panel
         for name, result in named.items()
-        for panel in _panels(result, short[name] or "predicted", palette[name], tints, columns)
+        for panel in _panels(result, short[name] or "predicted", palette[name], tints, chosen[name])
     ]
     fig = sheet(panels, columns)
     lines = 1 + sum(len(name) + 4 for name in classes) // 90
@@ -62,9 +62,8 @@ def segmentation(
     return theme.finish(fig, alt=_alt(named), caption=CAPTION)
 
 
-def _panels(result: Segmentation, name: str, color: str, tints: Mapping[str, str], columns: int) -> Iterator[Panel]:
+def _panels(result: Segmentation, name: str, color: str, tints: Mapping[str, str], rows: list[int]) -> Iterator[Panel]:
     """Four rows of pictures; what a row is stands above its first one."""
-    rows = worst_first(len(result.shown), columns)
     tints_of_codes = [tints.get(name, "") for name in result.classes]
     score = result.scores()["miou"]
     for title, codes, frame, control in (

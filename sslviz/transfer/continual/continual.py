@@ -11,12 +11,16 @@ from sslviz.data.sampling import sample_rows
 from sslviz.runs import Checkpoint
 from sslviz.runtime.progress import progress_bar
 from sslviz.runtime.random_state import seeded
+from sslviz.transfer.budget import Budget, Passes, classes_in, halves
 from sslviz.transfer.continual.continual_result import SEQUENCE, Continual
 from sslviz.transfer.continual.course import Course
+from sslviz.transfer.continual.learner import BATCH
+from sslviz.transfer.continual.remedies import FISHER_PICTURES
 from sslviz.transfer.continual.tasks import Lesson, classes_of, divided, lesson
-from sslviz.transfer.picture_split import fitted_apart, picture_halves
+from sslviz.transfer.picture_split import fitted_apart, picture_halves, refuse_seen_pictures
 
 HOW = (SEQUENCE, "replay", "ewc", "distillation")
+STEPS = 100  # of each task
 MOST = 2000  # pictures fitted on, and as many scored: every stage of every way looks at all of them
 
 
@@ -28,7 +32,7 @@ def continual(
     fit: Images | None = None,
     tasks: int | Sequence[Sequence[str]] | None = None,
     how: Sequence[str] = HOW,
-    steps: int = 100,
+    steps: int = STEPS,
     seed: int = 0,
     progress: bool = True,
 ) -> Continual:
@@ -68,7 +72,7 @@ def continual(
         scored, fitted = picture_halves(images, label, seed)
     else:
         scored, (fitted, shared) = images, fitted_apart(images, fit)
-    _refuse_seen(scored, fitted)
+    refuse_seen_pictures(scored, fitted)
     parts = [lesson(one, label, groups) for one in (fitted, scored)]
     fit_part, scored_part = (_sample(part, seed) for part in parts)
     of_tasks, taken = (sum(len(part.images) for part in these) for these in (parts, (fit_part, scored_part)))
@@ -100,12 +104,21 @@ def _sample(part: Lesson, seed: int) -> Lesson:
     return Lesson(part.images.rows(rows), part.task[rows], part.code[rows])
 
 
-def _refuse_seen(scored: Images, fitted: Images) -> None:
-    _, rows, fit_rows = np.intersect1d(scored.ids, fitted.ids, return_indices=True)
-    if len(rows) and scored.pixels.shape[1:] == fitted.pixels.shape[1:]:
-        same = sum(np.array_equal(scored.pixels[i], fitted.pixels[j]) for i, j in zip(rows, fit_rows, strict=True))
-        if same:
-            raise ValueError(
-                f"{same} of the {len(scored)} pictures to score are also trained on; pass others as `fit`, or none to use "
-                "one half of these."
-            )
+def _passes(
+    checkpoint: Checkpoint,
+    images: Images,
+    label: str = "label",
+    *,
+    fit: Images | None = None,
+    how: Sequence[str] = HOW,
+    steps: int = STEPS,
+    **others: object,
+) -> Passes:
+    """The first task once, each later one in every way, and all together; after each, all pictures are looked at."""
+    tasks = len(divided([str(i) for i in range(max(4, classes_in(images, label)))], None, label))
+    later = len(how) * (tasks - 1)
+    looked_at = sum(min(n, MOST) for n in halves(images, fit))
+    return Passes((later + 4) * looked_at, (later + 1 + tasks) * steps * BATCH + (tasks - 1) * FISHER_PICTURES)
+
+
+BUDGET = Budget(_passes, tuple({"steps": steps} for steps in (50, 20, 10)))

@@ -74,10 +74,14 @@ class Course:
     def read(self, space: Space, own: Sequence[Head | None]) -> Stage:
         """The stage of a space, with the heads that the learner has of its own."""
         right, again = np.full(len(self.scored.task), np.nan), np.zeros(len(self.scored.task), bool)
-        heads = []
+        heads, units = [], self.fit.images.units
         for t, head in enumerate(own):
             rows, fit_rows = self.scored.of_task(t), self.fit.of_task(t)
-            heads.append(fitted_head(space.fit[fit_rows], self.fit.code[fit_rows], self.seed))
+            heads.append(
+                fitted_head(
+                    space.fit[fit_rows], self.fit.code[fit_rows], self.seed, None if units is None else units[fit_rows]
+                )
+            )
             again[rows] = heads[t].read(space.scored[rows]) == self.scored.code[rows]
             if head is not None:
                 right[rows] = head.read(space.scored[rows]) == self.scored.code[rows]

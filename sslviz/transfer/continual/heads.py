@@ -30,9 +30,13 @@ class Space(NamedTuple):
     scored: np.ndarray
 
 
-def fitted_head(x: np.ndarray, code: np.ndarray, seed: int) -> Head:
-    """The readout of `linear_probe` fitted to rows x (m, d) of the classes 0, 1, ... (m,)."""
-    features = Features(x, np.arange(len(x)).astype(str), pd.DataFrame({"code": code}))
+def fitted_head(x: np.ndarray, code: np.ndarray, seed: int, units: np.ndarray | None = None) -> Head:
+    """The readout of `linear_probe` fitted to rows x (m, d) of the classes 0, 1, ... (m,).
+
+    Its penalty is chosen on rows held out, of which none belongs with one fitted on, as `units` (m,) say.
+    """
+    table = pd.DataFrame({"code": code} | ({} if units is None else {"unit": units}))
+    features = Features(x, np.arange(len(x)).astype(str), table, group="" if units is None else "unit")
     _, weights, bias = linear_weights(features, "code", seed=seed)
     return Head(weights, bias)
 

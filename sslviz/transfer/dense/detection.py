@@ -13,6 +13,7 @@ from sslviz.explanations.pictures import require_pictures
 from sslviz.runs import Checkpoint
 from sslviz.runtime.progress import progress_bar
 from sslviz.runtime.threads import one_thread
+from sslviz.transfer.budget import Budget, Passes, halves
 from sslviz.transfer.dense.average_precision import Matches, Placed, average_precisions, in_order, matches
 from sslviz.transfer.dense.box_truth import everywhere, placed, surest_threshold, usual_boxes
 from sslviz.transfer.dense.center_head import boxes_at_peaks, fit_head, targets
@@ -91,24 +92,11 @@ def detection(
     classes = _classes(objects, fitted)
     truth, known = placed(objects, classes), placed(fitted, classes)
 
-    def find(tokens: TokenReader) -> tuple[Placed, tuple[int, int]]:
-        """The boxes by a head on these tokens, and their grid."""
-        title = tokens.name if progress else ""
-        x = tokens(fit, title)
-        grid = x.shape[1], x.shape[2]
-        with progress_bar(f"fitting boxes to {tokens.name}", steps, "steps", shown=progress) as advance:
-            head = fit_head(x, targets(fitted, classes, grid, fit.size), steps, seed, advance)
-        del x
-        found = head(tokens(images, title), images.size)
-        return found.rows(np.isin(found.kind, known.kind)), grid  # a class that was not fitted is not known
-
-    found, grid = find(own)
+    found, grid = _found(own, images, fit, classes, steps, seed, progress)
     usual = usual_boxes(known, len(classes), grid, fit.size)
-    guesses = {
-        "mean box": everywhere(usual, len(images), images.size),
-        "pixels and place": find(pixel_tokens(*grid))[0],
-        "untrained": find(untrained)[0],
-    }
+    guesses = {"mean box": everywhere(usual, len(images), images.size)}
+    for name, tokens in {"pixels and place": pixel_tokens(*grid), "untrained": untrained}.items():
+        guesses[name] = _found(tokens, images, fit, classes, steps, seed, progress)[0]
     said = targets(objects, classes, grid, images.size)
     guesses["ceiling"] = boxes_at_peaks((said.heat == 1).float(), said.shape, images.size)
     matched = {name: matches(each, truth, len(images), len(classes)) for name, each in guesses.items()}
@@ -147,6 +135,22 @@ def detection(
     return _with_pictures(result, images)
 
 
+def _found(
+    tokens: TokenReader, images: Images, fit: Images, classes: list[str], steps: int, seed: int, progress: bool
+) -> tuple[Placed, tuple[int, int]]:
+    """The boxes in `images` by a head on these tokens that is fitted on `fit`, and the grid of the tokens."""
+    title, fitted = tokens.name if progress else "", objects_of(fit)
+    x = tokens(fit, title)
+    grid = x.shape[1], x.shape[2]
+    with progress_bar(f"fitting boxes to {tokens.name}", steps, "steps", shown=progress) as advance:
+        head = fit_head(x, targets(fitted, classes, grid, fit.size), steps, seed, advance)
+    del x
+    found = head(tokens(images, title), images.size)
+    return found.rows(
+        np.isin(found.kind, placed(fitted, classes).kind)
+    ), grid  # a class that was not fitted is not known
+
+
 def _with_pictures(result: Detection, images: Images) -> Detection:
     """The result with the pictures that are shown."""
     shown = shown_rows(result.of_pictures())
@@ -165,3 +169,11 @@ def _sure_of(found: Placed, matched: Matches) -> Placed:
     kept = found.rows(in_order(found))
     least = surest_threshold(matched.kind, matched.score, matched.right[:, 0], matched.true.sum(0))
     return kept.rows(kept.score >= least)
+
+
+def _passes(checkpoint: Checkpoint, images: Images, *, fit: Images | None = None, **others: object) -> Passes:
+    """All pictures by the encoder, and by it untrained."""
+    return Passes(seen=2 * sum(halves(images, fit)))
+
+
+BUDGET = Budget(_passes)

@@ -16,6 +16,7 @@ from sslviz.runs import Checkpoint
 from sslviz.runtime.progress import progress_bar
 from sslviz.runtime.threads import one_thread
 from sslviz.statistics import Score
+from sslviz.transfer.budget import Budget, Passes
 from sslviz.transfer.dense.object_grouping import affinity, box_of, component, lost, tokencut
 from sslviz.transfer.dense.patch_tokens import LAST, encoder_tokens, untrained_tokens
 from sslviz.transfer.dense.pixel_classes import shown_rows, small
@@ -216,3 +217,11 @@ def _around_random_patches(tokens: np.ndarray, how: str, size: tuple[int, int], 
     return np.stack(
         [box_of(component(like(x, int(i)), int(i), grid), size) for x, i in zip(pictures, seeds, strict=True)]
     )
+
+
+def _passes(checkpoint: Checkpoint, images: Images, **others: object) -> Passes:
+    """All pictures by the encoder, and by it untrained."""
+    return Passes(seen=2 * len(images))
+
+
+BUDGET = Budget(_passes)

@@ -25,15 +25,23 @@ _CHUNK = 1024  # patches compared with the whole bank at once: 32 MB
 
 
 def fit_readout(
-    kind: PatchReadout, tokens: np.ndarray, shares: np.ndarray, seed: int, *, scaled: bool = False
+    kind: PatchReadout,
+    tokens: np.ndarray,
+    shares: np.ndarray,
+    seed: int,
+    *,
+    scaled: bool = False,
+    units: np.ndarray | None = None,
 ) -> Predict:
     """What reads the classes of patches, fitted to pictures.
 
     - tokens: (n, rows, columns, d)
     - shares: how much of each patch is of which class, (n, rows, columns, c); patches of which nothing is known are 0
     - scaled: whether dimensions are brought to one scale also where tokens are compared by their angle
+    - units: which pictures belong together (n,), so that none of a kind is held out for the others; None: each is alone
     """
-    picture = np.repeat(np.arange(len(tokens)), tokens.shape[1] * tokens.shape[2])
+    apart = np.arange(len(tokens)) if units is None else units
+    picture = np.repeat(apart, tokens.shape[1] * tokens.shape[2])
     x, y = tokens.reshape(len(picture), -1), shares.reshape(len(picture), -1)
     known = np.flatnonzero(y.sum(1) > 0)
     most = {"linear": MOST_FITTED, "neighbours": BANK, "clusters": CLUSTERED}[kind]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from sslviz.explanations.pictures import require_pictures
 from sslviz.runs import Checkpoint
 from sslviz.runtime.threads import one_thread
 from sslviz.statistics import Score, delete_groups, percentile_interval
+from sslviz.transfer.budget import Budget, Passes, halves
 from sslviz.transfer.dense.confusion import confusions, mean_overlap, overlap_draws, overlaps
 from sslviz.transfer.dense.label_maps import classes_of, enlarged, label_maps, patch_shares
 from sslviz.transfer.dense.patch_readouts import PatchReadout, fit_readout
@@ -193,16 +194,10 @@ def segmentation(
         )
     truth, fitted = label_maps(images, classes), label_maps(fit, classes)
 
-    def read(tokens: TokenReader, scaled: bool = False) -> tuple[np.ndarray, tuple[int, int]]:
-        """The class of every pixel, and the grid it was read from."""
-        title = tokens.name if progress and not scaled else ""
-        x = tokens(fit, title)
-        grid = x.shape[1], x.shape[2]
-        predict = fit_readout(readout, x, patch_shares(fitted, len(classes), grid), seed, scaled=scaled)
-        return at_pixels(tokens, predict, images, len(classes), title), grid
-
-    predicted, grid = read(own)
-    guess = {"untrained": read(untrained)[0], "pixels and place": read(pixel_tokens(*grid), True)[0]}
+    read = partial(_read, images=images, fit=fit, fitted=fitted, classes=len(classes), readout=readout, seed=seed)
+    predicted, grid = read(own, title=own.name if progress else "")
+    bare, _ = read(untrained, title=untrained.name if progress else "")
+    guess = {"untrained": bare, "pixels and place": read(pixel_tokens(*grid), scaled=True)[0]}
     prior = place_prior(fitted, len(classes), images.size)
     guess["place"] = np.broadcast_to(prior, truth.shape)
     guess["largest class"] = np.full(truth.shape, np.bincount(fitted[fitted >= 0]).argmax())
@@ -231,3 +226,31 @@ def segmentation(
         fitted_on=fit.digest,
         **units_of(named_only(images)),
     )
+
+
+def _read(
+    tokens: TokenReader,
+    *,
+    images: Images,
+    fit: Images,
+    fitted: np.ndarray,
+    classes: int,
+    readout: PatchReadout,
+    seed: int,
+    scaled: bool = False,
+    title: str = "",
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """The class of every pixel of `images`, and the grid it was read from; `fitted` (m, h, w) are the classes in `fit`."""
+    x = tokens(fit, title)
+    grid = x.shape[1], x.shape[2]
+    shares = patch_shares(fitted, classes, grid)
+    predict = fit_readout(readout, x, shares, seed, scaled=scaled, units=fit.units)
+    return at_pixels(tokens, predict, images, classes, title), grid
+
+
+def _passes(checkpoint: Checkpoint, images: Images, *, fit: Images | None = None, **others: object) -> Passes:
+    """All pictures by the encoder, and by it untrained."""
+    return Passes(seen=2 * sum(halves(images, fit)))
+
+
+BUDGET = Budget(_passes)

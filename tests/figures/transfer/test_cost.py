@@ -10,7 +10,7 @@ from sslviz.figures.parts import theme
 from sslviz.figures.transfer.cost import cost
 from sslviz.figures.transfer.pareto import pareto
 from sslviz.statistics import Score
-from sslviz.transfer.cost import NO_ENCODER, Cost
+from sslviz.transfer.cost_result import NO_ENCODER, Cost
 
 NAMES = [f"a-long-name-of-a-run-with-temperature-0.{i}" for i in range(10)]
 

@@ -12,7 +12,8 @@ from sslviz.data import Images
 from sslviz.runs import Checkpoint, load_result, save_result
 from sslviz.transfer.dense import correspondence as module
 from sslviz.transfer.dense.asked_points import asked_points, points_of
-from sslviz.transfer.dense.correspondence import Correspondence, correspondence, correspondence_of
+from sslviz.transfer.dense.correspondence import correspondence, correspondence_of
+from sslviz.transfer.dense.correspondence_result import Correspondence
 from sslviz.transfer.dense.patch_matches import Asked, at_best, by_chance, centres, nearest_patches, patch_at
 from sslviz.transfer.dense.patch_tokens import TokenReader
 from sslviz.transfer.dense.picture_moves import MOVES
