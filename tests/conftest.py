@@ -24,8 +24,12 @@ settings.register_profile(
 settings.load_profile("sslviz")
 
 
-# Files that take more than a minute.  Processes are given whole files: these first, so that none is left waiting for one.
-LONG_FILES = ("test_notebooks", "test_short_training", "test_browser", "test_pretrain", "test_cli", "test_findings")
+# Files that take more than half a minute.  Processes are given whole files: these first, the longest of all at the front,
+# so that none is left waiting for one.
+LONG_FILES = (
+    "test_notebooks", "test_app", "test_browser", "test_pretrain", "test_short_training", "test_maps", "test_collapse",
+    "test_method", "test_cli", "test_contract", "test_bias", "test_findings", "test_study", "test_audit",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items):
@@ -76,6 +80,81 @@ def freeze(monkeypatch):
         monkeypatch.setattr(os, "mkdir", mkdir)
 
     return make
+
+
+FORKS = '''
+import json, os, signal, sys
+from importlib import import_module
+import sslviz.training.pretrain
+from sslviz.cli.main import main
+
+def dies(module, name, call):
+    """This process is killed in the call-th call of a function."""
+    of, calls = import_module(module), []
+    real = getattr(of, name)
+    def counted(*args, **options):
+        calls.append(name)
+        if len(calls) == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*args, **options)
+    setattr(of, name, counted)
+
+for words, death in json.loads(sys.argv[1]):
+    child = os.fork()
+    if not child:
+        if death:
+            dies(*death)
+        try:
+            main(words)
+        except SystemExit as ended:
+            os._exit(ended.code or 0)
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+            os._exit(70)
+        sys.stdout.flush()
+        os._exit(0)
+    print("\\nended", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+'''
+
+
+@pytest.fixture(scope="session")
+def in_processes():
+    """`in_processes([(words, death), ...])`: commands one after the other, each in a process of its own: their exit codes.
+
+    `death` is None, or (module, function, n): the process is killed (kill -9) in the n-th call of that function, which is
+    the same moment on an idle machine and on a busy one.  The processes are forks of one that has loaded torch."""
+    import json
+    import subprocess
+    import sys
+
+    def run(commands):
+        arguments = json.dumps([[[str(word) for word in words], death] for words, death in commands])
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-c", FORKS, arguments]
+        answer = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+        codes = [int(line.split()[1]) for line in answer.stdout.splitlines() if line.startswith("ended ")]
+        assert 70 not in codes, answer.stderr
+        return codes
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def two_processes():
+    """`two_processes(function, *arguments)`: `function(rank, *arguments)` in two processes at once.
+
+    Both are forks of one that has loaded torch and timm and done nothing with them, which takes seconds once, not twice."""
+    import multiprocessing
+
+    from torch.multiprocessing import start_processes
+
+    multiprocessing.set_forkserver_preload(["torch", "timm", "sslviz.encoders", "sslviz.methods"])
+
+    def run(function, *arguments):
+        start_processes(function, arguments, nprocs=2, start_method="forkserver")
+
+    return run
 
 
 @pytest.fixture(scope="session")

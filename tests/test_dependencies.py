@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -36,6 +37,7 @@ ONLY_COMPARED_WITH = {
 }  # by benchmarks, and by scripts that made fixtures
 
 
+@cache
 def imported(folder):
     """The top-level names of packages that the files of a folder import anywhere, but Python's own."""
     names = set()
@@ -45,7 +47,7 @@ def imported(folder):
                 names |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 names.add(node.module.partition(".")[0])
-    return names - set(sys.stdlib_module_names) - OWN
+    return frozenset(names - set(sys.stdlib_module_names) - OWN)
 
 
 def declared(requirements):

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ def without_torch(path):
     return room(path) in WITHOUT_TORCH or path.relative_to(ROOT / "sslviz").as_posix() in WITHOUT_TORCH_TOO
 
 
+@cache
 def imports(path, *, top_level_only):
     """The modules a file imports; inside functions and under TYPE_CHECKING too unless `top_level_only`."""
     found = set()
@@ -57,7 +59,7 @@ def imports(path, *, top_level_only):
             visit(child, deferred)
 
     visit(ast.parse(path.read_text()), False)
-    return found
+    return frozenset(found)
 
 
 def test_the_rooms_are_those_of_the_design():

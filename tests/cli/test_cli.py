@@ -1,4 +1,4 @@
-"""The command line as a stranger meets it: real processes on real folders."""
+"""The command line as a stranger meets it: on real folders, and once for each kind of end in a process of its own."""
 
 import json
 import os
@@ -32,7 +32,9 @@ def sslviz(*arguments, check=True, **environment):
 
 @pytest.fixture
 def here(capsys, monkeypatch):
-    """`here(*arguments)`: a command in this process, where it ends as it would in one of its own: (exit code, out, err)."""
+    """`here(*arguments)`: a command in this process, where it ends as it would in one of its own: (exit code, out, err).
+
+    A process of its own costs seconds to load torch; `sslviz` starts one where that is what is tested."""
     from sslviz.cli.main import main
 
     def run(*arguments, **environment):
@@ -82,23 +84,14 @@ def runs(photos, cache, tmp_path_factory):
     return folder
 
 
-def test_pretraining_on_a_folder_of_images_and_all_that_follows(runs, photos, cache, tmp_path):
+def test_pretraining_on_a_folder_of_images_and_all_that_follows(runs, photos, cache, here, tmp_path):
     run = Run(runs / "mine")
     assert run.info["arguments"]["settings"] == {"temperature": 0.3, "hue": 0.0}
     unknown = sslviz("embed", runs / "mine", "--images", f"folder:{photos}", "--layer", "attic", **cache, check=False)
     assert unknown.returncode == 2 and "no layer 'attic'; it has: " in unknown.stderr
-    answer = sslviz(
-        "diagnose",
-        runs / "mine",
-        "--images",
-        f"folder:{photos}",
-        "--json",
-        tmp_path / "scores.json",
-        "--only",
-        "spectrum,knn_probe,linear_probe",
-        **cache,
-    )
-    assert "linear_probe" in answer.stdout and "mine: " in answer.stdout and "directions in use" in answer.stdout
+    command = ["diagnose", runs / "mine", "--images", f"folder:{photos}", "--json", tmp_path / "scores.json"]
+    code, said, _ = here(*command, "--only", "spectrum,knn_probe,linear_probe", **cache)
+    assert code == 0 and "linear_probe" in said and "mine: " in said and "directions in use" in said
     scores = json.loads((tmp_path / "scores.json").read_text())["mine"]
     assert set(scores) == {"spectrum", "knn_probe", "linear_probe", "knn_probe:camera", "linear_probe:camera"}
     accuracy = scores["linear_probe"]["accuracy"]
@@ -119,10 +112,10 @@ def test_two_processes_train_one_run(tmp_path):
     assert answer.stdout.count("checkpoints, the last at step 6") == 1
 
 
-def test_embedding_a_layer_stores_it_in_the_run(runs, photos, cache):
+def test_embedding_a_layer_stores_it_in_the_run(runs, photos, cache, here):
     layer = list(Run(runs / "mine").last.encoder().layers(torch.zeros(1, 3, 40, 40)))[0]
-    answer = sslviz("embed", runs / "mine", "--images", f"folder:{photos}", "--layer", layer, **cache)
-    assert "120 images" in answer.stdout and len(list((runs / "mine" / "features").glob(f"*-{layer}.npy"))) == 1
+    code, said, _ = here("embed", runs / "mine", "--images", f"folder:{photos}", "--layer", layer, **cache)
+    assert code == 0 and "120 images" in said and len(list((runs / "mine" / "features").glob(f"*-{layer}.npy"))) == 1
 
 
 @pytest.mark.parametrize("prefix", ["", "module.", "backbone.", "encoder.", "student.", "model."])
@@ -140,47 +133,27 @@ def test_an_encoder_trained_elsewhere_becomes_a_run(prefix, suffix, tmp_path):
     assert all(torch.equal(v, ours.model.state_dict()[k]) for k, v in theirs.model.state_dict().items())
 
 
-def test_an_imported_encoder_is_diagnosed_beside_our_own(runs, photos, cache, tmp_path):
+def test_an_imported_encoder_is_diagnosed_beside_our_own(runs, photos, cache, here, tmp_path):
     save_file(
         create_encoder("resnet10t", image_size=64, stem="standard").model.state_dict(), tmp_path / "w.safetensors"
     )
     imported = runs / "imported"
-    answer = sslviz("import", "--encoder", "resnet10t", "--weights", tmp_path / "w.safetensors", "--out", imported)
-    assert "weights loaded" in answer.stdout
-    both = sslviz(
-        "diagnose",
-        runs / "mine",
-        imported,
-        "--images",
-        f"folder:{photos}",
-        "--only",
-        "spectrum,knn_probe",
-        "--label",
-        "camera",
-        "--json",
-        tmp_path / "s.json",
-        **cache,
-    )
-    assert "imported: " in both.stdout
+    code, said, _ = here("import", "--encoder", "resnet10t", "--weights", tmp_path / "w.safetensors", "--out", imported)
+    assert code == 0 and "weights loaded" in said
+    command = ["diagnose", runs / "mine", imported, "--images", f"folder:{photos}", "--json", tmp_path / "s.json"]
+    code, said, _ = here(*command, "--only", "spectrum,knn_probe", "--label", "camera", **cache)
+    assert code == 0 and "imported: " in said
     scores = json.loads((tmp_path / "s.json").read_text())
     understood = scores.pop("_images")
     assert understood["n"] == 120 and {c["name"] for c in understood["columns"]} >= {"camera"}
     assert set(scores) == {"mine", "imported"} and set(scores["imported"]) == {"spectrum", "knn_probe:camera"}
 
 
-def test_weights_of_another_architecture_leave_no_run_behind(tmp_path):
+def test_weights_of_another_architecture_leave_no_run_behind(here, tmp_path):
     save_file(create_encoder("conv_nano").model.state_dict(), tmp_path / "w.safetensors")
-    answer = sslviz(
-        "import",
-        "--encoder",
-        "resnet10t",
-        "--weights",
-        tmp_path / "w.safetensors",
-        "--out",
-        tmp_path / "run",
-        check=False,
-    )
-    assert answer.returncode == 2 and "another architecture" in answer.stderr
+    command = ["import", "--encoder", "resnet10t", "--weights", tmp_path / "w.safetensors", "--out", tmp_path / "run"]
+    code, _, said = here(*command)
+    assert code == 2 and "another architecture" in said
     assert not (tmp_path / "run").exists()
 
 
@@ -219,16 +192,19 @@ def test_unknown_columns_and_diagnostics_are_named(runs, photos, cache, here):
         assert code == 2 and message in said
 
 
-def test_explaining_writes_a_page_prints_scores_beside_controls_and_reads_what_was_kept(runs, photos, cache, tmp_path):
+def test_explaining_writes_a_page_prints_scores_beside_controls_and_reads_what_was_kept(
+    runs, photos, cache, here, tmp_path
+):
     page = tmp_path / "maps.html"
     command = ["explain", runs / "mine", "--images", f"folder:{photos}", "--method", "saliency", "--ids", "sky/000.png"]
-    answer = sslviz(*command, "--out", page, **cache)
+    code, answer, _ = here(*command, "--out", page, **cache)
+    assert code == 0
     for said in ("faithfulness of saliency", "insertion", "untrained", "mine: saliency, explaining itself", str(page)):
-        assert said in answer.stdout, said
+        assert said in answer, said
     html = page.read_text()
     assert "<title>What do these encoders go by?</title>" in html and "sslviz explain" in html
     kept = {path: path.stat().st_mtime_ns for path in (runs / "mine" / "results").iterdir()}
-    sslviz(*command, "--out", tmp_path / "again.html", **cache)
+    assert here(*command, "--out", tmp_path / "again.html", **cache)[0] == 0
     assert {path: path.stat().st_mtime_ns for path in (runs / "mine" / "results").iterdir()} == kept
     assert (tmp_path / "again.html").read_text() == html.replace("maps.html", "again.html")
 
@@ -261,7 +237,7 @@ def test_every_command_has_help(command, here):
 def test_the_lists_name_everything(here):
     from sslviz.methods import METHODS
 
-    lines = sslviz("list", "methods").stdout.splitlines()
+    lines = here("list", "methods")[1].splitlines()
     for name, method in METHODS.items():  # each below its family, the nearest heading above it
         at = next(i for i, line in enumerate(lines) if line.split()[0] == name)
         assert next(line for line in lines[at::-1] if line.endswith(":") and " " * 3 not in line) == f"{method.family}:"

@@ -6,7 +6,6 @@ Batch norm is in evaluation mode: on GPUs the loop makes it a synchronised one, 
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import nn
 
 from sslviz.methods import METHODS, Batch
@@ -66,9 +65,9 @@ def one_of_two(rank, folder):
 
 
 @pytest.fixture(scope="module")
-def of_two(tmp_path_factory):
+def of_two(two_processes, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("processes"))
-    mp.spawn(one_of_two, (folder,), nprocs=2)
+    two_processes(one_of_two, folder)
     return [torch.load(f"{folder}/{rank}.pt", weights_only=True) for rank in (0, 1)]
 
 

@@ -1,11 +1,7 @@
 import dataclasses
 import json
 import math
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -117,31 +113,36 @@ def test_evaluating_and_saving_more_often_does_not_change_the_weights(run, image
     assert weights(more)[12] == weights(run)[12]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("method", ["simclr", "byol"])  # without and with an EMA of the weights
-def test_killed_at_any_moment_and_resumed_a_run_ends_with_the_same_bits(method, tmp_path):
+MOMENTS = {  # each counts from where the run before was killed: steps, files put in their place, resume files
+    "before its first checkpoint is in place": ("os", "replace", 2),
+    "amid the first epoch": ("sslviz.training.pretrain", "update_ema", 4),
+    "between a checkpoint and its resume file": ("sslviz.training.pretrain", "save_resume", 2),
+    "amid the last epoch": ("sslviz.training.pretrain", "update_ema", 9),
+    "amid the last files": ("os", "replace", 3),
+}
+
+
+@pytest.fixture(scope="module")
+def killed(in_processes, tmp_path_factory):
+    """{method: (a whole run, one killed at all MOMENTS)}; without and with an EMA of the weights."""
+    folder, commands = tmp_path_factory.mktemp("killed"), []
+    for method in ("simclr", "byol"):
+        words = ["pretrain", "--method", method, *ARGUMENTS, "--out"]
+        commands.append(([*words, folder / method], None))
+        for death in (*MOMENTS.values(), None):
+            commands.append(([*words, folder / f"{method}-killed", "--resume"], death))
+    assert in_processes(commands) == [0, *[-signal.SIGKILL] * len(MOMENTS), 0] * 2
+    return {method: (Run(folder / method), Run(folder / f"{method}-killed")) for method in ("simclr", "byol")}
+
+
+@pytest.mark.slow  # fourteen processes
+@pytest.mark.parametrize("method", ["simclr", "byol"])
+def test_killed_at_any_moment_and_resumed_a_run_ends_with_the_same_bits(method, killed):
     """kill -9, again and again, at moments spread over the whole run; then once to the end."""
-    command = [sys.executable, "-m", "sslviz", "pretrain", "--method", method, *ARGUMENTS]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    began = time.perf_counter()
-    subprocess.run([*command, "--out", tmp_path / "whole"], check=True, capture_output=True, env=environment)
-    took = time.perf_counter() - began
-    out, kills = tmp_path / "killed", 0
-    for share in (0.6, 0.75, 0.9):  # of a whole run's time, most of which is importing torch
-        process = subprocess.Popen(
-            [*command, "--out", out, "--resume"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
-        )
-        try:
-            process.wait(share * took)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            kills += 1
-        process.wait()
-    assert kills
-    subprocess.run([*command, "--out", out, "--resume"], check=True, capture_output=True, env=environment)
-    assert weights(Run(out)) == weights(Run(tmp_path / "whole"))
+    whole, again = killed[method]
+    assert weights(again) == weights(whole)
     same = ["step", "epoch", "loss", "knn", "rankme", "std"]
-    pd.testing.assert_frame_equal(Run(out).history[same], Run(tmp_path / "whole").history[same])
+    pd.testing.assert_frame_equal(again.history[same], whole.history[same])
 
 
 def test_an_interruption_inside_an_epoch_resumes_to_the_same_bits(run, images, tmp_path, monkeypatch):
@@ -329,10 +330,10 @@ def test_images_without_labels_and_without_held_out_ones_are_enough(images, tmp_
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_trains_a_vision_transformer(method, images, tmp_path):
     """A step of it; tests/methods/test_short_training.py trains convolutional nets longer."""
-    few = images.split("test").rows(range(32))
-    run = pretrain(images, tmp_path / "run", method=method, encoder="vit_nano", steps=1, batch_size=32, held_out=few)
+    few = images.split("test").rows(range(16))
+    run = pretrain(images, tmp_path / "run", method=method, encoder="vit_nano", steps=1, batch_size=16, held_out=few)
     assert np.isfinite(run.history["loss"][1])
-    assert sslviz.embed(run.last, few, progress=False).x.shape == (32, 128)
+    assert sslviz.embed(run.last, few, progress=False).x.shape == (16, 128)
 
 
 def test_held_out_images_in_the_order_of_their_classes_are_sampled_not_cut_off(images, tmp_path, monkeypatch):

@@ -148,7 +148,7 @@ def association(
     apart, that calls an accident in the choice of attribute images an association.  So the attribute is shuffled within
     classes too, and the larger p counts, corrected by the largest of each shuffling (Westfall and Young).  Intervals:
     bootstrap over the scored images.  Of images that share the `group` of the features, one of each class is scored, and
-    one of each class and value fitted on: a test that shuffles copies would take each for news.
+    one of each class and value fitted on.  A test that shuffles copies would take each for news.
 
     ValueError for missing or incomplete columns, unknown names, classes with fewer than two images, constant features.
 
@@ -160,7 +160,7 @@ def association(
         >>> result.found, bool(result.margin[1, 1] > 0)  # discs lean to red
         (True, True)
 
-    Caveat: An effect is capped and in units of its own spread: it says how separate, not how far apart; and where classes
+    Caveat: An effect is capped and in units of its own spread: it says how separate, not how far apart.  Where classes
     differ in the attribute themselves, the images may be what associates: see cooccurrence.
     """
     names = {label: targets, attribute: attributes}

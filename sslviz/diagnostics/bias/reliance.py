@@ -189,7 +189,7 @@ def reliance(
         >>> result.scores()["cue_conflict"].value  # these features hold the colour alone
         1.0
 
-    Caveat: A readout misled on purpose may lean on what an even one would leave alone; only the even gap speaks of the
+    Caveat: A readout misled on purpose may lean on what an even one would leave alone.  Only the even gap speaks of the
     encoder, and of nothing smaller than what could be found.
     """
     scored, fitted = scored_and_fitted(features, fit, label, attribute, seed=seed)

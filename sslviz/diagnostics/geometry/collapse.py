@@ -127,8 +127,8 @@ def collapse(features: Features, projector: Features | None = None, *, seed: int
         >>> [sslviz.collapse(sslviz.Features.from_array(x)).verdict for x in spaces]
         ['healthy', 'dimensional collapse']
 
-    Caveat: Healthy says that nothing of this kind is wrong, not that the features are good: noise is healthy too, and
-    more than 50 heaps or fewer than 12 images are too many and too few to see heaps.
+    Caveat: Healthy says that nothing of this kind is wrong, not that the features are good: noise is healthy too.
+    More than 50 heaps are too many to see, and fewer than 12 images too few to see any.
     """
     if projector is not None and not np.array_equal(features.ids, projector.ids):
         raise ValueError(

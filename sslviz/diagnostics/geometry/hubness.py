@@ -102,7 +102,7 @@ def hubness(features: Features, *, k: int = 10, metric: Metric = "cosine", seed:
         >>> print(result.hubs[0], result.counts[7])
         7 99
 
-    Caveat: A space that has collapsed to a few directions has no hubs either, so read it beside the spectrum; and hubs
+    Caveat: A space that has collapsed to a few directions has no hubs either, so read it beside the spectrum.  Hubs
     near the mean of all images are near to everyone whatever they show.
     """
     graph = with_spare(features, k, metric=metric)

@@ -70,7 +70,7 @@ def lidar(features: Features, *, delta: float = 1e-4, eps: float = 1e-7, seed: i
         True
 
     Caveat: It says over how many directions objects differ, not how well: views that have nothing in common read the
-    highest, and `delta` makes it depend on the scale of the features.
+    highest.  `delta` makes it depend on the scale of the features.
     """
     if not delta > 0:
         raise ValueError(f"LiDAR needs delta > 0, so that directions in which no view differs count; got {delta:g}.")

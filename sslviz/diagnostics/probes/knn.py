@@ -30,8 +30,8 @@ def knn_probe(
     among=fit)` where that was computed before.
 
     Score: `accuracy` in [0, 1], class-balanced.  Its interval is over the scored images, for this probe as fitted, if every
-    class has ten of them.  ValueError for a missing or incomplete column, a single class, a class the fit never saw, an
-    image both fitted on and scored, a group on both sides, and fewer than `k` images to vote.
+    class has ten of them.  ValueError for a missing or incomplete column, a single class, and a class the fit never saw.
+    So too for an image both fitted on and scored, a group on both sides, and fewer than `k` images to vote.
 
     Example:
         >>> import numpy as np, sslviz

@@ -164,7 +164,7 @@ def drift(
         >>> sslviz.drift(features, foggy).accuracy  # the fog swaps the classes
         array([[0.]])
 
-    Caveat: Severities were made for photographs of 224 px, and an encoder to which pictures were alike before has nothing
+    Caveat: Severities were made for photographs of 224 px.  An encoder to which pictures were alike before has nothing
     to lose: read what is lost beside the accuracy there was.
     """
     steps = feature_steps(corrupted)

@@ -27,10 +27,12 @@ Ends = tuple[float, float] | tuple[None, None]  # of an interval
 class Comparison:
     """Does one of two results read more than the other, image for image?
 
-    `first` and `second` {score: value} are what a and b read, `low` and `high` the ends of the 95 % interval of the
-    paired difference second - first (None where none can be had), `higher_is_better` {score: bool or None}.  `kind`
-    says what was compared, `label` of which column, "" for none.  `caution` says in a sentence that the two were fitted on
-    different images, where that is known; empty otherwise.
+    - first, second: {score: value} of a and of b
+    - low, high: the ends of the 95 % interval of the paired difference second - first; None where none can be had
+    - higher_is_better: {score: bool or None}
+    - kind: what was compared
+    - label: of which column; "" for none
+    - caution: a sentence that says that the two were fitted on different images, where that is known; else ""
     """
 
     kind: str

@@ -34,7 +34,7 @@ class Similarity:
     - widths: dimensions of a and b
     - values: {score: value}
     - chance: {score: value} of unrelated images
-    - replicates: {score: (10,)}, the scores without one tenth of the images at a time; results of the same images and
+    - replicates: {score: (10,)}, the scores without one tenth of the images at a time.  Results of the same images and
       seed leave out the same ones, so that they can be paired
     - overlap: share of its k neighbours that each image has in both spaces, (n,)
     - duplicates: how many rows repeat an earlier one, in a and in b
@@ -80,8 +80,8 @@ def similarity(a: Features, b: Features, *, k: int = 10, seed: int = 0) -> Simil
     - `mutual_knn` in [0, 1]: the share of the `k` nearest by cosine that both have (arXiv 2405.07987)
     - `rsa` in [-1, 1]: Spearman's correlation of the Euclidean distances between images, at most 1,000 drawn with `seed`
 
-    Control: "unrelated images", what each reads on average once the rows of b are shuffled: exactly 0 for CKA and RSA,
-    k / (n - 1) for mutual_knn, the mean of five shuffles for Procrustes.  Intervals: delete-group jackknife over ten
+    Control: "unrelated images", what each reads on average once the rows of b are shuffled.  It is exactly 0 for CKA and
+    RSA, k / (n - 1) for mutual_knn, and the mean of five shuffles for Procrustes.  Intervals: delete-group jackknife over ten
     random groups of images.  ValueError where the ids differ, for fewer than 20 images, constant features, and `k`
     beyond half of the images.
 

@@ -93,8 +93,8 @@ def test_luck_is_seldom_taken_for_a_slice():
     alarms = np.zeros(2, int)
     for seed in range(100):
         rng = np.random.default_rng(seed)
-        noise = Features.from_array(rng.normal(size=(600, 6)), table={"label": rng.choice(3, 600, p=[0.5, 0.3, 0.2])})
-        alike = planted(seed, n=800, d=8, fails=0.05, apart=8)
+        noise = Features.from_array(rng.normal(size=(300, 6)), table={"label": rng.choice(3, 300, p=[0.5, 0.3, 0.2])})
+        alike = planted(seed, n=400, d=8, fails=0.05, apart=8)
         alarms += [slices(noise, seed=seed).found, slices(alike, seed=seed).found]
     print(f"slices, false alarms of 100 (no classes, errors anywhere): {alarms}")
     assert (alarms <= 10).all() and alarms[0] >= 1

@@ -14,7 +14,7 @@ from sslviz.diagnostics.geometry.spectrum import spectrum
 from sslviz.features import Features
 from sslviz.runs import load_result, save_result
 
-N, D = 300, 48
+N, D = 200, 48
 SEEDS = 100
 
 
@@ -91,7 +91,7 @@ PLANTED = {
         "one factor": one_factor,
         "ten classes": classes(10, 1 / 3),
         "ten classes, far apart": classes(10, 1 / 5),
-        "four classes in many dimensions": classes(4, 1 / 3, d=256),
+        "four classes in many dimensions": classes(4, 1 / 3, d=128),
         "a hundred classes": classes(100, 1 / 3),
         "pairs of near-duplicates": lambda rng: (
             np.repeat(rng.normal(size=(N // 2, D)), 2, axis=0) + 1e-3 * rng.normal(size=(N, D))
@@ -119,7 +119,7 @@ PLANTED = {
         "heaps and strays": with_strays(classes(8, 0.02)),
         "identical images in each heap": classes(6, 0.0),
         "heaps after a ReLU": relu(classes(8, 0.03)),
-        "forty heaps of many images": classes(40, 0.03, n=2000),
+        "forty heaps of many images": classes(40, 0.03, n=1200),
     },
     "dimensional collapse": {
         "1 direction": rank(1),

@@ -1,7 +1,6 @@
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import nn
 
 from sslviz.methods.parts import distributed
@@ -34,13 +33,12 @@ def one_of_two(rank, folder, x, weight, loss, gradient):
     dist.destroy_process_group()
 
 
-@pytest.mark.slow  # each process loads torch and timm
-def test_two_processes_see_the_loss_and_gradient_of_one(tmp_path):
+@pytest.mark.slow  # two processes, forks of one that loads torch and timm
+def test_two_processes_see_the_loss_and_gradient_of_one(two_processes, tmp_path):
     x, linear = normal(2, 8, 6), linear_map(normal(5, 6, seed=1))
     loss = whole_batch_loss(gather(linear(x)))
     loss.backward()
-    arguments = (str(tmp_path), x, linear.weight.detach(), loss.detach(), linear.weight.grad)
-    mp.spawn(one_of_two, arguments, nprocs=2)
+    two_processes(one_of_two, str(tmp_path), x, linear.weight.detach(), loss.detach(), linear.weight.grad)
 
 
 def test_in_half_precision_a_process_sees_its_own_images_to_the_digit(monkeypatch):

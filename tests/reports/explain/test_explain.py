@@ -23,11 +23,11 @@ def run_of(folder, encoder, seed=1):
 
 @pytest.fixture(scope="module")
 def explained(tmp_path_factory):
-    """A convolutional encoder, another of its kind, and a transformer, on eight images."""
+    """A convolutional encoder, another of its kind, and a transformer, on four images."""
     folder = tmp_path_factory.mktemp("explained")
     runs = [run_of(folder / "conv <1>", "conv_nano"), run_of(folder / "conv 2", "conv_nano", 2)]
     runs.append(run_of(folder / "vit", "vit_nano"))
-    images, shown = chosen(WORLD, ["7", "3"], most=8)
+    images, shown = chosen(WORLD, ["7", "3"], most=4)
     return explain(runs, images, method="saliency", everything=WORLD, progress=False), images, shown
 
 
