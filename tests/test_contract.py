@@ -16,7 +16,6 @@ from sslviz.diagnostics.result import CheckpointKey, PerImage, Replicated, Resul
 from sslviz.evaluation.answers import compute_entry, is_stored, requirements, storage_key
 from sslviz.evaluation.column_checks import check_columns
 from sslviz.evaluation.questions import Questions
-from sslviz.evaluation.worth import prepared
 from sslviz.features.diagnosed import stored_evidence
 from sslviz.runs import load_result, save_result
 

@@ -5,14 +5,15 @@ from components.score_table import score_table
 from sections.columns import source_of_images
 from sections.ranking import ranking
 from sections.run_sentences import collapses, lowest_loss, one_run, sentences
-from state.selection import caution, chosen, everything
+from state.selection import caution, chosen, everything, scores_of
 
 from sslviz.evaluation.ranking import all_scores
 from sslviz.figures.parts.theme import MANY
 
 choice = chosen()
 found = everything(choice)
-scores = all_scores(found)
+scored = scores_of(choice, found)
+scores = all_scores(scored)
 many = len(found) > MANY
 histories = {name: choice.runs[name].history for name in found}
 if many:
@@ -27,7 +28,7 @@ if many:
     one_run(choice, found)
 
 with st.expander(f"The first scores of all {len(found)} runs", icon=":material/view_list:") if many else st.container():
-    st.html(score_table(found, histories, choice.colors, choice.dark))
+    st.html(score_table(found, scored, histories, choice.colors, choice.dark))
     features = next(iter(choice.evidence.values())).features
     st.caption(
         "A dot is a value, the line through it its 95 % interval, a tick a control (hover to read it); grey: no better "
@@ -41,9 +42,9 @@ if 1 < len(found) <= MANY:
 with st.expander("All scores", icon=":material/table_rows:"):
     table = pd.DataFrame(
         {"run": run, "diagnostic": diagnostic, "score": name, **score.to_dict()}
-        for run, results in found.items()
-        for diagnostic, result in results.items()
-        for name, score in result.scores().items()
+        for run, of_run in scored.items()
+        for diagnostic, of_one in of_run.items()
+        for name, score in of_one.items()
     )
     table["controls"] = table["controls"].map(lambda c: ", ".join(f"{name} {value:.3g}" for name, value in c.items()))
     st.dataframe(table, hide_index=True, alt="All scores beside their intervals and controls", key="all_scores")

@@ -43,12 +43,16 @@ STYLE = """<style>
 
 def score_table(
     results: Mapping[str, Mapping[str, Any]],
+    scores: Mapping[str, Mapping[str, Mapping[str, Score]]],
     histories: Mapping[str, pd.DataFrame],
     colors: Mapping[str, str],
     dark: bool,
 ) -> str:
-    """The table as HTML.  `results` {run: {diagnostic: Result}}, `histories` {run: history}, `colors` {run: colour}."""
-    bars = _first_scores(results)
+    """The table as HTML.
+
+    `results` {run: {diagnostic: Result}}, `scores` of each {run: {diagnostic: {name: Score}}}, `histories` {run: history},
+    `colors` {run: colour}."""
+    bars = _first_scores(scores)
     groups: dict[str, list[str]] = {}
     for diagnostic in bars:
         key = ResultKey.parse(diagnostic)
@@ -72,14 +76,14 @@ def score_table(
     )
 
 
-def _first_scores(results: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, dict[str, Score]]]:
+def _first_scores(scores: Mapping[str, Mapping[str, Mapping[str, Score]]]) -> dict[str, tuple[str, dict[str, Score]]]:
     """{diagnostic: (score name, {run: Score})} of the score that each diagnostic names first."""
     found: dict[str, tuple[str, dict[str, Score]]] = {}
-    for run, of_run in results.items():
-        for diagnostic, result in of_run.items():
+    for run, of_run in scores.items():
+        for diagnostic, of_one in of_run.items():
             if not find_entry(ResultKey.parse(diagnostic).name).overview:
                 continue
-            name, score = next(iter(result.scores().items()))
+            name, score = next(iter(of_one.items()))
             found.setdefault(diagnostic, (name, {}))[1][run] = score
     return found
 

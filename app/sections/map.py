@@ -29,6 +29,7 @@ from sslviz.figures.projection.point_colors import RELIABILITY
 
 NEIGHBORS = 10
 PAINTED = 0.15  # seconds in which a browser shows the gallery, before the maps keep it busy
+LEAST = {4: 330}  # pixels a map is wide before there are fewer in a row: two of four, rather than three and one
 SHOWN = 84  # images in the gallery, and to choose one from: six rows of fourteen
 
 
@@ -74,7 +75,7 @@ def explore(choice: Choice, names: list[str], found: dict[str, Projection], colo
             if st.session_state.get("map_painted") != ids:
                 time.sleep(PAINTED)
         st.session_state["map_painted"] = ids
-    with maps, st.grid(len(found), min_column_width=250, gap="medium"):
+    with maps, st.grid(len(found), min_column_width=LEAST.get(len(found), 250), gap="medium"):
         for name, result in found.items():
             key = f"map {name} {st.session_state.get('map_clears', 0)}"
             state = (key, color, result.method, null, choice.dark)
@@ -87,7 +88,9 @@ def explore(choice: Choice, names: list[str], found: dict[str, Projection], colo
                 null=null,
                 point_color=choice.colors[name],
             )
-            fig.update_layout(height=470 if len(found) == 1 else 370)
+            fig.update_layout(height=680 if len(found) == 1 else 370)
+            if len(found) == 1:  # the axes fill the page, and the map is in their middle
+                fig.update_xaxes(constrain="range").update_yaxes(constrain="range")
             caption = fig.layout.meta["caption"]
             chart(fig, choice, key, caveat=None, selection_mode="lasso", on_select=_remembering(key, state))
     maps.caption(f"{caption} Draw around points to see their images.")

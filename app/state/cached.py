@@ -24,12 +24,14 @@ from sslviz.diagnostics.projection.projection_strip import projection_strip
 from sslviz.diagnostics.similarity.similarity import Similarity, similarity
 from sslviz.evaluation.answers import Columns, stored_result
 from sslviz.evaluation.questions import scored_and_fit
+from sslviz.evaluation.stored_scores import stored_scores
 from sslviz.explanations.targets.question import TargetQuestion, target_of
 from sslviz.features import Features
 from sslviz.features.column_kinds import Column, describe_columns
 from sslviz.features.diagnosed import diagnosed_steps, layers_of, stored_evidence
 from sslviz.features.evidence import Evidence
 from sslviz.runs import Checkpoint, Run, open_runs, run_folders
+from sslviz.statistics import Score
 from sslviz.transfer.budget import Pace, measured_pace
 
 KEYS: dict[Any, Any] = {
@@ -110,6 +112,12 @@ def steps(run: Run, digest: str) -> dict[int, Evidence]:
 def result(run: Run, name: str, evidence: Evidence, columns: Columns = ()) -> Any:
     """A catalog diagnostic of a checkpoint, read from the run folder, or else computed and stored there."""
     return stored_result(run, find_entry(name), evidence, columns)
+
+
+@st.cache_resource(max_entries=4000, show_spinner="Drawing intervals …", hash_funcs=KEYS)
+def scores(run: Run, name: str, evidence: Evidence, columns: Columns = ()) -> dict[str, Score]:
+    """The scores of such a diagnostic, likewise."""
+    return stored_scores(run, find_entry(name), evidence, columns, result(run, name, evidence, columns))
 
 
 @st.cache_resource(max_entries=1000, show_spinner="Comparing …", hash_funcs=KEYS)

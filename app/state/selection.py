@@ -15,13 +15,14 @@ import streamlit as st
 from state import cached
 
 from sslviz.catalog import Entry, diagnostics, find_entry
-from sslviz.diagnostics.result import Partial, ResultKey
+from sslviz.diagnostics.result import FIRST_COLUMN, Partial, ResultKey
 from sslviz.evaluation.answers import Columns, is_stored, rows_asked
 from sslviz.features.column_kinds import Column, asked_columns
 from sslviz.features.complete_rows import left_out_sentences
 from sslviz.features.evidence import Evidence
 from sslviz.figures.parts import theme
 from sslviz.runs import Run, color_groups, seed_groups
+from sslviz.statistics import Score
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,16 @@ def everything(choice: Choice) -> dict[str, dict[str, Any]]:
                         key = str(ResultKey(entry.name, columns))
                         found[run][key] = cached.result(choice.runs[run], entry.name, evidence, columns)
     return found
+
+
+def scores_of(choice: Choice, found: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, Score]]]:
+    """{run: {diagnostic: {name: Score}}} of what `everything` found."""
+
+    def one(run: str, key: ResultKey) -> dict[str, Score]:
+        columns = key.columns or (FIRST_COLUMN,) if find_entry(key.name).scope == "label" else ()
+        return cached.scores(choice.runs[run], key.name, choice.evidence[run], columns)
+
+    return {run: {key: one(run, ResultKey.parse(key)) for key in results} for run, results in found.items()}
 
 
 def caution(choice: Choice) -> str:

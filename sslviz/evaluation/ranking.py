@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from sslviz.diagnostics.result import ResultKey
 from sslviz.statistics import Score, SeedSpread
@@ -12,15 +11,15 @@ from sslviz.statistics import Score, SeedSpread
 Scores = Mapping[str, Score]  # {run: its score} of one question
 
 
-def all_scores(results: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Score]]:
-    """{title: {run: Score}} of everything in results {run: {"linear_probe:shape": Result}}, in their order.
+def all_scores(of_runs: Mapping[str, Mapping[str, Mapping[str, Score]]]) -> dict[str, dict[str, Score]]:
+    """{title: {run: Score}} of all in {run: {"linear_probe:shape": {"accuracy": Score}}}, in their order.
 
     A title says the diagnostic, its columns and the score: "linear probe, shape: accuracy".
     """
     found: dict[str, dict[str, Score]] = {}
-    for run, of_run in results.items():
-        for key, result in of_run.items():
-            for name, score in result.scores().items():
+    for run, of_run in of_runs.items():
+        for key, scores in of_run.items():
+            for name, score in scores.items():
                 found.setdefault(score_title(ResultKey.parse(key), name), {})[run] = score
     return found
 

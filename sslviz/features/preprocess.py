@@ -23,8 +23,11 @@ def preprocess(pixels: Tensor, encoder: Encoder, dtype: torch.dtype | None = Non
     x = pixels.permute(0, 3, 1, 2).float().div_(255)
     s, fed = encoder.image_size, encoder.preprocessing
     x = _middle(_resized(x, _size_before_crop(x.shape[-2:], s, fed), fed.interpolation), s)
-    mean, std = (torch.tensor(v, device=x.device).view(3, 1, 1) for v in (encoder.mean, encoder.std))
-    return ((x - mean) / std).to(dtype or next(encoder.parameters()).dtype)
+    # Of a whole picture, since three numbers that repeat along the last axis cannot be subtracted many at once.
+    whole = torch.empty(1, 3, s, s, device=x.device, memory_format=torch.channels_last)
+    for step, values in ((x.sub_, encoder.mean), (x.div_, encoder.std)):
+        step(whole.copy_(torch.tensor(values, device=x.device).view(1, 3, 1, 1)))
+    return x.to(dtype or next(encoder.parameters()).dtype)
 
 
 def _size_before_crop(size: Sequence[int], s: int, fed: Preprocessing) -> tuple[int, int]:

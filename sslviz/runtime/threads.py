@@ -1,10 +1,17 @@
-"""The number of BLAS threads: one, for fits that are made of many small products."""
+"""The number of BLAS threads: one, for fits of many small products and for large tasks that run side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
+
+from sslviz.runtime.hardware import cores
+
+T = TypeVar("T")
+R = TypeVar("R")
+MOST_THREADS = 4  # side by side: each may hold a few matrices of its own
 
 
 def one_thread(fit: Callable[..., Any]) -> Callable[..., Any]:
@@ -22,3 +29,16 @@ def one_thread(fit: Callable[..., Any]) -> Callable[..., Any]:
             return fit(*args, **kwargs)
 
     return run
+
+
+def side_by_side(task: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """task(item) of each item, in order, several at once, each with one BLAS thread.
+
+    Two decompositions of a thousand rows side by side take less time than one after the other with two threads each: half
+    of their work waits for memory.
+    """
+    from threadpoolctl import threadpool_limits
+
+    workers = min(MOST_THREADS, cores())
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(task, items))

@@ -168,6 +168,7 @@ def plant_answers(runs: list[Run], alike: int = SEEDS) -> None:
     """Stores what is asked by default, and of pairs, without computing it of each: so many in a row get one's answers.
 
     What is stored already (planted probes and maps) stays.  Pairs all get the answer of the first, moved a little."""
+    runs = sorted(runs, key=lambda run: str(run.path))  # as the app does: of a pair the second is set beside the first
     evidences = [stored_evidence(run, run.last, next(iter(run.info["diagnosed"]))) for run in runs]
     labels = asked_columns(describe_columns(evidences[0].features.table))
     for entry in (entry for entry in diagnostics() if entry.by_default):

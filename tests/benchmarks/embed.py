@@ -1,6 +1,6 @@
 """How fast is embedding at 224 px?  `sslviz.embed` beside the best bare forward pass of the same network in timm.
 
-python tests/benchmarks/embed.py [--n 128] [--rounds 3] [--threads 1] [--networks resnet50 ...]
+python tests/benchmarks/embed.py [--n 512] [--rounds 3] [--threads 1] [--networks resnet50 ...]
 
 The bare pass has its input normalised in memory already, in the best of fp32 and bf16, channels first and last, and batches
 of two sizes: the fastest of those whose features have a cosine above 0.999 with fp32 for every picture.  Ours begins with
@@ -117,7 +117,7 @@ def compare(name, n, rounds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--n", type=int, default=20_480 if CUDA else 128)
+    parser.add_argument("--n", type=int, default=20_480 if CUDA else 512)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1, help="of torch on a CPU")
     parser.add_argument("--networks", nargs="*", default=NETWORKS)

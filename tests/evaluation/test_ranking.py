@@ -42,13 +42,8 @@ def test_groups_of_seeds_are_those_of_numpy():
 
 
 def test_scores_of_all_results_are_found_under_words():
-    class Result:
-        def scores(self):
-            return {"knn_preservation": Score(0.5)}
-
-    found = all_scores(
-        {"a": {"linear_probe:shape": Result()}, "b": {"linear_probe:shape": Result(), "reliance:x~y": Result()}}
-    )
+    one = {"knn_preservation": Score(0.5)}
+    found = all_scores({"a": {"linear_probe:shape": one}, "b": {"linear_probe:shape": one, "reliance:x~y": one}})
     assert {title: list(runs) for title, runs in found.items()} == {
         "linear probe, shape: knn preservation": ["a", "b"],
         "reliance, x, y: knn preservation": ["b"],

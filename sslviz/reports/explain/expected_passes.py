@@ -1,20 +1,30 @@
-"""How many pictures `explain` will show to encoders, counted before it does."""
+"""How maps are measured, and how many pictures `explain` will show to encoders for it, counted before it does."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from sslviz.data import Images
 from sslviz.evaluation.pace import measured_pace
 from sslviz.evaluation.workload import Workload
 from sslviz.explanations.passes import Passes
-from sslviz.reports.explain.explain import evidence_parameters
 from sslviz.runs import Run
 
 if TYPE_CHECKING:
     from sslviz.encoders import Encoder
     from sslviz.explanations.targets.targets import Target
+
+
+STEPS = 8  # of deletion and insertion
+
+
+def evidence_parameters(target: str | Target | None, control: np.ndarray, seed: int) -> dict[str, Any]:
+    """How maps are measured: on the number explained, or else on how near the features stay to themselves."""
+    similarity = "cosine" if target is None or isinstance(target, str) else target
+    return {"target": similarity, "steps": STEPS, "control_maps": {"untrained": control}, "seed": seed}
 
 
 def explain_passes(

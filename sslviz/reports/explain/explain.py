@@ -13,6 +13,7 @@ from sslviz.data.sampling import sample_rows
 from sslviz.evaluation.questions import scored_and_fit
 from sslviz.evaluation.workload import Workload
 from sslviz.explanations.targets.question import row_of
+from sslviz.reports.explain.expected_passes import evidence_parameters, explain_workload
 from sslviz.runs import Checkpoint, Run
 
 if TYPE_CHECKING:
@@ -20,10 +21,8 @@ if TYPE_CHECKING:
     from sslviz.explanations.attention.untargeted import Look
     from sslviz.explanations.attribution.attribution import Attribution
     from sslviz.explanations.faithfulness.faithfulness import Faithfulness
-    from sslviz.explanations.targets.targets import Target
 
 MEASURED = 16  # images that the evidence is measured on: an interval needs 8, and more say little more
-STEPS = 8  # of deletion and insertion
 PAIRED = "Sentences compare map and control image by image, which shows smaller differences than the intervals do."
 
 
@@ -74,7 +73,6 @@ def explain(
     those of `everything`, by default `images`.  Every finished result is stored in its run folder and read from there the
     next time.  ValueError for two runs of one name, and for what `attribute` refuses.
     """
-    from sslviz.reports.explain.expected_passes import explain_workload
     from sslviz.runtime.progress import say, watched, weighted_bar
 
     if len({run.name for run in runs}) < len(runs):
@@ -137,12 +135,6 @@ def _explained(run: Run, images: Images, method: str, text: str | None, everythi
     attention, untargeted, no_attention = _untargeted(run, checkpoint, images)
     measured |= {name: measure(result, result.untrained) for name, result in untargeted.items()}
     return Explained(maps, untrained, untargeted, measured, attention, no_attention)
-
-
-def evidence_parameters(target: str | Target | None, control: np.ndarray, seed: int) -> dict[str, Any]:
-    """How maps are measured: on the number explained, or else on how near the features stay to themselves."""
-    similarity = "cosine" if target is None or isinstance(target, str) else target
-    return {"target": similarity, "steps": STEPS, "control_maps": {"untrained": control}, "seed": seed}
 
 
 def _untargeted(run: Run, checkpoint: Checkpoint, images: Images) -> tuple[Attention | None, dict[str, Look], str]:

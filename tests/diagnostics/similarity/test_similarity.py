@@ -258,6 +258,16 @@ class TestNull:
             scores = similarity(*map(features, related(seed=seed))).scores()
             assert all(score.beats_control for score in scores.values())
 
+    @pytest.mark.parametrize("decay", [0.0, 2.0])
+    def test_products_in_float32_leave_the_procrustes_control_as_it_is_to_a_millionth(self, decay):
+        x, y = related(n=150, p=40, q=60, decay=decay)
+        rng = np.random.default_rng(3)
+        rng.permutation(150)  # of the images that are ranked, drawn before
+        a, b = scaled(x.astype(np.float32)), scaled(y.astype(np.float32))
+        norms = [np.linalg.svd(a.T @ b[rng.permutation(150)], compute_uv=False).sum() for _ in range(5)]
+        found = similarity(features(x), features(y), seed=3).chance["procrustes"]
+        assert found == pytest.approx(2 - 2 * np.mean(norms), abs=1e-6)
+
     def test_procrustes_control_is_what_shuffled_images_read(self):
         x, y = related()
         rng = np.random.default_rng(9)

@@ -83,7 +83,7 @@ def test_bfloat16_is_said_and_says_the_same(monkeypatch):
 
 def test_noise_rarely_beats_its_controls_with_the_few_steps_of_a_report():
     """Of a hundred maps of noise, each on its own pictures: 2.5 % would beat one control, fewer beat all of them."""
-    from sslviz.reports.explain.explain import STEPS
+    from sslviz.reports.explain.expected_passes import STEPS
 
     fired, draws = {"insertion": 0, "deletion": 0}, np.random.default_rng(0)
     pictures = sslviz.shapes(n=400, seed=1, size=16)
