@@ -5,14 +5,15 @@ from components.score_table import score_table
 from sections.columns import source_of_images
 from sections.ranking import ranking
 from sections.run_sentences import collapses, lowest_loss, one_run, sentences
-from state.selection import caution, chosen, everything, scores_of
+from state.selection import caution, chosen, everything
 
 from sslviz.evaluation.ranking import all_scores
 from sslviz.figures.parts.theme import MANY
 
 choice = chosen()
-found = everything(choice)
-scored = scores_of(choice, found)
+answers = everything(choice)
+found = {run: {key: result for key, (result, _) in of_run.items()} for run, of_run in answers.items()}
+scored = {run: {key: one for key, (_, one) in of_run.items()} for run, of_run in answers.items()}
 scores = all_scores(scored)
 many = len(found) > MANY
 histories = {name: choice.runs[name].history for name in found}

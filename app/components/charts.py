@@ -14,6 +14,7 @@ from sslviz.figures import score_bars
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.highlight import highlight
 
+SCORES = "All its scores beside their controls"
 FEW_BUTTONS = {"modeBarButtonsToRemove": ["zoom2d", "zoomIn2d", "zoomOut2d", "autoScale2d"], "displaylogo": False}
 
 
@@ -41,6 +42,12 @@ def section(choice: Choice, name: str, results: Mapping[str, Any]) -> None:
         st.caption(f":material/warning: {said}")
     chart(entry.figure(results, colors=choice.colors), choice, f"figure {name}", caveat=entry.caveat)
     if not entry.figure_has_scores:
-        with st.expander("All its scores beside their controls", icon=":material/align_horizontal_left:"):
+        many = len(results) > theme.MANY  # hundreds of bars, which are drawn once they are asked for
+        key = f"open scores {name}"
+        box = st.expander(
+            SCORES, icon=":material/align_horizontal_left:", key=key, on_change="rerun" if many else "ignore"
+        )
+        if box.open or not many:
             scores = {run: result.scores() for run, result in results.items()}
-            chart(score_bars(scores, colors=choice.colors), choice, f"scores {name}")
+            with box:
+                chart(score_bars(scores, colors=choice.colors), choice, f"scores {name}")

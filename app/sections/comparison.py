@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from html import escape
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,6 @@ from state.selection import Choice, caution
 from sslviz.catalog import find_entry
 from sslviz.diagnostics.result import ResultKey
 from sslviz.diagnostics.similarity.changed import Changed
-from sslviz.diagnostics.similarity.compare import compare
 from sslviz.diagnostics.similarity.similarity import Similarity
 from sslviz.evaluation.answers import storage_key
 from sslviz.figures.parts import theme
@@ -49,18 +48,14 @@ def compared_pairs(choice: Choice) -> dict[tuple[str, str], Similarity]:
         st.markdown(
             f"{said}{'the others are drawn.' if len(missing) < len(pairs) else 'below are two of your choice.'}"
         )
-        if st.button(f"Compare {len(missing)} pairs", icon=":material/play_arrow:"):
+        if st.button("Compare all pairs", icon=":material/play_arrow:"):
             bar = st.progress(0.0)
             for done, (a, b) in enumerate(missing):
                 bar.progress(done / len(missing), f"{literal(a)} and {literal(b)} ({done} of {len(missing)})")
-                _compared(choice, a, b)
+                cached.pair(choice.runs[b], "similarity", choice.evidence[b], choice.evidence[a])
             st.rerun()
         pairs = [pair for pair in pairs if pair not in missing]
-    return {(a, b): _compared(choice, a, b) for a, b in pairs}
-
-
-def _compared(choice: Choice, a: str, b: str) -> Similarity:
-    return cached.pair(choice.runs[b], "similarity", choice.evidence[b], choice.evidence[a])
+    return cached.similarities({name: choice.runs[name] for name in choice.evidence}, choice.evidence, tuple(pairs))
 
 
 def _is_compared(choice: Choice, a: str, b: str) -> bool:
@@ -112,15 +107,11 @@ def _image(pixels: np.ndarray, title: str, size: int, kind: str) -> str:
     return f'<img src="{data_uri(pixels, 2 * size)}" {said}>'
 
 
-def better(choice: Choice, results: dict[str, dict[str, Any]], a: str, b: str) -> None:
+def better(choice: Choice, answers: Mapping[str, cached.Answers], a: str, b: str) -> None:
     """The paired differences of every score that both have, and in words those that are more than chance."""
-    found, reasons = {}, []
-    for name in results[a].keys() & results[b].keys():
-        try:
-            found[name] = compare(results[a][name], results[b][name])
-        except ValueError as error:
-            reasons.append(f"{name}: {error}")
-    found = {name: found[name] for name in results[a] if name in found}  # in the catalog's order
+    names = [name for name in answers[a] if name in answers[b]]  # in the catalog's order
+    both = {run: choice.evidence[run] for run in (a, b)}
+    found, reasons = cached.differences(both, names, answers[a], answers[b])
     if not found:
         st.caption("These two have no score in common that could be compared image by image.")
         return

@@ -21,8 +21,8 @@ from sslviz.statistics import Score, SeedSpread
 
 RUN = "run"
 LEAST = 420  # pixels of the list, in which the control's reading is still seen; else the scatter comes below
-WIDTHS = {RUN: 112, "score": 114, "control": 92}  # pixels; BAR that of the score bar
-BAR = 80
+WIDTHS = {RUN: 122, "score": 128, "control": 96}  # pixels; BAR that of the score bar, which is cut where it is less
+BAR = 145
 HEIGHT = 470  # pixels, of the scatter and of the list beside it
 Scores = Mapping[str, Mapping[str, Score]]  # {title: {run: Score}}
 
@@ -71,9 +71,9 @@ def _list(
     table = pd.DataFrame(
         {
             RUN: order,
-            "bar": [svg_uri(score_bar_svg(scores[n], choice.colors[n], choice.dark, ends=ends)) for n in order],
             "score": [scores[n].text for n in order],
             "control": [scores[n].control_text for n in order],
+            "bar": [svg_uri(score_bar_svg(scores[n], choice.colors[n], choice.dark, ends=ends)) for n in order],
         }
     )
     if spreads:

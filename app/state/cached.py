@@ -9,6 +9,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from sslviz.data.sampling import sample_rows
 from sslviz.diagnostics.neighbors.neighbors import neighbors
 from sslviz.diagnostics.projection.projection import Projection, aligned_projections
 from sslviz.diagnostics.projection.projection_strip import projection_strip
+from sslviz.diagnostics.result import ResultKey
+from sslviz.diagnostics.similarity.compare import Comparison, compare
 from sslviz.diagnostics.similarity.similarity import Similarity, similarity
 from sslviz.evaluation.answers import Columns, stored_result
 from sslviz.evaluation.questions import scored_and_fit
@@ -114,16 +117,50 @@ def result(run: Run, name: str, evidence: Evidence, columns: Columns = ()) -> An
     return stored_result(run, find_entry(name), evidence, columns)
 
 
-@st.cache_resource(max_entries=4000, show_spinner="Drawing intervals …", hash_funcs=KEYS)
-def scores(run: Run, name: str, evidence: Evidence, columns: Columns = ()) -> dict[str, Score]:
-    """The scores of such a diagnostic, likewise."""
-    return stored_scores(run, find_entry(name), evidence, columns, result(run, name, evidence, columns))
+Answers = dict[str, tuple[Any, dict[str, Score]]]  # {"linear_probe:shape": (Result, its scores)}
+
+
+@st.cache_resource(max_entries=200, show_spinner="Reading what is stored …", hash_funcs=KEYS)
+def answers(run: Run, evidence: Evidence, asked: tuple[tuple[str, Columns], ...]) -> Answers:
+    """The answers to many questions at once, so that one key is made and not hundreds; without what cannot be asked here."""
+    found: Answers = {}
+    for name, columns in asked:
+        with suppress(ValueError):  # told where it is asked
+            one = result(run, name, evidence, columns)
+            scores = stored_scores(run, find_entry(name), evidence, columns, one)
+            found[str(ResultKey(name, columns))] = one, scores
+    return found
 
 
 @st.cache_resource(max_entries=1000, show_spinner="Comparing …", hash_funcs=KEYS)
 def pair(run: Run, name: str, evidence: Evidence, other: Evidence) -> Any:
     """A catalog diagnostic of a pair: what became of `other` in `evidence`, which is the run's."""
     return stored_result(run, find_entry(name), evidence, other=other)
+
+
+Differences = tuple[dict[str, Comparison], list[str]]
+
+
+@st.cache_resource(max_entries=50, show_spinner="Comparing …", hash_funcs=KEYS)
+def differences(evidences: dict[str, Evidence], names: list[str], _a: Answers, _b: Answers) -> Differences:
+    """The paired differences of the answers both have, by name, and why there is none of the others.
+
+    `evidences` {run: evidence} and `names` stand for the answers."""
+    found, reasons = {}, []
+    for name in names:
+        try:
+            found[name] = compare(_a[name][0], _b[name][0])
+        except ValueError as error:
+            reasons.append(f"{name}: {error}")
+    return found, reasons
+
+
+@st.cache_resource(max_entries=20, show_spinner="Comparing …", hash_funcs=KEYS)
+def similarities(
+    runs: dict[str, Run], evidences: dict[str, Evidence], pairs: tuple[tuple[str, str], ...]
+) -> dict[tuple[str, str], Similarity]:
+    """{(run, other run): Similarity} of many pairs at once, so that one key is made and not hundreds."""
+    return {(a, b): pair(runs[b], "similarity", evidences[b], evidences[a]) for a, b in pairs}
 
 
 @st.cache_resource(max_entries=50, show_spinner="Comparing layers …", hash_funcs=KEYS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -15,14 +14,13 @@ import streamlit as st
 from state import cached
 
 from sslviz.catalog import Entry, diagnostics, find_entry
-from sslviz.diagnostics.result import FIRST_COLUMN, Partial, ResultKey
+from sslviz.diagnostics.result import Partial
 from sslviz.evaluation.answers import Columns, is_stored, rows_asked
 from sslviz.features.column_kinds import Column, asked_columns
 from sslviz.features.complete_rows import left_out_sentences
 from sslviz.features.evidence import Evidence
 from sslviz.figures.parts import theme
 from sslviz.runs import Run, color_groups, seed_groups
-from sslviz.statistics import Score
 
 
 @dataclass(frozen=True)
@@ -129,27 +127,23 @@ def _left_out(choice: Choice, entry: Entry, columns: Columns, found: dict[str, A
     return list(dict.fromkeys(map(escape, lines)))
 
 
-def everything(choice: Choice) -> dict[str, dict[str, Any]]:
-    """{run: {diagnostic: Result}} of all that the catalog asks by default; what takes minutes only where it is stored."""
-    found: dict[str, dict[str, Any]] = {run: {} for run in choice.evidence}
-    for entry in (entry for entry in diagnostics() if entry.by_default):
-        for columns in [(label,) for label in labels_of(choice, entry)] if entry.scope == "label" else [()]:
-            for run, evidence in choice.evidence.items():
-                if not entry.on_demand or is_stored(choice.runs[run], entry, evidence):
-                    with suppress(ValueError):  # what cannot be asked of these images is told where it is asked
-                        key = str(ResultKey(entry.name, columns))
-                        found[run][key] = cached.result(choice.runs[run], entry.name, evidence, columns)
-    return found
+def everything(choice: Choice) -> dict[str, cached.Answers]:
+    """{run: {diagnostic: (Result, its scores)}} of all the catalog asks by default; what takes minutes only where stored."""
+    asked = [
+        (entry, columns)
+        for entry in diagnostics()
+        if entry.by_default
+        for columns in ([(label,) for label in labels_of(choice, entry)] if entry.scope == "label" else [()])
+    ]
+    return {
+        run: cached.answers(choice.runs[run], evidence, _there(choice.runs[run], evidence, asked))
+        for run, evidence in choice.evidence.items()
+    }
 
 
-def scores_of(choice: Choice, found: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, Score]]]:
-    """{run: {diagnostic: {name: Score}}} of what `everything` found."""
-
-    def one(run: str, key: ResultKey) -> dict[str, Score]:
-        columns = key.columns or (FIRST_COLUMN,) if find_entry(key.name).scope == "label" else ()
-        return cached.scores(choice.runs[run], key.name, choice.evidence[run], columns)
-
-    return {run: {key: one(run, ResultKey.parse(key)) for key in results} for run, results in found.items()}
+def _there(run: Run, evidence: Evidence, asked: list[tuple[Entry, Columns]]) -> tuple[tuple[str, Columns], ...]:
+    """Of these questions those that are answered at once."""
+    return tuple((e.name, columns) for e, columns in asked if not e.on_demand or is_stored(run, e, evidence, columns))
 
 
 def caution(choice: Choice) -> str:

@@ -8,7 +8,7 @@ import timm
 from timm.models import load_model_config_from_hf
 from torch import nn
 
-from sslviz.encoders.libraries import Library
+from sslviz.encoders.library import Library
 from sslviz.encoders.stated import Stated, timm_values
 from sslviz.encoders.timm_model import first_line
 

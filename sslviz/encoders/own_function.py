@@ -18,12 +18,13 @@ from typing import Any
 
 from torch import nn
 
-from sslviz.encoders.libraries import Library
+from sslviz.encoders.library import Library
 from sslviz.encoders.reinitialised import reinitialised
 from sslviz.encoders.stated import Stated, timm_values
 from sslviz.encoders.timm_model import first_line
 from sslviz.runtime.files import atomic_write
 
+FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")  # package.module:function
 _named: set[str] = set()  # in this process
 
 
@@ -63,7 +64,7 @@ def _called(name: str, function: Callable[[], Any]) -> nn.Module:
 
 def _function(name: str) -> Callable[[], Any]:
     module, _, attribute = name.partition(":")
-    if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", name):
+    if not FUNCTION.fullmatch(name):
         raise ValueError(f"A function of yours is named package.module:function; got {name!r}.")
     first = module.split(".")[0]
     if str(Path.cwd()) not in sys.path and "" not in sys.path:
@@ -105,7 +106,7 @@ def _refuse_place(name: str, module: str) -> None:
 def check_named(name: str, run: str) -> None:
     """ValueError for a function that a run folder names and the user never did."""
     allowed = {*_named, *_remembered(), *os.environ.get("SSLVIZ_FUNCTIONS", "").split(",")}
-    if ":" in name and name not in allowed:
+    if FUNCTION.fullmatch(name) and not name.startswith("hf_hub:") and name not in allowed:
         raise ValueError(
             f"The run {run} builds its encoder by running {name}, which was not named on this machine before. If you trust "
             f"it, install its package and set SSLVIZ_FUNCTIONS={name}."

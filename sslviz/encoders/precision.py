@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sslviz.encoders.encoder import Encoder, first_line
+from sslviz.encoders.encoder import Encoder
+from sslviz.encoders.timm_model import first_line
 from sslviz.runtime.hardware import multiplies_bfloat16
 
 Precision = Literal["auto", "fp32", "bf16"]

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 from torchvision import models
 
-from sslviz.encoders.libraries import Library
+from sslviz.encoders.library import Library
 from sslviz.encoders.stated import Stated
 from sslviz.encoders.timm_model import first_line
 

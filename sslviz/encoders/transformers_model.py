@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from sslviz.encoders.foreign_files import few
-from sslviz.encoders.libraries import Library
+from sslviz.encoders.library import Library
 from sslviz.encoders.stated import Stated, transformers_values
 from sslviz.encoders.timm_model import first_line
 

@@ -38,7 +38,7 @@ class Plan:
         said = f"about {_minutes(self.seconds)} here"
         if not self.shortened:
             return said
-        less = ", ".join(f"{name} {_listed(value)}" for name, value in self.shortened.items())
+        less = ", ".join(f"{name.replace('_', ' ')} {_listed(value)}" for name, value in self.shortened.items())
         return f"{said}, shortened to {less}, as the defaults would take this encoder more than {MINUTES:.0f} min"
 
 

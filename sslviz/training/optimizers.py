@@ -48,12 +48,12 @@ OPTIMIZERS: dict[str, Choice] = {
 
 
 def choose_recipe(
-    method: str, model: nn.Module, given: Mapping[str, Any], began: Mapping[str, Any] | None
+    method: str, model: object, given: Mapping[str, Any], began: Mapping[str, Any] | None
 ) -> tuple[Recipe, dict[str, str]]:
     """The recipe to train by, and where each of its values comes from; ValueError for values that make no sense.
 
-    What is not `given` (None) is what a run that is resumed `began` with, else the method's.  Rate and decay of another
-    optimiser than that are what the optimiser usually has.
+    `model` is the method or its class.  What is not `given` (None) is what a run that is resumed `began` with, else the
+    method's.  Rate and decay of another optimiser than that are what the optimiser usually has.
     """
     names = [one.name for one in fields(Recipe)]
     given = {name: value for name, value in given.items() if value is not None}

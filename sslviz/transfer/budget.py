@@ -78,7 +78,7 @@ def measured_pace(checkpoint: Checkpoint) -> Pace:
         loss.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        float(loss)
+        float(loss.detach())
 
     return Pace(*(_seconds(work) / n for work in (see, train)))
 

@@ -164,8 +164,10 @@ def _passes(
 ) -> Passes:
     """Five trainings, each of as many views of a picture as the method takes, and what is read after each."""
     views = METHODS[head_of(checkpoint)["method"]].views.views
-    read = sum(halves(images, fit)) + (0 if target is None else len(target))
-    return Passes(6 * read, 5 * steps * BATCH * views)
+    scored, fitted = halves(images, fit)
+    there = 0 if target is None else len(target)
+    shown = min(BATCH, fitted, max(2, there // 2))
+    return Passes(scored + fitted + there + 5 * (fitted + there // 2), 5 * steps * shown * views)
 
 
 BUDGET = Budget(_passes, tuple({"steps": steps} for steps in (100, 50, 20)))

@@ -15,7 +15,7 @@ from sslviz.transfer.budget import Budget, Passes, classes_in, halves
 from sslviz.transfer.descent import BATCH, Recipe
 from sslviz.transfer.label_draws import label_draws, unfilled
 from sslviz.transfer.labelled_pool import LabelledPool, labelled_pool
-from sslviz.transfer.rate_search import fits
+from sslviz.transfer.rate_search import HELD, fits
 from sslviz.transfer.tuned_answers import ARMS, FROZEN, SCRATCH, TUNED, FineTune
 from sslviz.transfer.tuning_arms import Bench
 from sslviz.views import ViewPolicy
@@ -203,11 +203,12 @@ def _passes(
 ) -> Passes:
     """What the defaults, with these in their place, put through the encoder: two networks, and a search of rates for each."""
     classes, (scored, pool) = classes_in(images, label), halves(images, fit)
-    found = {k: 2 * draws * fits(rates, k) for k in shots}  # the encoder and the one from scratch
-    trained = sum(fits_of * steps * min(BATCH, classes * k) for k, fits_of in found.items())
+    shown = {k: min(BATCH, classes * k) for k in shots}  # in a step, where all that is labelled is fitted on
+    searched = {k: (fits(rates, k) - 1) * min(BATCH, classes * (k - max(1, k // HELD))) for k in shots}
+    trained = 2 * draws * steps * (sum(shown.values()) + sum(searched.values()))  # the encoder, and one from scratch
     return Passes(2 * (min(pool, draws * classes * max(shots)) + scored) + 2 * draws * len(shots) * scored, trained)
 
 
 _FEW = {"draws": 2}
 _UNSEARCHED = _FEW | {"rates": RATES[1:2], "scratch_rates": SCRATCH_RATES[1:2]}
-BUDGET = Budget(_passes, (_FEW, _UNSEARCHED, _UNSEARCHED | {"steps": 100}, _UNSEARCHED | {"steps": 40, "shots": (20,)}))
+BUDGET = Budget(_passes, (_FEW, _UNSEARCHED, _UNSEARCHED | {"steps": 100}, _UNSEARCHED | {"steps": 40}))

@@ -70,7 +70,7 @@ def all_figures(case):
 
 
 def colours(trace):
-    if trace.type == "image":
+    if trace.type in ("image", "heatmap"):  # coloured by pictures, and by one scale of numbers
         return set()
     found = [trace.marker.color, trace.line.color if "line" in trace else None, trace.marker.line.color]
     return {c for c in found if isinstance(c, str)}

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 import sslviz
 from sslviz.transfer.descent import Classifier, Recipe, descend
@@ -122,13 +121,13 @@ def test_what_is_frozen_does_not_move_and_all_of_it_moves_in_the_end():
 
 def test_a_model_without_layers_is_one_sentence():
     with pytest.raises(ValueError, match="does not say .* layer_decay=1"):
-        layers_of(nn.Identity())
+        layers_of(sslviz.color_encoder())
 
 
 def test_every_layer_of_a_resnet_is_found():
-    model = sslviz.create_encoder("resnet18").model
-    layers = layers_of(model)
-    assert set(layers) == {name for name, _ in model.named_parameters()}
+    encoder = sslviz.create_encoder("resnet18")
+    layers = layers_of(encoder)
+    assert set(layers) == {name for name, _ in encoder.model.named_parameters()}
     assert (
         sorted(set(layers.values())) == list(range(9)) and np.ptp([layers[n] for n in layers if "layer3.0" in n]) == 0
     )

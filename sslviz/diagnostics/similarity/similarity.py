@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -62,6 +63,10 @@ class Similarity:
 
         Without `cka` or `rsa` where a space has too little in it: a single image apart, or all distances equal.
         """
+        return self._scores
+
+    @cached_property
+    def _scores(self) -> dict[str, Score]:
         scores = {}
         for name, value in self.values.items():
             if not np.isfinite(value):

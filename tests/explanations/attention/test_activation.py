@@ -50,7 +50,7 @@ class TestEnergy:
     def test_earlier_layers_have_finer_grids(self):
         assert activation_energy(CONV, IMAGES, layer="stages.0", progress=False).shape == (6, 16, 16)
         assert eigen_cam(CONV, IMAGES, layer="stages.1", progress=False).shape == (6, 8, 8)
-        with pytest.raises(ValueError, match="no grid called 'stages.7'; it has: .*stages.0"):
+        with pytest.raises(ValueError, match="no grid of a layer 'stages.7'; it has those of: .*stages.0"):
             activation_energy(CONV, IMAGES, layer="stages.7")
 
 

