@@ -35,7 +35,7 @@ from sslviz.features.diagnosed import diagnosed_steps, layers_of, stored_evidenc
 from sslviz.features.evidence import Evidence
 from sslviz.runs import Checkpoint, Run, open_runs, run_folders
 from sslviz.statistics import Score
-from sslviz.transfer.budget import Pace, measured_pace
+from sslviz.transfer.budget import TrainingPace, training_pace
 
 KEYS: dict[Any, Any] = {
     Run: lambda run: (str(run.path.resolve()), str(run.places.cache)),
@@ -289,9 +289,9 @@ def answers_of_evidence(checkpoint: Checkpoint) -> int:
 
 
 @st.cache_data(max_entries=100, show_spinner="Timing the encoders …", hash_funcs=KEYS)
-def pace(checkpoint: Checkpoint) -> Pace:
+def pace(checkpoint: Checkpoint) -> TrainingPace:
     """How long a picture takes this encoder on this machine, forwards and in training; ValueError as above."""
-    return measured_pace(checkpoint)
+    return training_pace(checkpoint)
 
 
 @st.cache_data(max_entries=100, show_spinner=False, hash_funcs=KEYS)

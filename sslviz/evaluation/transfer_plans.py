@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sslviz.catalog import Entry
 from sslviz.runs import Checkpoint, Run
-from sslviz.transfer.budget import MINUTES, Pace, measured_pace
+from sslviz.transfer.budget import MINUTES, TrainingPace, training_pace
 
 if TYPE_CHECKING:
     from sslviz.evaluation.worth import Asked
@@ -56,7 +56,11 @@ def stored_plan(run: Run, checkpoint: Checkpoint, entry: Entry, asked: Asked) ->
 
 
 def plan(
-    run: Run, checkpoint: Checkpoint, entry: Entry, asked: Asked, pace: Callable[[Checkpoint], Pace] = measured_pace
+    run: Run,
+    checkpoint: Checkpoint,
+    entry: Entry,
+    asked: Asked,
+    pace: Callable[[Checkpoint], TrainingPace] = training_pace,
 ) -> Plan:
     """How a question is put to a checkpoint: as it is stored, or the longest way that fits into `MINUTES` here.
 
@@ -99,7 +103,7 @@ def plans_of(
 
 def _plans_of_one(run: Run, entries: Sequence[Entry], asked: Asked, problems: list[str]) -> dict[Entry, Plan]:
     plans: dict[Entry, Plan] = {}
-    pace = cache(lambda: measured_pace(run.last))
+    pace = cache(lambda: training_pace(run.last))
     for entry in entries:
         try:
             plans[entry] = plan(run, run.last, entry, asked, lambda _: pace())

@@ -27,7 +27,7 @@ class Passes:
 
 
 @dataclass(frozen=True)
-class Pace:
+class TrainingPace:
     """How long one picture takes, in seconds: forwards only, and in training."""
 
     seen: float
@@ -37,7 +37,7 @@ class Pace:
         """How long these passes take.
 
         Example:
-            >>> Pace(seen=0.001, trained=0.004).seconds(Passes(seen=2000, trained=500))
+            >>> TrainingPace(seen=0.001, trained=0.004).seconds(Passes(seen=2000, trained=500))
             4.0
         """
         return self.seen * passes.seen + self.trained * passes.trained
@@ -55,7 +55,7 @@ class Budget:
     shorter: tuple[Mapping[str, Any], ...] = ()
 
 
-def measured_pace(checkpoint: Checkpoint) -> Pace:
+def training_pace(checkpoint: Checkpoint) -> TrainingPace:
     """How long a picture takes this encoder on this machine, timed on blank ones; ValueError where it cannot be read."""
     import torch
 
@@ -80,7 +80,7 @@ def measured_pace(checkpoint: Checkpoint) -> Pace:
         optimizer.zero_grad(set_to_none=True)
         float(loss.detach())
 
-    return Pace(*(_seconds(work) / n for work in (see, train)))
+    return TrainingPace(*(_seconds(work) / n for work in (see, train)))
 
 
 def _seconds(work: Callable[[], None], times: int = 2) -> float:

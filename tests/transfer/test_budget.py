@@ -11,7 +11,7 @@ from sslviz.encoders import Encoder
 from sslviz.evaluation.transfer_plans import plan, plan_lines, plans_of, shortened_of
 from sslviz.evaluation.worth import prepared
 from sslviz.runs import Run
-from sslviz.transfer.budget import MINUTES, Pace, Passes, measured_pace
+from sslviz.transfer.budget import MINUTES, Passes, TrainingPace, training_pace
 
 SMALL = {  # little enough for seconds, and enough that every part of a count is in it
     "fine_tune": {"shots": (2, 4), "steps": 3, "draws": 2},
@@ -57,7 +57,7 @@ def test_what_is_counted_is_what_goes_through_the_encoder(name, run, asked, coun
 
 
 def test_a_pace_is_of_seconds_and_training_takes_longer(run):
-    pace = measured_pace(run.last)
+    pace = training_pace(run.last)
     assert 0 < pace.seen < pace.trained < 1
     before = run.last.encoder().state_dict()
     assert all(
@@ -68,19 +68,19 @@ def test_a_pace_is_of_seconds_and_training_takes_longer(run):
 def test_the_longest_way_that_fits_is_asked_and_what_is_shorter_is_said(run, asked):
     entry = find_entry("fine_tune")
     trained = entry.budget.passes(run.last, asked.images, **asked.arguments(entry)).trained
-    fast = plan(run, run.last, entry, asked, lambda _: Pace(0, 1 / trained))
+    fast = plan(run, run.last, entry, asked, lambda _: TrainingPace(0, 1 / trained))
     assert fast.shortened == {} and fast.seconds == pytest.approx(1) and fast.sentence == "about 5 s here"
-    slow = plan(run, run.last, entry, asked, lambda _: Pace(0, 60 * MINUTES / trained * 1.1))
+    slow = plan(run, run.last, entry, asked, lambda _: TrainingPace(0, 60 * MINUTES / trained * 1.1))
     assert slow.shortened == {"draws": 2} and slow.seconds <= 60 * MINUTES
     assert "shortened to draws 2, as the defaults would take this encoder more than 15 min" in slow.sentence
-    slowest = plan(run, run.last, entry, asked, lambda _: Pace(0, 1e6))
+    slowest = plan(run, run.last, entry, asked, lambda _: TrainingPace(0, 1e6))
     assert slowest.shortened == dict(entry.budget.shorter[-1]) and slowest.seconds > 60 * MINUTES
 
 
 def test_a_stored_answer_is_found_however_it_was_shortened(run, asked, monkeypatch):
     entry = find_entry("continual")
     few = dict(entry.budget.shorter[-1])
-    asked_few = plan(run, run.last, entry, asked, lambda _: Pace(0, 1e6))
+    asked_few = plan(run, run.last, entry, asked, lambda _: TrainingPace(0, 1e6))
     assert asked_few.shortened == few and not asked_few.stored
 
     from sslviz.explanations.cache import cached_result
@@ -100,4 +100,4 @@ def test_what_cannot_be_asked_is_no_plan(tmp_path, asked):
 
 
 def test_seconds_are_those_of_both_kinds():
-    assert Pace(0.5, 2.0).seconds(Passes(seen=4, trained=3)) == 8
+    assert TrainingPace(0.5, 2.0).seconds(Passes(seen=4, trained=3)) == 8
