@@ -153,13 +153,23 @@ def _examine(
     if not meant:
         return replace(report, problems=(_unknown_key(file, networks, key),)), {}
     if not meant[0].fits:
-        return replace(report, problems=(misfit(encoder, file, meant[0]),)), {}
+        return replace(report, problems=(_why_none_fits(encoder, file, meant[0]),)), {}
     network, why = choose([network for network in meant if network.fits], list(file.tensors))
     if network is None:
         return replace(report, problems=(_ask(file, [network for network in meant if network.fits]),)), {}
     reasons = [f"asked for by --from {key}"] * (key is not None) + [why] * bool(why)
     report = replace(report, chosen_by="; ".join(reasons))
     return _of_network(report, encoder, file, network, fitting, allow_unused)
+
+
+def _why_none_fits(encoder: Encoder, file: WeightFile, closest: Network) -> str:
+    """What differs; and, where nothing but the names does, how to load the weights all the same."""
+    if matched_in_order(file.tensors, encoder.model.state_dict(), str(file.path)).tensors:
+        return (
+            f"{file.path} has other names than {encoder.name}, but its tensors agree with the encoder's in order, kind and "
+            "shape. If it is the same network, load it with --match order."
+        )
+    return misfit(encoder, file, closest)
 
 
 def _of_network(

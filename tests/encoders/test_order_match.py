@@ -63,6 +63,15 @@ def pictures():
     return torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
+def test_where_only_names_differ_the_way_to_load_it_is_told(file, trained, tmp_path):
+    (problem,) = inspect_weights(create_encoder(NAME, image_size=32), file).problems
+    assert problem.endswith("If it is the same network, load it with --match order.")
+    theirs = theirs_of(trained.model.state_dict())
+    torch.save({name: theirs[name] for name in reversed(theirs)}, tmp_path / "reversed.pth")
+    (problem,) = inspect_weights(create_encoder(NAME, image_size=32), tmp_path / "reversed.pth").problems
+    assert "--match order" not in problem
+
+
 @torch.no_grad()
 def test_an_efficientnet_lite0_of_another_library(trained, file):
     encoder = create_encoder(NAME, image_size=32, seed=1).eval()
