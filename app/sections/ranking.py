@@ -52,7 +52,7 @@ def _boxes(scores: Scores, arguments: pd.DataFrame) -> tuple[str, str, list[str]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         by = st.selectbox("Ranked by", titles, _usual(titles), key="rank_by", bind="query-params", width=330)
         others = [*arguments, *(title for title in titles if title != by)]
-        across = st.selectbox("Against", others, key="against", bind="query-params", width=330)
+        across = st.selectbox("Against", others, key="ranked_against", bind="query-params", width=330)
         kept = run_filter(scores, arguments)
     return by, across or by, kept
 

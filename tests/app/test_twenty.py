@@ -93,17 +93,17 @@ def test_runs_are_filtered_by_an_argument_and_by_a_score(open_app, twenty, accur
 
 def test_the_url_ranks_and_filters(open_app, twenty):
     app = open_app(
-        twenty, rank_by="collapse: spread", against="learning_rate", filter="method", **{"keep method": "mae"}
+        twenty, rank_by="collapse: spread", ranked_against="learning_rate", filter="method", **{"keep method": "mae"}
     )
     assert (
         app.selectbox(key="rank_by").value == "collapse: spread"
-        and app.selectbox(key="against").value == "learning_rate"
+        and app.selectbox(key="ranked_against").value == "learning_rate"
     )
     assert set(table(app).index) == {f"mae/seed-{seed}" for seed in range(SEEDS)}
 
 
 def test_the_scatter_holds_every_run_at_its_score_with_its_interval(open_app, twenty, accuracies):
-    app = open_app(twenty, against="knn probe, shape: accuracy")
+    app = open_app(twenty, ranked_against="knn probe, shape: accuracy")
     assert set(dots(app)) == set(NAMES)
     for name, dot in dots(app).items():
         assert (
@@ -158,7 +158,7 @@ def test_the_run_that_stands_out_can_be_shown_alone_or_with_its_seeds(open_app, 
 
 
 def test_mean_and_spread_over_seeds_are_those_of_numpy(open_app, twenty, accuracies):
-    app = open_app(twenty, against="study")
+    app = open_app(twenty, ranked_against="study")
     shown, recipe = table(app)["over seeds"], [name.rpartition("/")[0] for name in table(app).index]
     expected = accuracies.groupby(lambda name: name.rpartition("/")[0]).agg([np.mean, lambda v: np.std(v, ddof=1)])
     for text, of in zip(shown, recipe, strict=True):
