@@ -216,12 +216,6 @@ CATALOG: tuple[Entry, ...] = (
         scope="images", options=("label", "fit", "target", "group"), on_demand=True, group="Another domain",
     ),
     Entry(
-        name="continued_pretraining", question="Does it help to go on pretraining there, without labels?",
-        home="transfer.continued_pretraining",
-        control="no adaptation, as many steps on the source, from scratch on the target, chance", page="worth",
-        scope="images", options=("label", "fit", "target", "group"), on_demand=True, group="Another domain",
-    ),
-    Entry(
         name="segmentation", question="Does it know where one thing ends and another begins?",
         home="transfer.dense.segmentation",
         control="the largest class, the most frequent one at each place, pixels and place, the encoder untrained",

@@ -42,15 +42,19 @@ def explain_passes(
     transformer that stand out.  What lies in the run folder is left out.  Where the number explained compares with other
     images, what lies there cannot be told before these are embedded, and all is counted.  ValueError as for `explain`.
     """
+    import torch
+
     from sslviz.explanations.attribution.attribution import attribute
     from sslviz.explanations.attribution.methods import attribution_passes
     from sslviz.explanations.targets.from_images import target_from_text, text_passes
-    from sslviz.explanations.targets.targets import unit
+    from sslviz.explanations.targets.targets import Target, unit
 
     among = images if everything is None else everything
     encoder, compared = run.last.encoder(), text_passes(target, images, among)
     # Of a number that compares, any other that embeds nothing stands in: it takes as many passes.
     explained = unit(0) if compared.forward else target_from_text(target, run.last, images, among)
+    if isinstance(explained, Target) and not explained.references:
+        explained.value(torch.zeros(1, encoder.dim))  # says whether there is such a number before anything is announced
     expected = attribution_passes(method, images, encoder, target=explained)
     count = _Count(run, encoder, images, explained, seed)
     maps = [
