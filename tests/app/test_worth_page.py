@@ -66,7 +66,7 @@ def test_a_target_is_diagnosed_from_the_page_and_stays_in_the_url(trained, open_
     assert not app.exception and "Diagnose there" not in [button.label for button in app.button]
     diagnosed = next(iter(Run(folder / "first").info["diagnosed"].values()))
     assert diagnosed["target_spec"] == load_images("shapes:n=400,seed=1").split("test").spec
-    assert "What does a readout lose in another domain?" in texts(app) and "In the other domain: first" in texts(app)
+    assert "What does a readout lose in another domain?" in texts(app) and "In the other domain\\: first" in texts(app)
     assert "Does it help to go on pretraining there, without labels?" in texts(app)
     assert "Not computed yet for **first**: about" in texts(app)  # what trains waits for its button
 
