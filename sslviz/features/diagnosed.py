@@ -10,7 +10,7 @@ from sslviz.data import Images
 from sslviz.data.duplicates import duplicates
 from sslviz.data.sampling import sample_rows
 from sslviz.features.evidence import HISTOGRAM, PIXELS, SEEDS, STIMULI, TRAINED, Evidence, Stimulus, find_stimulus
-from sslviz.features.features import Features
+from sslviz.features.features import Features, is_of
 from sslviz.runs import Checkpoint, Run
 
 
@@ -117,7 +117,12 @@ def encoder_key(checkpoint: Checkpoint, encoder: str) -> str:
     """Under which key the features by an encoder of this file lie beside those of a checkpoint."""
     if encoder in (PIXELS, HISTOGRAM):
         return encoder
-    return checkpoint.key if encoder == TRAINED else checkpoint.untrained(SEEDS.get(encoder, 0)).key
+    return encoder_of(checkpoint, encoder).key
+
+
+def encoder_of(checkpoint: Checkpoint, encoder: str) -> Checkpoint:
+    """The checkpoint itself, or untrained, as an encoder of this name looks at pictures."""
+    return checkpoint if encoder == TRAINED else checkpoint.untrained(SEEDS.get(encoder, 0))
 
 
 def read_evidence(run: Run, checkpoint: Checkpoint, digest: str, recorded: Mapping[str, Any]) -> Evidence:
@@ -161,6 +166,15 @@ def stored_source(run: Run, key: str, digest: str, layer: str = "pooled") -> dic
         return dict(kept if layer == "layers" else kept["source"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def load_features(run: Run, key: str, digest: str, layer: str, weights: str | None, precision: str) -> Features | None:
+    """What lies in the run folder of these weights in this precision; None where nothing does, or it is damaged."""
+    try:
+        features = Features.load(run.features_stem(key, digest, layer))
+    except ValueError:
+        return None
+    return features if is_of(features.source, weights, precision) else None
 
 
 def _exists(run: Run, key: str, digest: str, layer: str = "pooled") -> bool:

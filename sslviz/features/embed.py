@@ -18,6 +18,7 @@ from sslviz.features.batches import BatchSize, batch_size, in_batches
 from sslviz.features.checked_encoder import checked_encoder
 from sslviz.features.features import Features
 from sslviz.features.preprocess import fed_alike, preprocess
+from sslviz.features.projector import load_projector
 from sslviz.runs import Checkpoint
 from sslviz.runtime.progress import progress_bar
 
@@ -171,8 +172,9 @@ def _embedded(
 
 
 def _reader(checkpoint: Checkpoint, images: Images, layer: str, precision: str, said: bool) -> _Reader:
-    encoder = to_device(checkpoint.encoder())
-    head = to_device(load_projector(checkpoint, encoder)) if layer == "projector" else None
+    with torch.inference_mode(False):  # some methods take gradients while they are built
+        encoder = to_device(checkpoint.encoder())
+        head = to_device(load_projector(checkpoint, encoder)) if layer == "projector" else None
     network, kept = ready_encoder(encoder, images, precision, said=said)
     return _Reader(network, kept, _outputs(network, layer, head))
 
@@ -233,30 +235,6 @@ def _layer(encoder: Encoder, x: torch.Tensor, layer: str) -> torch.Tensor:
 def to_device(module: Any) -> Any:
     """The module on the GPU if there is one, in evaluation mode."""
     return module.to(torch.device("cuda" if torch.cuda.is_available() else "cpu")).eval()
-
-
-class NoProjectorError(ValueError):
-    """The method that a checkpoint was trained by has no head between the features and the loss."""
-
-
-def load_projector(checkpoint: Checkpoint, encoder: Encoder) -> nn.Module:
-    """The head between the features and the loss, with this checkpoint's weights; ValueError where there is none."""
-    from safetensors.torch import load_file
-
-    from sslviz.methods import build_method
-
-    if checkpoint.head is None:
-        raise ValueError(f"{checkpoint.run} was not pretrained here, so its projector is not known; use another layer.")
-    method, _ = build_method(checkpoint.head["method"], encoder, checkpoint.head["settings"], checkpoint.seed)
-    projector = getattr(method, "projector", None)
-    if not isinstance(projector, nn.Module):
-        raise NoProjectorError(f"{checkpoint.head['method']} has no projector; use another layer.")
-    if checkpoint.path is not None:
-        tensors = load_file(checkpoint.path)
-        projector.load_state_dict(
-            {k.removeprefix("projector."): v for k, v in tensors.items() if k.startswith("projector.")}
-        )
-    return projector
 
 
 def feature_source(

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 from sslviz.data import Images
 from sslviz.data.sampling import sample_rows
-from sslviz.features.diagnosed import encoder_key, stored_source
+from sslviz.features.diagnosed import encoder_of, stored_source
 from sslviz.features.evidence import (
     HISTOGRAM,
     PIXELS,
-    SEEDS,
-    TRAINED,
     Stimulus,
     asked_stimuli,
     find_function,
@@ -108,8 +106,8 @@ def stimulus_passes(
     for name in encoders if shown and not stimulus.project else ():
         if name in (PIXELS, HISTOGRAM):
             continue
-        key = encoder_key(checkpoint, name)
-        weights = (checkpoint if name == TRAINED else checkpoint.untrained(SEEDS.get(name, 0))).digest
+        encoder = encoder_of(checkpoint, name)
+        key, weights = encoder.key, encoder.digest
         if stimulus.round_size:
             yield _in_rounds(run, checkpoint, stimulus, images, (name, key, weights), precision)
             continue

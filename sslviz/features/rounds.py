@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sslviz.features.diagnosed import encoder_key
-from sslviz.features.evidence import SEEDS, TRAINED, find_function
-from sslviz.features.features import Features, is_of
+from sslviz.features.diagnosed import encoder_of, load_features
+from sslviz.features.embed import embed
+from sslviz.features.evidence import TRAINED, find_function
+from sslviz.features.features import Features
 from sslviz.features.pictures import Pictures
 from sslviz.runs import Checkpoint, Run
 
@@ -31,18 +32,17 @@ def show_in_rounds(
     """
     needed = pictures.rounds
     for name in encoders:
-        encoder = checkpoint if name == TRAINED else checkpoint.untrained(SEEDS.get(name, 0))
-        key = encoder_key(checkpoint, name)
+        encoder = encoder_of(checkpoint, name)
         enough = _rule(run, checkpoint, pictures, fit_digest) if name == TRAINED else None
-        seen = _show(run, key, encoder, pictures, needed, enough)
+        seen = _show(run, encoder, pictures, needed, enough)
         if name == TRAINED:
             needed = seen
 
 
-def _show(run: Run, key: str, encoder: Checkpoint, pictures: Pictures, needed: int, enough: Enough | None) -> int:
+def _show(run: Run, encoder: Checkpoint, pictures: Pictures, needed: int, enough: Enough | None) -> int:
     """Shows one encoder the rounds that it has not seen yet, until the rule says that it was enough; how many it has seen."""
     stimulus, digest = pictures.stimulus, pictures.images.digest
-    features = _stored(run, key, digest, stimulus.layer, encoder.digest, pictures.precision)
+    features = load_features(run, encoder.key, digest, stimulus.layer, encoder.digest, pictures.precision)
     if features is not None and "rounds" not in features.source:
         return pictures.rounds
     while features is None or len(features.source["rounds"]) < needed:
@@ -53,11 +53,11 @@ def _show(run: Run, key: str, encoder: Checkpoint, pictures: Pictures, needed: i
         precision = (
             pictures.precision if features is None else features.source.get("precision", "fp32")
         )  # as the rounds before
-        shown = find_function(stimulus.embed)(encoder, pictures.round(number), precision=precision, progress=False)
+        shown = embed(encoder, pictures.round(number), precision=precision, progress=False)
         features = _joined(features, shown, len(pictures.sample))
         ended = enough is not None and len(features.source["rounds"]) < needed and enough(features)
         features = _with_source(features, enough=ended)
-        features.save(run.features_stem(key, digest, stimulus.layer, writing=True))
+        features.save(run.features_stem(encoder.key, digest, stimulus.layer, writing=True))
     return len(features.source["rounds"])
 
 
@@ -91,12 +91,3 @@ def _joined(features: Features | None, shown: Features, of: int) -> Features:
 
 def _with_source(features: Features, **said: Any) -> Features:
     return Features(features.x, features.ids, features.table, {**features.source, **said}, features.group)
-
-
-def _stored(run: Run, key: str, digest: str, layer: str, weights: str, precision: str) -> Features | None:
-    """What lies there of these weights in this precision; None where nothing does, or it is damaged."""
-    try:
-        features = Features.load(run.features_stem(key, digest, layer))
-    except ValueError:
-        return None
-    return features if is_of(features.source, weights, precision) else None

@@ -6,19 +6,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from sslviz.data import Images
-from sslviz.features.diagnosed import encoder_key, read_evidence, recorded_pairs
-from sslviz.features.embed import NoProjectorError, embed
+from sslviz.features.diagnosed import encoder_of, load_features, read_evidence, recorded_pairs
+from sslviz.features.embed import embed, embed_many
 from sslviz.features.evidence import (
     HISTOGRAM,
     PIXELS,
-    SEEDS,
-    TRAINED,
     Evidence,
     asked_stimuli,
     find_function,
@@ -26,10 +24,14 @@ from sslviz.features.evidence import (
 from sslviz.features.features import Features, is_of
 from sslviz.features.pictures import Pictures
 from sslviz.features.pixel_controls import color_histogram, raw_pixels
+from sslviz.features.projector import NoProjectorError, has_projector
 from sslviz.features.rounds import show_in_rounds
 from sslviz.runs import Checkpoint, Run
 from sslviz.runtime.files import atomic_write
 
+# Bytes of weights that lie in memory side by side: of three ViT-B.  A larger encoder takes so long for a picture that
+# making it ready once for several of them saves nothing.
+MOST_WEIGHTS = 1 << 30
 WITHOUT_AN_ENCODER: dict[str, Callable[[Images], Features]] = {PIXELS: raw_pixels, HISTOGRAM: color_histogram}
 
 
@@ -79,22 +81,42 @@ def _record_pictures(run: Run, images: Images, drawn: Pictures) -> None:
 def show(run: Run, checkpoint: Checkpoint, pictures: Pictures, encoders: Collection[str]) -> None:
     """Keeps in the run folder what each of these encoders makes of the pictures, unless it lies there."""
     stimulus, digest = pictures.stimulus, pictures.digest
-    if digest is None or (stimulus.layer == "projector" and not checkpoint.head):
+    if digest is None:
         return
-    for name in encoders:
-        key = encoder_key(checkpoint, name)
-        encoder = checkpoint if name == TRAINED else checkpoint.untrained(SEEDS.get(name, 0))
-        if name in WITHOUT_AN_ENCODER:
-            _stored(run, key, digest, stimulus.layer, None, partial(_pixel_control, name, pictures))
-        elif stimulus.layer == "layers":
+    for name in filter(WITHOUT_AN_ENCODER.__contains__, encoders):
+        _stored(run, name, digest, stimulus.layer, None, partial(_pixel_control, name, pictures))
+    shown = [encoder_of(checkpoint, name) for name in encoders if name not in WITHOUT_AN_ENCODER]
+    if stimulus.layer == "layers":
+        for encoder in shown:
             _store_layers(run, encoder, pictures, find_function(stimulus.embed))
-        elif stimulus.project:
+    elif stimulus.project:
+        for encoder in filter(has_projector, shown):
             make = partial(_projected, run, encoder, pictures)
-            with suppress(NoProjectorError):  # methods that make pictures have none
-                _stored(run, key, digest, stimulus.layer, encoder.digest, make, pictures.precision)
-        else:
-            make = partial(_embedded, encoder, pictures)
-            _stored(run, key, digest, stimulus.layer, encoder.digest, make, pictures.precision)
+            with suppress(NoProjectorError):  # fresh weights, of a method that has none
+                _stored(run, encoder.key, digest, stimulus.layer, encoder.digest, make, pictures.precision)
+    else:
+        missing = [x for x in shown if not _lies_there(run, x, pictures, digest)]
+        size = _side_by_side(checkpoint)
+        for start in range(0, len(missing), size):
+            _store_together(run, missing[start : start + size], pictures, digest)
+
+
+def _lies_there(run: Run, encoder: Checkpoint, pictures: Pictures, digest: str) -> bool:
+    layer, precision = pictures.stimulus.layer, pictures.precision
+    return load_features(run, encoder.key, digest, layer, encoder.digest, precision) is not None
+
+
+def _side_by_side(checkpoint: Checkpoint) -> int:
+    """How many encoders such as this one see the same batch."""
+    weights = 0 if checkpoint.path is None else checkpoint.path.stat().st_size
+    return max(1, MOST_WEIGHTS // max(1, weights))
+
+
+def _store_together(run: Run, encoders: Sequence[Checkpoint], pictures: Pictures, digest: str) -> None:
+    """Keeps what these encoders make of the pictures: one reading of the pictures for all."""
+    run.check_writable("features")
+    for encoder, features in zip(encoders, _embedded(encoders, pictures), strict=True):
+        features.save(run.features_stem(encoder.key, digest, pictures.stimulus.layer, writing=True))
 
 
 def _pixel_control(name: str, pictures: Pictures) -> Features:
@@ -126,12 +148,15 @@ def stored_embed(
     )
 
 
-def _embedded(checkpoint: Checkpoint, pictures: Pictures) -> Features:
-    stimulus = pictures.stimulus
-    embedding = find_function(stimulus.embed)
-    if stimulus.pictures or stimulus.max_images is None:
-        return embedding(checkpoint, pictures.drawn, precision=pictures.precision, progress=False)
-    return embedding(checkpoint, pictures.images, objects=stimulus.max_images, precision=pictures.precision)
+def _embedded(encoders: Sequence[Checkpoint], pictures: Pictures) -> Iterator[Features]:
+    """What each encoder makes of the pictures, as soon as it is known."""
+    stimulus, precision = pictures.stimulus, pictures.precision
+    if not stimulus.embed:
+        assert pictures.drawn is not None
+        yield from embed_many(encoders, pictures.drawn, precision=precision, progress=False)
+        return
+    for encoder in encoders:
+        yield find_function(stimulus.embed)(encoder, pictures.images, objects=stimulus.max_images, precision=precision)
 
 
 def _projected(run: Run, checkpoint: Checkpoint, pictures: Pictures) -> Features:
@@ -168,13 +193,9 @@ def _stored(
     precision: str = "auto",
 ) -> Features:
     """The features that lie there, if they are of these weights and in this precision; else they are made and stored."""
-    stem = run.features_stem(key, digest, layer)
-    try:
-        features = Features.load(stem)
-        if is_of(features.source, weights, precision):
-            return features
-    except ValueError:
-        pass  # never embedded, or damaged
+    features = load_features(run, key, digest, layer, weights, precision)
+    if features is not None:
+        return features
     run.check_writable("features")
     stem = run.features_stem(key, digest, layer, writing=True)
     make().save(stem)

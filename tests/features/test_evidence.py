@@ -98,14 +98,21 @@ def test_what_was_not_diagnosed_is_one_sentence(run):
         stored_evidence(run, run.last, "0" * 16)
 
 
-def test_a_method_without_a_projector_is_diagnosed_without(tmp_path):
+def test_a_method_without_a_projector_is_diagnosed_without(tmp_path, monkeypatch):
+    """It is not built to find that out, at any diagnosis."""
     arguments = {"method": "denoising", "settings": {"width": 8}}
     run = sslviz.Run.create(
         tmp_path / "r", {"encoder": {"name": "conv_nano", "image_size": 16}, "arguments": arguments}
     )
     method, _ = build_method("denoising", sslviz.create_encoder("conv_nano", image_size=16), {"width": 8})
     run.save_checkpoint(1, method.state_dict())
-    found = gather(run, run.last, sslviz.shapes(n=20, size=16), None)
+    with monkeypatch.context() as unbuilt:
+        unbuilt.setattr("sslviz.methods.build_method", None)
+        found = gather(run, run.last, sslviz.shapes(n=20, size=16), None)
     assert found.of("projector") is None and len(found.features) == 20
     with pytest.raises(ValueError, match="denoising has no projector"):
         sslviz.embed(run.last, sslviz.shapes(n=20, size=16), layer="projector", progress=False)
+    with pytest.raises(ValueError, match="denoising has no projector"):
+        sslviz.embed(run.last.untrained(), sslviz.shapes(n=20, size=16), layer="projector", progress=False)
+    fresh = replace(run.last, path=None, step=-1)
+    assert gather(run, fresh, sslviz.shapes(n=20, size=16), None).of("projector") is None

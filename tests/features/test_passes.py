@@ -1,12 +1,15 @@
 """Passes: as many pictures are announced as encoders then see, counted in the encoders themselves."""
 
+import shutil
+
 import numpy as np
 import pytest
 
 import sslviz
 from sslviz.encoders import Encoder
-from sslviz.features.embed import embed_projector
-from sslviz.features.evidence import STIMULI
+from sslviz.encoders.precision import PROBE
+from sslviz.features.embed import embed_many, embed_projector, preprocess
+from sslviz.features.evidence import SEEDS, STIMULI
 from sslviz.features.passes import Passes, diagnosis_passes, gather_passes, passes_line
 from sslviz.features.stored import gather
 from sslviz.methods import build_method
@@ -72,6 +75,64 @@ def test_as_many_pictures_are_seen_as_announced(run, images, seen, asked, with_f
     ]
     gather(run, run.last, scored, fit, **asked)
     assert not seen and passes_line(again).startswith("0 forward passes.")
+
+
+def test_pictures_are_made_ready_once_for_all_encoders(run, images, monkeypatch):
+    """Of which each gives what it gives alone; and one that knows them already is not shown them again."""
+    ready = []
+
+    def counted(pixels, encoder, dtype=None):
+        ready.append(len(pixels))
+        return preprocess(pixels, encoder, dtype)
+
+    monkeypatch.setattr("sslviz.features.embed.preprocess", counted)
+    scored, fit = images.rows(np.arange(120)), images.rows(np.arange(120, 160))
+    gather(run, run.checkpoints[0], scored, None)
+    ready.clear()
+    found = gather(run, run.last, scored, fit, attributes=True)
+    changed = len(found.of("changed"))
+    assert sum(n for n in ready if n > PROBE) == 120 + 40 + changed  # not the few by which encoders are checked
+    monkeypatch.undo()
+    for name, encoder in {"trained": run.last, **{k: run.last.untrained(seed) for k, seed in SEEDS.items()}}.items():
+        for stimulus, pictures in {"images": scored, "fit": fit}.items():
+            alone, together = sslviz.embed(encoder, pictures, progress=False), found.of(stimulus, name)
+            np.testing.assert_array_equal(together.x, alone.x)
+            assert dict(together.source) == dict(alone.source)
+
+
+def test_encoders_too_large_to_lie_side_by_side_see_pictures_in_turn(run, images, monkeypatch):
+    names = ("trained", "untrained", *SEEDS)
+    found = gather(run, run.checkpoints[0], images, None, attributes=True)
+    together = {name: np.array(found.of("images", name).x) for name in names}
+    shown = []
+
+    def counted(checkpoints, pictures, **options):
+        shown.append(len(checkpoints))
+        return embed_many(checkpoints, pictures, **options)
+
+    monkeypatch.setattr("sslviz.features.stored.embed_many", counted)
+    monkeypatch.setattr("sslviz.features.stored.MOST_WEIGHTS", 2 * run.last.path.stat().st_size)
+    shutil.rmtree(run.path / "features")
+    in_turn = gather(run, run.checkpoints[0], images, None, attributes=True)
+    assert shown == [2, 2, 2]  # of the images by four encoders, and of changed pictures by two
+    for name in names:
+        np.testing.assert_array_equal(in_turn.of("images", name).x, together[name])
+
+
+def test_a_kill_loses_one_stimulus_at_most(run, images, monkeypatch):
+    scored, fit = images.rows(np.arange(120)), images.rows(np.arange(120, 160))
+
+    def killed(checkpoints, pictures, **options):
+        if len(pictures) == 40:
+            raise KeyboardInterrupt
+        return embed_many(checkpoints, pictures, **options)
+
+    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+        broken.setattr("sslviz.features.stored.embed_many", killed)
+        gather(run, run.last, scored, fit, attributes=True)
+    left = gather_passes(run, run.last, scored, fit, attributes=True)
+    assert {one.pictures for one in left if one.stimulus == "images"} == {0}
+    assert [one.pictures for one in left if one.stimulus == "fit"] == [40] * (2 + len(SEEDS))
 
 
 def test_checkpoints_of_one_run_share_their_untrained_encoder(run, images, seen):

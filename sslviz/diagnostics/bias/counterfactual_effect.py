@@ -161,7 +161,7 @@ def counterfactual_effect(
     control_moved = {}
     for name, control in (changed_controls or {}).items():
         control_steps = measure_steps(control.select(list(changed.ids)), ids, factors)
-        control_moved[name] = in_spreads(_moved(control_steps), control_steps)
+        control_moved[name] = in_spreads(_moved(control_steps), control_steps.spread, control_steps.difference)
     return Counterfactual(attribute, factors, ids, _moved(steps), steps.spread, control_moved, seed, steps.difference)
 
 

@@ -40,6 +40,8 @@ class Drift(Fitted):
     - seed: of the bootstrap
     - difference: how much of their squared length pictures do not share, None in results of an older sslviz
     - left_out: {reason: pictures} that were not corrupted, since the others told enough
+    - control_pictures: what `control_values` are made of, {name: {"moved": (c, s, n) squared lengths, "correct": (c, s, n),
+      "clean", "spread": (n,), "difference": ()}}; empty in results of an older sslviz
     """
 
     label: str
@@ -54,6 +56,7 @@ class Drift(Fitted):
     seed: int
     difference: float | None = None
     left_out: dict[str, int] = field(default_factory=dict)
+    control_pictures: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
 
     def per_image(self) -> dict[str, np.ndarray]:
         """The quantity whose mean is the score, for each picture: {score: (n,)}."""
@@ -67,9 +70,13 @@ class Drift(Fitted):
     def of_pictures(self, ids: np.ndarray) -> Drift:
         """The same of some of its pictures, in this order, as where another result was had of fewer.
 
-        Controls stay those of all its pictures.
+        So are its controls; those of which an older sslviz kept no single pictures are left out.
         """
         at = pd.Index(self.ids).get_indexer(pd.Index(ids))
+        controls = {
+            name: {key: value[..., at] if value.ndim else value for key, value in seen.items()}
+            for name, seen in self.control_pictures.items()
+        }
         return replace(
             self,
             ids=self.ids[at],
@@ -77,6 +84,8 @@ class Drift(Fitted):
             spread=self.spread[at],
             correct=self.correct[..., at],
             clean=self.clean[at],
+            control_values=_control_values(controls),
+            control_pictures=controls,
             units=None if self.units is None else self.units[at],
             scored_on="",  # which is of other pictures
         )
@@ -172,15 +181,19 @@ def drift(
     shown = features.select(list(steps.ids))
     truth = np.array([class_text(value) for value in shown.column(label)])
     correct, clean = _read(features, fit, label, steps, truth)
-    control_values = {}
+    control_pictures = {}
     for name, control in (control_features or {}).items():
         if name in (corrupted_controls or {}):
             whole, own_fit = scored_and_fit(control)
             control_steps = feature_steps((corrupted_controls or {})[name], steps.ids)
             control_correct, control_clean = _read(whole, own_fit, label, control_steps, truth)
-            moved = in_spreads(_stacked(control_steps.moved, kinds).mean(axis=2), control_steps)
-            accuracy = _stacked(control_correct, kinds).mean(axis=2)
-            control_values[name] = {"moved": moved, "accuracy": accuracy, "clean": np.array(control_clean.mean())}
+            control_pictures[name] = {
+                "moved": _stacked(control_steps.moved, kinds),
+                "correct": _stacked(control_correct, kinds).astype(bool),
+                "clean": control_clean,
+                "spread": control_steps.spread,
+                "difference": np.array(control_steps.difference),
+            }
     return Drift(
         label=label,
         ids=steps.ids,
@@ -190,7 +203,8 @@ def drift(
         spread=steps.spread,
         correct=_stacked(correct, kinds).astype(bool),
         clean=clean,
-        control_values=control_values,
+        control_values=_control_values(control_pictures),
+        control_pictures=control_pictures,
         seed=seed,
         difference=steps.difference,
         left_out=_not_shown(corrupted),
@@ -198,6 +212,18 @@ def drift(
         fitted_on="" if fit is None else fit.pictures,
         **units_of(shown),
     )
+
+
+def _control_values(pictures: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, dict[str, np.ndarray]]:
+    """What controls read of their pictures, as `Drift.control_values`."""
+    return {
+        name: {
+            "moved": in_spreads(seen["moved"].mean(axis=2), seen["spread"], float(seen["difference"])),
+            "accuracy": seen["correct"].mean(axis=2),
+            "clean": np.array(seen["clean"].mean()),
+        }
+        for name, seen in pictures.items()
+    }
 
 
 def _not_shown(corrupted: Features) -> dict[str, int]:

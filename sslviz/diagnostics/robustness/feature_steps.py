@@ -59,13 +59,9 @@ def why_untold(difference: float | None, moved: np.ndarray, spread: np.ndarray) 
     return NO_REACTION if np.max(moved.mean(axis=-1)) > LARGEST_RATIO * spread.mean() else ""
 
 
-def in_spreads(moved: np.ndarray, steps: Steps) -> np.ndarray:
-    """Squared lengths `moved` (..., n) in units of the spread of these steps, (..., n); NaN where that says nothing."""
-    return (
-        np.full_like(moved, np.nan)
-        if why_untold(steps.difference, moved, steps.spread)
-        else moved / steps.spread.mean()
-    )
+def in_spreads(moved: np.ndarray, spread: np.ndarray, difference: float) -> np.ndarray:
+    """Squared lengths `moved` (..., n) in units of the mean `spread` (n,); NaN where that says nothing."""
+    return np.full_like(moved, np.nan) if why_untold(difference, moved, spread) else moved / spread.mean()
 
 
 def feature_steps(features: Features, among: np.ndarray | None = None) -> Steps:

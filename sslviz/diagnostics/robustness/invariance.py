@@ -183,7 +183,7 @@ def invariance(
             _r_squared(amount, read, np.ones((1, len(amount))))[0]
             for amount, read in zip(measures.amounts, control.read, strict=True)
         ]
-        moved = in_spreads(control.moved.mean(axis=1), steps)
+        moved = in_spreads(control.moved.mean(axis=1), steps.spread, steps.difference)
         control_values[name] = {"moved": moved, "read": np.array(read), "spans": control.spans}
     return Invariance(
         views=list(views.steps),

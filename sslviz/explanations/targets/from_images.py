@@ -26,7 +26,8 @@ from sslviz.explanations.targets.question import (
 )
 from sslviz.explanations.targets.targets import Target
 from sslviz.features import Features
-from sslviz.features.embed import embed, embed_pixels, load_projector
+from sslviz.features.embed import embed, embed_pixels
+from sslviz.features.projector import load_projector
 from sslviz.methods import build_method
 from sslviz.runs import Checkpoint
 from sslviz.views import ViewPolicy

@@ -1,5 +1,7 @@
 """Drift: planted accuracy and distance at every severity, and the reference."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,29 @@ def test_errors_are_relative_to_the_reference():
     itself = drift(whole, corrupted, control_features={"untrained": whole}, corrupted_controls={"untrained": corrupted})
     assert itself.scores()["relative_error to untrained"].value == pytest.approx(1)
     assert not itself.scores()["relative_error to untrained"].beats_control
+
+
+def test_controls_are_of_the_pictures_that_a_result_is_of():
+    """As if checkpoint and control had been shown these pictures alone; an older result has no such controls to show."""
+    (whole, corrupted), (theirs, there) = planted({"fog": 0.3, "snow": 0.6}), planted({"fog": 0.6, "snow": 0.6}, seed=1)
+    fit = Features.from_array(whole.x[N:], table=whole.table[N:], ids=whole.ids[N:])
+    controls = {"untrained": (theirs, theirs.rows(np.arange(N, 2 * N)))}
+
+    def shown(pictures):
+        few = [x.rows(np.isin(x.column("object"), pictures)) for x in (corrupted, there)]
+        return drift(whole, few[0], fit=fit, control_features=controls, corrupted_controls={"untrained": few[1]})
+
+    some = whole.ids[:50]  # those that are carried first: of 20, 40, 60 in fog, by the control of 40, 80, 120
+    of_all, of_some = shown(whole.ids[:N]), shown(some)
+    found, expected = of_all.of_pictures(some), of_some
+    for name, value in expected.control_values["untrained"].items():
+        if name != "moved":  # in units of a spread about the mean of all pictures
+            np.testing.assert_allclose(found.control_values["untrained"][name], value)
+    name = "relative_error to untrained"
+    assert found.scores()[name].value == pytest.approx(expected.scores()[name].value)
+    assert found.scores()[name].value == pytest.approx(((20 + 40 + 50) / (40 + 50 + 50) + 1) / 2, abs=0.01)
+    older = replace(of_all, control_pictures={})
+    assert older.scores()[name] == of_all.scores()[name] and name not in older.of_pictures(some).scores()
 
 
 def test_nothing_is_lost_where_nothing_is_changed():
