@@ -16,9 +16,9 @@ from sslviz.runs import Checkpoint, Run
 T = TypeVar("T")
 
 NOT_IN_THE_KEY = ("progress", "memory", "answers")  # they change how a result is made, not what it is
-# Keys keep the names that parameters had when results were first stored, so that those of older versions are found.
 # Where a definition changes, so that results of the former one are not read: {function, or function and method: number}.
 REVISIONS = {"faithfulness": 2, "attribute integrated_gradients": 2}
+# Keys keep the names that parameters had when results were first stored, so that those of older versions are found.
 FORMER_PARAMETERS = {"control_maps": "controls"}
 
 

@@ -12,7 +12,7 @@ from sslviz.features import Features
 
 KINDS = [("", 0), ("fog", 1), ("fog", 2), ("snow", 1), ("snow", 2)]
 N, D, ROUND, MOST = 200, 6, 50, 100
-SEEDS = 100
+SEEDS = 200  # of a hundred, the share that an interval of 95 % holds varies by .02 and more
 
 
 def planted(seed, lost, spread=0.0, apart=10.0, redrawn=0.0, along=1.0):
@@ -60,7 +60,7 @@ WORLDS = {
 }
 
 
-@pytest.mark.slow  # each seed fits a readout for every round, on 100 seeds
+@pytest.mark.slow  # each seed fits a readout for every round, on 200 seeds
 @pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
 def test_intervals_hold_what_is_true_at_whatever_number_it_stops(world):
     """Nearly as often as those of all pictures, the mean is pulled nowhere, and false alarms stay at their level."""
