@@ -62,9 +62,9 @@ def neighbors(features: Features, k: int, *, metric: Metric = "cosine", among: F
     Searches among the other rows of `features`, or among all rows of `among`.  Exact, with equal distances in the order
     of the rows.  Under cosine a row of zeros, which has no direction, counts as 0.5 from every other.
 
-    n x m products in float32, on the GPU if there is one; memory for a block of them only.  Graphs are cached in memory by
-    the features' digests and shared, so their arrays are read-only.  ValueError for fewer than `k` rows to find, and for
-    features of another width.
+    n x m products in float32, on the GPU if there is one; memory for a block of them, at most half a gigabyte.  Graphs are
+    cached in memory by the features' digests and shared, so their arrays are read-only.  ValueError for fewer than `k`
+    rows to find, and for features of another width.
 
     Example:
         >>> import numpy as np, sslviz

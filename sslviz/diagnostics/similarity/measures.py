@@ -12,8 +12,8 @@ def scaled(x: np.ndarray) -> np.ndarray:
     """
     x = x.astype(np.float64)
     x -= x.mean(axis=0)
-    x /= np.abs(x).max()  # so that no square over- or underflows
-    x /= np.sqrt((x**2).sum())
+    x /= max(x.max(), -x.min())  # so that no square over- or underflows
+    x /= np.sqrt(np.vdot(x, x))
     return np.asarray(np.linalg.qr(x.T, mode="r")).T if x.shape[1] > len(x) else x
 
 
@@ -41,6 +41,22 @@ def nuclear_norm(matrix: np.ndarray) -> float:
     """
     gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
     return float(np.sqrt(np.maximum(np.linalg.eigvalsh(gram), 0)).sum())
+
+
+def polar(matrix: np.ndarray) -> tuple[float, np.ndarray]:
+    """`nuclear_norm` and its gradient, the product of the singular vectors on either side, of the shape of the matrix.
+
+    The gradient leaves out directions below 1e-7 of the widest, which the Gram matrix cannot tell apart.  Values are read
+    along its eigenvectors, which keeps digits that the roots of its eigenvalues lose.
+    """
+    if matrix.shape[0] < matrix.shape[1]:
+        norm, turned = polar(matrix.T)
+        return norm, turned.T
+    right = np.linalg.eigh(matrix.T @ matrix)[1]
+    left = matrix @ right
+    values = np.linalg.norm(left, axis=0)
+    seen = values > 1e-7 * values.max()
+    return float(values.sum()), (left[:, seen] / values[seen]) @ right[:, seen].T
 
 
 def distance_ranks(x: np.ndarray) -> np.ndarray:

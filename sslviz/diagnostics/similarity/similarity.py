@@ -6,7 +6,6 @@ shifting a space changes nothing.  Mutual-kNN is by cosine, so that shifting doe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -14,15 +13,15 @@ from typing import NamedTuple
 import numpy as np
 
 from sslviz.diagnostics.similarity.changed import UNRELATED, clipped, neighborhoods, paired
-from sslviz.diagnostics.similarity.measures import debiased_cka, distance_ranks, nuclear_norm, scaled
+from sslviz.diagnostics.similarity.cross_moments import CrossMoments, squared_lengths
+from sslviz.diagnostics.similarity.measures import debiased_cka, distance_ranks, scaled
+from sslviz.diagnostics.similarity.nuclear_norms import nuclear_norms, shuffles_needed
 from sslviz.features import Features
 from sslviz.runtime.memory_cache import cache
-from sslviz.runtime.threads import side_by_side
 from sslviz.statistics import Score, delete_groups, jackknife_interval
 
 RANGES = {"cka": (-1, 1), "procrustes": (0, 2), "mutual_knn": (0, 1), "rsa": (-1, 1)}
 MAX_RANKED = 1000  # images whose distances are ranked: half a million pairs
-PERMUTATIONS = 5  # their mean varies far less than the interval is wide
 ROUNDING = 1e-9  # of the whole variance: less, once a group of images is left out, may be rounding only
 
 
@@ -87,8 +86,9 @@ def similarity(a: Features, b: Features, *, k: int = 10, seed: int = 0) -> Simil
     - `rsa` in [-1, 1]: Spearman's correlation of the Euclidean distances between images, at most 1,000 drawn with `seed`
 
     Control: "unrelated images", what each reads on average once the rows of b are shuffled.  It is exactly 0 for CKA and
-    RSA, k / (n - 1) for mutual_knn, and the mean of five shuffles for Procrustes.  Intervals: delete-group jackknife over ten
-    random groups of images.  ValueError where the ids differ, for fewer than 20 images, constant features, and `k`
+    RSA, k / (n - 1) for mutual_knn, and the mean of one to five shuffles for Procrustes, as many as give it to 0.01.
+    Intervals: delete-group jackknife over ten random groups of images; for Procrustes to first order, at 512 dimensions
+    and more with four images for each.  ValueError where the ids differ, for fewer than 20 images, constant features, and `k`
     beyond half of the images.
 
     Example:
@@ -107,8 +107,10 @@ def similarity(a: Features, b: Features, *, k: int = 10, seed: int = 0) -> Simil
     rng = np.random.default_rng(seed)
     drawn = np.sort(rng.permutation(len(a))[:MAX_RANKED])
     _, _, shared, means, duplicates = neighborhoods(a, b, k, seed)
+    # one after the other, so that the second works in the memory of the first: new pages cost nearly as much as products
     space_a, space_b = _space(a, x, groups, drawn, seed), _space(b, y, groups, drawn, seed)
-    cka, procrustes = _linear(x, y, groups, space_a, space_b)
+    orders = [rng.permutation(len(a)) for _ in range(shuffles_needed(len(a), space_a.squares[0], space_b.squares[0]))]
+    cka, procrustes, shuffled = _linear(x, y, groups, space_a, space_b, orders)
     rsa = _rank_correlations(space_a, space_b, groups[drawn])
     whole = {"cka": cka, "procrustes": procrustes, "mutual_knn": np.append(shared.mean(), means), "rsa": rsa}
     return Similarity(
@@ -119,7 +121,7 @@ def similarity(a: Features, b: Features, *, k: int = 10, seed: int = 0) -> Simil
         values={name: float(numbers[0]) for name, numbers in whole.items()},
         chance={
             "cka": 0.0,  # permuting rows and columns of a centred matrix averages it away; so with distances' ranks
-            "procrustes": _shuffled_procrustes(x, y, rng),
+            "procrustes": shuffled,
             "mutual_knn": k / (len(a) - 1),
             "rsa": 0.0,
         },
@@ -149,35 +151,34 @@ def _space(features: Features, x: np.ndarray, groups: np.ndarray, drawn: np.ndar
     """Cached: a grid of checkpoints asks for each of them once a pair."""
 
     def make() -> _Space:
-        moments = _CrossMoments(x, x, groups)
-        squares = tuple(float((moments.without(g) ** 2).sum()) for g in moments.groups)
+        squares = tuple(CrossMoments(x, x, groups).squares())
         ranks = distance_ranks(x[drawn])
         sums = np.stack([_block_sums(values, groups[drawn]) for values in (ranks, ranks**2)])
-        return _Space(squares, tuple(_lengths(x, groups)), ranks.astype(np.float32), sums)
+        return _Space(squares, tuple(squared_lengths(x, groups)), ranks.astype(np.float32), sums)
 
     return cache.get(("similarity", features.digest, seed), make)
 
 
 def _linear(
-    x: np.ndarray, y: np.ndarray, groups: np.ndarray, space_x: _Space, space_y: _Space
-) -> tuple[np.ndarray, np.ndarray]:
-    """Debiased CKA and squared Procrustes distance of all rows, then without each group of them; (1 + groups,) each."""
-    moments = _CrossMoments(x, y, groups)
+    x: np.ndarray, y: np.ndarray, groups: np.ndarray, space_x: _Space, space_y: _Space, orders: list[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Debiased CKA and squared Procrustes distance of all rows, then without each group of them; (1 + groups,) each.
 
-    def measured(g: int | None) -> tuple[float, float]:
-        cross = moments.without(g)
-        return float((cross**2).sum()), nuclear_norm(cross)
-
+    Last, the mean Procrustes distance with the rows of y in each of the `orders`.
+    """
+    moments = CrossMoments(x, y, groups)
+    norms, shuffled = nuclear_norms(moments, x, y, orders)
     cka, procrustes = [], []
-    for (squares, norm), xx, yy, u, v in zip(
-        side_by_side(measured, moments.groups),
+    for squares, norm, xx, yy, u, v in zip(
+        moments.squares(),
+        norms,
         *(space_x.squares, space_y.squares, space_x.lengths, space_y.lengths),
         strict=True,
     ):
         enough = min(u.sum(), v.sum()) > ROUNDING
         cka.append(debiased_cka((squares, xx, yy), u, v) if enough else np.nan)
         procrustes.append(max(0.0, 2 - 2 * norm / np.sqrt(u.sum() * v.sum())) if enough else np.nan)
-    return np.array(cka), np.array(procrustes)
+    return np.array(cka), np.array(procrustes), 2 - 2 * float(shuffled.mean())
 
 
 def _rank_correlations(space_x: _Space, space_y: _Space, groups: np.ndarray) -> np.ndarray:
@@ -191,54 +192,6 @@ def _rank_correlations(space_x: _Space, space_y: _Space, groups: np.ndarray) -> 
     spread_a, spread_b = aa - a**2 / pairs, bb - b**2 / pairs
     enough = (spread_a > ROUNDING * spread_a[0]) & (spread_b > ROUNDING * spread_b[0])
     return np.where(enough, common - a * b / pairs, np.nan) / np.sqrt(np.where(enough, spread_a * spread_b, 1))
-
-
-class _CrossMoments:
-    """x^T y (p, q) of all rows, and of those outside each group, about their own means.  Rows are centred already.
-
-    - groups: None for all rows, then each group, where there is more than one
-    """
-
-    def __init__(self, x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> None:
-        count = int(groups.max()) + 1
-        self.groups = [None, *(range(count) if count > 1 else [])]
-        self._sizes = np.bincount(groups)
-        parts = [x[groups == g] for g in range(count)]  # of x and itself one array, so that BLAS does half the work
-        others = parts if y is x else [y[groups == g] for g in range(count)]
-        self._blocks = [part.T @ other for part, other in zip(parts, others, strict=True)]
-        self._sums = [(p.sum(axis=0), q.sum(axis=0)) for p, q in zip(parts, others, strict=True)]
-        self._total = np.sum(self._blocks, axis=0)
-
-    def without(self, g: int | None) -> np.ndarray:
-        """The moments of the rows outside group `g`, or of all."""
-        if g is None:
-            return self._total
-        # the rows sum to 0, so those that stay sum to minus the group's
-        return self._total - self._blocks[g] - np.outer(*self._sums[g]) / (self._sizes.sum() - self._sizes[g])
-
-
-def _lengths(x: np.ndarray, groups: np.ndarray) -> Iterator[np.ndarray]:
-    """Squared distances from the mean of all rows, then of those outside each group, from theirs."""
-    squared = np.einsum("nd,nd->n", x, x)
-    yield squared
-    if groups.any():
-        member = groups == np.arange(groups.max() + 1)[:, None]  # (g, n)
-        means = -(member @ x) / (~member).sum(axis=1, keepdims=True)
-        along = x @ means.T
-        for g, mean in enumerate(means):
-            kept = ~member[g]
-            yield squared[kept] - 2 * along[kept, g] + mean @ mean
-
-
-def _shuffled_procrustes(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> float:
-    """What `procrustes` reads on average once the rows of y are shuffled; the products in float32, which is twice as fast.
-
-    Rounding turns the products a little, every way alike, and moves the sum of their singular values by 1e-8.
-    """
-    orders = [rng.permutation(len(y)) for _ in range(PERMUTATIONS)]
-    a, b = x.astype(np.float32).T, y.astype(np.float32)
-    drawn = side_by_side(lambda order: nuclear_norm((a @ b[order]).astype(np.float64)), orders)
-    return 2 - 2 * float(np.mean(drawn))
 
 
 def _block_sums(matrix: np.ndarray, groups: np.ndarray) -> np.ndarray:

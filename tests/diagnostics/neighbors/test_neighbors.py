@@ -2,6 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 from sklearn.neighbors import NearestNeighbors
 
 from sslviz.diagnostics.neighbors import exact_search as search_module
@@ -115,6 +116,25 @@ def test_equal_distances_come_in_the_order_of_the_rows():
     assert graph.indices.tolist() == [[1, 2, 3], [0, 3, 2], [0, 3, 1], [1, 2, 0]]
     same = neighbors(Features.from_array(np.ones((5, 3))), 4)
     assert same.indices.tolist() == [[j for j in range(5) if j != i] for i in range(5)]
+
+
+@pytest.mark.parametrize("n", [50, 1300])  # less than a tile; two tiles and a part, with whole groups of lanes
+def test_of_one_wide_set_half_of_the_products_are_enough(n, monkeypatch):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, search_module.SYMMETRIC_WIDTH)).astype(np.float32)
+    x[n // 2 :: 3] = x[: len(x[n // 2 :: 3])]  # repeated rows
+    halves = []
+    products = search_module._products
+    monkeypatch.setattr(search_module, "_products", lambda rows: halves.append(len(rows)) or products(rows))
+    half = search_module.search(x, x, 10, exclude_self=True)
+    monkeypatch.setattr(search_module, "SYMMETRIC", 0)
+    whole = search_module.search(x, x, 10, exclude_self=True)
+    assert len(halves) == (not torch.cuda.is_available()) and all(m >= n for m in halves)
+    np.testing.assert_allclose(half[1], whole[1], rtol=1e-5, atol=1e-3)
+    assert (half[1][n // 2 :: 3, 0] == 0).all()
+    assert (half[0] == whole[0]).mean() > 0.999
+    model = NearestNeighbors(n_neighbors=10, algorithm="brute").fit(x.astype(float))
+    np.testing.assert_allclose(np.sqrt(half[1]), model.kneighbors()[0], atol=1e-3)
 
 
 @pytest.mark.parametrize("n", [150, 1950])  # all columns at once, and in groups
