@@ -32,9 +32,9 @@ def recommendation(results: Mapping[str, Mapping[str, Any]]) -> list[Advice]:
 
     Two runs are told apart only where the interval of their paired difference excludes 0.
     """
-    names = ("low_label", "shift", "domains", "continued_pretraining", "cost")
-    low_label, shift, domains, continued, cost = (_of(results, name) for name in names)
-    said = [_few_labels(low_label), _other_domain(shift, domains, continued), _cost(cost, low_label)]
+    few = _of(results, "low_label")
+    elsewhere = _of(results, "shift"), _of(results, "domains"), _of(results, "continued_pretraining")
+    said = [_few_labels(few), _other_domain(*elsewhere), _cost(_of(results, "cost"), few)]
     return [advice for advice in said if advice is not None]
 
 
@@ -147,7 +147,7 @@ def _other_domain(shift: Results, domains: Results, continued: Results) -> Advic
     lost = {run: _lost(of[run]) for run in ranked}
     listed = ", ".join(f"{run} {of[run].scores()[name].text}{lost[run]}" for run in ranked)
     where = "In the other domain" if shift else "In a domain that was left out"
-    turns = f"Labels there would change it: {_won_back(of, ranked)}. {_gone_on(continued)}".strip() if shift else ""
+    turns = f"{_won_back(of, ranked)} {_gone_on(continued)}".strip() if shift else ""
     if len(ranked) == 1:
         return Advice("Another domain", f"{where}: {listed}.", turns)
     if obstacle := _incomparable(of, ranked[1], best):
@@ -158,9 +158,12 @@ def _other_domain(shift: Results, domains: Results, continued: Results) -> Advic
 
 
 def _won_back(of: Results, runs: list[str]) -> str:
-    """What a readout fitted on the other domain would gain."""
-    gains = {run: of[run].scores()["recoverable"].text for run in runs}
-    return "a readout fitted there wins " + ", ".join(f"{gain} with {run}" for run, gain in gains.items())
+    """What a readout fitted on the other domain would gain; nothing, where no interval lies above 0."""
+    gains = {run: of[run].scores()["recoverable"] for run in runs}
+    said = ", ".join(f"{gain.text} with {run}" for run, gain in gains.items())
+    if all(gain.low is not None and gain.low <= 0 for gain in gains.values()):
+        return f"Labels there are not shown to change it: a readout fitted there wins {said}."
+    return f"Labels there would change it: a readout fitted there wins {said}."
 
 
 def _gone_on(continued: Results) -> str:

@@ -99,7 +99,10 @@ def test_in_another_domain_it_says_who_bears_it_and_what_labels_there_would_win(
         results[name] = {"shift": sslviz.shift(here[name], there)}
     (advice,) = recommendation(results)
     assert advice.about == "Another domain" and "bears bears it best, by" in advice.text
-    assert "a readout fitted there wins" in advice.turns and "Going on" not in advice.turns
+    assert advice.turns.startswith("Labels there would change it: a readout fitted there wins")
+    assert "Going on" not in advice.turns
+    (alone,) = recommendation({"bears": results["bears"]})
+    assert alone.turns.startswith("Labels there are not shown to change it: a readout fitted there wins 0.00 [")
     results["breaks"]["continued_pretraining"] = planted_continuation("breaks", wins=30)
     (advice,) = recommendation(results)
     assert "gains, beyond as many steps at home, 0.50 [" in advice.turns and "] with breaks." in advice.turns

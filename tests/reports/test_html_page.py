@@ -139,4 +139,4 @@ def test_a_value_that_is_wanting_is_an_error():
     from jinja2 import UndefinedError
 
     with pytest.raises(UndefinedError):
-        fragment("audit", "summary", [], [], [{"said": "fine"}], 1, 0, 1)
+        fragment("audit", "summary", "", [], [], [{"said": "fine"}], 1, 0, 1)

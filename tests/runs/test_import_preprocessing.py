@@ -88,7 +88,7 @@ def dino(tmp_path_factory):
 def test_a_tag_says_how_the_file_is_fed(dino, tmp_path):
     model, path = dino
     run, report = sslviz.import_checkpoint("vit_small_patch16_224", weights=path, out=tmp_path / "run", tag="dino")
-    got = sslviz.embed(Run(run.path).last, as_images(PIXELS), progress=False).x
+    got = sslviz.embed(Run(run.path).last, as_images(PIXELS), precision="fp32", progress=False).x
     np.testing.assert_allclose(got, features(model, fed(224, *IMAGENET)), atol=1e-4)
     info = Run(run.path).info
     assert tuple(info["encoder"]["mean"]) == IMAGENET[0]
@@ -292,7 +292,7 @@ def test_the_size_is_that_of_the_position_embeddings_in_the_file(tmp_path):
     run, _ = sslviz.import_checkpoint("test_vit", weights=saved(tmp_path / "w.pt", model, "net."), out=tmp_path / "run")
     assert run.last.encoder().image_size == 96
     assert run.info["preprocessing"]["origins"]["image_size"] == "the shapes in the file (6 patches of 16x16 a side)"
-    got = sslviz.embed(run.last, as_images(PIXELS[:, :96, :96]), progress=False).x
+    got = sslviz.embed(run.last, as_images(PIXELS[:, :96, :96]), precision="fp32", progress=False).x
     np.testing.assert_allclose(got, features(model, fed(96, *HALF)), atol=1e-5)
 
 
