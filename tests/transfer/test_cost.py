@@ -13,6 +13,7 @@ from torch import nn
 
 import sslviz
 from sslviz.data import Images
+from sslviz.encoders.timm_model import TimmModel
 from sslviz.runs import Checkpoint, Run, load_result, save_result
 from sslviz.runtime.random_state import seeded
 from sslviz.statistics import median_interval
@@ -285,6 +286,7 @@ class TestCost:
         def encoder(checkpoint):
             made = whole(checkpoint)
             made.model = Picky(made.model)
+            made.face = TimmModel(made.model, made.name, made.image_size)
             return made
 
         monkeypatch.setattr(Checkpoint, "encoder", encoder)

@@ -174,7 +174,7 @@ class TestBadInput:
 
     def test_pictures_that_are_also_fitted_on(self, drawn):
         x = one_hot(drawn[0], "shape")
-        with pytest.raises(ValueError, match="300 of the 300 pictures are also fitted on"):
+        with pytest.raises(ValueError, match="300 of the 300 images to score are also fitted on"):
             flips_between(x, x, fit=x)
 
     def test_pictures_that_no_world_drew(self):
