@@ -125,7 +125,7 @@ def two_domains(features: Features, target: Features, label: str, fit: Features 
     else:
         scored, fitted = kept["source"], kept["images fitted on"]
     target_scored, target_fitted = _halves(kept["target"], label, seed)
-    refuse_seen_images(target_scored, fitted)
+    refuse_seen_images(target_scored, fitted, which="of the target", instead="name images of another domain")
     target_scored = _not_met(target_scored, fitted, label, left_out)
     return TwoDomains(label, Space(scored, fitted, target_scored, target_fitted), np.array(names), left_out)
 

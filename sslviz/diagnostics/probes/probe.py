@@ -212,12 +212,20 @@ def refuse_unseen(unseen: Sequence[str], label: str) -> None:
         )
 
 
-def refuse_seen_images(scored: Features, fitted: Features) -> None:
-    """ValueError where an image is fitted on and scored: same id and same features (ids alone may be row numbers)."""
+OTHER_HALF = "pass other images as `fit`, or none to use one half of these"
+
+
+def refuse_seen_images(
+    scored: Features, fitted: Features, *, which: str = "to score", instead: str = OTHER_HALF
+) -> None:
+    """ValueError where an image is fitted on and scored: same id and same features (ids alone may be row numbers).
+
+    - which: what the scored images are called
+    - instead: what to do
+    """
     _, rows, fit_rows = np.intersect1d(scored.ids, fitted.ids, return_indices=True)
     if len(rows) and scored.x.shape[1] == fitted.x.shape[1]:
         if same := int((scored.x[rows] == fitted.x[fit_rows]).all(axis=1).sum()):
             raise ValueError(
-                f"{same} of the {len(scored)} images to score are also fitted on, which flatters a probe; "
-                "pass other images as `fit`, or none to use one half of these."
+                f"{same} of the {len(scored)} images {which} are also fitted on, which flatters a probe; {instead}."
             )
