@@ -57,8 +57,8 @@ def test_what_is_counted_is_what_goes_through_the_encoder(name, run, asked, coun
 
 
 def test_a_pace_is_of_seconds_and_training_takes_longer(run):
-    pace = training_pace(run.last)
-    assert 0 < pace.seen < pace.trained < 1
+    paces = [training_pace(run.last) for _ in range(4)]  # the fastest: whatever else the machine does makes it slower
+    assert 0 < min(pace.seen for pace in paces) < min(pace.trained for pace in paces) < 1
     before = run.last.encoder().state_dict()
     assert all(
         torch.equal(a, b) for a, b in zip(before.values(), run.last.encoder().state_dict().values(), strict=True)
