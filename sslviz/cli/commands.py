@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +11,7 @@ from tyro.conf import Positional, arg
 
 from sslviz.cli.arguments import Cache, Group, Precision, Settings, Spec, loaded_images, opened_runs
 from sslviz.cli.options import options_of, parse_settings
+from sslviz.runtime.devices import speaks
 
 
 @dataclass
@@ -37,11 +37,10 @@ class Pretrain:
         options["start"] = opened_runs([start], None)[0].last if start else None
         everything, settings = load_images(options.pop("images")), parse_settings(options.pop("set"))
         images, held_out, said = trained_and_watched(everything)
-        speaks = os.environ.get("LOCAL_RANK", "0") == "0"  # one of several processes
-        if speaks:
+        if speaks():
             print("\n".join([*(everything.reading.lines if everything.reading else []), said]), flush=True)
         run = pretrain(images, settings=settings, held_out=held_out, **options)
-        if speaks:
+        if speaks():
             print(f"{run.path}: {len(run.checkpoints)} checkpoints, the last at step {run.last.step}.")
 
 
@@ -142,6 +141,8 @@ class Embed:
     images: Spec
     layer: str = "pooled"
     precision: Precision = "auto"
+    devices: int | str = 1
+    """How many GPUs share the images, or auto."""
     cache: Cache = None
 
     def __call__(self) -> None:
@@ -150,7 +151,9 @@ class Embed:
 
         (run,) = opened_runs([self.run], self.cache)
         images = loaded_images(self.images, largest_image_size([run]))
-        features = stored_embed(run, run.last, images, layer=self.layer, precision=self.precision)
+        features = stored_embed(run, run.last, images, layer=self.layer, precision=self.precision, devices=self.devices)
+        if not speaks():
+            return
         stem = run.features_stem(run.last.key, images.digest, self.layer)
         what = f"{features.x.shape[0]:,} images x {features.x.shape[1]} dimensions of layer {self.layer}"
         print(f"{stem}.npy: {what}, in {features.source.get('precision', 'fp32')}.")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sslviz.encoders import Encoder
-from sslviz.encoders.precision import PROBE, chosen_precision, in_precision
+from sslviz.encoders.precision import PROBE, chosen_precision, in_precision, quick_copy
 from sslviz.features.batches import NO_ROOM, out_of_memory
 
 STEADY = 1e-3  # of the largest feature: rounding by batches is a hundred times less, dropout a hundred times more
@@ -29,8 +29,9 @@ def checked_encoder(encoder: Encoder, x: Tensor, asked: str, *, said: bool = Tru
     reasons: list[str] = []
     try:
         _check_output(encoder, x[:2])
-        precision = chosen_precision(encoder, x[:PROBE], asked, reasons.append)
-        network = in_precision(encoder, precision)
+        quick = quick_copy(encoder, x[:2])
+        precision = chosen_precision(quick, x[:PROBE], asked, reasons.append)
+        network = in_precision(quick, precision)
         if asked == "bf16":
             _try_bf16(network, x[:1])
     except (RuntimeError, MemoryError) as error:

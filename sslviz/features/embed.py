@@ -13,17 +13,20 @@ from torch import Tensor, nn
 
 from sslviz.data import Images
 from sslviz.data.sampling import spread_rows
-from sslviz.encoders.precision import PROBE
+from sslviz.encoders import Encoder
+from sslviz.encoders.precision import PROBE, SMALLEST
 from sslviz.features.batches import BatchSize, batch_size, in_batches
 from sslviz.features.checked_encoder import checked_encoder
 from sslviz.features.features import Features
 from sslviz.features.preprocess import fed_alike, preprocess
 from sslviz.features.projector import load_projector
+from sslviz.features.shares import share, whole
 from sslviz.runs import Checkpoint
+from sslviz.runtime.devices import launched_fabric, speaks
 from sslviz.runtime.progress import progress_bar
 
 if TYPE_CHECKING:
-    from sslviz.encoders import Encoder
+    from lightning_fabric import Fabric
 
 __all__ = ["batch_size", "embed", "embed_layers", "embed_many", "embed_pixels", "embed_projector", "preprocess"]
 ALL_LAYERS = ""
@@ -36,6 +39,7 @@ def embed(
     *,
     layer: str = "pooled",
     precision: str = "auto",
+    devices: int | str = 1,
     progress: bool = True,
 ) -> Features:
     """What does this checkpoint make of these images?
@@ -45,6 +49,8 @@ def embed(
     as its `preprocessing` says.  Runs on the GPU if there is one.
     - precision: "fp32", "bf16", or "auto": bf16 where the processor multiplies it faster, pictures are large enough, and
       features point where those in fp32 do (cosine > 0.999).  `source` keeps which it was.
+    - devices: how many GPUs share the pictures, or "auto" (Lightning Fabric's); each runs the script in a process of its
+      own, and all get the same features
 
     ValueError for a layer the encoder does not have, for an encoder that does not give finite features (b, d) which stay
     the same when it is asked again, and where memory does not hold a single picture.
@@ -56,7 +62,8 @@ def embed(
         >>> features.x.shape, features.source["precision"]
         ((4, 128), 'fp32')
     """
-    return embed_many([checkpoint], images, layer=layer, precision=precision, progress=progress)[0]
+    fabric = None if devices == 1 else launched_fabric(devices=devices)
+    return _embedded([checkpoint], images, layer, precision, progress, fabric)[0][layer]
 
 
 def embed_projector(
@@ -151,9 +158,14 @@ class _Reader:
 
 @torch.inference_mode()
 def _embedded(
-    checkpoints: Sequence[Checkpoint], images: Images, layer: str, precision: str, progress: bool
+    checkpoints: Sequence[Checkpoint],
+    images: Images,
+    layer: str,
+    precision: str,
+    progress: bool,
+    fabric: Fabric | None = None,
 ) -> list[dict[str, Features]]:
-    """{layer: Features} of each checkpoint."""
+    """{layer: Features} of each checkpoint; with a Fabric, its devices share the pictures."""
     if len(images) == 0:
         raise ValueError(NO_IMAGE)
     readers = [_reader(checkpoint, images, layer, precision, progress) for checkpoint in checkpoints]
@@ -162,8 +174,8 @@ def _embedded(
     for at, reader in enumerate(readers):
         alike.setdefault(fed_alike(reader.network), []).append(at)
     for group in alike.values():
-        title = ", ".join(dict.fromkeys(checkpoints[at].run for at in group)) if progress else ""
-        for at, x in zip(group, _read([readers[at] for at in group], images.pixels, title), strict=True):
+        title = ", ".join(dict.fromkeys(checkpoints[at].run for at in group)) if progress and speaks() else ""
+        for at, x in zip(group, _shared([readers[at] for at in group], images.pixels, title, fabric), strict=True):
             source = partial(feature_source, checkpoints[at], images, precision=readers[at].precision)
             found[at] = {
                 name: Features(rows, images.ids, images.table, source(name), images.group) for name, rows in x.items()
@@ -185,6 +197,17 @@ def ready_encoder(
     """`checked_encoder` on a few of these images: the encoder in this precision, and what `source` keeps of it."""
     rows = spread_rows(len(images), PROBE)  # not the first, which may be of one class
     return checked_encoder(encoder, _loaded(images.pixels[rows], encoder, None), precision, said=said)
+
+
+def _shared(
+    readers: Sequence[_Reader], pixels: np.ndarray, title: str, fabric: Fabric | None
+) -> list[dict[str, np.ndarray]]:
+    """`_read`, of all pictures or of a share of them that is completed by the others'."""
+    if fabric is None:
+        return _read(readers, pixels, title)
+    n = len(pixels)
+    found = _read(readers, pixels[share(fabric, n)], title)
+    return [{layer: whole(fabric, x, n) for layer, x in layers.items()} for layers in found]
 
 
 def _read(readers: Sequence[_Reader], pixels: np.ndarray, title: str) -> list[dict[str, np.ndarray]]:
@@ -233,8 +256,14 @@ def _layer(encoder: Encoder, x: torch.Tensor, layer: str) -> torch.Tensor:
 
 
 def to_device(module: Any) -> Any:
-    """The module on the GPU if there is one, in evaluation mode."""
-    return module.to(torch.device("cuda" if torch.cuda.is_available() else "cpu")).eval()
+    """The module on the GPU if there is one, in evaluation mode.
+
+    An encoder of large pictures has its kernels' channels last.  In float32 at 224 px on a CPU, EfficientNet-Lite0 is
+    twice as fast so, and ResNet-50 1.7 times.
+    """
+    module = module.to(torch.device("cuda" if torch.cuda.is_available() else "cpu")).eval()
+    large = isinstance(module, Encoder) and module.image_size >= SMALLEST
+    return module.to(memory_format=torch.channels_last) if large else module
 
 
 def feature_source(

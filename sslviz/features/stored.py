@@ -131,11 +131,13 @@ def stored_embed(
     *,
     layer: str = "pooled",
     precision: str = "auto",
+    devices: int | str = 1,
     progress: bool = True,
 ) -> Features:
     """The features of a run's checkpoint, read from the run folder if they lie there, else embedded and stored.
 
     - precision: as of `embed`; "auto" takes what lies there, a precision that is named only what was embedded in it
+    - devices: as of `embed`
     """
     return _stored(
         run,
@@ -143,7 +145,7 @@ def stored_embed(
         images.digest,
         layer,
         checkpoint.digest,
-        lambda: embed(checkpoint, images, layer=layer, precision=precision, progress=progress),
+        lambda: embed(checkpoint, images, layer=layer, precision=precision, devices=devices, progress=progress),
         precision,
     )
 

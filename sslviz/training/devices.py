@@ -1,25 +1,21 @@
-"""Devices and precision: Lightning Fabric, set up as asked."""
+"""Devices and precision of training."""
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
-from typing import Any
-
-from lightning_fabric import Fabric
+from typing import TYPE_CHECKING, Any
 
 from sslviz.runs import Run
+from sslviz.runtime.devices import launched_fabric
 from sslviz.runtime.hardware import multiplies_bfloat16
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def launch_fabric(batch_size: int, **options: Any) -> Fabric:
     """Fabric with these options, launched; ValueError where this machine cannot, or the batch cannot be shared evenly."""
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision; run.json says it
-    try:
-        fabric = Fabric(accelerator="auto", **options)
-    except Exception as error:  # Fabric's own kinds, for what this machine does not have
-        raise ValueError(f"This machine cannot be set up as asked ({error}); see --devices and --precision.") from error
-    fabric.launch()
+    fabric = launched_fabric(**options)
     if batch_size % fabric.world_size:
         raise ValueError(
             f"A batch of {batch_size} cannot be shared evenly by {fabric.world_size} devices; change --batch-size."

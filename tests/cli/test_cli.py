@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -110,6 +111,22 @@ def test_two_processes_train_one_run(tmp_path):
     terms = run.history[["loss_invariance", "loss_variance", "loss_covariance"]].iloc[1]
     assert terms.sum() == pytest.approx(run.history["loss"][1])
     assert answer.stdout.count("checkpoints, the last at step 6") == 1
+
+
+@pytest.mark.slow  # two processes, each of which loads torch
+def test_two_processes_embed_what_one_does(tmp_path, runs, here, cache):
+    copy, spec = tmp_path / "two", "shapes:n=37,size=40"  # an odd number of pictures
+    shutil.copytree(runs / "mine", copy)
+    answer = sslviz("embed", copy, "--images", spec, "--devices", "2", OMP_NUM_THREADS="1")
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.count("37 images") == 1  # one of them speaks
+    code, _, _ = here("embed", runs / "mine", "--images", spec, **cache)
+    both = [
+        sorted((run / "features").glob("*-pooled.npy"), key=lambda f: f.stat().st_mtime)[-1]
+        for run in (copy, runs / "mine")
+    ]
+    assert code == 0 and both[0].name == both[1].name
+    np.testing.assert_allclose(*(np.load(file) for file in both), rtol=1e-4, atol=1e-5)
 
 
 def test_embedding_a_layer_stores_it_in_the_run(runs, photos, cache, here):

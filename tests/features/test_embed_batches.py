@@ -50,6 +50,9 @@ class Frail(nn.Module):
             raise self.error
         return self.encoder(x)
 
+    def layers(self, x):
+        return {"pooled": self(x)}
+
 
 class Given(Checkpoint):
     """A checkpoint of the encoder that is given."""

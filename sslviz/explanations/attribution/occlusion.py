@@ -35,9 +35,7 @@ def occlusion(question: Question, *, window: int | None = None, stride: int | No
 
 def _window(encoder: Encoder, window: int | None, stride: int | None) -> tuple[int, int]:
     """Side and stride of the window, in pixels, where they were not given."""
-    patch = getattr(getattr(encoder.model, "patch_embed", None), "patch_size", 0)
-    patch = int(patch[0] if isinstance(patch, tuple | list) else patch)  # that a token spans
-    window = window or max(2, encoder.image_size // 8, patch)
+    window = window or max(2, encoder.image_size // 8, encoder.face.patch_size)
     return window, stride or max(1, window // 2)
 
 
