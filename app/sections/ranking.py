@@ -20,9 +20,9 @@ from sslviz.runs import argument_table, flat_arguments
 from sslviz.statistics import Score, SeedSpread
 
 RUN = "run"
-LEAST = 420  # pixels of the list, in which the control's reading is still seen; else the scatter comes below
-WIDTHS = {RUN: 122, "score": 128, "control": 96}  # pixels; BAR that of the score bar, which is cut where it is less
-BAR = 145
+LIST, SCATTER = 478, 396  # pixels, side by side on a page of 1,280; on a narrower one the scatter comes below
+WIDTHS = {RUN: 112, "score": 128, "control": 96}  # pixels; with BAR, that of the score bar, they fill the list
+BAR = 106
 HEIGHT = 470  # pixels, of the scatter and of the list beside it
 Scores = Mapping[str, Mapping[str, Score]]  # {title: {run: Score}}
 
@@ -39,10 +39,10 @@ def ranking(choice: Choice, scores: Scores) -> None:
         st.caption(f":material/block: Not among them, because they have no {by}: {literal(', '.join(lacking))}.")
     if not of_runs:
         return
-    with st.grid(2, min_column_width=LEAST):
-        with st.container():
+    with st.container(horizontal=True):
+        with st.container(width=LIST):
             _list(choice, by, of_runs, spreads, arguments)
-        with st.container():
+        with st.container(width=SCATTER):
             _scatter(choice, by, across, of_runs, spreads, scores)
 
 
@@ -71,9 +71,9 @@ def _list(
     table = pd.DataFrame(
         {
             RUN: order,
+            "bar": [svg_uri(score_bar_svg(scores[n], choice.colors[n], choice.dark, ends=ends)) for n in order],
             "score": [scores[n].text for n in order],
             "control": [scores[n].control_text for n in order],
-            "bar": [svg_uri(score_bar_svg(scores[n], choice.colors[n], choice.dark, ends=ends)) for n in order],
         }
     )
     if spreads:

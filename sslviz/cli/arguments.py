@@ -21,7 +21,7 @@ Cache = Annotated[
     arg(help="A folder for what is computed, instead of the run folders, which may then be read-only."),
 ]
 Precision = Annotated[
-    Literal["auto", "fp32", "bf16"],
+    Literal["auto", "fp32", "bf16-mixed", "bf16"],
     arg(help="Of encoders: auto is what is stored already, else bf16 where that is faster and says the same as fp32."),
 ]
 Settings = Annotated[

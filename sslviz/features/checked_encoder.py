@@ -32,8 +32,8 @@ def checked_encoder(encoder: Encoder, x: Tensor, asked: str, *, said: bool = Tru
         quick = quick_copy(encoder, x[:2])
         precision = chosen_precision(quick, x[:PROBE], asked, reasons.append)
         network = in_precision(quick, precision)
-        if asked == "bf16":
-            _try_bf16(network, x[:1])
+        if asked.startswith("bf16"):
+            _try(network, x[:1].to(next(network.parameters()).dtype), asked)
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
@@ -66,11 +66,11 @@ def _check_output(encoder: Encoder, x: Tensor) -> None:
         )
 
 
-def _try_bf16(network: Encoder, x: Tensor) -> None:
+def _try(network: Encoder, x: Tensor, precision: str) -> None:
     try:
-        network(x.to(torch.bfloat16))
+        network(x)
     except (RuntimeError, NotImplementedError, TypeError) as error:
         if out_of_memory(error):
             raise
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"{network.name} does not run in bf16 ({line}); take --precision fp32.") from error
+        raise ValueError(f"{network.name} does not run in {precision} ({line}); take --precision fp32.") from error

@@ -47,8 +47,9 @@ def embed(
     Returns Features (n, d) of `layer`: "pooled", any name `Encoder.layers` gives, or "projector", the head that only
     training uses.  Images of another size than the encoder's are resized to it
     as its `preprocessing` says.  Runs on the GPU if there is one.
-    - precision: "fp32", "bf16", or "auto": bf16 where the processor multiplies it faster, pictures are large enough, and
-      features point where those in fp32 do (cosine > 0.999).  `source` keeps which it was.
+    - precision: "fp32", "bf16", "bf16-mixed" (products in bf16, sums in fp32), or "auto": bf16, else mixed, where the
+      processor multiplies it faster, pictures are large enough, and features point where those in fp32 do (cosine > 0.999).
+      `source` keeps which it was
     - devices: how many GPUs share the pictures, or "auto" (Lightning Fabric's); each runs the script in a process of its
       own, and all get the same features
 

@@ -5,14 +5,14 @@ from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
-PAGES = ["", *"training collapse geometry map similarity probes bias attention attribution audit".split()]
-# For one map: each point's id and where it is on the screen.
+PAGES = ["", *"training collapse geometry map similarity probes bias attention attribution worth audit".split()]
+# For one map or scatter: the id of each point that has one, and where it is on the screen.
 POINTS = """plot => {
     const {xaxis, yaxis} = plot._fullLayout, at = plot.getBoundingClientRect();
-    return plot._fullData.flatMap(trace => Array.from(trace.x, (x, i) => ({
-        id: trace.customdata[i][0],
-        x: at.left + xaxis._offset + xaxis.l2p(x),
-        y: at.top + yaxis._offset + yaxis.l2p(trace.y[i]),
+    return plot._fullData.filter(trace => trace.customdata).flatMap(trace => Array.from(trace.x, (x, i) => ({
+        id: trace.customdata[i]?.[0],
+        x: at.left + xaxis._offset + xaxis.d2p(x),
+        y: at.top + yaxis._offset + yaxis.d2p(trace.y[i]),
     })));
 }"""
 # The patches of a picture that can be clicked, and where they are on the screen.
@@ -166,20 +166,39 @@ def test_a_verdict_leads_to_the_page_that_shows_why(page, app):
     expect(page.get_by_text("keeps-color")).to_have_count(0)
 
 
+def test_a_click_on_a_dot_lets_its_run_stand_out(page, app):
+    opened(page, app)
+    plot = page.locator(".st-key-scatter .js-plotly-plot")
+    plot.scroll_into_view_if_needed()
+    settle(page)
+    dot = next(
+        point for point in plot.evaluate(POINTS) if point["id"] == "collapsed"
+    )  # the two others lie on each other
+    page.mouse.click(dot["x"], dot["y"])
+    expect(page.get_by_role("button", name="Let none stand out")).to_be_visible()
+    settle(page)
+    assert "run=collapsed" in page.url  # the link says it too
+    page.get_by_role("button", name="Let none stand out").click()
+    expect(page.get_by_role("button", name="Let none stand out")).to_have_count(0)
+
+
 def test_without_runs_there_is_a_page_that_offers_the_demo(page, empty_app):
     opened(page, f"{empty_app}/map")
     expect(page.get_by_role("heading", name="Nothing to compare yet")).to_be_visible()
     expect(page.get_by_role("button", name="Make the demo")).to_be_enabled()
 
 
-@pytest.mark.parametrize("width", [1280, 700])
-def test_nothing_sticks_out(page, app, width):
-    page.set_viewport_size({"width": width, "height": 900})
+@pytest.mark.parametrize("name", PAGES, ids=lambda name: name or "overview")
+def test_nothing_sticks_out(page, app, name):
     page.emulate_media(color_scheme="dark")
-    for name in PAGES:
-        opened(page, f"{app}/{name}")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    opened(page, f"{app}/{name}")
+    main = page.get_by_test_id("stMain")
+    for width in (1280, 700):  # the window is made narrower, as a user does
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(500)  # charts are laid out anew
+        settle(page)
         expect(page.get_by_test_id("stException")).to_have_count(0)
-        main = page.get_by_test_id("stMain")
         assert main.evaluate("e => e.scrollWidth <= e.clientWidth"), f"/{name} must be scrolled sideways at {width} px"
 
 

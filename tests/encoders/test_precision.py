@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 import sslviz
-from sslviz.encoders import precision
+from sslviz.encoders import Encoder, precision
 from sslviz.encoders.precision import SMALLEST, chosen_precision, in_precision
+from sslviz.features.preprocess import preprocess
 
 SIZE = 96
 
@@ -45,6 +46,22 @@ def test_bf16_is_taken_where_features_agree_and_weights_stay_as_they_are(encoder
     assert in_precision(encoder, "fp32") is encoder
 
 
+def test_a_transformer_whose_pictures_look_alike_is_mixed(fast):
+    """Where pictures are nearly the same, rounding hides what tells them apart, unless sums are in float32."""
+    encoder = sslviz.create_encoder("vit_tiny_patch16_224", image_size=SIZE, seed=0).eval()
+    images = sslviz.tagged_shapes(8, size=SIZE, seed=0)
+    x = preprocess(torch.tensor(images.pixels), encoder)
+    x = x[:1] + 0.3 * (x - x[:1])
+    assert chosen_precision(encoder, x) == "bf16-mixed"
+    mixed = in_precision(encoder, "bf16-mixed")
+    with torch.no_grad():
+        full, found, half = encoder(x), mixed(x), in_precision(encoder, "bf16")(x.bfloat16()).float()
+        layers, plain = mixed.layers(x), encoder.layers(x)
+    wrong = [(y - y.mean(0) - full + full.mean(0)).norm() for y in (found, half)]
+    assert found.dtype == torch.float32 and 0 < wrong[0] < wrong[1] / 1.5
+    assert layers.keys() == plain.keys() and all(value.dtype == torch.float32 for value in layers.values())
+
+
 def test_small_pictures_and_processors_without_bf16_stay_in_float32(encoder, pictures, fast, monkeypatch):
     small = nn.functional.interpolate(pictures, SMALLEST - 32)
     assert chosen_precision(encoder, small) == "fp32"
@@ -53,17 +70,18 @@ def test_small_pictures_and_processors_without_bf16_stay_in_float32(encoder, pic
     assert chosen_precision(encoder, pictures, "bf16") == "bf16"  # who asks gets it
 
 
-class _Shifted(nn.Module):
+class _Shifted(Encoder):
     """An encoder whose features have a large mean, or numbers that bfloat16 does not hold."""
 
     def __init__(self, encoder, shift=0.0, scale=1.0, fail=False):
-        super().__init__()
-        self.encoder, self.shift, self.scale, self.fail, self.name = encoder, shift, scale, fail, "shifted"
+        super().__init__(encoder.model, encoder.spec, encoder.mean, encoder.std, encoder.preprocessing, encoder.face)
+        self.shift, self.scale, self.fail, self.name = shift, scale, fail, "shifted"
 
     def forward(self, x):
+        x = super().forward(x)
         if self.fail and x.dtype != torch.float32:
             raise RuntimeError("no kernel for BFloat16\nat a line")
-        return (self.encoder(x) * self.scale + self.shift).to(x.dtype)
+        return x * self.scale + self.shift
 
 
 @pytest.mark.parametrize(
@@ -71,7 +89,7 @@ class _Shifted(nn.Module):
     [
         ({"shift": 1e3}, "shifted is computed in fp32: what tells pictures apart has a cosine"),
         ({"scale": float("nan")}, "a cosine of nan"),
-        ({"fail": True}, r"does not run in bf16 \(no kernel for BFloat16\)"),
+        ({"fail": True}, r"does not run in bf16-mixed \(no kernel for BFloat16\)"),
     ],
 )
 def test_where_bf16_says_something_else_float32_is_taken_and_the_reason_said(encoder, pictures, fast, wrong, said):
@@ -81,7 +99,7 @@ def test_where_bf16_says_something_else_float32_is_taken_and_the_reason_said(enc
 
 
 def test_an_unknown_precision_is_named(encoder, pictures):
-    with pytest.raises(ValueError, match="no precision 'fp8'; there are: auto, fp32, bf16"):
+    with pytest.raises(ValueError, match="no precision 'fp8'; there are: auto, fp32, bf16-mixed, bf16"):
         chosen_precision(encoder, pictures, "fp8")
 
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 import sslviz
+from sslviz.encoders import Encoder
 from sslviz.encoders import precision as precisions
 from sslviz.features import batches, embed_views
 from sslviz.features.batches import BatchSize, in_batches
@@ -35,20 +35,18 @@ def fast(monkeypatch):
     monkeypatch.setattr(precisions, "multiplies_bfloat16", lambda device: True)
 
 
-class Frail(nn.Module):
+class Frail(Encoder):
     """An encoder whose memory ends where more than `most` pictures come at once; it notes what it was shown."""
 
     def __init__(self, encoder, most, error):
-        super().__init__()
-        self.encoder, self.most, self.error, self.shown = encoder, most, error, []
-        self.image_size, self.name = encoder.image_size, encoder.name
-        self.mean, self.std, self.preprocessing = encoder.mean, encoder.std, encoder.preprocessing
+        super().__init__(encoder.model, encoder.spec, encoder.mean, encoder.std, encoder.preprocessing, encoder.face)
+        self.most, self.error, self.shown = most, error, []
 
     def forward(self, x):
         self.shown.append(len(x))
         if len(x) > self.most:
             raise self.error
-        return self.encoder(x)
+        return super().forward(x)
 
     def layers(self, x):
         return {"pooled": self(x)}

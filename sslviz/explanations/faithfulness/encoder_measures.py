@@ -77,7 +77,7 @@ class PerturbedAnswers:
 
     @cached_property
     def precision(self) -> str:
-        """ "bf16" where that is faster and the features agree, else "fp32"; see `chosen_precision`."""
+        """ "bf16" or "bf16-mixed" where that is faster and the features agree, else "fp32"; see `chosen_precision`."""
         return chosen_precision(self.quick, as_input(self.images.pixels[:PROBE], self.encoder))
 
     @cached_property

@@ -51,7 +51,7 @@ class Faithfulness:
     - target: how similarity was read
     - fill: with what pixels were replaced
     - seed: of random orders and of intervals
-    - precision: in which the encoder was asked, "fp32" or "bf16"
+    - precision: in which the encoder was asked, "fp32", "bf16-mixed" or "bf16"
     """
 
     ids: np.ndarray
