@@ -21,8 +21,8 @@ from sslviz.statistics import Score, SeedSpread
 
 RUN = "run"
 LIST, SCATTER = 478, 396  # pixels, side by side on a page of 1,280; on a narrower one the scatter comes below
-WIDTHS = {RUN: 112, "score": 128, "control": 96}  # pixels; with BAR, that of the score bar, they fill the list
-BAR = 106
+WIDTHS = {RUN: 126, "score": 124, "control": 92}  # pixels; with BAR, that of the score bar, they fill the list
+BAR = 100
 HEIGHT = 470  # pixels, of the scatter and of the list beside it
 Scores = Mapping[str, Mapping[str, Score]]  # {title: {run: Score}}
 
@@ -71,7 +71,7 @@ def _list(
     table = pd.DataFrame(
         {
             RUN: order,
-            "bar": [svg_uri(score_bar_svg(scores[n], choice.colors[n], choice.dark, ends=ends)) for n in order],
+            "bar": [_bar(choice, n, scores[n], ends) for n in order],
             "score": [scores[n].text for n in order],
             "control": [scores[n].control_text for n in order],
         }
@@ -96,6 +96,11 @@ def _list(
         if spreads
         else "Brackets: 95 % interval over images."
     )
+
+
+def _bar(choice: Choice, name: str, score: Score, ends: tuple[float, float]) -> str:
+    """The score bar of one run as the address of a picture."""
+    return svg_uri(score_bar_svg(score, choice.colors[name], choice.dark, ends=ends, width=BAR - 10))  # less a margin
 
 
 def _scatter(

@@ -29,7 +29,7 @@ def checked_encoder(encoder: Encoder, x: Tensor, asked: str, *, said: bool = Tru
     reasons: list[str] = []
     try:
         _check_output(encoder, x[:2])
-        quick = quick_copy(encoder, x[:2])
+        quick = quick_copy(encoder, x[:1])
         precision = chosen_precision(quick, x[:PROBE], asked, reasons.append)
         network = in_precision(quick, precision)
         if asked.startswith("bf16"):

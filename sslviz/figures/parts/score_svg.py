@@ -13,14 +13,20 @@ from sslviz.statistics import Score
 
 
 def score_bar_svg(
-    score: Score, color: str, dark: bool = False, *, name: str = "", ends: tuple[float, float] | None = None
+    score: Score,
+    color: str,
+    dark: bool = False,
+    *,
+    name: str = "",
+    ends: tuple[float, float] | None = None,
+    width: int = 132,
 ) -> str:
-    """The score bar for a table cell: one inline SVG, 132 x 18 px, with the score as text in its <title>.
+    """The score bar for a table cell: one inline SVG, `width` x 18 px, with the score as text in its <title>.
 
     `name` chooses the scale as in `score_bars` unless `ends` gives it.  `svg_uri` makes it fit an <img> or ImageColumn.
     """
     ends = ends or scale(name or "score", [score])
-    ink, left, wide, mid = theme.ink(dark), 6, 120, 9
+    ink, left, wide, mid = theme.ink(dark), 6, width - 12, 9
 
     def x(value: float | None) -> float:
         return round(left + wide * min(max(position(value, ends), 0), 1), 1)
@@ -40,7 +46,7 @@ def score_bar_svg(
         parts.append(_line(x(score.low), x(score.high), mid, color, 3))
     if math.isfinite(score.value):
         parts.append(f'<circle cx="{x(score.value)}" cy="{mid}" r="4.5" fill="{color}"/>')
-    return _svg(132, 18, f"{name}: {score}" if name else str(score), parts)
+    return _svg(width, 18, f"{name}: {score}" if name else str(score), parts)
 
 
 def sparkline_svg(
