@@ -32,6 +32,9 @@ _HOME = {
     "worth": "evaluation.worth",
     "distil": "transfer.distil", "export_onnx": "transfer.export",
     "study": "evaluation.study.study", "inspect_images": "evaluation.inspection", "audit": "reports.audit.audit",
+    "explore_map": "widgets.map_explorer", "play_views": "widgets.view_player",
+    "browse_attention": "widgets.attention_browser", "turn_factor": "widgets.factor_turner",
+    "scrub_training": "widgets.training_scrubber",
 }  # fmt: skip
 
 __version__ = "0.1.0"

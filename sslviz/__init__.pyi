@@ -94,6 +94,11 @@ from sslviz.transfer.novelty import novelty, novelty_of
 from sslviz.transfer.ranking import ranking
 from sslviz.transfer.shift import shift
 from sslviz.views import ViewPolicy
+from sslviz.widgets.attention_browser import browse_attention
+from sslviz.widgets.factor_turner import turn_factor
+from sslviz.widgets.map_explorer import explore_map
+from sslviz.widgets.training_scrubber import scrub_training
+from sslviz.widgets.view_player import play_views
 
 __version__: str
 __all__ = [
@@ -113,6 +118,7 @@ __all__ = [
     "attention",
     "attribute",
     "audit",
+    "browse_attention",
     "calibration",
     "capture_attention",
     "cascade",
@@ -147,6 +153,7 @@ __all__ = [
     "embed_layers",
     "embed_views",
     "explain_pair",
+    "explore_map",
     "export_onnx",
     "faithfulness",
     "fine_tune",
@@ -175,6 +182,7 @@ __all__ = [
     "novelty_of",
     "open_runs",
     "patch_tokens",
+    "play_views",
     "pretrain",
     "projection",
     "randbit",
@@ -185,6 +193,7 @@ __all__ = [
     "restyled",
     "retrieval",
     "scenes",
+    "scrub_training",
     "segmentation",
     "selectivity",
     "shapes",
@@ -196,6 +205,7 @@ __all__ = [
     "tag_contrast",
     "tagged_shapes",
     "textured",
+    "turn_factor",
     "uniformity",
     "worth",
 ]

@@ -28,7 +28,7 @@ settings.load_profile("sslviz")
 # so that none is left waiting for one.
 LONG_FILES = (
     "test_notebooks", "test_app", "test_browser", "test_pretrain", "test_short_training", "test_maps", "test_collapse",
-    "test_method", "test_cli", "test_contract", "test_bias", "test_findings", "test_study", "test_audit",
+    "test_method", "test_cli", "test_contract", "test_bias", "test_findings", "test_study", "test_audit", "test_jupyter",
 )  # fmt: skip
 
 

@@ -18,8 +18,6 @@ NEVER_IMPORTED = {
     "pyarrow": "pandas reads and writes parquet with it",
     "jupyterlab": "opens the lessons",
     "kaleido": "plotly draws the lessons' pictures with it",
-    "ipywidgets": "the lessons' progress bars, and plotly's FigureWidget",
-    "anywidget": "plotly's FigureWidget",
     "pytest-xdist": "runs the tests in processes",
     "mypy": "is a command",
     "ruff": "is a command",
@@ -27,7 +25,6 @@ NEVER_IMPORTED = {
     "onnxscript": "torch exports with it",
 }
 ONLY_COMPARED_WITH = {
-    "mlxtend",
     "pycocotools",
     "kornia",
     "faiss",
@@ -70,7 +67,7 @@ def distributions(modules):
 
 def test_what_the_library_imports_is_declared():
     allowed = declared(PROJECT["dependencies"]) | set().union(
-        *(declared(EXTRAS[e]) for e in ("audit", "torchdr", "heic", "transformers", "onnx"))
+        *(declared(EXTRAS[e]) for e in ("notebooks", "audit", "torchdr", "heic", "transformers", "onnx"))
     )
     for module, names in distributions(imported("sslviz")).items():
         assert names & allowed, f"sslviz imports {module}, which no dependency brings: {sorted(names)}"

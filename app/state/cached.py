@@ -18,9 +18,8 @@ import streamlit as st
 
 from sslviz.catalog import find_entry
 from sslviz.data import Images, load_images, shapes
-from sslviz.data.sampling import sample_rows
 from sslviz.diagnostics.neighbors.neighbors import neighbors
-from sslviz.diagnostics.projection.projection import Projection, aligned_projections
+from sslviz.diagnostics.projection.projection import Projection
 from sslviz.diagnostics.projection.projection_strip import projection_strip
 from sslviz.diagnostics.result import ResultKey
 from sslviz.diagnostics.similarity.compare import Comparison, compare
@@ -28,6 +27,7 @@ from sslviz.diagnostics.similarity.similarity import Similarity, similarity
 from sslviz.evaluation.answers import Columns, stored_result
 from sslviz.evaluation.questions import scored_and_fit
 from sslviz.evaluation.stored_scores import stored_scores
+from sslviz.evaluation.training_steps import stored_journey
 from sslviz.explanations.targets.question import TargetQuestion, target_of
 from sslviz.features import Features
 from sslviz.features.column_kinds import Column, describe_columns
@@ -188,33 +188,13 @@ def map_of(run: Run, evidence: Evidence, layout: str) -> Projection:
 @st.cache_resource(max_entries=20, show_spinner="Laying out each step …", hash_funcs=KEYS)
 def journey(run: Run, evidences: dict[int, Evidence], layout: str) -> dict[int, Projection]:
     """{step: its map}, each laid over the one before it; kept in the run folder one by one."""
-    digests = [evidence.features.digest for evidence in evidences.values()]
-    made: dict[str, Projection] = {}
-
-    def all_of_them() -> dict[str, Projection]:
-        if not made:
-            made.update(aligned_projections({str(step): _shown(e) for step, e in evidences.items()}, layout))
-        return made
-
-    return {
-        step: run.result(
-            {"diagnostic": "projection", "method": layout, "journey": digests, "step": step},
-            Projection,
-            lambda step=step: all_of_them()[str(step)],
-        )
-        for step in evidences
-    }
+    return stored_journey(run, evidences, layout)
 
 
 @st.cache_resource(max_entries=10, show_spinner="Laying out nine maps and their null maps …", hash_funcs=KEYS)
 def strip(run: Run, evidence: Evidence) -> dict[tuple[int, float], Projection]:
     """{(n_neighbors, min_dist): map} of a sample of the images, under nine settings of UMAP."""
     return projection_strip(evidence.features)
-
-
-def _shown(evidence: Evidence) -> Features:
-    """Those of the images that a map shows."""
-    return evidence.features.rows(sample_rows(len(evidence.features), find_entry("projection").max_images))
 
 
 @st.cache_data(max_entries=500, show_spinner=False, hash_funcs=KEYS)

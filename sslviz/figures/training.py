@@ -13,6 +13,7 @@ from plotly.subplots import make_subplots
 
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.legend import one_entry_a_group
+from sslviz.figures.parts.marker import mark
 
 PANELS = {
     "loss": "loss (of its method)",
@@ -39,11 +40,13 @@ def training(
     *,
     columns: Sequence[str] | None = None,
     colors: Mapping[str, str] | None = None,
+    at: Mapping[str, float] | None = None,
 ) -> go.Figure:
     """Is it learning, or only lowering its loss?  One panel per column of the history over epochs, runs overlaid.
 
-    `histories` is a run's history or {run: history}; `columns` are by default loss, knn, rankme and std, as far
-    as any run has them.  The value at step 0 is the control, a grey line.  ValueError if no run has any of the columns.
+    `histories` is a run's history or {run: history}; `columns` are by default loss, knn, rankme and std, as far as any
+    run has them.  `at` {run: epoch} marks where each is looked at.  The value at step 0 is the control, a grey line.
+    ValueError if no run has any of the columns.
     Caveat: the loss of one method cannot be compared with that of another.
     """
     given: Any = histories  # a table has columns, a dict has runs
@@ -59,16 +62,17 @@ def training(
     fig = make_subplots(rows=down, cols=across, horizontal_spacing=0.11, vertical_spacing=0.09, shared_xaxes="columns")
     palette, short = theme.colors(runs, colors), theme.short_names(runs)
     for i, column in enumerate(shown):
-        at = {"row": i // across + 1, "col": i % across + 1}
-        fig.add_traces(_controls(runs, column), rows=at["row"], cols=at["col"])
+        panel = {"row": i // across + 1, "col": i % across + 1}
+        fig.add_traces(_controls(runs, column), rows=panel["row"], cols=panel["col"])
         for name, history in runs.items():
-            fig.add_trace(_curve(history, column, name, short[name], palette[name], legend=i == 0), **at)
-        fig.update_yaxes(title_text=PANELS.get(column, column), **at)
+            fig.add_trace(_curve(history, column, name, short[name], palette[name], legend=i == 0), **panel)
+        fig.update_yaxes(title_text=PANELS.get(column, column), **panel)
         bottom = i + across >= len(shown)
-        fig.update_xaxes(title_text="epoch" if bottom else None, showticklabels=bottom, **at)
+        fig.update_xaxes(title_text="epoch" if bottom else None, showticklabels=bottom, **panel)
     for axis in (fig.layout[f"{xy}axis{n}"] for n in range(len(shown) + 1, across * down + 1) for xy in "xy"):
         axis.visible = False  # an odd number of panels leaves one place empty
     one_entry_a_group(sorted(fig.data, key=lambda trace: "control" in trace.name))
+    mark(fig, at or {}, palette)
     fig.update_layout(height=235 * down + 40 + theme.legend_room([*short.values(), "isotropic, 1/√d", "untrained"]))
     return theme.finish(fig, alt=_alt(runs, shown), caption=CAPTION)
 

@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from sslviz.data import counterfactual, randbit, rasterizing, shapes, tagged_shapes, textured
-from sslviz.data.worlds import BALANCED, COLORS, RANGES, SHAPES, SPLITS, TEXTURES, redrawn_noise
+from sslviz.data.worlds import BALANCED, COLORS, RANGES, SHAPES, SPLITS, TEXTURES, factor_values, redrawn_noise
 from sslviz.data.worlds.bit_strip import BITS, RANDBIT_RANGES, bit_strip
 from sslviz.data.worlds.colored_shape import COLORED_SHAPE
 from sslviz.data.worlds.shape_and_tag import PLACES, SHAPE_AND_TAG, TAG, TAGGED_RANGES, paint_shape_and_tag
@@ -278,6 +278,7 @@ def test_a_counterfactual_changes_one_factor_of_every_image(world, factor):
     np.testing.assert_array_equal(some.ids, other.ids)
     if factor in RANGES:
         assert other.table[factor].between(*RANGES[factor]).all()
+        assert np.ptp(other.table[factor]) > 0.95 * np.ptp(RANGES[factor])  # the whole of it, by 200 uniform draws
 
 
 def test_a_counterfactual_of_a_slice_is_the_slice_of_the_counterfactual(world):
@@ -315,6 +316,33 @@ def test_only_what_a_factor_governs_changes(world, factor):
         assert not changed[~grown(before | after)].any()
     if factor == "color":
         assert changed[before].all() and np.array_equal(before, after)
+
+
+@pytest.mark.parametrize("factor", [*FACTORS, *RANGES])
+def test_a_factor_can_be_given_a_value(world, factor):
+    some = world.rows(np.arange(7, 27))
+    own = some.table[factor].iloc[0]
+    given = counterfactual(some, factor, value=own)
+    assert (given.table[factor] == own).all()
+    np.testing.assert_array_equal(given.pixels[0], some.pixels[0])  # that one had this value before
+    drawn = counterfactual(some, factor)
+    again = counterfactual(some.rows(np.array([3])), factor, value=drawn.table[factor].iloc[3])
+    np.testing.assert_array_equal(again.pixels[0], drawn.pixels[3])
+    pd.testing.assert_frame_equal(again.table.reset_index(drop=True), drawn.table.iloc[[3]].reset_index(drop=True))
+
+
+def test_the_values_of_a_factor(world):
+    some = world.rows(np.arange(3))
+    assert factor_values(some, "color") == list(COLORS)
+    numbers = factor_values(some, "radius", 5)
+    assert (numbers[0], numbers[-1]) == RANGES["radius"] and np.diff(numbers) == pytest.approx(np.ptp(numbers) / 4)
+    for factor, wrong, words in (
+        ("color", "grey", "orange, green"),
+        ("radius", 0.5, "0.18 and 0.21"),
+        ("x", "a", "0.36"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            counterfactual(some, factor, value=wrong)
 
 
 def test_a_disc_does_not_care_for_its_angle(world):

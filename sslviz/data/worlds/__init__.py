@@ -7,7 +7,7 @@ was.  One world, one file.
 
 from sslviz.data.worlds.bit_strip import randbit
 from sslviz.data.worlds.colored_shape import shapes
-from sslviz.data.worlds.counterfactuals import counterfactual, factors_of, redrawn_noise
+from sslviz.data.worlds.counterfactuals import counterfactual, factor_values, factors_of, redrawn_noise
 from sslviz.data.worlds.restyled import STYLES, restyled
 from sslviz.data.worlds.scenes import scenes
 from sslviz.data.worlds.shape_and_tag import tagged_shapes
@@ -23,6 +23,7 @@ __all__ = [
     "STYLES",
     "TEXTURES",
     "counterfactual",
+    "factor_values",
     "factors_of",
     "randbit",
     "redrawn_noise",

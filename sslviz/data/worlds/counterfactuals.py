@@ -16,12 +16,13 @@ from sslviz.data.worlds.shape_on_texture import SHAPE_ON_TEXTURE
 from sslviz.data.worlds.world import World, other_code, render, within
 
 
-def counterfactual(images: Images, factor: str, seed: int = 0) -> Images:
+def counterfactual(images: Images, factor: str, seed: int = 0, *, value: str | float | None = None) -> Images:
     """What would the same pictures look like had one factor been different?  The pairs that show what a factor causes.
 
     `images` is any slice of one of these worlds.  The result has the same ids and order, and another value of `factor` in
-    every row: another of the names, or a fresh draw of a number.  Everything else, noise included, is as it was.
-    ValueError for images that no world here drew, and for unknown factors.
+    every row: another of the names, or a fresh draw of a number.  With `value`, every row has this one instead, such as
+    one of `factor_values`.  Everything else, noise included, is as it was.
+    ValueError for images that no world here drew, for unknown factors, and for values that the factor does not take.
 
     Example:
         >>> import sslviz
@@ -29,12 +30,12 @@ def counterfactual(images: Images, factor: str, seed: int = 0) -> Images:
         >>> sslviz.counterfactual(images, "color").table.compare(images.table).columns.levels[0].tolist()
         ['color']
     """
-    world = world_of(images)
-    if factor not in world.factors:
-        raise ValueError(f"There is no factor {factor!r} in this world; the factors are: {', '.join(world.factors)}.")
+    world = _world_with(images, factor)
     table = images.table.copy()
     u = rasterizing.uniform(seed, f"other {factor}", table["noise_seed"].to_numpy())
-    if factor in world.ranges:
+    if value is not None:
+        table[factor] = _taken(world, factor, value)
+    elif factor in world.ranges:
         table[factor] = within(world.ranges[factor], u)
     else:
         names = world.categories[factor]
@@ -62,6 +63,37 @@ def factors_of(images: Images) -> list[str]:
     return world_of(images).factors
 
 
+def factor_values(images: Images, factor: str, count: int = 9) -> list[str] | list[float]:
+    """Which values does a factor of these images take?  All its names, or `count` numbers from one end to the other.
+
+    ValueError as for `counterfactual`.
+    """
+    world = _world_with(images, factor)
+    if factor in world.ranges:
+        return np.linspace(*world.ranges[factor], count).tolist()
+    return list(world.categories[factor])
+
+
+def _world_with(images: Images, factor: str) -> World:
+    """The world of these images; ValueError where it has no such factor."""
+    world = world_of(images)
+    if factor not in world.factors:
+        raise ValueError(f"There is no factor {factor!r} in this world; the factors are: {', '.join(world.factors)}.")
+    return world
+
+
+def _taken(world: World, factor: str, value: str | float) -> str | float:
+    """The value, where the factor takes it; ValueError where it does not."""
+    if factor in world.categories:
+        if value not in world.categories[factor]:
+            raise ValueError(f"{factor} is one of {', '.join(world.categories[factor])}; got {value!r}.")
+    else:
+        low, high = world.ranges[factor]
+        if isinstance(value, str) or not low <= value <= high:
+            raise ValueError(f"{factor} lies between {low:g} and {high:g}; got {value!r}.")
+    return value
+
+
 def world_of(images: Images, asked: str = "A counterfactual") -> World:
     """The world whose factors the table has, and whose picture of the first row is the first picture.
 
@@ -70,7 +102,7 @@ def world_of(images: Images, asked: str = "A counterfactual") -> World:
     columns = set(images.table.columns)
     bits = sum(f"bit{i}" in columns for i in range(len(columns)))
     if len(images) and len(set(images.size)) == 1:
-        for world in (bit_strip(bits), SHAPE_AND_TAG, SHAPE_ON_TEXTURE, COLORED_SHAPE):
+        for world in (*([bit_strip(bits)] if bits else []), SHAPE_AND_TAG, SHAPE_ON_TEXTURE, COLORED_SHAPE):
             if {*world.factors, "noise_seed"} <= columns:
                 if np.array_equal(render(world, images.table[:1], images.size[0])[0], images.pixels[:1]):
                     return world

@@ -68,6 +68,21 @@ def linear_weights(fit: Features, label: str, *, seed: int = 0) -> tuple[np.ndar
     return classes, weights.astype(np.float32), (bias - weights @ standard.center).astype(np.float32)
 
 
+def readout_probabilities(x: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """How sure is the readout?  The probability of each class (n, c) by the weights (c, d) and bias of `linear_weights`.
+
+    `x` (n, d) are features.  Rows sum to one.
+
+    Caveat: Class weights made every class equally likely beforehand, and nobody checked how often such an answer is right.
+    """
+    from scipy.special import softmax
+
+    logits = x.astype(np.float64) @ weights.T + bias
+    if len(bias) == 2:  # both ways round: twice what tells the classes apart
+        logits = logits / 2
+    return softmax(logits, axis=1)
+
+
 def linear_readout(
     fitted: Features, codes: np.ndarray, scored: Features, *, seed: int
 ) -> tuple[np.ndarray, dict[str, float]]:

@@ -51,7 +51,7 @@ def activation(
             title = "" if row else escape(short[name]) + " (control)" * control
             subtitle = "" if row else escape((subtitles or {}).get(name, ""))
             color = "" if control else palette[name]
-            panels.append(Panel(picture, _relative(array[row]), title, str(id_), subtitle, control, color))
+            panels.append(Panel(picture, times_mean(array[row]), title, str(id_), subtitle, control, color))
     fig = sheet(panels, 1 + len(columns), unit="times its mean", reference="1 = everywhere alike (control)")
     title = f"{what}, beside the encoder untrained"
     fig.update_layout(title={"text": escape(title), "font": {"size": 13}})
@@ -60,7 +60,7 @@ def activation(
     return theme.finish(fig, alt=alt, caption=CAPTION.format(what=what))
 
 
-def _relative(cells: np.ndarray) -> np.ndarray:
+def times_mean(cells: np.ndarray) -> np.ndarray:
     """A map in multiples of its mean; what is negative counts as nothing, and a map of nothing as everywhere alike."""
     small = resized(cells[None].clip(0), (min(CELLS, cells.shape[0]), min(CELLS, cells.shape[1])))[0]
     mean = float(small.mean())

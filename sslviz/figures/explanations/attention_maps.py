@@ -14,17 +14,22 @@ from sslviz.data.sampling import spread_rows
 from sslviz.figures.explanations.attention import encoder_of
 from sslviz.figures.explanations.distinct_controls import distinct
 from sslviz.figures.parts import theme
-from sslviz.figures.parts.saliency_sheet import Panel, frame, patch_points, sheet
+from sslviz.figures.parts.saliency_sheet import SIDE, Panel, frame, patch_points, sheet
 
 if TYPE_CHECKING:
     from sslviz.explanations.attention.attention import Attention
 
 TIMES = "times uniform attention"
 IMAGES = 8  # rows of a grid of maps, unless chosen
+QUERY_FRAME = (("#000000", 5.0), ("#ffffff", 2.0))  # white in black, to be seen on pictures of any colour
+LARGE = 200  # pixels of a panel where there are only three
 MAPS_CAPTION = (
     "{what}, in multiples of attention that falls on all patches alike (1 on the scale: the control), at one scale; "
     "the strongest 0.5 % are drawn as its end. Framed in grey: {control}. Untrained encoders give maps too: look at "
     "the difference."
+)
+ENTROPY_CAPTION = (
+    "Entropy of the map shown, as a share of that of uniform attention: 1 is attention to nothing in particular."
 )
 
 
@@ -97,52 +102,77 @@ def map_grid(
 
 
 def query_view(
-    maps: np.ndarray, picture: np.ndarray, *, patch: int = 0, control: np.ndarray | None = None, id: str = ""
+    maps: np.ndarray,
+    picture: np.ndarray,
+    *,
+    patch: int | None = 0,
+    control: np.ndarray | None = None,
+    id: str = "",
+    names: Sequence[str] = (),
+    query: str = "",
+    layer: str = "",
 ) -> go.Figure:
     """What does this patch look at?  Mean and single heads for one query patch of one picture, at one scale.
 
-    - maps: one image of `query_maps`, (heads, patches, rows, columns)
+    - maps: one image of `query_maps`, (heads, patches, rows, columns); a single map stands alone, and larger
     - picture: the image, uint8 (h, w, 3)
-    - patch: the query's number, row by row
+    - patch: the query's number, row by row; None: the maps are those of another `query`, (heads, 1, rows, columns)
     - control: the same maps of the encoder untrained, framed in grey
     - id: the image's
+    - names: what the maps are called (default: head 0, head 1, ...)
+    - query: which token looks where it is no patch, "class token"
+    - layer: in which layer, "in layer 2 of 6"
 
     The picture carries unseen markers whose `customdata` hold (id, patch), for clicking.  ValueError for a patch that is
     not there.
 
     Caveat: the token of a patch holds more than the patch, the more so in late layers.
     """
-    heads, patches, rows, columns = maps.shape
-    if not 0 <= patch < patches:
+    heads, queries, rows, columns = maps.shape
+    row = 0 if patch is None else patch
+    if not 0 <= row < queries:
         raise ValueError(
-            f"There is no patch {patch}; this grid of {rows} x {columns} has those from 0 to {patches - 1}."
+            f"There is no patch {patch}; this grid of {rows} x {columns} has those from 0 to {queries - 1}."
         )
-    times = maps[:, patch] / np.maximum(maps[:, patch].sum((1, 2), keepdims=True), 1e-12) * patches
-    panels = [
-        Panel(picture, None, "picture: click a patch", id),
-        Panel(picture, times.mean(0), "mean of the heads", id),
-    ]
+    titles = list(names) or [f"head {h}" for h in range(heads)]
+    panels = [Panel(picture, None, "picture: choose a patch", id)]
+    panels += [_looked_at(picture, maps[:, row], "mean of the heads", id)] if heads > 1 else []
+    single = [_looked_at(picture, maps[[h], row], escape(title), id) for h, title in enumerate(titles)]
+    panels += single if heads == 1 else []
     if control is not None:
-        mean = control[:, patch * control.shape[1] // patches].mean(0)
-        relative = mean / max(mean.sum(), 1e-12) * mean.size
-        panels.append(Panel(picture, relative, "untrained, mean", id, "control", True))
-    panels += [Panel(picture, cells, f"head {h}", id) for h, cells in enumerate(times)]
+        same = control[:, row * control.shape[1] // queries]
+        kind = "mean" if len(control) > 1 else titles[0]
+        panels.append(_looked_at(picture, same, f"untrained, {escape(kind)}", id, control=True))
+    panels += single if heads > 1 else []
     across = min(6, max(4, -(-len(panels) // 3)))
-    fig = sheet(panels, across, unit=TIMES, reference="1 = uniform (control)")
+    side = SIDE if heads > 1 else LARGE
+    fig = sheet(panels, across, unit=TIMES, reference="1 = uniform (control)", side=side)
     top = float(fig.data[0].y0 - fig.data[0].dy / 2)
-    corner = {"left": patch % columns / columns, "top": top + patch // columns / rows}
-    fig.add_trace(frame(**corner, width=1 / columns, height=1 / rows, color=theme.CHECKPOINT_COLORS[4], name="query"))
+    place = f"the {query}"
+    if patch is not None:
+        corner = {"left": patch % columns / columns, "top": top + patch // columns / rows}
+        for color, line in QUERY_FRAME:
+            fig.add_trace(frame(**corner, width=1 / columns, height=1 / rows, color=color, name="query", line=line))
+        place = f"the patch in row {patch // columns + 1}, column {patch % columns + 1}"
     fig.add_trace(patch_points(rows, columns, 0, top, id=id))
-    place = f"row {patch // columns + 1}, column {patch % columns + 1}"
     control_words = "uniform attention" if control is None else "the untrained encoder"
-    _title(fig, f"What the patch in {place} looks at, beside {control_words}")
-    what = f"Attention of the patch in {place} to all patches"
+    _title(fig, f"What {place} looks at{layer and f' {layer}'}, beside {control_words}")
+    what = f"Attention of {place} to all patches{layer and f' {layer}'}"
     grey = "nothing, the tick is the only control" if control is None else "the untrained encoder"
+    shown = titles[0] if heads == 1 else f"{heads} heads and their mean"
     return theme.finish(
         fig,
-        alt=f"{what} of the picture {id}: {heads} heads and their mean.",
-        caption=MAPS_CAPTION.format(what=what, control=grey),
+        alt=f"{what} of the picture {id}: {shown}.",
+        caption=f"{MAPS_CAPTION.format(what=what, control=grey)} {ENTROPY_CAPTION}",
     )
+
+
+def _looked_at(picture: np.ndarray, heads: np.ndarray, title: str, id: str, *, control: bool = False) -> Panel:
+    """The mean (rows, columns) of some heads (k, rows, columns) over the picture; below it, how far it is from uniform."""
+    shares = heads / np.maximum(heads.sum((1, 2), keepdims=True), 1e-12)
+    mean = shares.mean(0)
+    entropy = abs(float((mean[mean > 0] * np.log(mean[mean > 0])).sum())) / np.log(mean.size)  # never -0.00
+    return Panel(picture, mean * mean.size, title, id, f"entropy {entropy:.2f}", control)
 
 
 def _map_columns(named: Mapping[str, Attention], kind: str) -> list[tuple[str, str, np.ndarray, bool]]:

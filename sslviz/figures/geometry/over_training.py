@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from sslviz.diagnostics.geometry.spectrum import Spectrum
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.legend import one_entry_a_group
+from sslviz.figures.parts.marker import mark
 from sslviz.figures.parts.player import player
 from sslviz.statistics import Score
 
@@ -24,11 +25,16 @@ FLOOR = 1e-8  # of the largest share: below it is rounding
 
 
 def scores(
-    results: Mapping[str, Mapping[int, Score]], *, name: str = "score", colors: Mapping[str, str] | None = None
+    results: Mapping[str, Mapping[int, Score]],
+    *,
+    name: str = "score",
+    colors: Mapping[str, str] | None = None,
+    at: Mapping[str, float] | None = None,
 ) -> go.Figure:
     """When did this score rise or fall?  One line per run over its training steps, its control in grey.
 
-    `results` is {run: {step: Score}}, `name` what the score is called.  ValueError without any step.
+    `results` is {run: {step: Score}}, `name` what the score is called.  `at` {run: step} marks where each is looked at.
+    ValueError without any step.
     Caveat: between two checkpoints nothing is known; the lines only join them.
     """
     if not any(results.values()):
@@ -39,6 +45,7 @@ def scores(
         fig.add_trace(_control(run, by_step))
         fig.add_trace(_curve(run, short[run], by_step, name, lines[run]))
     one_entry_a_group(fig.data)
+    mark(fig, at or {}, palette)
     fig.update_layout(
         height=300 + theme.legend_room([*short.values(), "control"]),
         xaxis={"title": {"text": "training step"}, "rangemode": "tozero"},

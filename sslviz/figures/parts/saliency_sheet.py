@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.thumbnails import data_uri, pale
 
+SIDE = 130  # pixels of a panel at most, unless asked
 PICTURE = 160  # pixels that a picture is sent with at most
 GAP, LINE = 0.08, 0.16  # of a panel's side: between panels, and a line of text
 COLOR = ",".join(str(int(theme.CLASS_COLORS[0][i : i + 2], 16)) for i in (1, 3, 5))  # of no checkpoint
@@ -42,8 +43,8 @@ class Panel:
     color: str = ""
 
 
-def sheet(panels: Sequence[Panel], columns: int, *, unit: str = "", reference: str = "") -> go.Figure:
-    """The panels row by row, `columns` a row, at one scale from 0 on.
+def sheet(panels: Sequence[Panel], columns: int, *, unit: str = "", reference: str = "", side: int = SIDE) -> go.Figure:
+    """The panels row by row, `columns` a row of at most `side` pixels each, at one scale from 0 on.
 
     Maps are in units of a map that is everywhere alike, so that grids of any size compare; the scale has a tick at 1,
     called `reference`.  Values are not smoothed; the strongest half per cent is drawn as the end of the scale.  Pictures
@@ -75,13 +76,13 @@ def sheet(panels: Sequence[Panel], columns: int, *, unit: str = "", reference: s
                     )
         bottom = top + 1 + LINE * max((p.subtitle.count("<br>") + 1 for p in line if p.subtitle), default=0)
     width, height = min(columns, len(panels)) * (1 + GAP) - GAP, bottom
-    side = min(130, 660 / width)  # pixels of a panel in a figure 700 px wide
-    fig.update_xaxes(visible=False, range=[-0.02, 660 / side + 0.02], fixedrange=True)
+    across = min(side, 660 / width)  # pixels of a panel in a figure 700 px wide
+    fig.update_xaxes(visible=False, range=[-0.02, 660 / across + 0.02], fixedrange=True)
     fig.update_yaxes(visible=False, range=[height + 0.03, -0.02], fixedrange=True, scaleanchor="x", constrain="domain")
     fig.update_yaxes(constraintoward="top")
     values = [panel.map.ravel() for panel in panels if panel.map is not None]
     key = KEY if values else 0  # pictures alone need none
-    fig.update_layout(height=round(height * side) + 36 + key, margin={"t": 36, "b": key}, showlegend=False)
+    fig.update_layout(height=round(height * across) + 36 + key, margin={"t": 36, "b": key}, showlegend=False)
     return fig.update_layout(coloraxis=color_axis(values, unit, reference)) if values else fig
 
 
@@ -128,15 +129,17 @@ def patch_points(rows: int, columns: int, left: float = 0, top: float = 0, *, id
         customdata=[[id, int(i)] for i in number],
         selected={"marker": {"opacity": 0}},
         unselected={"marker": {"opacity": 0}},
-        hovertemplate="patch %{customdata[1]}: click to look from here<extra></extra>",
+        hovertemplate="patch %{customdata[1]}: look from here<extra></extra>",
     )
 
 
-def frame(left: float, top: float, width: float, height: float, color: str, name: str) -> go.Scatter:
-    """A rectangle around a panel or a patch, named so that hovering over it says what it is."""
+def frame(
+    left: float, top: float, width: float, height: float, color: str, name: str, *, line: float = 2.5
+) -> go.Scatter:
+    """A rectangle around a panel or a patch, `line` pixels wide, named so that hovering over it says what it is."""
     x, y = [left, left + width, left + width, left, left], [top, top, top + height, top + height, top]
     return go.Scatter(
-        x=x, y=y, mode="lines", line={"color": color, "width": 2.5}, name=name, showlegend=False, hoverinfo="name"
+        x=x, y=y, mode="lines", line={"color": color, "width": line}, name=name, showlegend=False, hoverinfo="name"
     )
 
 

@@ -77,6 +77,7 @@ def null_trace(result: Projection, rows: np.ndarray, kind: TraceKind) -> go.Scat
         mode="markers",
         name=NULL,
         legendgroup="null map",
+        legendrank=3000,  # below all classes
         hoverinfo="skip",
         showlegend=True,
         marker={"size": _point_size(len(rows)), "color": theme.CONTROL, "opacity": 0.6},

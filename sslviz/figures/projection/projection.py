@@ -25,11 +25,13 @@ def projection(
     color: Any = None,
     selected: Iterable[str] | None = None,
     colors: Mapping[str, str] | None = None,
+    along: Mapping[str, Iterable[Projection]] | None = None,
 ) -> go.Figure:
     """What is near what, and does the map invent it?  One map per checkpoint, and its null map in grey below or beside.
 
     `results` is a Projection or {checkpoint: Projection}.  `color` is one value per image in the order of their ids, or
-    "reliability" as in `map_figure`; without it points have their checkpoint's colour.  `selected` ids stand out.  For a
+    "reliability" as in `map_figure`; without it points have their checkpoint's colour.  `selected` ids stand out.
+    `along` {checkpoint: further maps} leaves room for these too, so that nothing jumps from one step to the next.  For a
     lasso use `map_figure`.
     ValueError if `color` is given and the maps do not show the same images.
     Caveat: distances between clusters and sizes of clusters are not meaningful.
@@ -52,6 +54,9 @@ def projection(
         fig.add_traces(points, rows=row, cols=col)
         fig.add_trace(map_parts.null_trace(result, rows, kind), row=below[0], col=below[1])
         _put_heading(fig, short[name], result, row, col)
+        if along:
+            _leave_room(fig, [each.xy for each in along[name]], row, col)
+            _leave_room(fig, [each.null_xy for each in along[name]], *below)
     map_parts.equal_axes(fig)
     one_entry_a_group(fig.data)
     shared = next(iter(coloring.values()))
@@ -77,6 +82,15 @@ def _grid(n: int) -> tuple[go.Figure, list[tuple[int, int]]]:
         domain = [max(0, 1 - (top + heights[1 + 2 * (row % 2)]) / total), 1 - top / total]
         fig.update_yaxes(domain=domain, row=row + 1)
     return fig.update_layout(height=total + HEADING + 30), places
+
+
+def _leave_room(fig: go.Figure, positions: list[np.ndarray], row: int, col: int) -> None:
+    """Fixes the axes so that they hold all of these positions, (n, 2) each."""
+    points = np.concatenate(positions)
+    low, high = points.min(axis=0), points.max(axis=0)
+    edge = 0.04 * float((high - low).max())
+    fig.update_xaxes(range=[float(low[0]) - edge, float(high[0]) + edge], row=row, col=col)
+    fig.update_yaxes(range=[float(low[1]) - edge, float(high[1]) + edge], row=row, col=col)
 
 
 def _put_heading(fig: go.Figure, name: str, result: Projection, row: int, col: int) -> None:

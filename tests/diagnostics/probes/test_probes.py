@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sslviz.diagnostics.neighbors.neighbors import neighbors
 from sslviz.diagnostics.probes.knn import knn_probe
-from sslviz.diagnostics.probes.linear import linear_probe, linear_weights
+from sslviz.diagnostics.probes.linear import linear_probe, linear_weights, readout_probabilities
 from sslviz.features import Features
 from sslviz.features.columns import stratified_half
 from sslviz.statistics import balanced_mean
@@ -56,6 +56,17 @@ class TestAgainstScikitLearn:
         assert w.shape == (classes, 8) and list(names) == list(probe.classes)
         read = (test.x @ w.T + b).argmax(1)
         assert (read == probe.predicted).mean() >= 0.99  # float32 leaves a few at the boundary undecided
+
+    @pytest.mark.parametrize("classes", [2, 4])
+    def test_its_probabilities_are_those_of_scikit_learn(self, classes):
+        fit, test = blobs(300, classes=classes, shift=1.0), blobs(100, classes=classes, shift=1.0, seed=1)
+        penalty = linear_probe(test, fit=fit).params["C"]
+        oracle = make_pipeline(StandardScaler(), LogisticRegression(C=penalty, tol=1e-8, max_iter=5000))
+        expected = oracle.fit(fit.x.astype(float), fit.column("label")).predict_proba(test.x.astype(float))
+        _, w, b = linear_weights(fit, "label")
+        found = readout_probabilities(test.x, w, b)
+        np.testing.assert_allclose(found, expected, atol=0.01)  # L-BFGS stops a little earlier here
+        np.testing.assert_allclose(found.sum(1), 1)
 
     def test_accuracy_and_confusion_are_class_balanced(self):
         features = blobs(shift=1.0)
