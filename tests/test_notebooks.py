@@ -263,6 +263,11 @@ class TestEveryLesson:
                 assert "application/vnd.plotly.v1+json" not in kinds or "image/png" in kinds
         assert pictures >= 5
 
+    def test_has_a_thumbnail_and_names_the_cell_that_it_is_of(self, path):
+        assert (path.parent / "thumbnails" / f"{path.stem}.png").exists()
+        tags = [tag for cell in nbformat.read(path, as_version=4).cells for tag in cell.metadata.get("tags", [])]
+        assert tags.count("thumbnail") == 1
+
     def test_is_small_and_speaks_of_no_machine(self, path):
         assert path.stat().st_size <= 2_000_000
         assert "/home/" not in path.read_text() and "/root/" not in path.read_text() and "/tmp/" not in path.read_text()

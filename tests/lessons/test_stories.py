@@ -15,8 +15,7 @@ OPPOSITES = dict.fromkeys(VERDICTS, "healthy") | {
     "part of the map": "the whole map",
     "nothing found": "FOUND",
     "It passes": "It fails",
-    "not beaten": "beaten",
-    ": beaten": ": not beaten",
+    "beaten by": "not beaten by",
 }
 
 
@@ -52,4 +51,4 @@ def test_each_sentence_would_notice_a_wrong_output(number):
 
 
 def test_every_lesson_has_a_story():
-    assert set(NOTEBOOKS) <= set(STORIES)
+    assert set(NOTEBOOKS) == set(STORIES)
