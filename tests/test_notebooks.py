@@ -303,6 +303,12 @@ class TestEveryLesson:
         first, *_, last = code_cells(path)
         assert "perf_counter()" in first.source and "perf_counter() - " in last.source
 
+    def test_its_headings_begin_lines(self, path):
+        """A heading that was joined to the line before it is a number sign in a paragraph."""
+        for cell in nbformat.read(path, as_version=4).cells:
+            text = re.sub(r"```.*?```", "", cell.source, flags=re.S) if cell.cell_type == "markdown" else ""
+            assert not re.search(r"\S #{2,} ", text), text
+
     def test_says_something_before_and_after_its_figures(self, path):
         kinds = [cell.cell_type for cell in nbformat.read(path, as_version=4).cells]
         assert kinds[0] == kinds[-1] == "markdown" and kinds.count("markdown") >= kinds.count("code") // 2

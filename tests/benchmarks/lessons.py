@@ -59,7 +59,8 @@ def palette(picture):
 def made_small(book):
     """The lesson with rounded figures, their pictures with few colours, and of its widgets only the pictures.
 
-    What was written to stderr is no part of a lesson; it is printed here instead.
+    What was written to stderr is no part of a lesson; it is printed here instead.  Nor are bars of progress, which are
+    widgets without a picture.
     """
     book.metadata.pop("widgets", None)
     for cell in book.cells:
@@ -67,6 +68,8 @@ def made_small(book):
         for noise in [output for output in outputs if output.get("name") == "stderr"]:
             print(noise.text, file=sys.stderr)
             outputs.remove(noise)
+        for bar in [one for one in outputs if WIDGET in one.get("data", {}) and "image/png" not in one.data]:
+            outputs.remove(bar)
     for output in (output for cell in book.cells for output in cell.get("outputs", []) if "data" in output):
         if "image/png" in output.data and {FIGURE, WIDGET} & set(output.data):
             output.data["image/png"] = palette(output.data["image/png"])
@@ -95,9 +98,7 @@ def executed(path):
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory() as folder:
         where = {"metadata": {"path": folder}}
-        client = NotebookClient(
-            book, timeout=TIMEOUT, kernel_name="python3", resources=where, store_widget_state=False, record_timing=False
-        )
+        client = NotebookClient(book, timeout=TIMEOUT, kernel_name="python3", resources=where, record_timing=False)
         client.execute()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

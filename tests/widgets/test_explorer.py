@@ -17,6 +17,7 @@ from sslviz.widgets.parts import controls
 from sslviz.widgets.parts.debounced import Debounced
 from sslviz.widgets.parts.explorer import PICTURE, Explorer
 from sslviz.widgets.parts.pointed_picture import PointedPicture
+from sslviz.widgets.parts.still_picture import WIDTH, still_picture
 
 LIVE = "application/vnd.jupyter.widget-view+json"
 
@@ -151,6 +152,11 @@ class TestThePicture:
         assert picture.shape[:2] == (300, 900)
         assert picture.std() > 5  # something is drawn
         assert bundle["text/plain"] == "A square." and made.message.value == ""
+
+    def test_several_figures_stand_in_a_column_each_as_high_as_it_is(self):
+        low = square().update_layout(height=200)
+        picture, missing = still_picture([square(), low])
+        assert not missing and Image.open(BytesIO(base64.b64decode(picture))).size == (WIDTH, 300 + 200)
 
     def test_where_it_cannot_be_drawn_one_line_says_what_is_missing(self, no_pictures):
         made, _ = explorer()

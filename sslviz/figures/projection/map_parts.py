@@ -16,7 +16,7 @@ from sslviz.figures.projection.point_colors import MOST_CLASSES, RELIABILITY, Po
 SVG_POINTS = 1500  # in one figure: so few are drawn sooner without WebGL, and where a browser has none
 CAPTION = "Distances between clusters and sizes of clusters are not meaningful."
 HEADING = 68  # pixels above a map
-NULL = "null map: noise with the same covariance (control)"
+NULL = "null map: noise of equal covariance (control)"
 LAYOUT_NAMES = {"umap": "UMAP", "umap-learn": "UMAP (umap-learn)", "torchdr": "UMAP (TorchDR)", "pca": "PCA"}
 TraceKind = type[go.Scatter] | type[go.Scattergl]
 

@@ -13,6 +13,7 @@ import plotly.io
 from PIL import Image
 
 WIDTH = 900  # pixels, about what GitHub shows
+HEIGHT = 450  # pixels of a figure that says none
 
 
 def still_picture(figures: Sequence[go.Figure]) -> tuple[str, str]:
@@ -31,7 +32,8 @@ def _drawn(figures: Sequence[go.Figure]) -> list[bytes]:
         return [figures[0].to_image("png", width=figures[0].layout.width or WIDTH, scale=1)]
     with TemporaryDirectory() as folder:
         files = [Path(folder) / f"{number}.png" for number in range(len(figures))]
-        plotly.io.write_images(list(figures), files, width=WIDTH, scale=1)
+        heights = [figure.layout.height or HEIGHT for figure in figures]  # which several figures are not asked for
+        plotly.io.write_images(list(figures), files, width=WIDTH, height=heights, scale=1)
         return [file.read_bytes() for file in files]
 
 
