@@ -1,10 +1,6 @@
 import os
 import shutil
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from planted import plant, plant_foreign, plant_results, plant_three
+from server import answering, free_port
 
 from sslviz.data import shapes
 from sslviz.figures.projection.map_parts import SVG_POINTS
@@ -29,9 +26,7 @@ FLAGS = [
 @contextmanager
 def served(folder):
     """The app on a free port, as a user starts it; stopped at the end."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     options = [
         "--server.headless=true",
         f"--server.port={port}",
@@ -49,19 +44,9 @@ def served(folder):
         "--runs",
         str(folder),
     ]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
-                break
-            except OSError:
-                time.sleep(0.1)
+    with answering(command, f"{address}/_stcore/health"):
         yield address
-    finally:
-        server.terminate()
-        server.wait()
 
 
 @pytest.fixture(scope="session")

@@ -2,16 +2,13 @@
 
 import json
 import os
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
 from playwright.sync_api import expect
+from server import answering, free_port
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "only-this-machine"
@@ -21,9 +18,7 @@ NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}
 @contextmanager
 def served_notebooks(folder, theme="JupyterLab Light"):
     """JupyterLab on the notebooks of a folder, as a user starts it but with settings of its own; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     own = {name: str(folder / ".jupyter" / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
     settings = folder / ".jupyter" / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
@@ -44,21 +39,10 @@ def served_notebooks(folder, theme="JupyterLab Light"):
         *(f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}", "--ServerApp.port_retries=0"),
         *("--LabApp.extension_manager=readonly", "--LabApp.expose_app_in_browser=True"),
     ]
-    log = (folder / "server.log").open("w")
-    server = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
     address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=1)
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield address
-    finally:
-        server.terminate()
-        server.wait()
-        log.close()
+    with (folder / "server.log").open("w") as log:
+        with answering(command, f"{address}/api?token={TOKEN}", log, environment):
+            yield address
 
 
 def write_notebook(path, cells):

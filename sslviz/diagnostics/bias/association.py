@@ -144,7 +144,7 @@ def association(
     deviation of all images (ddof 1).  With two `targets` (classes) and two `attributes` (values) it is the papers' test;
     else each class and each value is held against the rest.
 
-    p is two-sided.  The papers shuffle the labels, `permutations` times or in every way there is.  Wherever classes lie
+    Each p is two-sided.  The papers shuffle the labels, `permutations` times or in every way there is.  Wherever classes lie
     apart, that calls an accident in the choice of attribute images an association.  So the attribute is shuffled within
     classes too, and the larger p counts, corrected by the largest of each shuffling (Westfall and Young).  Intervals:
     bootstrap over the scored images.  Of images that share the `group` of the features, one of each class is scored, and

@@ -207,19 +207,19 @@ def groups(
 ) -> Groups:
     """Who is served worse?
 
-    `label` is read by `linear_probe`.  A group is a pair of a class and a value of `attribute` that some image shows.
+    The label is read by `linear_probe`.  A group is a pair of a class and a value of `attribute` that some image shows.
 
     Scores: `worst_group`, the lowest accuracy.  The lowest of many is low by luck alone: sixteen equal groups of 25
     images, all truly 0.80, show a worst of 0.65.  So one half of the images names the worst group and the other judges
     it: the mean over 400 splits, at most the mean over groups.  Its interval is that of the least group when Wilson's
-    intervals of all hold at once.  `disparity` is the largest difference between two values of the attribute, classes
-    counted alike; `accuracy` is the mean over groups.
+    intervals of all hold at once.  The `disparity` is the largest difference between two values of the attribute, classes
+    counted alike.  The `accuracy` is the mean over groups.
 
     Controls: the `control_features` {name: Features, or (Features, fit Features)} in the same way, chance, and the
-    disparity with the attribute shuffled within each class.  `p` compares worst group and disparity with these shufflings
-    exactly, `found` both together at 2.5 %.  `detectable` is the least disparity that would be found.  There is no
-    interval and no verdict where a group has fewer than ten images.  Of images kept together by a column, one of each value
-    is scored: copies would pass for evidence.  ValueError as for `linear_probe`.
+    disparity with the attribute shuffled within each class.  The two `p` compare worst group and disparity with these
+    shufflings exactly.  Both together are `found` at 2.5 %.  The least disparity that would be found is `detectable`.
+    There is no interval and no verdict where a group has fewer than ten images.  Of images kept together by a column, one
+    of each value is scored, as copies would pass for evidence.  ValueError as for `linear_probe`.
 
     Example:
         >>> import numpy as np, sslviz

@@ -147,16 +147,16 @@ def slices(
 ) -> Slices:
     """Where does it fail without being told?  Slice discovery in the manner of Domino (arXiv 2203.14960), held to luck.
 
-    A `linear_probe` reads `label`.  One half of the images it is scored on finds slices.  They are a mixture of
+    The label is read by a `linear_probe`.  One half of the images it is scored on finds slices.  They are a mixture of
     Gaussians (at most `components`) over the 16 main directions of the features, the label and the error.  The other
     half is put into them by its features alone and judges them.  The share of errors of each slice stands beside random
-    slices of the same predictions: errors shuffled within each predicted class, 2,000 times.  p is corrected for all
-    slices by the worst of each draw.
+    slices of the same predictions.  In these, errors are shuffled within each predicted class, 2,000 times.  Each p is
+    corrected for all slices by the worst of each draw.
 
     Of images kept together by a column, all are on one side of the halves, and one judges.
 
-    Score: `worst_slice`, chosen by the half that finds.  Interval: Wilson's.  ValueError as for `linear_probe`, and for too
-    few images to judge any slice.
+    The score is `worst_slice`, chosen by the half that finds.  Its interval is Wilson's.  ValueError as for `linear_probe`,
+    and for too few images to judge any slice.
 
     Example:
         >>> import numpy as np, sslviz

@@ -152,14 +152,18 @@ def drift(
 ) -> Drift:
     """How does it bear corruption?  ImageNet-C's fifteen (arXiv 1903.12261), each in five severities.
 
-    `corrupted` holds some pictures of `features`, and each again for every corruption and severity (`corrupted` draws
-    them).  Its columns are `object`, `changed`, `corruption` and `severity`.  A linear readout of `label` reads them all.  It
-    is fitted on `fit`, or else on the pictures of `features` that were not corrupted.
+    The features `corrupted` are of some pictures of `features`, and of each again for every corruption and severity.
+    Such pictures are drawn by `sslviz.corrupted`.  The columns are `object`, `changed`, `corruption` and `severity`.  A
+    linear readout of `label` reads them all.  It is fitted on `fit`, or else on the pictures of `features` that were not
+    corrupted.
 
-    Scores: `accuracy_lost`; `drift`, E|step|^2 over that of two pictures; and errors relative to controls.  Controls are
-    those of `control_features` {name: (features, fit)} that `corrupted_controls` {name: Features} has too.  The reference is
-    the same encoder re-initialised, not another network.  Interval: bootstrap over pictures.  ValueError for missing
-    columns, fewer than 20 pictures, and features that are all the same.
+    - accuracy_lost: by corruption, on average over all corruptions
+    - drift: E|step|^2 over that of two pictures
+    - relative_error to a control: errors over those of the control
+
+    Controls are those of `control_features` {name: (features, fit)} that `corrupted_controls` {name: Features} has too.
+    The reference is the same encoder re-initialised, not another network.  Interval: bootstrap over pictures.  ValueError
+    for missing columns, fewer than 20 pictures, and features that are all the same.
 
     Example:
         >>> import numpy as np, sslviz
