@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from sslviz.data import Images
 from sslviz.data.sampling import spread_rows
-from sslviz.encoders import Encoder
 from sslviz.encoders.precision import PROBE
 from sslviz.features.batches import BatchSize, batch_size, in_batches
 from sslviz.features.checked_encoder import checked_encoder
@@ -27,6 +26,8 @@ from sslviz.runtime.progress import progress_bar
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+    from sslviz.encoders import Encoder
 
 __all__ = ["batch_size", "embed", "embed_layers", "embed_many", "embed_pixels", "embed_projector", "preprocess"]
 ALL_LAYERS = ""
