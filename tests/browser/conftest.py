@@ -130,3 +130,12 @@ def page(chromium):
     context.set_default_timeout(120_000)
     yield context.new_page()
     context.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """What the page said when a test failed stands in its report: a page that is late looks like one that is wrong."""
+    report = yield
+    if report.failed and report.when == "call" and "page" in item.funcargs:
+        report.sections.append(("The page", item.funcargs["page"].locator("body").inner_text()))
+    return report

@@ -104,14 +104,18 @@ class Lab:
             }""",
             timeout=300_000,  # a lesson, on a machine that has other things to do
         )
+        stderr = self.page.locator("[data-mime-type='application/vnd.jupyter.stderr']")
+        assert (stderr.all_inner_texts(), self.console) == ([], [])
 
     def cell(self, number):
         """The number-th code cell."""
         return self.page.locator(".jp-CodeCell").nth(number)
 
     def output(self, number):
-        """What the number-th code cell shows."""
-        return self.cell(number).locator(".jp-OutputArea-output").first
+        """What the number-th code cell shows, scrolled to: what is far from the screen need not be drawn yet."""
+        cell = self.cell(number)
+        cell.scroll_into_view_if_needed()
+        return cell.locator(".jp-OutputArea-output").first
 
     def reach(self, locator):
         """Scrolls to a part of the page, and waits until the cells around it have found their heights."""
