@@ -28,9 +28,9 @@ def checked_encoder(encoder: Encoder, x: Tensor, asked: str, *, said: bool = Tru
     """
     reasons: list[str] = []
     try:
-        _check_output(encoder, x[:2])
+        full = _checked_output(encoder, x[:PROBE])
         quick = quick_copy(encoder, x[:1])
-        precision = chosen_precision(quick, x[:PROBE], asked, reasons.append)
+        precision = chosen_precision(quick, x[:PROBE], asked, reasons.append, full=full)
         network = in_precision(quick, precision)
         if asked.startswith("bf16"):
             _try(network, x[:1].to(next(network.parameters()).dtype), asked)
@@ -45,8 +45,8 @@ def checked_encoder(encoder: Encoder, x: Tensor, asked: str, *, said: bool = Tru
     return network, {"precision": precision} | ({"precision_note": reasons[0]} if reasons else {})
 
 
-def _check_output(encoder: Encoder, x: Tensor) -> None:
-    """ValueError, in a sentence, for what cannot be features of two pictures, or differs when it is asked again."""
+def _checked_output(encoder: Encoder, x: Tensor) -> Tensor:
+    """The features (b, d); ValueError, in a sentence, for what cannot be any, or differs when it is asked again."""
     expected = f"{encoder.name} has to give a tensor of features ({len(x)}, d) for {len(x)} pictures"
     out: Any = encoder(x)
     if not isinstance(out, Tensor):
@@ -64,6 +64,7 @@ def _check_output(encoder: Encoder, x: Tensor) -> None:
             f"{encoder.name} gives a picture other features when it is asked again, alone: in evaluation mode it still "
             "draws random numbers (dropout?) or mixes the pictures of a batch (statistics of the batch?)."
         )
+    return out
 
 
 def _try(network: Encoder, x: Tensor, precision: str) -> None:

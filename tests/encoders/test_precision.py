@@ -46,6 +46,16 @@ def test_bf16_is_taken_where_features_agree_and_weights_stay_as_they_are(encoder
     assert in_precision(encoder, "fp32") is encoder
 
 
+def test_features_that_are_known_are_not_computed_again(encoder, pictures, fast):
+    shown = []
+    encoder.register_forward_hook(lambda _, given, features: shown.append(features.dtype))
+    with torch.no_grad():
+        full = encoder(pictures)
+    assert chosen_precision(encoder, pictures, full=full) == "bf16"
+    assert shown == [torch.float32, torch.bfloat16]  # the copy in bfloat16 has the hook too
+    assert chosen_precision(encoder, pictures, full=full.flip(1)) == "fp32"  # they are what counts
+
+
 def test_a_transformer_whose_pictures_look_alike_is_mixed(fast):
     """Where pictures are nearly the same, rounding hides what tells them apart, unless sums are in float32."""
     encoder = sslviz.create_encoder("vit_tiny_patch16_224", image_size=SIZE, seed=0).eval()

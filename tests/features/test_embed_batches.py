@@ -229,10 +229,10 @@ class Odd(Frail):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda x: (x, x), "a tensor of features .2, d. for 2 pictures, and gives a tuple; wrap it"),
+        (lambda x: (x, x), "a tensor of features .4, d. for 4 pictures, and gives a tuple; wrap it"),
         (lambda x: {"logits": x, "tokens": x}, "gives a dict with logits, tokens; wrap it"),
         (lambda x: x[:1], "and gives one of shape .1, 128."),
-        (lambda x: x[:, :, None, None], "and gives one of shape .2, 128, 1, 1."),
+        (lambda x: x[:, :, None, None], "and gives one of shape .4, 128, 1, 1."),
         (lambda x: x * float("nan"), "gives values that are not finite"),
         (lambda x: x * (torch.rand(x.shape, generator=RANDOM) > 0.1), "draws random numbers"),  # dropout
         (lambda x: x - x.mean(0), "mixes the pictures of a batch"),

@@ -40,30 +40,34 @@ def search(queries: np.ndarray, bank: np.ndarray, k: int, *, exclude_self: bool)
     own_column[number] = torch.arange(len(number), device=device)
     own_column = own_column[: len(points)]
     step = max(1, BLOCK[device == "cuda"] // len(columns))
-    buffer = torch.empty(min(step, len(rows)), len(columns), device=device)
     wide = points.shape[1] >= SYMMETRIC_WIDTH and len(columns) ** 2 <= SYMMETRIC
     among = _products(columns[:, :-1]) if exclude_self and device == "cpu" and wide else None
     if among is not None:  # lengths rounded as the products are, so that a repeated row is at distance 0
         columns[:, -1] = torch.where(columns[:, -1].isinf(), columns[:, -1], among.diagonal() / -2)
+    else:
+        buffer = torch.empty(min(step, len(rows)), len(columns), device=device)
     indices, squared = [], []
-    for start in range(0, len(rows), step):
-        block, own = rows[start : start + step], own_column[start : start + step]
-        ones = torch.ones(len(block), 1, device=device)
-        # a.b - |b|^2 / 2 orders as -|a - b|^2 does; as one more dimension, the second term costs no pass of its own
+    for start in range(0, len(rows) if among is None else len(columns), step):
         if among is None:
+            block, own = rows[start : start + step], own_column[start : start + step]
+            # a.b - |b|^2 / 2 orders as -|a - b|^2 does; as one more dimension, the second term costs no pass of its own
+            ones = torch.ones(len(block), 1, device=device)
             nearness = torch.mm(torch.cat([block, ones], 1), columns.T, out=buffer[: len(block)])
-        else:
-            nearness = torch.index_select(among, 0, own, out=buffer[: len(block)])
+            lengths = block.square().sum(1)
+        else:  # in the order of the columns, where they lie already
+            nearness = among[start : start + step]
+            own = torch.arange(start, start + len(nearness))
+            lengths = nearness.diagonal(start).clone()
             nearness += columns[:, -1]
         if exclude_self:
-            nearness[torch.arange(len(block)), own] = -torch.inf
+            nearness[torch.arange(len(nearness)), own] = -torch.inf
         value, index = _largest(nearness, k, number, len(points))
-        lengths = (block.square().sum(1) if among is None else among[own, own])[:, None]
-        distance = lengths - 2 * value
+        distance = lengths[:, None] - 2 * value
         # A difference below what float32 resolves is none: a repeated row is at distance 0.
-        squared.append(distance.where(distance > 4e-7 * lengths, 0.0).cpu().numpy())
+        squared.append(distance.where(distance > 4e-7 * lengths[:, None], 0.0).cpu().numpy())
         indices.append(index.to(torch.int32).cpu().numpy())
-    return np.concatenate(indices), np.concatenate(squared)
+    order = slice(None) if among is None else own_column.numpy()
+    return np.concatenate(indices)[order], np.concatenate(squared)[order]
 
 
 def _products(rows: torch.Tensor) -> torch.Tensor:
