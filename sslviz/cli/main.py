@@ -115,14 +115,14 @@ def _parser(words: list[str]) -> Any:
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command; bad input ends with one sentence on standard error and exit code 2."""
     words = sys.argv[1:] if arguments is None else arguments
-    command = tyro.cli(
-        _parser(words),
-        args=words,
-        prog="sslviz",
-        description="Look inside self-supervised vision encoders; no picture without its control.",
-    )
     warnings.showwarning = _one_line
     try:
+        command = tyro.cli(
+            _parser(words),
+            args=words,
+            prog="sslviz",
+            description="Look inside self-supervised vision encoders; no picture without its control.",
+        )
         command()
     except BrokenPipeError:  # the reader (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from sslviz.cli.main import COMMANDS
 from sslviz.cli.options import parse_settings, parse_varied
 from sslviz.encoders import create_encoder
 from sslviz.runs import Run, largest_image_size
@@ -245,12 +246,19 @@ def test_what_cannot_be_explained_is_one_sentence(runs, photos, cache, here, tmp
         assert not (tmp_path / "m.html").exists()
 
 
-@pytest.mark.parametrize(
-    "command", ["", "demo", "pretrain", "study", "import", "embed", "diagnose", "transfer", "explain", "app", "list"]
-)
+@pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_every_command_has_help(command, here):
     code, said, _ = here(*command.split(), "--help")
     assert code == 0 and "usage: sslviz" in said
+
+
+@pytest.mark.parametrize("words", [["--help"], ["list", "methods"]])
+def test_a_reader_that_has_seen_enough_ends_it_without_a_word(words):
+    closed, end = os.pipe()
+    os.close(closed)
+    answer = subprocess.run([sys.executable, "-m", "sslviz", *words], stdout=end, stderr=subprocess.PIPE, text=True)
+    os.close(end)
+    assert (answer.returncode, answer.stderr) == (0, "")
 
 
 def test_the_lists_name_everything(here):
