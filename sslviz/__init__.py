@@ -35,7 +35,7 @@ _HOME = {
     "explore_map": "widgets.map_explorer", "play_views": "widgets.view_player",
     "browse_attention": "widgets.attention_browser", "turn_factor": "widgets.factor_turner",
     "scrub_training": "widgets.training_scrubber",
-}  # fmt: skip
+}  # fmt: skip  # a table: names of one room stand on one line
 
 __version__ = "0.1.0"
 

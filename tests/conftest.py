@@ -108,7 +108,7 @@ for words, death in json.loads(sys.argv[1]):
             main(words)
         except SystemExit as ended:
             os._exit(ended.code or 0)
-        except BaseException:
+        except BaseException:  # a forked child must not go on as its parent
             import traceback
             traceback.print_exc()
             os._exit(70)

@@ -72,7 +72,7 @@ ENTRY = catalog.Entry(
     home="diagnostics.geometry.row_length",
     control="rows of length one",
     page="geometry",
-    section=catalog.GEOMETRY,
+    section=catalog.sections.GEOMETRY,
 )
 
 

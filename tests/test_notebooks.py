@@ -180,7 +180,7 @@ for folder, cells in json.load(sys.stdin):
         said = []
         try:
             error = run(cells, said)
-        except BaseException as broken:
+        except BaseException as broken:  # a forked child must not go on as its parent
             error = repr(broken)
         with open("said.json", "w") as file:
             json.dump({"error": error, "said": said}, file)

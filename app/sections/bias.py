@@ -18,7 +18,7 @@ from state.selection import Choice
 from sslviz.catalog import Entry, find_entry
 from sslviz.data import load_images
 from sslviz.diagnostics.bias.counterfactual_effect import Counterfactual
-from sslviz.diagnostics.bias.groups import Groups
+from sslviz.diagnostics.bias.groups_result import Groups
 from sslviz.diagnostics.bias.reliance import Reliance
 from sslviz.evaluation.answers import compute_entry
 from sslviz.evaluation.questions import scored_and_fit

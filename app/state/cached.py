@@ -5,9 +5,7 @@ Results, features and runs are frozen and only read, so they are cached as they 
 
 from __future__ import annotations
 
-import json
 import subprocess
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,9 +13,11 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from state import explanation_needs
+from state.cache_keys import KEYS, file_time
 
 from sslviz.catalog import find_entry
-from sslviz.data import Images, load_images, shapes
+from sslviz.data import Images, load_images
 from sslviz.diagnostics.neighbors.neighbors import neighbors
 from sslviz.diagnostics.projection.projection import Projection
 from sslviz.diagnostics.projection.projection_strip import projection_strip
@@ -35,45 +35,14 @@ from sslviz.features.diagnosed import diagnosed_steps, layers_of, stored_evidenc
 from sslviz.features.evidence import Evidence
 from sslviz.runs import Checkpoint, Run, open_runs, run_folders
 from sslviz.statistics import Score
-from sslviz.transfer.budget import TrainingPace, training_pace
-
-KEYS: dict[Any, Any] = {
-    Run: lambda run: (str(run.path.resolve()), str(run.places.cache)),
-    Features: lambda features: (features.digest, features.group),
-    Evidence: lambda evidence: [
-        *((stimulus, name, x.digest) for stimulus, seen in evidence.shown.items() for name, x in seen.items()),
-        json.dumps(evidence.expected_pairs, sort_keys=True),
-        evidence.group,
-    ],
-    TargetQuestion: repr,
-    Images: lambda images: (images.digest, sorted(images.masks), images.group),
-    Checkpoint: lambda one: (
-        one.run,
-        one.key,
-        str(one.path),
-        one.path and _time(one.path),
-        json.dumps(dict(one.config)),
-    ),
-    # By name, because torch is loaded where maps are made and nowhere else.
-    "sslviz.explanations.targets.targets.Target": lambda one: (
-        one.key,
-        one.words,
-        [r.numpy().tobytes() for r in one.references],
-    ),
-    "sslviz.explanations.attribution.attribution.Attribution": lambda one: (
-        one.name,
-        one.method,
-        one.target,
-        one.maps.tobytes(),
-    ),
-}
+from sslviz.transfer import budget
 
 
 def runs(folder: Path, cache: Path | None = None) -> tuple[list[Run], list[str]]:
     """The readable runs of a folder, and a sentence for each that had to be left out; read again when a file changes."""
     paths = run_folders(folder)
     written = [paths, [cache / p.relative_to(folder) for p in paths] if cache else []]
-    stamp = tuple((str(p), _time(p / "run.json"), _time(p / "history.csv")) for where in written for p in where)
+    stamp = tuple((str(p), file_time(p / "run.json"), file_time(p / "history.csv")) for where in written for p in where)
     return _runs(str(folder.resolve()), None if cache is None else str(cache.resolve()), stamp)
 
 
@@ -86,7 +55,7 @@ def evidence(run: Run, digest: str, checkpoint: Checkpoint | None = None) -> Evi
     """The stored features of a checkpoint (the last) on these images, and of its controls; ValueError if there are none."""
     checkpoint = checkpoint or run.last
     places = (run.path, run.places.written)  # the time of features/ changes with each file that is written there
-    times = tuple(_time(place / name) for place in places for name in ("features", "run.json"))
+    times = tuple(file_time(place / name) for place in places for name in ("features", "run.json"))
     return _evidence(run, checkpoint, checkpoint.key, digest, times)
 
 
@@ -236,54 +205,16 @@ def target(question: TargetQuestion, rows: np.ndarray, features: Features, fit: 
     return target_of(question, rows, features, fit)
 
 
-@st.cache_data(max_entries=100, show_spinner="Loading the encoders …", hash_funcs=KEYS)
-def seconds_per_answer(checkpoint: Checkpoint) -> float:
-    """How long this encoder takes for one image, on this machine; ValueError where its weights cannot be read."""
-    import torch
-
-    encoder = checkpoint.encoder()
-    x = torch.zeros(4, 3, encoder.image_size, encoder.image_size)
-    with torch.inference_mode():
-        encoder(x[:1])
-        began = time.perf_counter()
-        encoder(x)
-    return (time.perf_counter() - began) / len(x)
-
-
-@st.cache_data(max_entries=500, show_spinner=False, hash_funcs=KEYS)
-def answers_of_map(checkpoint: Checkpoint, method: str) -> int:
-    """How many answers of this encoder the map of one picture takes, at most."""
-    from sslviz.explanations.attribution.methods import attribution_passes
-
-    return attribution_passes(method, shapes(n=1), checkpoint.encoder()).answers
-
-
-@st.cache_data(max_entries=100, show_spinner=False, hash_funcs=KEYS)
-def answers_of_evidence(checkpoint: Checkpoint) -> int:
-    """How many answers of this encoder measuring the map of one picture takes."""
-    from sslviz.explanations.faithfulness.encoder_measures import faithfulness_passes
-    from sslviz.explanations.faithfulness.perturbation import STEPS
-
-    encoder = checkpoint.encoder()
-    return faithfulness_passes(1, encoder, encoder.image_size**2, 2, steps=STEPS).answers
-
-
-@st.cache_data(max_entries=100, show_spinner="Timing the encoders …", hash_funcs=KEYS)
-def pace(checkpoint: Checkpoint) -> TrainingPace:
-    """How long a picture takes this encoder on this machine, forwards and in training; ValueError as above."""
-    return training_pace(checkpoint)
-
-
-@st.cache_data(max_entries=100, show_spinner=False, hash_funcs=KEYS)
-def no_attention(checkpoint: Checkpoint) -> str:
-    """Why the attention of this encoder cannot be read; empty where it can."""
-    from sslviz.explanations.attention.capture import capture_attention
-
-    try:
-        with capture_attention(checkpoint.encoder()):
-            return ""
-    except ValueError as error:
-        return str(error)
+# What an explanation or a training needs of an encoder.
+seconds_per_answer = st.cache_data(
+    budget.seconds_per_answer, max_entries=100, show_spinner="Loading the encoders …", hash_funcs=KEYS
+)
+answers_of_map = st.cache_data(explanation_needs.answers_of_map, max_entries=500, show_spinner=False, hash_funcs=KEYS)
+answers_of_evidence = st.cache_data(
+    explanation_needs.answers_of_evidence, max_entries=100, show_spinner=False, hash_funcs=KEYS
+)
+no_attention = st.cache_data(explanation_needs.no_attention, max_entries=100, show_spinner=False, hash_funcs=KEYS)
+pace = st.cache_data(budget.training_pace, max_entries=100, show_spinner="Timing the encoders …", hash_funcs=KEYS)
 
 
 @st.cache_resource(max_entries=100, show_spinner="Reading the last grid …", hash_funcs=KEYS)
@@ -314,8 +245,3 @@ def of_heads(checkpoint: Checkpoint, images: Images, layer: int) -> np.ndarray:
 def demos() -> dict[str, subprocess.Popen[bytes]]:
     """The demos this server started, by folder: one each, whoever looks and however often the page is reloaded."""
     return {}
-
-
-def _time(path: Path) -> int:
-    """When a file was last written; 0 if it is not there."""
-    return path.stat().st_mtime_ns if path.exists() else 0

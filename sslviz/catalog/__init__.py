@@ -9,21 +9,7 @@ from __future__ import annotations
 from sslviz.catalog.drawing import draw
 from sslviz.catalog.entries import CATALOG, MAP_POINTS
 from sslviz.catalog.entry import Entry
-from sslviz.catalog.sections import (
-    ASSOCIATION,
-    DATA,
-    DECODABILITY,
-    FAILURES,
-    GEOMETRY,
-    GROUPS,
-    HEALTH,
-    INVARIANCE,
-    PIXELS,
-    RELIANCE,
-    REMEDIES,
-    SECTIONS,
-    WORTH,
-)
+from sslviz.catalog.sections import SECTIONS
 
 
 def diagnostics() -> tuple[Entry, ...]:
@@ -70,21 +56,9 @@ def readme_table() -> str:
 
 
 __all__ = [
-    "ASSOCIATION",
     "CATALOG",
-    "DATA",
-    "DECODABILITY",
-    "FAILURES",
-    "GEOMETRY",
-    "GROUPS",
-    "HEALTH",
-    "INVARIANCE",
     "MAP_POINTS",
-    "PIXELS",
-    "RELIANCE",
-    "REMEDIES",
     "SECTIONS",
-    "WORTH",
     "Entry",
     "diagnostics",
     "draw",

@@ -24,9 +24,9 @@ class Entry:
     - home: the module of that function, below sslviz; result type, caveat and figure are found from there
     - control: what its numbers stand beside, in words
     - page: of the app that shows it
-    - scope: asked once for each checkpoint, label, attribute, pair of columns (label, attribute) or pair of checkpoints;
-      "pictures": asked of a checkpoint and pictures that somebody chose, not of features; "images": asked of a checkpoint
-      and of images, because it trains or reads the encoder's grid (`sslviz transfer`)
+    - scope: asked once for each checkpoint, label, attribute, pair of columns (label, attribute) or pair of
+      checkpoints.  "pictures": asked of a checkpoint and pictures that somebody chose, not of features.  "images":
+      asked of a checkpoint and of images, because it trains or reads the encoder's grid (`sslviz transfer`)
     - inputs: what it looks at, in order, as `Evidence.given` names it; the columns come after
     - options: what it is given by keyword, likewise; of scope "images": "label", "fit", "target", where it takes them.
       "group" is no keyword: its features say which images belong together, and it keeps these on one side of its splits

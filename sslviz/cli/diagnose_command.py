@@ -46,7 +46,7 @@ class Diagnose(Scored):
         runs = self.opened()
         images, fit, inspection = self.scored(runs)
         target = self.elsewhere(runs)
-        warnings.simplefilter("ignore", CopiesWarning)  # the next lines say it
+        warnings.simplefilter("ignore", CopiesWarning)  # the lines that are printed next say it
         print("\n".join(inspection.lines if self.label is None else inspection.source_lines))
         about = inspection.to_dict()
         if self.quick:

@@ -1,7 +1,8 @@
 """Boxes around objects, as text in the column `boxes` of a table: "disc 3 4 20 22; square 30 8 47 25".
 
-A box is its class and x0 y0 x1 y1 in pixels from the picture's upper left corner.  x1 and y1 lie beyond the last pixel, so
-that x1 - x0 is the width.  A class may hold blanks, but no semicolon.  Empty text means that there is no object.
+A box is its class and x0 y0 x1 y1 in pixels from the picture's upper left corner.  The second corner lies beyond the
+last pixel, so that x1 - x0 is the width.  A class may hold blanks, but no semicolon.  Empty text means that there is no
+object.
 """
 
 from __future__ import annotations
@@ -84,12 +85,14 @@ def are_boxes(values: pd.Series) -> bool:
 
 def _box(part: str) -> tuple[str, list[float]]:
     """The class and the four numbers of one box."""
-    *name, x0, y0, x1, y1 = words if len(words := part.split()) > 4 else [None] * 4
+    words = part.split()
     try:
-        numbers = [float(word) for word in (x0, y0, x1, y1)]  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise ValueError(f"Boxes are written as {FORM}; got {part.strip()[:SHOWN]!r}.") from None
-    return " ".join(filter(None, name)), numbers
+        numbers = [float(word) for word in words[-4:]]
+    except ValueError:
+        numbers = []
+    if len(words) < 5 or not numbers:
+        raise ValueError(f"Boxes are written as {FORM}; got {part.strip()[:SHOWN]!r}.")
+    return " ".join(words[:-4]), numbers
 
 
 def _number(value: float) -> str:

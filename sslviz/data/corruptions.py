@@ -91,7 +91,7 @@ def _drawn(
     for i, picture in zip(numbers, pixels, strict=True):
         own = int(np.random.SeedSequence([*seed, i]).generate_state(1)[0])
         with global_state_kept():
-            np.random.seed(own)  # noqa: NPY002  (the library draws from numpy's global state)
+            np.random.seed(own)  # noqa: NPY002  # the library draws from numpy's global state, which is put back
             extra = {"seed": own} if name in SEEDED else {}
             yield library.corrupt(np.array(picture), severity=severity, corruption_name=name, **extra)
 

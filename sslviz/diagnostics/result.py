@@ -95,6 +95,17 @@ class Fitted:
     units: np.ndarray | None = None
 
 
+class OfRun:
+    """A result of a checkpoint and its pictures, not of features: it is called by the run of the checkpoint."""
+
+    run: str
+
+    @property
+    def name(self) -> str:
+        """How figures call it: the run it comes from."""
+        return self.run
+
+
 def pictures_of(scored: Features, fitted: Features) -> dict[str, Any]:
     """The fields of `Fitted`; ValueError where images on both sides belong together."""
     from sslviz.features.columns import apart

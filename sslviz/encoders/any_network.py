@@ -4,37 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sslviz.encoders.outputs import (
-    Output,
-    are_finite,
-    grid_shape,
-    read_output,
-    tokens_before_grid,
-)
+from sslviz.encoders.outputs import Output, are_finite, read_output
+from sslviz.encoders.stages import find_last_grid, find_stages, parts_with_weights, place_of, placed, watching
 from sslviz.encoders.timm_model import cut_at, first_line
 from sslviz.runtime.random_state import seeded
-
-MOST = 0.8  # of the layers with weights: a part that holds as many is the network proper, and its children the stages
-
-
-class Place(NamedTuple):
-    """How what one part of the network gives lies on a grid.
-
-    - tokens: whether it comes as tokens (b, n, d)
-    - prefix: how many of these come before the grid
-    - last: whether a grid has its channels last
-    - cells: rows times columns for the pictures that were tried
-    """
-
-    tokens: bool
-    prefix: int
-    last: bool
-    cells: int
 
 
 class AnyNetwork:
@@ -51,14 +29,14 @@ class AnyNetwork:
         with _evaluating(model), torch.no_grad(), seeded(0):
             x = torch.randn(2, 3, image_size, image_size).to(next(_weights(model, name)))
             seen: dict[str, Any] = {}
-            with _watching(dict(model.named_modules(remove_duplicate=False)), seen):
+            with watching(dict(model.named_modules(remove_duplicate=False)), seen):
                 output = self._tried(x)
-            self._of_output = _place_of(output.main)
+            self._of_output = place_of(output.main)
             self.dim = self._check(output, x)
-        self._stages = _stages(model, seen)
+        self._stages = find_stages(model, seen)
         # Its own output is the last grid, unless it was pooled to one cell.
         self._own = bool(self._of_output and (self._of_output.cells > 1 or not self._stages))
-        self._last = _last_grid(seen, self._stages)
+        self._last = find_last_grid(seen, self._stages)
         self._cut = self._where_to_cut(output)
         first = next(iter(self._stages.values()), None)
         self.patch_size = round(image_size / first.cells**0.5) if first and first.tokens else 0
@@ -81,27 +59,27 @@ class AnyNetwork:
         """The last grid and the features, of one pass."""
         if self._own and self._of_output:
             output = self._run(x)
-            return _placed(output.main, self._of_output, x), self._pooled(output)
+            return placed(output.main, self._of_output, x), self._pooled(output)
         if self._last is None:
             raise ValueError(f"{self.name} shows no grid of features; only its pooled ones can be read.")
         (name, place), seen = self._last, dict[str, Tensor]()
-        with _watching({name: self.model.get_submodule(name)}, seen):
+        with watching({name: self.model.get_submodule(name)}, seen):
             pooled = self.features(x)
-        return _placed(seen[name], place, x), pooled
+        return placed(seen[name], place, x), pooled
 
     def grid(self, x: Tensor, layer: str) -> Tensor:
         """The grid that this part gives."""
         seen: dict[str, Tensor] = {}
-        with _watching({layer: self.model.get_submodule(layer)}, seen):
+        with watching({layer: self.model.get_submodule(layer)}, seen):
             self._run(x)
-        return _placed(seen[layer], self._stages[layer], x)
+        return placed(seen[layer], self._stages[layer], x)
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
         """The mean over the grid of each part, and the features."""
         seen: dict[str, Tensor] = {}
-        with _watching({name: self.model.get_submodule(name) for name in self._stages}, seen):
+        with watching({name: self.model.get_submodule(name) for name in self._stages}, seen):
             pooled = self.features(x)
-        means = {name: _placed(seen[name], at, x).mean((2, 3)) for name, at in self._stages.items()}
+        means = {name: placed(seen[name], at, x).mean((2, 3)) for name, at in self._stages.items()}
         return means | {"pooled": pooled}
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -194,7 +172,7 @@ class AnyNetwork:
             notes.append(f"{self.name} gives {main.shape[1]} tokens, which make no square: its features are their mean")
         elif main.ndim == 4 and place and place.last:
             notes.append(f"{self.name} gives {tuple(main.shape[1:])}: its channels are taken for the last")
-        name, head = next(reversed(list(_leaves(self.model).items())))
+        name, head = next(reversed(list(parts_with_weights(self.model).items())))
         taken_off = getattr(self.model, "pretrained_cfg", None)  # by us, of a network whose library is known
         if (
             not taken_off
@@ -225,27 +203,6 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-@contextmanager
-def _watching(modules: Mapping[str, nn.Module], seen: dict[str, Any]) -> Iterator[None]:
-    """Inside, `seen` takes the first tensor that each of these gives, in the order in which they finish."""
-
-    def keep(name: str) -> Any:
-        def hook(module: Any, inputs: Any, out: Any) -> None:
-            parts = out if isinstance(out, tuple | list) else [out]  # what is inside a dict has a part of its own
-            if (first := next((part for part in parts if isinstance(part, Tensor)), None)) is not None:
-                seen.pop(name, None)
-                seen[name] = first
-
-        return hook
-
-    handles = [module.register_forward_hook(keep(name)) for name, module in modules.items() if name]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
 def _weights(model: nn.Module, name: str) -> Iterator[Tensor]:
     if not any(True for _ in model.parameters()):
         raise ValueError(
@@ -274,63 +231,3 @@ def _refusal(model: nn.Module, name: str, x: Tensor, error: Exception) -> str:
         )
     shape = ", ".join(map(str, x.shape[1:]))
     return f"{name} does not take {x.shape[-1]}-pixel images (b, {shape}): {first_line(error)}"
-
-
-# --- which of its parts are stages --------------------------------------------------------------------------------------
-
-
-def _leaves(model: nn.Module, prefix: str = "") -> dict[str, nn.Module]:
-    """The modules with weights of their own below a part."""
-    return {
-        name: module
-        for name, module in model.named_modules()
-        if name.startswith(prefix) and any(True for _ in module.parameters(recurse=False))
-    } or {"": model}
-
-
-def _stages(model: nn.Module, seen: Mapping[str, Any]) -> dict[str, Place]:
-    """The parts with weights that follow each other in the network proper and give a grid."""
-    prefix, leaves = "", list(_leaves(model))
-    while True:
-        parts = dict.fromkeys(prefix + name.removeprefix(prefix).split(".")[0] for name in leaves)
-        counts = {part: sum(f"{name}.".startswith(f"{part}.") for name in leaves) for part in parts}
-        largest = max(counts, key=lambda part: counts[part])
-        if counts[largest] < MOST * len(leaves) or counts[largest] == 1:
-            break
-        prefix, leaves = f"{largest}.", [name for name in leaves if name.startswith(f"{largest}.")]
-    found = {part: place for part in seen if part in parts and (place := _place_of(seen[part]))}
-    containers = {
-        part: place for part, place in found.items() if any(True for _ in model.get_submodule(part).children())
-    }
-    return containers if len(containers) > 1 else found
-
-
-def _last_grid(seen: Mapping[str, Any], stages: Mapping[str, Place]) -> tuple[str, Place] | None:
-    """The part that finishes last with as many cells as the last stage has, and lies on the way behind it."""
-    if not stages:
-        return None
-    last = list(stages)[-1]
-    behind = list(seen)[list(seen).index(last) :]
-    same = {name: place for name in behind if (place := _place_of(seen[name])) and place.cells == stages[last].cells}
-    return list(same.items())[-1]
-
-
-def _place_of(made: Tensor) -> Place | None:
-    """How the output for square pictures lies on a grid; None for what has none."""
-    if made.ndim == 4:
-        a, b, c = made.shape[1:]
-        last = a == b and b != c
-        return Place(False, 0, last, a * b if last else b * c) if last or b == c else None
-    if made.ndim == 3 and (prefix := tokens_before_grid(made.shape[1])) is not None:
-        return Place(True, prefix, False, made.shape[1] - prefix)
-    return None
-
-
-def _placed(made: Tensor, place: Place, x: Tensor) -> Tensor:
-    """(b, d, rows, columns), for pictures of any shape."""
-    if made.ndim == 4:
-        return made.movedim(-1, 1) if place.last else made
-    grid = grid_shape(made.shape[1] - place.prefix, *x.shape[-2:])
-    if grid is None:
-        raise ValueError(f"{made.shape[1]} tokens make no grid over a picture of {x.shape[-2]} x {x.shape[-1]} pixels.")
-    return made[:, place.prefix :].mT.unflatten(2, grid)

@@ -1,7 +1,7 @@
 """An unpickler whose work and memory are in proportion to the file, whatever stands in it.
 
-The one in C can be led to use any of either by a few bytes: a far place in its memo is filled up to there, and hashing a
-tuple that holds another twice, and that another twice, has no end.  This one keeps its memo in a dictionary, and hashes
+A few bytes can lead the one in C to use any of either.  A far place in its memo is filled up to there.  Hashing a tuple
+that holds another twice, and that another twice, has no end.  This one keeps its memo in a dictionary, and hashes
 nothing that is nested.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 LARGEST_KEY = 2**60  # of whole numbers; beyond it, any number of them can have the same hash
 LONGEST_KEY = 1000  # parts and letters of a tuple that is a key
-STOCK: Any = pickle._Unpickler  # type: ignore[attr-defined]  # the one that is written in Python
+STOCK: Any = pickle._Unpickler  # type: ignore[attr-defined]  # written in Python; typeshed has the one in C
 
 
 def as_key(value: Any) -> Any:
@@ -84,7 +84,7 @@ COLLECTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-class BoundedUnpickler(STOCK):  # type: ignore[misc]
+class BoundedUnpickler(STOCK):  # type: ignore[misc]  # mypy takes no variable for a class
     """`pickle.Unpickler`, except for keys and elements of sets, which are those of `as_key`."""
 
     dispatch = dict(STOCK.dispatch)

@@ -118,8 +118,8 @@ def create_foreign(
     ValueError where mean, std and size are neither given nor stated, and for networks that cannot be read.
     """
     with seeded(seed), warnings.catch_warnings():
-        if file is not None:  # no weight stays what re-initialising made of it
-            warnings.simplefilter("ignore", KeptWeightsWarning)
+        if file is not None:
+            warnings.simplefilter("ignore", KeptWeightsWarning)  # weights that stayed are the file's in a moment
         library = open_library(name, settings)
         fed = resolve(name, given, file, default=library.stated)
         own = library.at_hand if pretrained is None else pretrained

@@ -26,7 +26,7 @@ def open_model(name: str) -> Library:
         source = name if pretrained else architecture
         try:
             model = timm.create_model(source, pretrained=pretrained, num_classes=0, **{**settings, **options})
-        except Exception as error:
+        except Exception as error:  # timm's own, the hub's or the network's: there is no common class
             raise ValueError(f"timm could not build {name} (are you online?): {first_line(error)}") from error
         return model, f"the weights of {name}"
 

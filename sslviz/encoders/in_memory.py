@@ -51,8 +51,8 @@ def encoder_of_run(run: str, config: Mapping[str, Any], path: Path | None, seed:
     """
     check_named(config["name"], run)
     with warnings.catch_warnings():
-        if path is not None:  # the weights that could not be re-initialised are those of the file in a moment
-            warnings.simplefilter("ignore", KeptWeightsWarning)
+        if path is not None:
+            warnings.simplefilter("ignore", KeptWeightsWarning)  # weights that stayed are the file's in a moment
         encoder = create_encoder(**config, seed=seed)
     if path is not None:
         load_own_weights(encoder, path)

@@ -1,6 +1,6 @@
 """A function of the user's own that returns a network: `package.module:function`.
 
-Naming it is a wish to run it.  A run folder that names one may come from elsewhere, so that it is only run if it was named
+Naming it is a wish to run it.  A run folder that names one may come from elsewhere.  So it is only run if it was named
 by the user before: by `sslviz import`, by `create_encoder`, or in SSLVIZ_FUNCTIONS.
 """
 

@@ -56,8 +56,8 @@ class WeightsFile:
             try:
                 with safe_open(self.path, "pt") as file:
                     return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
-            except Exception:
-                pass  # the reader of weights says what is wrong
+            except Exception:  # whatever the bytes lead to; the reader of weights says what is wrong
+                pass
         return {name: tuple(tensor.shape) for name, tensor in read_weights(self.path).tensors.items()}
 
     @property

@@ -54,7 +54,7 @@ def _built(name: str, image_size: int | None, weights: Any) -> nn.Module:
     if weights is None and "init_weights" in inspect.signature(models.get_model_builder(name)).parameters:
         options["init_weights"] = False  # GoogLeNet's and Inception's own take a minute
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
+        warnings.simplefilter("ignore", FutureWarning)  # of torchvision, on how GoogLeNet's weights begin
         try:
             return models.get_model(name, weights=weights, **options)
         except Exception as error:  # torchvision's own, or the network's: there is no common class

@@ -109,7 +109,7 @@ def _fresh(transformers: Any, name: str, config: Any, image_size: int | None) ->
             except ValueError:
                 if attention == "eager":
                     raise
-    except Exception as error:
+    except Exception as error:  # each kind of network refuses a size in its own way
         raise ValueError(f"transformers knows {name}, but could not build it: {first_line(error)}") from error
     raise AssertionError
 
@@ -127,7 +127,7 @@ def _pretrained(transformers: Any, name: str, config: Any) -> tuple[nn.Module, s
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except Exception as error:
+    except Exception as error:  # the hub's, the network's or the file's: there is no common class
         raise ValueError(f"The weights of {name} could not be taken: {first_line(error)}") from error
     finally:
         transformers.utils.logging.set_verbosity(level)

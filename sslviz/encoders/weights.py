@@ -42,9 +42,9 @@ def load_weights(
     Containers ("state_dict", "teacher") and prefixes ("module.", "backbone.") may have any name.  Names of other
     libraries are translated, by timm's own functions where it has them.
 
-    Raises ValueError for files that are missing, truncated or hold calls of code, for weights of another architecture
-    (it names the layers that differ), and where several networks fit and none is known to be meant.  The encoder is then
-    unchanged.
+    Raises ValueError for files that are missing, truncated or hold calls of code.  Also for weights of another
+    architecture (it names the layers that differ), and where several networks fit and none is known to be meant.  The
+    encoder is then unchanged.
 
     Caveat: the number of attention heads leaves no trace in the weights, nor do the mean and std that the pixels were
     normalised with.

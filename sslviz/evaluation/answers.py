@@ -9,7 +9,7 @@ import pandas as pd
 
 from sslviz.catalog import Entry
 from sslviz.data.sampling import sample_rows
-from sslviz.features.column_kinds import class_texts
+from sslviz.features.class_names import class_texts
 from sslviz.features.complete_rows import CompleteRows, complete_rows
 from sslviz.features.evidence import Evidence, find_stimulus
 from sslviz.runs import Run

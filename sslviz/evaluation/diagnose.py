@@ -41,8 +41,8 @@ def diagnose(
 ) -> dict[str, dict[str, Any]]:
     """What is to be said of these runs' checkpoints on these images?
 
-    Returns {checkpoint: {diagnostic: Result}}: of the last checkpoint of each run, called like the run; with `every`, of
-    all of them, first step first, those before the last called "run @ step".
+    Returns {checkpoint: {diagnostic: Result}} of the last checkpoint of each run, called like the run.  With `every`,
+    it is of all of them, first step first, and those before the last are called "run @ step".
 
     - only: a diagnostic's name, or several; by default all that take no package of their own
     - label: what probes are asked for; by default every column that can be probed
@@ -51,8 +51,8 @@ def diagnose(
     - attribute: one column or several; what an encoder does with an attribute is only asked where one is named
     - partners: {attribute: {class: value}}, the values that the classes of the label were met with elsewhere; by default
       the images fitted on tell
-    - group: a column, such as author or object: images that share its value stay on one side of every split, and count
-      as one in every interval and test of a readout; by default the one that `images` have
+    - group: a column, such as author or object; by default the one that `images` have.  Images that share its value
+      stay on one side of every split, and count as one in every interval and test of a readout
     - layout: by which of its methods `projection` lays out the maps
     - precision: as of `embed`; "auto" takes the features that are stored, a precision that is named only those in it
 
@@ -60,10 +60,10 @@ def diagnose(
     attribute "reliance:label~attribute".  One of a pair is called "similarity:run", by the first run, which each other is
     compared with.  Features, thumbnails and results are stored in the run folders, and read from there the next time.
 
-    ValueError for an unknown diagnostic or column, for a diagnostic of an attribute without one, and for partners of an
-    attribute that is not asked about, and where nothing can be asked.  Warnings name what was left out: images without a
-    value, classes of too few images, questions of columns with too many classes.  One says how many pictures have a copy
-    on the other side of a split.
+    ValueError for an unknown diagnostic or column, and where nothing can be asked.  Also for a diagnostic of an
+    attribute without one, and for partners of an attribute that is not asked about.  Warnings name what was left out:
+    images without a value, classes of too few images, questions of columns with too many classes.  One says how many
+    pictures have a copy on the other side of a split.
     """
     runs = [runs] if isinstance(runs, Run) else list(runs)
     entries = named_entries(only)

@@ -13,7 +13,8 @@ from sslviz.data.duplicates import Duplicates, duplicates
 from sslviz.data.reading import Reading
 from sslviz.evaluation.grouping import group_sentence
 from sslviz.evaluation.questions import scored_and_fit, scored_and_fit_splits
-from sslviz.features.column_kinds import Column, class_counts, describe_columns, left_out_lines
+from sslviz.features.class_names import class_counts
+from sslviz.features.column_kinds import Column, describe_columns, left_out_lines
 
 NAMED = 6  # classes that a line names
 

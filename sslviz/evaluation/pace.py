@@ -1,4 +1,8 @@
-"""Pace: how many pictures a second an encoder reads on this machine, timed once and remembered in its run folder."""
+"""Pace: how many pictures a second an encoder reads on this machine, timed once and remembered in its run folder.
+
+Pictures are read, resized and embedded as `gather` will do it.  `transfer.budget.training_pace` times steps of training,
+on blank pictures and in the precision of training, and is not remembered: one of the two does not tell the other.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +58,8 @@ def hardware() -> str:
 
 
 def _timed(run: Run, images: Images) -> Pace:
-    from sslviz.features.embed import embed_pixels, ready_encoder, to_device
+    from sslviz.features.embed import embed_pixels, to_device
+    from sslviz.features.readers import ready_encoder
 
     encoder, _ = ready_encoder(to_device(run.last.encoder()), images, said=False)  # as `gather` will
     rows = spread_rows(len(images), MOST)

@@ -8,7 +8,8 @@ from typing import Any
 
 from sslviz.data import Images
 from sslviz.data.sampling import sampled
-from sslviz.features.column_kinds import asked_columns, describe_columns, label_column
+from sslviz.features.column_kinds import asked_columns, describe_columns
+from sslviz.features.label_column import label_column
 
 QUICK = 500  # images scored, and as many fitted on: an accuracy's interval is then 9 points wide at most
 QUICK_PICTURES = 8  # that maps are measured on: an interval needs as many

@@ -124,8 +124,8 @@ def worth(
     - only: a question's name, or several; by default all that need not be named
     - label: the column that is learnt; by default the first one with classes
     - target: images of another domain, for the questions that take some
-    - group: a column, such as author or object: images that share its value stay on one side of every split, and count
-      as one in every interval; by default the one that `images` have
+    - group: a column, such as author or object; by default the one that `images` have.  Images that share its value
+      stay on one side of every split, and count as one in every interval
 
     ValueError for unknown names and columns, and where nothing can be asked.  Warnings name what was left out.
 

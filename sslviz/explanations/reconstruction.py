@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from sslviz.data import Images
+from sslviz.diagnostics.result import OfRun
 from sslviz.explanations.mean_interval import FEWEST_IMAGES, mean_draws, mean_interval
 from sslviz.explanations.pictures import as_pictures, input_batches, require_pictures
 from sslviz.features.embed import batch_size, to_device
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Reconstruction:
+class Reconstruction(OfRun):
     """What a checkpoint's method made of n pictures, at the size of its encoder's input.
 
     - run: the run it comes from
@@ -45,11 +46,6 @@ class Reconstruction:
     hidden: np.ndarray
     untrained: np.ndarray
     seed: int = 0
-
-    @property
-    def name(self) -> str:
-        """How figures call it: the run it comes from."""
-        return self.run
 
     @cached_property
     def control_pictures(self) -> dict[str, np.ndarray]:
@@ -124,8 +120,8 @@ def reconstruct(checkpoint: Checkpoint, images: Images, *, seed: int = 0, progre
     The method that the checkpoint was trained by is built with its decoder, and makes its pictures once: masked pixels
     filled in, grey ones coloured, noise taken away.  What is hidden or drawn depends on `seed` alone.
 
-    Controls: the mean colour of what is shown; the nearest pixel that is shown, or, where no pixel is shown as it is, the
-    input itself; and the same method with fresh random weights.
+    Controls: the mean colour of what is shown; the nearest pixel that is shown; and the same method with fresh random
+    weights.  Where no pixel is shown as it is, the input itself stands for the second.
 
     ValueError for no images, for clips, for imported encoders, for methods that make no pictures, and for checkpoints
     whose file does not hold the decoder.

@@ -13,13 +13,12 @@ import pandas as pd
 from sslviz.data.boxes import BOXES, are_boxes
 from sslviz.data.grouping import unit_names
 from sslviz.data.reading import alike_but_for_spelling
+from sslviz.features.class_names import LEAST_PER_CLASS, class_counts, class_texts, usable
+from sslviz.features.label_column import LABEL, SPLIT, label_column, spelt_out
 
-LABEL = "label"  # the column that is the label, wherever there is one of this name
-SPLIT = "split"
 MOST_NUMBERS = 50  # different whole numbers that are classes; of more they measure or count something
 MOST_CLASSES = 1000  # as ImageNet has; a readout of more is a matter of hours
 MANY_CLASSES = 50  # from here on only the questions that the catalog marks are asked
-LEAST_PER_CLASS = 2  # images: one to fit on, one to score
 NAMED = 3  # classes that a line names
 
 Kind = Literal[
@@ -132,21 +131,6 @@ def counted_once(text: pd.Series, units: np.ndarray) -> np.ndarray:
     return ~repeated | text.isna().to_numpy()
 
 
-def label_column(table: pd.DataFrame) -> str | None:
-    """The column that is the label: `label`, or the first that repeats it word for word; None without one."""
-    if LABEL not in table:
-        return None
-    label = class_texts(table[LABEL])
-    copies = (name for name in table.columns if name not in (LABEL, SPLIT) and _repeats(table[name], label))
-    return str(next(copies, LABEL))
-
-
-def _repeats(column: pd.Series, label: pd.Series) -> bool:
-    """Whether each row says the same as the label's text; few rows tell most columns apart."""
-    few = slice(0, 100)
-    return class_texts(column.iloc[few]).equals(label.iloc[few]) and class_texts(column).equals(label)
-
-
 def asked_columns(columns: Iterable[Column]) -> list[str]:
     """The names of those that are asked about."""
     return [column.name for column in columns if column.asked]
@@ -159,54 +143,6 @@ def left_out_lines(columns: Sequence[Column]) -> list[str]:
         if not column.asked and column.kind != "split":
             reasons.setdefault(column.text, []).append(column.name)
     return [f"Not asked about: {', '.join(names)} ({reason})." for reason, names in reasons.items()]
-
-
-def class_text(value: Any) -> str:
-    """The name of a class as it is written: a whole number without its fraction, so that 1.0 and 1 are one class."""
-    if type(value) is str:
-        return value
-    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral) and float(value).is_integer():
-        return str(int(float(value)))
-    return str(value)
-
-
-def class_texts(column: pd.Series) -> pd.Series:
-    """The name of each image's class, missing where there is no value."""
-    if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "string":
-        return column
-    if column.dtype == object:  # of mixed values each is written as it is: pandas would take True for 1
-        return column.map(class_text, na_action="ignore")
-    codes, values = pd.factorize(column)  # numbers of a million rows are told apart once
-    if values.dtype == np.float64:  # as Python's own, which are written faster
-        texts = [str(int(value)) if value.is_integer() else str(value) for value in values.tolist()]
-    else:
-        texts = [*map(class_text, values)]
-    names = np.array([*texts, None], dtype=object)
-    return pd.Series(names[codes], index=column.index, dtype=object)
-
-
-def class_counts(column: pd.Series) -> pd.Series:
-    """How many images each class has, by its text; images without a value count nowhere."""
-    return class_texts(column).value_counts()
-
-
-def usable_classes(
-    column: pd.Series, fit: pd.Series | None, least: int = LEAST_PER_CLASS
-) -> tuple[set[str], list[str]]:
-    """The classes with images enough to score and to fit on, and the others.
-
-    Without images of their own to fit on, a class needs `least`; else half of that to score, and one to fit on.
-    """
-    return _usable(class_counts(column), None if fit is None else class_counts(fit), least)
-
-
-def _usable(counts: pd.Series, of_fit: pd.Series | None, least: int = LEAST_PER_CLASS) -> tuple[set[str], list[str]]:
-    """`usable_classes` of how many images each class has."""
-    if of_fit is None:
-        enough = set(counts.index[counts >= least])
-    else:
-        enough = set(counts.index[counts >= max(least // 2, 1)]) & set(of_fit.index)
-    return enough, sorted(set(counts.index) - enough)
 
 
 # --- one column -------------------------------------------------------------------------------------------------------
@@ -222,7 +158,7 @@ def describe_column(name: Any, column: pd.Series, fit: pd.Series | None = None, 
     kind, reason = _kind_of_classes(values, counts, of_fit, named or name == LABEL)
     if reason:
         return Column(name, kind, gaps=gaps, left_out=reason)
-    enough, small = _usable(counts, of_fit)
+    enough, small = usable(counts, of_fit)
     here, there = set(counts.index), set(counts.index if of_fit is None else of_fit.index)
     alike = alike_but_for_spelling(here | there)
     note = f"{', '.join(alike[:NAMED])} differ only in case or blanks, and are kept apart" if alike else ""
@@ -292,9 +228,6 @@ def _too_few(on_both: set[str], enough: set[str]) -> str:
     return f"{left} images enough to be fitted on and scored"
 
 
-# --- columns that say the same ----------------------------------------------------------------------------------------
-
-
 def _compared(column: Column, before: Sequence[Column], table: pd.DataFrame) -> Column:
     """The column, left out where one before it says the same and its name says so too; else with a note of that."""
     own = class_texts(table[column.name])
@@ -304,25 +237,8 @@ def _compared(column: Column, before: Sequence[Column], table: pd.DataFrame) -> 
         theirs = class_texts(table[other.name])
         if not (pd.factorize(own)[0] == pd.factorize(theirs)[0]).all():
             continue
-        if own.equals(theirs) or _related(column.name, other.name):
+        if own.equals(theirs) or spelt_out(column.name, other.name):
             return replace(column, classes=0, small=(), left_out=f"it says the same as {other.name}")
         said = f"it goes with {other.name} in every image: what is read of one may be the other"
         return replace(column, note="; ".join(filter(None, [column.note, said])))
     return column
-
-
-SPELLINGS = ("name", "names", "id", "idx", "index", "code", "number", "num", "text", "str", "string", "label", "class")
-SYNONYMS = {"label", "labels", "class", "classes", "target", "category", "y"}  # of the label itself
-
-
-def _related(name: str, other: str) -> bool:
-    """Whether one name says that it is the other in other words: `label_name` of `label`, `sex_code` of `sex`."""
-    roots = {_root(name), _root(other)}
-    return len(roots) == 1 or roots <= SYNONYMS
-
-
-def _root(name: str) -> str:
-    words = name.lower().replace("-", "_").replace(" ", "_").split("_")
-    while len(words) > 1 and words[-1] in SPELLINGS:
-        words.pop()
-    return "_".join(words)

@@ -8,7 +8,7 @@ from math import isfinite
 import numpy as np
 import pandas as pd
 
-from sslviz.features.column_kinds import class_text
+from sslviz.features.class_names import class_text
 from sslviz.features.features import Features
 
 

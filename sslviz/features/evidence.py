@@ -46,8 +46,8 @@ class Stimulus:
     - max_images: of how many images, the same ones for every encoder; None: of all
     - each: how many pictures are shown of each image, or the function images -> number as "module:function"
     - round_size: how many of the images are shown at a time; None: all at once
-    - enough: after a round, the function (features of the images, of those fitted on or None, of the pictures so far)
-      -> bool, whether what is read from them is told narrowly enough; as "module:function"
+    - enough: the function that is asked after a round whether what is read is told narrowly enough, as
+      "module:function".  It takes features of the images, of those fitted on or None, and of the pictures so far
     - layer: under which name the features lie in the run folder
     - words: what it is called in a sentence
     - missing: what a diagnostic says that asks for it where it is not there
@@ -108,7 +108,7 @@ STIMULI = (
         words="corrupted pictures",  # one look, after 50: after 25 the intervals were too narrow, and each look costs more
         missing="No corrupted pictures were embedded; diagnose it again, naming drift.",
     ),
-)  # fmt: skip
+)  # fmt: skip  # a table: two or three lines a stimulus, where the formatter would take ten
 
 
 def find_function(home: str) -> Callable[..., Any]:

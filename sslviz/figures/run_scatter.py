@@ -87,8 +87,13 @@ def _controls(drawn: Mapping[str, Score], at: Mapping[str, float]) -> go.Scatter
         name="strongest control",
         text=[f"<b>{escape(name)}</b><br>{escape(score.control_text)} (control)" for name, score in told.items()],
         hovertemplate="%{text}<extra></extra>",
-        marker={"symbol": "line-ew", "size": 14, "color": theme.CONTROL, "line": {"width": 2.5, "color": theme.CONTROL}},
-    )  # fmt: skip
+        marker={
+            "symbol": "line-ew",
+            "size": 14,
+            "color": theme.CONTROL,
+            "line": {"width": 2.5, "color": theme.CONTROL},
+        },
+    )
 
 
 def _dot(name: str, x: float, score: Score, place: Any, color: str, *, stands_out: bool) -> go.Scatter:
@@ -105,8 +110,13 @@ def _dot(name: str, x: float, score: Score, place: Any, color: str, *, stands_ou
         showlegend=False,
         text=[f"<b>{escape(name)}</b><br>{escape(str(score))}<br>{escape(str(said))}"],
         hovertemplate="%{text}<extra></extra>",
-        marker={"size": 18 if stands_out else 10, "symbol": symbol, "color": color, "line": {"width": 2, "color": color}},
-    )  # fmt: skip
+        marker={
+            "size": 18 if stands_out else 10,
+            "symbol": symbol,
+            "color": color,
+            "line": {"width": 2, "color": color},
+        },
+    )
 
 
 def _reach(score: Score, color: str, *, thickness: float = 2.5, width: float = 0) -> dict[str, Any]:

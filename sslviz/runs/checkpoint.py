@@ -57,8 +57,8 @@ class Checkpoint:
     ) -> Checkpoint:
         """What does a network in memory see?  A checkpoint of any module, for `embed`, `attribute` and all the others.
 
-        - module: gives features (b, d), a grid (b, d, rows, columns) or tokens (b, n, d) of float32 (b, 3, h, w); copied
-          before each use, so that its weights, mode and hooks stay as they are
+        - module: gives features (b, d), a grid (b, d, rows, columns) or tokens (b, n, d) of float32 (b, 3, h, w).  It
+          is copied before each use, so that its weights, mode and hooks stay as they are
         - mean, std: what pixels from 0 to 1 are normalised with, three numbers each, or "imagenet", "inception", "clip"
         - image_size: the side of its input in pixels
         - name: what it is called (default: its class)

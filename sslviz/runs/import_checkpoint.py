@@ -162,9 +162,9 @@ def import_checkpoint(
     - allow_unused: go on if something in the encoder's own part of the file has no place in it
     - match: "order" takes the tensors one after the other, whatever they are called, if kinds and shapes agree
 
-    Returns the run with its one checkpoint, and a report of what matched, what did not, and how pictures are fed; print it.
-    ValueError, and no folder, for weights of another architecture, truncated files, pickles with code, and for files whose
-    names tell of another mean and std than the default: those have to be chosen.
+    Returns the run with its one checkpoint, and a report of what matched, what did not, and how pictures are fed; print
+    it.  ValueError, and no folder, for weights of another architecture, truncated files, and pickles with code.  Also
+    for files whose names tell of another mean and std than the default: those have to be chosen.
 
     Example:
         >>> import tempfile, safetensors.torch, sslviz
@@ -196,7 +196,7 @@ def import_checkpoint(
     run = Run.create(out, {**info, "import": report.to_dict(), "finished": True})
     try:
         run.save_checkpoint(0, {f"encoder.{name}": tensor for name, tensor in net.state_dict().items()})
-    except BaseException:
+    except BaseException:  # an interrupt too leaves no half of a run; it is raised again
         shutil.rmtree(run.path)
         raise
     return run, report

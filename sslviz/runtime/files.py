@@ -59,7 +59,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException as error:
+    except BaseException as error:  # an interrupt too leaves nothing behind; it is raised again
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise OSError(

@@ -129,9 +129,9 @@ def progress_bar(title: str, total: float, unit: str, *, shown: bool = True) -> 
 def weighted_bar(title: str, seconds: float, *, shown: bool = True) -> Iterator[Step]:
     """A bar over steps of unequal cost, `seconds` expected in all; yields `step(note, seconds, count)`, a context.
 
-    A step moves the bar by what it was expected to take, little by little as bars inside it advance: by the `count` of
-    their units that it takes in all, or else each bar by a half of what is left, as nobody knows how many there are.
-    It gives a function that tells more exactly what it is at.
+    A step moves the bar by what it was expected to take, little by little as bars inside it advance.  With a `count` of
+    their units that it takes in all, it goes by these.  Without one, each bar takes a half of what is left, as nobody
+    knows how many there are.  It gives a function that tells more exactly what it is at.
     """
     left = Remaining(seconds)
     with _drawn(title, seconds, "", shown, left) as draw:
@@ -200,10 +200,8 @@ def _drawn(
             print(f"{title}: {what} {time.perf_counter() - began:.1f} s", file=sys.stderr, flush=True)
         return
     timed = (TaskProgressColumn(), _Left()) if left else (MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    columns = (
-        TextColumn("{task.description}"), BarColumn(bar_width=24), *timed, TextColumn("[dim]{task.fields[note]}"),
-    )  # fmt: skip
-    with Progress(*columns, console=console) as bar:
+    begin, end = TextColumn("{task.description}"), TextColumn("[dim]{task.fields[note]}")
+    with Progress(begin, BarColumn(bar_width=24), *timed, end, console=console) as bar:
         task = bar.add_task(title, total=total, unit=unit, note="", left=left)
 
         def advance(n: float = 1, note: str = "") -> None:

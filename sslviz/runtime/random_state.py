@@ -17,13 +17,13 @@ def global_state_kept() -> Iterator[None]:
 
     torch's only if torch was loaded before.
     """
-    python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  (the global one is what is kept)
+    python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  # the global one is what is kept
     of_torch, of_gpus = _torch_state()
     try:
         yield
     finally:
         random.setstate(python)
-        np.random.set_state(of_numpy)  # noqa: NPY002  (as above)
+        np.random.set_state(of_numpy)  # noqa: NPY002  # as above
         if of_torch is not None:
             import torch
 

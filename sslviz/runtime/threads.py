@@ -17,7 +17,7 @@ MOST_THREADS = 4  # side by side: each may hold a few matrices of its own
 def one_thread(fit: Callable[..., Any]) -> Callable[..., Any]:
     """Runs a function with one BLAS thread; PyTorch's and OpenMP's stay as they are.
 
-    A product of some thousand rows and a hundred columns takes less time than two threads take to meet: `selectivity`
+    A product of some thousand rows and a hundred columns takes less time than two threads take to meet.  `selectivity`
     of 2,000 images took 51 s of two processors with two threads and 3 s of one with one.
     """
 

@@ -3,12 +3,15 @@
 from sslviz.statistics.crossed import bootstrap_crossed_means, crossed_interval, interaction_variance, wider_levels
 from sslviz.statistics.intervals import (
     MIN_JACKKNIFE_IMAGES,
+    MIN_PER_CLASS,
+    balanced_intervals,
     balanced_mean,
     bootstrap_balanced_mean,
     bootstrap_group_means,
     delete_groups,
     group_sizes,
     jackknife_interval,
+    low_of_perfect,
     median_interval,
     percentile_interval,
     resampled_times,
@@ -18,7 +21,6 @@ from sslviz.statistics.intervals import (
 from sslviz.statistics.score import Score
 from sslviz.statistics.seeds import SeedSpread
 from sslviz.statistics.significance import (
-    MIN_PER_CLASS,
     POWER_80,
     POWER_80_PAST_THRESHOLD,
     WIDTH_95,
@@ -37,6 +39,7 @@ __all__ = [
     "WIDTH_95",
     "Score",
     "SeedSpread",
+    "balanced_intervals",
     "balanced_mean",
     "benjamini_hochberg",
     "bootstrap_balanced_mean",
@@ -49,6 +52,7 @@ __all__ = [
     "interaction_variance",
     "jackknife_interval",
     "least_found",
+    "low_of_perfect",
     "median_interval",
     "p_beyond",
     "percentile_interval",

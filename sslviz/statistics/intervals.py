@@ -6,6 +6,7 @@ import numpy as np
 
 JACKKNIFE_GROUPS = 10  # of images, left out one at a time: enough for an interval, few enough to stay cheap
 MIN_JACKKNIFE_IMAGES = 2 * JACKKNIFE_GROUPS  # below: no interval
+MIN_PER_CLASS = 10  # images in the smallest class, for an interval: fewer show too little of what chance can do
 
 
 def percentile_interval(draws: np.ndarray) -> tuple[float, float]:
@@ -74,6 +75,27 @@ def bootstrap_balanced_mean(
     """
     means = bootstrap_group_means(np.atleast_2d(values), groups, draws=draws, seed=seed, units=units).mean(axis=2)
     return means[:, 0] if np.ndim(values) == 1 else means
+
+
+def balanced_intervals(
+    values: np.ndarray, groups: np.ndarray, *, seed: int = 0, units: np.ndarray | None = None
+) -> list[tuple[float, float] | tuple[None, None]]:
+    """The 95 % interval of the class-balanced mean of each of m quantities, `values` (m, n), as resampled together.
+
+    (None, None) where a class has fewer than `MIN_PER_CLASS` images, or units.
+    """
+    if group_sizes(groups, units).min() < MIN_PER_CLASS:
+        return [(None, None) for _ in values]
+    draws = bootstrap_balanced_mean(values, groups, seed=seed, units=units)
+    return [percentile_interval(draws[:, i]) for i in range(len(values))]
+
+
+def low_of_perfect(sizes: np.ndarray) -> float:
+    """How low the class-balanced accuracy may be where all images are read rightly, of classes of such `sizes` (g,).
+
+    No resample holds an error where there is none to draw; 3 / n of a class may hide (rule of three).
+    """
+    return float(np.maximum(0, 1 - 3 / sizes).mean())
 
 
 def bootstrap_group_means(

@@ -8,7 +8,6 @@ import numpy as np
 
 from sslviz.statistics.score import Score
 
-MIN_PER_CLASS = 10  # images in the smallest class, for an interval: fewer show too little of what chance can do
 POWER_80 = 2.8  # standard errors from nothing, 1.96 + 0.84: what is found in 80 of 100 samples at the 5 % level
 POWER_80_PAST_THRESHOLD = 0.84  # standard errors beyond a threshold at which it is passed in 80 of 100 samples
 WIDTH_95 = 3.92  # standard errors from end to end of a 95 % interval, by the normal distribution

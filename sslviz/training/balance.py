@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sslviz.features.column_kinds import class_texts, describe_column
+from sslviz.features.class_names import class_texts
+from sslviz.features.column_kinds import describe_column
 
 MISSING = "no value"  # the group of the pictures whose column is empty
 

@@ -1,8 +1,9 @@
-"""Evaluation during training: kNN accuracy, RankMe and std of held-out images."""
+"""Monitoring of a training: the losses of each epoch, and kNN accuracy, RankMe and std of held-out images."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from sslviz.features import Features
 from sslviz.features.columns import stratified_half
 from sslviz.features.embed import embed_pixels
 from sslviz.runs import Run
+from sslviz.training.schedule import Schedule
 
 HELD_OUT = 2000  # images at most that an evaluation looks at: half of them give an accuracy to within 0.03
 
@@ -61,6 +63,21 @@ def training_features(model: Any, images: Images) -> torch.Tensor:
     """The encoder's features of all training images, float32 (n, d), where the encoder is."""
     x = torch.from_numpy(embed_pixels(model.encoder, images.pixels))
     return x.to(next(model.encoder.parameters()).device)
+
+
+def epoch_row(
+    schedule: Schedule, epoch: int, batch_size: int, sums: Mapping[str, torch.Tensor], began: float
+) -> dict[str, Any]:
+    """The row of the history after an epoch: the means of its losses, its last learning rate, and images a second.
+
+    - sums: {loss and its terms: their sum over the steps of the epoch ()}
+    - began: when the epoch began, on the clock of `time.perf_counter`
+    """
+    steps = schedule.steps(epoch)
+    means = {name: float(x) / len(steps) for name, x in sums.items()}  # the one wait for the device in an epoch
+    rate = len(steps) * batch_size / (time.perf_counter() - began)
+    row = {"step": steps.stop, "epoch": epoch, "images": steps.stop * batch_size, **means}
+    return row | {"lr": schedule.learning_rate(steps[-1]), "images_per_second": rate}
 
 
 def check_loss(loss: float, epoch: int, run: Run) -> None:

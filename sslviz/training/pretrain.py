@@ -8,12 +8,11 @@ killed and resumed therefore takes the same steps as one that was not; on a CPU 
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from functools import partial, reduce
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,8 +29,9 @@ from sslviz.runtime.progress import progress_bar
 from sslviz.training.balance import balanced
 from sslviz.training.batches import batches_on, class_numbers
 from sslviz.training.devices import choose_precision, launch_fabric
-from sslviz.training.monitor import check_loss, evaluate, hold_out, progress_note, training_features
+from sslviz.training.monitor import check_loss, epoch_row, evaluate, hold_out, progress_note, training_features
 from sslviz.training.optimizers import choose_recipe, create_optimizer, recipe_text, scaled_rate
+from sslviz.training.record import pictures_said, training_record
 from sslviz.training.resume import (
     arguments_of,
     finish,
@@ -44,6 +44,7 @@ from sslviz.training.resume import (
 )
 from sslviz.training.schedule import Schedule
 from sslviz.training.start import first_encoder, start_said
+from sslviz.training.step import descend, step_generator
 from sslviz.views import ViewPolicy
 
 
@@ -102,8 +103,9 @@ def pretrain(
       multiplies bfloat16 faster, "32-true" elsewhere, and what it was before when a run is resumed
     - choice: a method that is not listed, instead of `method` and `settings`; `distil` trains by it
 
-    Raises ValueError for an `out` that exists, for settings and optimisers nobody knows, for columns without groups, for
-    fewer images than one batch, for a `start` of another encoder, and when the loss stops being a number.
+    Raises ValueError for an `out` that exists, for settings and optimisers nobody knows, and for columns without
+    groups.  Also for fewer images than one batch, for a `start` of another encoder, and when the loss stops being a
+    number.
 
     Example:
         >>> import sslviz, tempfile
@@ -116,14 +118,11 @@ def pretrain(
     """
     if held_out is None:
         images, held_out = hold_out(images, seed)
-    at_least = {"epochs": (epochs, 1), "steps": (steps, 1), "batch_size": (batch_size, 2)}
-    at_least |= {"eval_every": (eval_every, 1), "checkpoint_every": (checkpoint_every, 1)}
-    _check_numbers(images, batch_size, at_least)
+    _check_numbers(images, batch_size, epochs, steps, eval_every, checkpoint_every)
     drawn = None if balance is None else balanced(images.table, balance)
     if precision == "auto":
         precision = choose_precision(Path(out) if resume else None)
-    if choice is None:
-        choice = MethodChoice(method, lambda encoder, seed: build_method(method, encoder, settings or {}, seed))
+    choice = choice or MethodChoice(method, lambda encoder, seed: build_method(method, encoder, settings or {}, seed))
     fabric = launch_fabric(batch_size, devices=devices, strategy=strategy, num_nodes=num_nodes, precision=precision)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # the caller's random state stays as it is
         torch.manual_seed(seed)
@@ -134,38 +133,12 @@ def pretrain(
         recipe, origins = choose_recipe(choice.name, model, given, began)
         epoch_steps = len(images) // batch_size  # which images are left over differs from one epoch to the next
         schedule = Schedule(epoch_steps, steps or epochs * epoch_steps, scaled_rate(recipe, batch_size))
-        arguments = {
-            "method": choice.name,
-            "encoder": encoder,
-            "epochs": schedule.epochs,
-            "steps": steps,
-            "batch_size": batch_size,
-            **dataclasses.asdict(recipe),
-            "balance": balance,
-            "seed": seed,
-            "settings": dict(settings or {}),
-            "eval_every": eval_every,
-            "images": images.spec,
-            "images_digest": images.digest,
-            "held_out": held_out.spec,
-            "held_out_digest": held_out.digest,
-            **choice.arguments,
-            **start_said(start),
-        }
-        info = {
-            "kind": choice.kind,
-            "arguments": arguments,
-            "origins": origins,
-            **({"balance": drawn.to_dict()} if drawn else {}),
-            "encoder": net.spec,
-            "preprocessing": net.preprocessing.with_origins(image_size="the pictures it was trained on").to_dict(),
-            "views": dataclasses.asdict(policy),
-            "device": torch.cuda.get_device_name() if fabric.device.type == "cuda" else "cpu",
-            "precision": precision,
-            "world_size": fabric.world_size,
-            "finished": False,
-        }
-        run = open_run(fabric, Path(out), json.loads(json.dumps(info)), resume)  # as run.json will give it back
+        arguments: dict[str, Any] = {"method": choice.name, "encoder": encoder, "epochs": schedule.epochs}
+        arguments |= {"steps": steps, "batch_size": batch_size, **dataclasses.asdict(recipe)}
+        arguments |= {"balance": balance, "seed": seed, "settings": dict(settings or {}), "eval_every": eval_every}
+        arguments |= {**pictures_said(images, held_out), **choice.arguments, **start_said(start)}
+        record = training_record(choice.kind, arguments, origins, drawn, net, policy, fabric, precision)
+        run = open_run(fabric, Path(out), record, resume)
         if progress and fabric.is_global_zero:
             said = [recipe_text(choice.name, recipe, origins), *([str(drawn)] if drawn else [])]
             print("\n".join(said), file=sys.stderr, flush=True)
@@ -176,11 +149,15 @@ def pretrain(
     return Run(run.path)
 
 
-def _check_numbers(images: Images, batch_size: int, at_least: Mapping[str, tuple[int | None, int]]) -> None:
+def _check_numbers(
+    images: Images, batch_size: int, epochs: int, steps: int | None, eval_every: int, checkpoint_every: int | None
+) -> None:
     if len(images) < batch_size:
         raise ValueError(
             f"There are {len(images)} images to train on, fewer than one batch of {batch_size}; lower --batch-size."
         )
+    at_least = {"epochs": (epochs, 1), "steps": (steps, 1), "batch_size": (batch_size, 2)}
+    at_least |= {"eval_every": (eval_every, 1), "checkpoint_every": (checkpoint_every, 1)}
     for name, (value, least) in at_least.items():
         if value is not None and value < least:
             raise ValueError(f"{name} must be at least {least}; got {value}.")
@@ -200,13 +177,7 @@ def _train(
 ) -> None:
     arguments = arguments_of(run)
     seed, batch_size, epochs = arguments["seed"], arguments["batch_size"], schedule.epochs
-
-    if fabric.world_size > 1 and fabric.device.type == "cuda":
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # a device's share is too small for batch statistics
-    model.to(memory_format=torch.channels_last)  # 4-d weights only: convolutions run faster, nothing else changes
-    optimizer = create_optimizer(arguments["optimizer"], model, arguments["weight_decay"])
-    ddp, optimizer = fabric.setup(model, optimizer)
-    ddp.mark_forward_method("loss")
+    model, ddp, optimizer = _set_up(fabric, model, arguments)
 
     state = load_resume(run, model, optimizer) or {"epoch": 0, "rows": [], "seconds": 0.0}
     done, history, began = state["epoch"], state["rows"], time.perf_counter() - state["seconds"]
@@ -226,28 +197,21 @@ def _train(
         advance(done * schedule.epoch_steps * batch_size)
         for epoch in range(done + 1, epochs + 1):
             epoch_began, steps = time.perf_counter(), schedule.steps(epoch)
-            if hasattr(model, "epoch_begins"):
-                _generator(fabric, seed, steps[0], rank=0)  # every process draws the same
-                model.epoch_begins(epoch, TrainingImages(images.pixels, partial(training_features, model, images)))
-            model.train()
+            _begin_epoch(fabric, model, images, epoch, seed, steps[0])
             sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=fabric.device))
             for step in steps:
-                generator, done_share = _generator(fabric, seed, step), schedule.progress(step)
+                generator, done_share = step_generator(fabric, seed, step), schedule.progress(step)
                 pixels, rows = next(batches)  # uint8 (b, h, w, 3), int64 (b,); b is this device's share of the batch
                 views = policy.at(done_share)(pixels, generator)  # [(views, b, 3, s, s)], one entry a size
                 batch = Batch(views, pixels, rows, labels[rows], done_share)
-                losses = _descend(fabric, ddp, optimizer, batch, schedule.learning_rate(step))
+                losses = descend(fabric, ddp, optimizer, batch, schedule.learning_rate(step))
                 update_ema(model, done_share)
                 for name, value in losses.items():
                     sums[name] += value
                 advance(batch_size)
 
-            step = steps.stop
-            means = {name: float(x) / len(steps) for name, x in sums.items()}  # the one wait for the device in an epoch
-            rate = len(steps) * batch_size / (time.perf_counter() - epoch_began)
-            check_loss(means["loss"], epoch, run)
-            row = {"step": step, "epoch": epoch, "images": step * batch_size, **means}
-            row |= {"lr": schedule.learning_rate(step - 1), "images_per_second": rate}
+            row = epoch_row(schedule, epoch, batch_size, sums, epoch_began)
+            check_loss(row["loss"], epoch, run)
             if epoch % arguments["eval_every"] == 0 or epoch == epochs:
                 row |= evaluate(fabric, model, held_out, seed)
             row["seconds"] = time.perf_counter() - began
@@ -255,31 +219,25 @@ def _train(
             history.append(row)
             write_history(fabric, run, history)
             if epoch % checkpoint_every == 0 or epoch == epochs:
-                write_checkpoint(fabric, run, model, step)
+                write_checkpoint(fabric, run, model, steps.stop)
             save_resume(fabric, run, model, optimizer, {"epoch": epoch, "rows": history, "seconds": row["seconds"]})
     finish(fabric, run, history[-1]["seconds"])
 
 
-def _descend(
-    fabric: Fabric, ddp: Any, optimizer: torch.optim.Optimizer, batch: Batch, learning_rate: float
-) -> dict[str, Tensor]:
-    """One step down the loss: {loss, and loss_<term> of each of its terms: ()}."""
-    with fabric.autocast():  # on a single device Fabric does not see to it for methods other than forward
-        loss = ddp.loss(batch)  # () or {term: ()}
-    terms = loss if isinstance(loss, dict) else {}
-    loss = reduce(torch.add, terms.values()) if terms else loss
-    fabric.backward(loss)
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return {"loss": loss.detach(), **{f"loss_{term}": x.detach() for term, x in terms.items()}}
+def _set_up(fabric: Fabric, model: Any, arguments: Mapping[str, Any]) -> tuple[Any, Any, torch.optim.Optimizer]:
+    """The method on its device, the same as Fabric runs it over all devices, and its optimiser."""
+    if fabric.world_size > 1 and fabric.device.type == "cuda":
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # a device's share is too small for batch statistics
+    model.to(memory_format=torch.channels_last)  # 4-d weights only: convolutions run faster, nothing else changes
+    optimizer = create_optimizer(arguments["optimizer"], model, arguments["weight_decay"])
+    ddp, optimizer = fabric.setup(model, optimizer)
+    ddp.mark_forward_method("loss")
+    return model, ddp, optimizer
 
 
-def _generator(fabric: Fabric, seed: int, step: int, rank: int | None = None) -> torch.Generator:
-    """All randomness of one step on this device: the views', and through the global one (forked here) the method's."""
-    mixed = np.random.SeedSequence([seed, step, fabric.global_rank if rank is None else rank]).generate_state(
-        2, np.uint64
-    )
-    torch.manual_seed(int(mixed[0] >> np.uint64(1)))
-    return torch.Generator(fabric.device).manual_seed(int(mixed[1] >> np.uint64(1)))
+def _begin_epoch(fabric: Fabric, model: Any, images: Images, epoch: int, seed: int, step: int) -> None:
+    """Lets a method that asks for it see all images before the first step of an epoch."""
+    if hasattr(model, "epoch_begins"):
+        step_generator(fabric, seed, step, rank=0)  # every process draws the same
+        model.epoch_begins(epoch, TrainingImages(images.pixels, partial(training_features, model, images)))
+    model.train()

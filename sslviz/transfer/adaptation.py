@@ -12,14 +12,7 @@ from sslviz.diagnostics.probes.control_features import ControlFeatures
 from sslviz.diagnostics.result import Fitted
 from sslviz.features import Features
 from sslviz.runtime.threads import one_thread
-from sslviz.statistics import (
-    MIN_PER_CLASS,
-    Score,
-    balanced_mean,
-    bootstrap_balanced_mean,
-    group_sizes,
-    percentile_interval,
-)
+from sslviz.statistics import Score, balanced_intervals, balanced_mean
 from sslviz.transfer.target_streams import NONE, STREAMS, TRAINED_THERE, read_streams, target_streams
 from sslviz.transfer.two_domains import Space, two_domains
 
@@ -140,10 +133,8 @@ class Adaptation(Fitted):
         self, stream: str, right: np.ndarray, without: np.ndarray | None, controls: Mapping[str, float]
     ) -> Score:
         values = right.astype(float) - (0 if without is None else without)
-        groups, low, high = self._groups(stream), None, None
-        units = self.shift_units if stream == "label_shift" else self.units
-        if group_sizes(groups, units).min() >= MIN_PER_CLASS:
-            low, high = percentile_interval(bootstrap_balanced_mean(values, groups, seed=self.seed, units=units))
+        groups, units = self._groups(stream), self.shift_units if stream == "label_shift" else self.units
+        [(low, high)] = balanced_intervals(values[None], groups, seed=self.seed, units=units)
         return Score(balanced_mean(values, groups), low, high, controls)
 
 

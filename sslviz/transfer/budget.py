@@ -5,10 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sslviz.data import Images
 from sslviz.runs import Checkpoint
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sslviz.encoders import Encoder
 
 MINUTES = 15.0  # that an answer may take unless somebody asks for more: a coffee, not an afternoon
 TIMED = 32, 4  # pictures that are timed at up to 64 px, and of larger ones, where a pass takes seconds
@@ -56,31 +61,60 @@ class Budget:
 
 
 def training_pace(checkpoint: Checkpoint) -> TrainingPace:
-    """How long a picture takes this encoder on this machine, timed on blank ones; ValueError where it cannot be read."""
-    import torch
+    """How long a picture takes this encoder on this machine, timed on blank ones; ValueError where it cannot be read.
 
+    `evaluation.pace` times embedding instead, with reading and resizing and in the precision that embedding chooses.
+    """
     from sslviz.features.embed import to_device
-    from sslviz.training.devices import choose_precision
 
     encoder = to_device(checkpoint.encoder())
-    n, device = TIMED[encoder.image_size > 64], next(encoder.parameters()).device
-    x = torch.zeros(n, 3, encoder.image_size, encoder.image_size, device=device)
-    optimizer = torch.optim.SGD(encoder.parameters(), lr=0.0)
-    half = choose_precision() == "bf16-mixed"
+    return TrainingPace(_seen(encoder), _trained(encoder))
+
+
+def seconds_per_answer(checkpoint: Checkpoint) -> float:
+    """How long one picture takes this encoder on this machine, forwards; ValueError where its weights cannot be read."""
+    from sslviz.features.embed import to_device
+
+    return _seen(to_device(checkpoint.encoder()))
+
+
+def _seen(encoder: Encoder) -> float:
+    import torch
+
+    x = _blank(encoder)
 
     def see() -> None:
         with torch.inference_mode():
             float(encoder(x).sum())  # which waits for the device
 
+    return _seconds(see) / len(x)
+
+
+def _trained(encoder: Encoder) -> float:
+    import torch
+
+    from sslviz.training.devices import choose_precision
+
+    x, half = _blank(encoder), choose_precision() == "bf16-mixed"
+    optimizer = torch.optim.SGD(encoder.parameters(), lr=0.0)
+
     def train() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
             loss = encoder(x).float().square().mean()
         loss.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         float(loss.detach())
 
-    return TrainingPace(*(_seconds(work) / n for work in (see, train)))
+    return _seconds(train) / len(x)
+
+
+def _blank(encoder: Encoder) -> Tensor:
+    """The pictures that are timed, (n, 3, s, s) on the encoder's device."""
+    import torch
+
+    n, side = TIMED[encoder.image_size > 64], encoder.image_size
+    return torch.zeros(n, 3, side, side, device=next(encoder.parameters()).device)
 
 
 def _seconds(work: Callable[[], None], times: int = 2) -> float:

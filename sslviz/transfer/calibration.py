@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -157,10 +158,10 @@ def calibration(
     - `brier`: squared error of the probabilities, 0 to 2; `nll`: -log of the true class's probability, in nats
     - `temperature`: above 1 the head is too sure of itself, below 1 too little
 
-    Control of an ECE, which is above 0 for a perfect head too: labels drawn from the head's own probabilities, 200 times.
-    Controls of `brier` and `nll`: the class shares of the fit images, and `control_features` {name: Features, or (Features,
-    fit Features)}.  Images that share the `group` of the features stay on one side of every split, and one of each is
-    scored, as copies would count an error of the head several times.  Errors as for `linear_probe`.
+    Control of an ECE, which is above 0 for a perfect head too: labels drawn from the head's own probabilities, 200
+    times.  Controls of `brier` and `nll`: the class shares of the fit images, and `control_features` {name: Features,
+    or (Features, fit Features)}.  Images that share the `group` of the features stay on one side of every split.  One
+    of each is scored, as copies would count an error of the head several times.  Errors as for `linear_probe`.
 
     Example:
         >>> import numpy as np, sslviz
@@ -239,7 +240,7 @@ def _head(
     return found
 
 
-def _logits(model: object, x: np.ndarray) -> np.ndarray:
+def _logits(model: Any, x: np.ndarray) -> np.ndarray:
     """The logits (n, c) of a scikit-learn model, which has one column for two classes."""
-    logits = model.decision_function(x)  # type: ignore[attr-defined]
+    logits = model.decision_function(x)
     return np.stack([-logits / 2, logits / 2], axis=1) if logits.ndim == 1 else logits

@@ -51,8 +51,8 @@ def continued_pretraining(
 
     - continued on the source: a control; what it gains is no matter of the domain
     - from scratch on the target: a control, from random weights
-    - continued where 85 % are of one class, and class by class, each with its share of the steps: the domain as it may
-      come, in which every method that compares pictures of a batch has little to tell apart
+    - continued where 85 % are of one class, and class by class, each with its share of the steps.  The domain may come
+      so, and then every method that compares pictures of a batch has little to tell apart
 
     The reader of the checkpoint as it is stands beside them, and one that is fitted on labels of the target.  Scores are
     accuracies and paired gains, classes counted alike, 0 to 1, with bootstrap intervals over images from ten of a class.
@@ -136,8 +136,12 @@ def _trainings(there: np.ndarray, here: np.ndarray, two: TwoDomains, seed: int) 
     on_target = [there[rows]]
     on_source = [here[sample_rows(len(here), n, seed)]]
     return {
-        TARGET: on_target, SOURCE: on_source, SCRATCH: on_target, ONE_CLASS: [there[one_class]], CLASS_BY_CLASS: by_class
-    }  # fmt: skip
+        TARGET: on_target,
+        SOURCE: on_source,
+        SCRATCH: on_target,
+        ONE_CLASS: [there[one_class]],
+        CLASS_BY_CLASS: by_class,
+    }
 
 
 def _pictures(images: Images, features: Features) -> np.ndarray:

@@ -7,15 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from sslviz.diagnostics.result import Fitted
-from sslviz.statistics import (
-    MIN_PER_CLASS,
-    Score,
-    balanced_mean,
-    bootstrap_balanced_mean,
-    group_sizes,
-    percentile_interval,
-)
+from sslviz.diagnostics.result import Fitted, OfRun
+from sslviz.statistics import Score, balanced_intervals, balanced_mean
 from sslviz.transfer.target_streams import NONE, TRAINED_THERE
 
 TARGET, SOURCE, SCRATCH = "continued on the target", "continued on the source", "from scratch on the target"
@@ -25,7 +18,7 @@ GAINS = {"gain": TARGET, "gain_label_shift": ONE_CLASS, "gain_class_sorted": CLA
 
 
 @dataclass(frozen=True, eq=False)
-class Continued(Fitted):
+class Continued(OfRun, Fitted):
     """Result of `continued_pretraining`, of n scored images of the target.
 
     - run: the run that the checkpoint comes from
@@ -56,11 +49,6 @@ class Continued(Fitted):
     n_trained_on: int
     left_out: dict[str, int]
     seed: int
-
-    @property
-    def name(self) -> str:
-        """How figures call it: the run it comes from."""
-        return self.run
 
     def groups(self) -> np.ndarray:
         """The class that each image counts for: (n,)."""
@@ -107,8 +95,5 @@ class Continued(Fitted):
         return balanced_mean(self.correct[arm], self.truth)
 
     def _score(self, values: np.ndarray, controls: dict[str, float]) -> Score:
-        low, high = None, None
-        if group_sizes(self.truth, self.units).min() >= MIN_PER_CLASS:
-            draws = bootstrap_balanced_mean(values, self.truth, seed=self.seed, units=self.units)
-            low, high = percentile_interval(draws)
+        [(low, high)] = balanced_intervals(values[None], self.truth, seed=self.seed, units=self.units)
         return Score(balanced_mean(values, self.truth), low, high, controls)

@@ -36,13 +36,14 @@ def cost(
 ) -> Cost:
     """What does it cost to run?
 
-    Counts weights and multiply-accumulates, attention included, and measures time from uint8 pixels to features, peak
-    memory, and how near features in bf16 and int8 come to those in fp32.  int8 is dynamic and of linear layers alone: a
-    network without any gains nothing, and the result says so.  All precisions take turns in every round, after a warm-up,
-    in evaluation mode, with as many threads as torch has.  `images` give size and pixels.
+    Counts weights and multiply-accumulates, attention included.  Measures time from uint8 pixels to features, peak
+    memory, and how near features in bf16 and int8 come to those in fp32.  Here int8 is dynamic and of linear layers
+    alone: a network without any gains nothing, and the result says so.  All precisions take turns in every round, after
+    a warm-up, in evaluation mode, with as many threads as torch has.  `images` give size and pixels.
 
-    Controls: one linear map from pixels to as many features (weights, multiply-accumulates); the same pass without an
-    encoder (time, memory), which no encoder can undercut; fp32 for lower precisions; the features of another picture.
+    Control of weights and multiply-accumulates: one linear map from pixels to as many features.  Of time and memory:
+    the same pass without an encoder, which no encoder can undercut.  Of lower precisions: fp32, and the features of
+    another picture.
 
     ValueError for fewer than two pictures, for clips, and for batch sizes or rounds below one.
 

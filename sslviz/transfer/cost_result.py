@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from sslviz.diagnostics.result import OfRun
 from sslviz.explanations.mean_interval import mean_interval
 from sslviz.statistics import Score, median_interval
 from sslviz.transfer.precision_variants import LOWER
@@ -17,7 +18,7 @@ NO_ENCODER, LINEAR, OTHER = "no encoder", "linear map of pixels", "another pictu
 
 
 @dataclass(frozen=True, eq=False)
-class Cost:
+class Cost(OfRun):
     """What an encoder costs, in three precisions where they can be had.
 
     - run: the run it comes from
@@ -53,11 +54,6 @@ class Cost:
     not_measured: Mapping[str, str]
     machine: Mapping[str, str]
     seed: int = 0
-
-    @property
-    def name(self) -> str:
-        """How figures call it: the run it comes from."""
-        return self.run
 
     @property
     def linear_map(self) -> dict[str, int]:

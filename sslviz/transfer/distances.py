@@ -52,10 +52,10 @@ def mmd(
 ) -> tuple[float, np.ndarray]:
     """The squared maximum mean discrepancy of `x` (n, d) and `y` (m, d), and what it reads in random orders of their rows.
 
-    Kernel exp(-|a - b|^2 / (2 s^2)), s the `bandwidth` or the median distance of rows of both.  The estimate is unbiased
-    (arXiv 0805.2368), so that it reads 0 on average where there is no difference, and below 0 half of the time.  Rows change
-    places only within their stratum, `strata` (n + m,): samples with equal shares of each class lie closer than any
-    shuffling, and samples with other shares farther, though no class differs.
+    Kernel exp(-|a - b|^2 / (2 s^2)), s the `bandwidth` or the median distance of rows of both.  The estimate is
+    unbiased (arXiv 0805.2368), so that it reads 0 on average where there is no difference, and below 0 half of the
+    time.  Rows change places only within their stratum, `strata` (n + m,).  Otherwise samples with equal shares of each
+    class lie closer than any shuffling, and samples with other shares farther, though no class differs.
     """
     n, m = len(x), len(y)
     group = np.zeros(n + m, int) if strata is None else np.unique(strata, return_inverse=True)[1]

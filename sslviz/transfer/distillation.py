@@ -20,9 +20,9 @@ ANGLE_WEIGHT = 2.0  # beside distances, the paper's (arXiv 1904.05068, 4.1)
 class Distillation(nn.Module):
     """A student beside a frozen teacher, as the training loop takes it.
 
-    Both see the same crop, the teacher normalised and sized as it is used to.  The teacher is no part of the module: it is
-    neither trained nor stored.  "cosine" and "mse" compare a linear map of the student's features, the projector, with the
-    teacher's, less `center` and divided by `scale`: both losses are then 1 for a student that tells nothing.
+    Both see the same crop, the teacher normalised and sized as it is used to.  The teacher is no part of the module: it
+    is neither trained nor stored.  "cosine" and "mse" compare a linear map of the student's features, the projector,
+    with the teacher's, less `center` and divided by `scale`.  Both losses are then 1 for a student that tells nothing.
     "relational" compares distances and angles between pictures, which need no map (arXiv 1904.05068).
 
     - teacher: the encoder to learn from

@@ -13,14 +13,7 @@ from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
 from sslviz.features.columns import scored_and_fitted
 from sslviz.runtime.threads import one_thread
-from sslviz.statistics import (
-    MIN_PER_CLASS,
-    Score,
-    balanced_mean,
-    bootstrap_balanced_mean,
-    group_sizes,
-    percentile_interval,
-)
+from sslviz.statistics import Score, balanced_intervals, balanced_mean
 from sslviz.transfer.left_out_domains import Plan, left_out, met_elsewhere
 
 SHUFFLED, HONEST = "domains shuffled", "chosen without the domain left out"
@@ -131,9 +124,7 @@ class Domains(Fitted):
         values = values.astype(float)
         beside = {"chance": self.chance} if higher_is_better else {} if controls else {HONEST: 0.0}
         beside |= {name: balanced_mean(right, groups) for name, right in controls.items()}
-        low = high = None
-        if group_sizes(groups, units).min() >= MIN_PER_CLASS:
-            low, high = percentile_interval(bootstrap_balanced_mean(values, groups, seed=self.seed, units=units))
+        [(low, high)] = balanced_intervals(values[None], groups, seed=self.seed, units=units)
         return Score(balanced_mean(values, groups), low, high, beside, higher_is_better)
 
 
@@ -156,8 +147,8 @@ def domains(
     Images are those of `fit`, and those of `features` are scored; without `fit`, halves of each pair of the columns.  What
     shares the `group` of the features stays on one side, also where a penalty is chosen.
 
-    Beside it stands a readout that was fitted on images of all domains, and one whose penalty was chosen on the images that
-    are scored, which reads better than anybody can who does not know the answers (arXiv 2007.01434).
+    Beside it stands a readout that was fitted on images of all domains.  Another one has its penalty chosen on the
+    images that are scored, and reads better than anybody can who does not know the answers (arXiv 2007.01434).
 
     Controls: chance; domains shuffled within each class, so that leaving one out costs nothing but images; and the same of
     the `control_features` {name: Features, or (Features, fit Features)}.  Classes that no other domain shows are left out.
@@ -172,7 +163,7 @@ def domains(
         >>> bool(sslviz.domains(features, "label", "camera").scores()["accuracy"].low > 0.9)
         True
 
-    Caveat: What holds in the domains left out here need not hold in another, least of all where they are few; and with the
+    Caveat: What holds in the domains left out here need not hold in another, least of all where they are few.  With the
     oracle's choice of penalty it would not even be true of these.
     """
     scored, fitted = scored_and_fitted(features, fit, label, domain, seed=seed)

@@ -64,11 +64,11 @@ def export_onnx(checkpoint: Checkpoint, path: str | Path, *, images: Images | No
 
     The file takes "pixels", float32 (batch, 3, s, s) from 0 to 1, of any number of pictures, and gives "features",
     float32 (batch, d).  It normalises itself; resizing is left to the caller, and how is said in the file's metadata.
-    Before the file appears, its features of `images` (by default drawn ones) are compared with the encoder's, at one and
-    at three pictures, by onnxruntime where there is one, else by the reference of `onnx`.
+    Before the file appears, its features of `images` (by default drawn ones) are compared with the encoder's, at one
+    and at three pictures.  They are computed by onnxruntime where there is one, else by the reference of `onnx`.
 
-    ValueError without the packages, for clips and fewer than three pictures, for networks that cannot be exported, for more
-    than 2 GB of weights, and where features differ; nothing is written then.
+    ValueError without the packages, for clips and fewer than three pictures, for networks that cannot be exported, for
+    more than 2 GB of weights, and where features differ.  Nothing is written then.
 
     Example:
         >>> import sslviz
@@ -119,7 +119,7 @@ def _exported(checkpoint: Checkpoint, encoder: Encoder) -> bytes:
     batch = {0: torch.export.Dim("batch", min=1)}
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # of torch about its own code; what it cannot export it raises
             program: Any = torch.onnx.export(
                 _FromPixels(encoder).eval(),
                 (pixels,),

@@ -17,7 +17,7 @@ from sslviz.transfer.label_draws import label_draws, unfilled
 from sslviz.transfer.labelled_pool import LabelledPool, labelled_pool
 from sslviz.transfer.rate_search import HELD, fits
 from sslviz.transfer.tuned_answers import ARMS, FROZEN, SCRATCH, TUNED, FineTune
-from sslviz.transfer.tuning_arms import Bench
+from sslviz.transfer.tuning_arms import Bench, Plan
 from sslviz.views import ViewPolicy
 
 HOW = ("linear", "full", "linear_then_full")
@@ -68,8 +68,8 @@ def fine_tune(
 
     Controls, on the same draws and pictures:
 
-    - scratch: the same network and recipe from random weights, with as many steps and as many rates to choose from; its
-      batch normalisation follows its own pictures, and no layer is slowed down
+    - scratch: the same network and recipe from random weights, with as many steps and as many rates to choose from.
+      Its batch normalisation follows its own pictures, and no layer is slowed down
     - frozen: the linear readout of `low_label` on the encoder as it is, which is also where "linear_then_full" begins;
       untrained: that of the encoder before training; pixels: that of the pixels
     - chance
@@ -92,20 +92,15 @@ def fine_tune(
         >>> sorted(sslviz.fine_tune(checkpoint, sslviz.shapes(n=40), **few).curve("frozen"))
         [2]
 
-    Caveat: With few labels the draw decides as much as the method, and a longer or better tuned training from scratch
-    may close the gap: the gain is that at equal steps and an equal search.
+    Caveat: With few labels the draw decides as much as the method.  A longer or better tuned training from scratch may
+    close the gap: the gain is that at equal steps and an equal search.
     """
-    _check(shots, how, steps, (rates, scratch_rates), layer_decay, pull, interpolate, unfreeze)
-    if strength is not None:
-        ViewPolicy(strength=(strength[0], strength[1]))  # which says what is wrong with it
+    _check(shots, how, steps, (rates, scratch_rates), layer_decay, pull, interpolate, strength, unfreeze)
     pool, labelled, left_out = _drawn(images, fit, label, shots, draws, seed)
     shots = [*labelled]
-    plan: dict[str, tuple[Recipe, Sequence[float], float]] = {
-        TUNED: (Recipe(steps, layer_decay, pull, gradual=unfreeze == "gradual"), tuple(rates), interpolate),
-        SCRATCH: (Recipe(steps, moving_statistics=True), tuple(scratch_rates), 1.0),
-    }
-    if how == "linear":
-        del plan[TUNED]
+    tuned = Recipe(steps, layer_decay, pull, gradual=unfreeze == "gradual"), tuple(rates), interpolate
+    scratch = Recipe(steps, moving_statistics=True), tuple(scratch_rates), 1.0
+    plan: Plan = {SCRATCH: scratch} if how == "linear" else {TUNED: tuned, SCRATCH: scratch}
     total = sum(steps * fits(of_arm[1], k) * draws for of_arm in plan.values() for k in shots)
     with progress_bar(f"fine-tuning {checkpoint.run}", total, "steps", shown=progress) as advance:
         bench = Bench(
@@ -158,6 +153,7 @@ def _check(
     layer_decay: float,
     pull: float,
     interpolate: float,
+    strength: tuple[float, float] | None,
     unfreeze: str,
 ) -> None:
     """ValueError, in one sentence, for arguments that make no sense."""
@@ -187,6 +183,8 @@ def _check(
         raise ValueError(
             f'interpolate={interpolate} needs a head that fits both ends, which only "linear_then_full" gives; got how={how!r}.'
         )
+    if strength is not None:
+        ViewPolicy(strength=(strength[0], strength[1]))  # which says what is wrong with it
 
 
 def _passes(

@@ -11,7 +11,7 @@ from sslviz.diagnostics.probes.linear import linear_weights
 from sslviz.diagnostics.probes.probe import class_codes, refuse_seen_images, refuse_unseen
 from sslviz.diagnostics.result import pictures_of
 from sslviz.features import Features
-from sslviz.features.column_kinds import class_text
+from sslviz.features.class_names import class_text
 from sslviz.features.columns import apart, halves
 from sslviz.transfer.flip_rates import Flips, outcome
 

@@ -17,7 +17,7 @@ from sslviz.features import Features
 from sslviz.features.columns import one_of_each
 from sslviz.runtime.threads import one_thread
 from sslviz.statistics import Score, balanced_mean, percentile_interval, permutation_p
-from sslviz.transfer.label_split import label_split
+from sslviz.transfer.label_split import LabelSplit, label_split
 from sslviz.transfer.selection import chosen, stratified, uniform
 
 How = Literal["typical", "coverage", "k_centre"]
@@ -152,9 +152,7 @@ def label_choice(
             f"Images are chosen by {', '.join(map(repr, HOW))} beside at least one draw; `how` is {how!r}, `draws` {draws}."
         )
     split = label_split(features, label, fit, seed)
-    choices = np.flatnonzero(one_of_each(split.fitted, label, seed=seed))  # a copy is no other image to label
-    rows = choices[np.sort(np.random.default_rng(seed).permutation(len(choices))[:MOST_POOL])]
-    pool, codes = split.fitted.rows(rows), split.codes[rows]
+    pool, codes, left_out = _pool(split, label, seed)
     budget = min(len(pool), A_CLASS * len(split.classes)) if budget is None else budget
     if not 2 <= budget <= len(pool):
         raise ValueError(
@@ -171,7 +169,6 @@ def label_choice(
     def choose(x: Features) -> np.ndarray:
         return chosen(x.x[:], budget, how, classes=len(split.classes), seed=seed)
 
-    left_out = {ONE_OF_EACH: len(split.fitted) - len(choices), TOO_MANY: len(choices) - len(pool)}
     taken, drawn = choose(pool), uniform(len(pool), budget, draws, seed)
     return LabelChoice(
         label=label,
@@ -189,10 +186,18 @@ def label_choice(
         control_correct={
             name: read(choose(fitted)) for name, _, fitted in aligned_controls(control_features, split.scored, pool)
         },
-        left_out={why: n for why, n in left_out.items() if n},
+        left_out=left_out,
         seed=seed,
         **pictures_of(split.scored, split.fitted),
     )
+
+
+def _pool(split: LabelSplit, label: str, seed: int) -> tuple[Features, np.ndarray, dict[str, int]]:
+    """The images to choose from, their classes (m,), and {reason: images} of those that cannot be chosen."""
+    choices = np.flatnonzero(one_of_each(split.fitted, label, seed=seed))  # a copy is no other image to label
+    rows = choices[np.sort(np.random.default_rng(seed).permutation(len(choices))[:MOST_POOL])]
+    left_out = {ONE_OF_EACH: len(split.fitted) - len(choices), TOO_MANY: len(choices) - len(rows)}
+    return split.fitted.rows(rows), split.codes[rows], {why: n for why, n in left_out.items() if n}
 
 
 @small_classes()

@@ -20,7 +20,7 @@ def label_draws(
     - groups: which rows show one object, (n,); then a draw holds at most one row of each object
 
     The images of a class are dealt to the draws like cards, one at a time.  So the k rows of a draw are among its rows
-    for every larger k, and no two draws share a row as long as the class has draws * k of them.  Beyond that a draw goes
+    for every larger k.  No two draws share a row as long as the class has draws * k of them.  Beyond that a draw goes
     on with rows of the others.  ValueError for shots or draws that are not whole positive numbers, and where no shot is
     left.
     """

@@ -10,12 +10,10 @@ import pandas as pd
 
 from sslviz.data import Images
 from sslviz.diagnostics.result import pictures_of
-from sslviz.features.column_kinds import class_text
+from sslviz.features.class_names import class_text
 from sslviz.features.columns import coded_values, stratified_half
-from sslviz.features.complete_rows import complete_rows
+from sslviz.features.complete_rows import complete_rows, listed
 from sslviz.transfer.picture_split import named_only, refuse_seen_pictures
-
-NAMED = 3  # classes that a reason names
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +47,8 @@ def labelled_pool(images: Images, fit: Images | None, label: str, most: int, see
     value, and classes that are too small, are left out and counted.  ValueError for clips, for a column that is not there,
     for images that lie on both sides, and where fewer than two classes remain.
     """
-    for some in (images, fit):
-        if some is not None and (not len(some) or some.pixels.ndim != 4):
-            raise ValueError(
-                f"Fine-tuning needs pictures (n, h, w, 3), at least one; got pixels of shape {some.pixels.shape}; of clips, "
-                "pass single frames."
-            )
-        if some is not None and label not in some.table:
-            have = ", ".join(map(str, some.table.columns)) or "none"
-            raise ValueError(f"The table has no column {label!r}; its columns are: {have}.")
+    for some in [images] if fit is None else [images, fit]:
+        _require_labelled(some, label)
     if fit is not None:
         refuse_seen_pictures(images, fit)
         fit = fit.grouped_by(images.group)
@@ -69,17 +60,7 @@ def labelled_pool(images: Images, fit: Images | None, label: str, most: int, see
         pool, scored = scored.rows(half), scored.rows(~half)
     else:
         pool = fit.rows(np.ones(len(fit), bool) if complete.keep_fit is None else complete.keep_fit)
-    left_out = dict(complete.left_out)
-    texts = pd.Series(_texts(pool, label))
-    counts = pd.Series(pool.unit_names).groupby(texts).nunique()  # of what belongs together, one is labelled
-    small = sorted(str(name) for name in {*_texts(scored, label), *texts} if counts.get(name, 0) < most)
-    if small:
-        keep, keep_pool = (~np.isin(_texts(some, label), small) for some in (scored, pool))
-        named = ", ".join(map(repr, small[:NAMED])) + (f" and {len(small) - NAMED} more" if len(small) > NAMED else "")
-        apart = f" of different {images.group}" if images.group else ""
-        why = f"{label} {named} {'has' if len(small) == 1 else 'have'} fewer than {most} images{apart} to be labelled"
-        left_out[why] = int((~keep).sum() + (~keep_pool).sum())
-        scored, pool = scored.rows(keep), pool.rows(keep_pool)
+    scored, pool, too_small = _large_enough(scored, pool, label, most)
     names = set(_texts(scored, label))
     pool = pool.rows(np.isin(_texts(pool, label), sorted(names)))  # classes that nobody is asked about
     if len(names) < 2:
@@ -89,15 +70,33 @@ def labelled_pool(images: Images, fit: Images | None, label: str, most: int, see
         )
     classes, truth = coded_values(_texts(scored, label), label)
     codes = coded_values(_texts(pool, label), label)[1]
-    return LabelledPool(
-        scored,
-        pool,
-        classes,
-        truth,
-        codes,
-        left_out,
-        pictures_of(named_only(scored, images), named_only(pool, fit or images)),
-    )
+    pictures = pictures_of(named_only(scored, images), named_only(pool, fit or images))
+    return LabelledPool(scored, pool, classes, truth, codes, {**complete.left_out, **too_small}, pictures)
+
+
+def _require_labelled(images: Images, label: str) -> None:
+    if not len(images) or images.pixels.ndim != 4:
+        raise ValueError(
+            f"Fine-tuning needs pictures (n, h, w, 3), at least one; got pixels of shape {images.pixels.shape}; of clips, "
+            "pass single frames."
+        )
+    if label not in images.table:
+        have = ", ".join(map(str, images.table.columns)) or "none"
+        raise ValueError(f"The table has no column {label!r}; its columns are: {have}.")
+
+
+def _large_enough(scored: Images, pool: Images, label: str, most: int) -> tuple[Images, Images, dict[str, int]]:
+    """The images of classes of which so many can be labelled, and {reason: images} of the others."""
+    texts = pd.Series(_texts(pool, label))
+    counts = pd.Series(pool.unit_names).groupby(texts).nunique()  # of what belongs together, one is labelled
+    small = sorted(str(name) for name in {*_texts(scored, label), *texts} if counts.get(name, 0) < most)
+    if not small:
+        return scored, pool, {}
+    keep, keep_pool = (~np.isin(_texts(some, label), small) for some in (scored, pool))
+    apart = f" of different {scored.group}" if scored.group else ""
+    has = "has" if len(small) == 1 else "have"
+    why = f"{label} {listed(small)} {has} fewer than {most} images{apart} to be labelled"
+    return scored.rows(keep), pool.rows(keep_pool), {why: int((~keep).sum() + (~keep_pool).sum())}
 
 
 def _texts(images: Images, label: str) -> np.ndarray:

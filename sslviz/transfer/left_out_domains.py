@@ -13,7 +13,7 @@ from sslviz.diagnostics.probes.linear import PENALTIES, best_penalty
 from sslviz.diagnostics.probes.small_classes import small_classes
 from sslviz.diagnostics.probes.standardization import standardization
 from sslviz.features import Features
-from sslviz.features.column_kinds import class_texts
+from sslviz.features.class_names import class_texts
 from sslviz.features.columns import in_order
 from sslviz.statistics import balanced_mean
 

@@ -12,12 +12,12 @@ from sslviz.features.columns import folds
 from sslviz.statistics import (
     MIN_PER_CLASS,
     Score,
+    balanced_intervals,
     balanced_mean,
-    bootstrap_balanced_mean,
     bootstrap_crossed_means,
     crossed_interval,
     group_sizes,
-    percentile_interval,
+    low_of_perfect,
 )
 from sslviz.transfer.labels_to_match import Curve, LabelsToMatch, labels_to_match
 
@@ -153,29 +153,23 @@ class LowLabel(Fitted):
         value, low, high = float(self.accuracy[i].mean()), None, None
         if self.draws > 1 and self._counts.min() >= MIN_PER_CLASS:
             low, high = crossed_interval(self._resampled[:, i], self.accuracy[i])
-            low = min(low, self._low_of_perfect) if value == 1 else low
+            low = min(low, low_of_perfect(self._counts)) if value == 1 else low
         controls = {"chance": self.chance} | {k: float(v[i].mean()) for k, v in self.control_accuracy.items()}
         if (k := str(self.shots[i])) in self.scratch:
             controls[SCRATCH] = float(self.scratch[k].mean())
         return Score(value, low, high, controls)
 
     def _score_of_all(self) -> Score:
-        value, low, high = balanced_mean(self.correct_of_all, self.truth), None, None
-        if self._counts.min() >= MIN_PER_CLASS:
-            draws = bootstrap_balanced_mean(self.correct_of_all, self.truth, seed=self.seed, units=self.units)
-            low, high = percentile_interval(draws)
-            low = self._low_of_perfect if value == 1 else low
+        value = balanced_mean(self.correct_of_all, self.truth)
+        [(low, high)] = balanced_intervals(self.correct_of_all[None], self.truth, seed=self.seed, units=self.units)
+        if value == 1 and low is not None:
+            low = low_of_perfect(self._counts)
         controls = {name: balanced_mean(right, self.truth) for name, right in self.control_correct_of_all.items()}
         return Score(value, low, high, {"chance": self.chance} | controls)
 
     @property
     def _counts(self) -> np.ndarray:
         return group_sizes(self.truth, self.units)
-
-    @property
-    def _low_of_perfect(self) -> float:
-        """Where all are read rightly, 3 / n errors of a class may hide (rule of three)."""
-        return float(np.maximum(0, 1 - 3 / self._counts).mean())
 
     @property
     def _pairing(self) -> str:

@@ -15,14 +15,7 @@ from sslviz.diagnostics.probes.linear import linear_readout
 from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
 from sslviz.runtime.threads import one_thread
-from sslviz.statistics import (
-    MIN_PER_CLASS,
-    Score,
-    balanced_mean,
-    bootstrap_balanced_mean,
-    group_sizes,
-    percentile_interval,
-)
+from sslviz.statistics import Score, balanced_intervals, balanced_mean
 from sslviz.transfer.label_noise import noisy_labels
 from sslviz.transfer.label_split import label_split
 
@@ -101,9 +94,7 @@ class NoiseTolerance(Fitted):
         mean = self.per_image()
         lost = {name: self.correct[name][0] - mean[name] for name in READOUTS}
         values = np.stack([*mean.values(), *lost.values()])
-        draws = bootstrap_balanced_mean(values, self.truth, seed=self.seed, units=self.units)
-        enough = group_sizes(self.truth, self.units).min() >= MIN_PER_CLASS
-        ends = [percentile_interval(draws[:, i]) if enough else (None, None) for i in range(len(values))]
+        ends = balanced_intervals(values, self.truth, seed=self.seed, units=self.units)
         scores = {}
         for i, name in enumerate(READOUTS):
             controls = {"chance": self.chance}
@@ -142,10 +133,10 @@ def noise_tolerance(
     fewer than 200 images a tenth of them vote.  Images that share the `group` of the features stay on one side of every
     split; each of them is labelled wrongly by itself.
 
-    Scores, classes counted alike: `linear` and `neighbours` in [0, 1], the accuracy averaged over rates (area under the
-    curve); `linear lost` and `neighbours lost`, how much lower that is than without wrong labels.  Controls: chance,
-    `control_features` {name: Features, or (Features, fit Features)}; for what is lost, a fit to the images whose labels
-    stayed true.  Errors as for `linear_probe`, and for rates outside [0, 1).
+    Scores count classes alike.  `linear` and `neighbours` in [0, 1] are the accuracy averaged over rates (area under
+    the curve).  `linear lost` and `neighbours lost` say how much lower that is than without wrong labels.  Controls:
+    chance, `control_features` {name: Features, or (Features, fit Features)}; for what is lost, a fit to the images
+    whose labels stayed true.  Errors as for `linear_probe`, and for rates outside [0, 1).
 
     Example:
         >>> import numpy as np, sslviz

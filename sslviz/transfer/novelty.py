@@ -46,8 +46,9 @@ def novelty(
     - "mahalanobis": distance to the nearest class mean by one covariance for all classes (arXiv 1807.03888)
     - "relative": that, less the distance to a single Gaussian of all known images (arXiv 2106.09022)
 
-    Scores, means over classes: `auroc` in [0, 1], the probability that a novel image is stranger than a known one; `fpr95` in
-    [0, 1], the share of known images flagged at the threshold that 95 % of the novel ones reach.  Novel is positive in both.
+    Scores are means over classes, in [0, 1]; novel is positive in both.  `auroc` is the probability that a novel image
+    is stranger than a known one.  `fpr95` is the share of known images flagged at the threshold that 95 % of the novel
+    ones reach.
 
     Controls: one half of the known scored images against the other, and `control_features` {name: Features, or (Features,
     fit Features)}.  Of more than 20 classes, 20 are drawn to be held out; `k` is at most a tenth of the known images; both

@@ -10,10 +10,10 @@ from sslviz.statistics import Score
 def dominated(points: Mapping[str, tuple[Score, Score]]) -> dict[str, str]:
     """{name: who beats it, "" where nobody does} of {name: (cost, accuracy)}.
 
-    One beats another if it is surely better and no dearer: the 95 % interval of its accuracy lies beyond the other's, and
-    its cost does not lie above the interval of the other's.  Intervals that do not overlap are stricter than a paired
-    difference that excludes 0, so that fewer are called beaten.  Accuracies without an interval beat nobody.  Of several
-    that beat one, the cheapest is named.
+    One beats another if it is surely better and no dearer.  Then the 95 % interval of its accuracy lies beyond the
+    other's, and its cost does not lie above the interval of the other's.  Intervals that do not overlap are stricter
+    than a paired difference that excludes 0, so that fewer are called beaten.  Accuracies without an interval beat
+    nobody.  Of several that beat one, the cheapest is named.
     """
     order = sorted(points, key=lambda name: points[name][0].value)
     return {name: next((other for other in order if _beats(points[other], points[name])), "") for name in points}

@@ -33,6 +33,23 @@ def random_halves(images: Images, seed: int) -> tuple[Images, Images]:
     return images.rows(~half), images.rows(half)
 
 
+def scored_and_fitted(
+    images: Images, fit: Images | None, seed: int, what: str
+) -> tuple[Images, Images, dict[str, int]]:
+    """The pictures that are scored, those that are fitted on (others, or a random half), and {reason: pictures} left out.
+
+    ValueError, which names `what` is fitted, where there are too few pictures, or clips.
+    """
+    from sslviz.explanations.pictures import require_pictures  # with torch, which a listing need not load
+
+    if fit is not None:
+        require_pictures(fit, f"{what} is fitted on pictures (n, h, w, 3), at least one")
+        return images, *fitted_apart(images, fit)
+    if len(images) < 2:
+        raise ValueError("One picture cannot be fitted on and scored; give more, or others to fit on as `fit`.")
+    return *random_halves(images, seed), {}
+
+
 def fitted_apart(images: Images, fit: Images) -> tuple[Images, dict[str, int]]:
     """The pictures to fit on that belong with none of those scored, and {reason: pictures} of the others.
 

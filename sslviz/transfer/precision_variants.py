@@ -45,8 +45,8 @@ def make_variants(encoder: Encoder) -> tuple[dict[str, Variant], dict[str, str]]
     made, missing = {"fp32": Variant(encoder, encoder)}, {}
     for name in LOWER:
         try:
-            with warnings.catch_warnings():  # of torch about its own plans, once for every layer
-                warnings.simplefilter("ignore")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of torch about its own plans, once for every layer
                 made[name] = _half(encoder) if name == "bf16" else _int8(encoder)
         except _Impossible as error:
             missing[name] = str(error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -77,17 +77,21 @@ def ranking(
         raise ValueError(
             f"No query has another image of its {label!r} in the gallery, so nothing can be found; give more images."
         )
-    values = _ranked(features, bank, truth, bank_codes, own, bank_units, asked, at)
-    control_values = {}
-    for name, control in (control_features or {}).items():
-        queries, answers = _control(control, features, bank, gallery is None)
-        control_values[name] = _ranked(queries, answers, truth, bank_codes, own, bank_units, asked, at)
-    present, truth = np.unique(truth[asked], return_inverse=True)
+
+    def ranked(queries: Features, bank: Features) -> dict[str, np.ndarray]:
+        return _ranked(_groups(queries, bank, truth, bank_codes, own, bank_units, asked), asked, len(bank), at)
+
+    values = ranked(features, bank)
+    control_values = {
+        name: ranked(*_control(control, features, bank, gallery is None))
+        for name, control in (control_features or {}).items()
+    }
+    present, asked_truth = np.unique(truth[asked], return_inverse=True)
     return Ranking(
         label=label,
         classes=names[present],
         ids=features.ids[asked],
-        truth=truth,
+        truth=asked_truth,
         at=[int(k) for k in at],
         values=values,
         chance=random_order(total[asked], relevant[asked], at),
@@ -150,22 +154,15 @@ def _distinct(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _ranked(
-    queries: Features,
-    bank: Features,
-    truth: np.ndarray,
-    bank_codes: np.ndarray,
-    own: np.ndarray,
-    bank_units: np.ndarray,
-    asked: np.ndarray,
-    at: Sequence[int],
+    groups: Iterable[tuple[int, TieGroups]], asked: np.ndarray, n_gallery: int, at: Sequence[int]
 ) -> dict[str, np.ndarray]:
-    """{score: (queries asked,)}."""
-    harmonic = harmonic_numbers(len(bank))
-    found = np.zeros((len(queries), 2 + len(at)))
-    for row, groups in _groups(queries, bank, truth, bank_codes, own, bank_units, asked):
-        r = int(groups.relevant.sum())
-        found[row, :2] = precision_sum(groups, harmonic, np.inf) / r, precision_sum(groups, harmonic, r) / r
-        found[row, 2:] = [hit_chance(groups, k) for k in at]
+    """{score: (queries asked,)}, from each query's tie groups."""
+    harmonic = harmonic_numbers(n_gallery)
+    found = np.zeros((len(asked), 2 + len(at)))
+    for row, of_query in groups:
+        r = int(of_query.relevant.sum())
+        found[row, :2] = precision_sum(of_query, harmonic, np.inf) / r, precision_sum(of_query, harmonic, r) / r
+        found[row, 2:] = [hit_chance(of_query, k) for k in at]
     return dict(zip(score_names(at), found[asked].T, strict=True))
 
 

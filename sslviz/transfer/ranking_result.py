@@ -14,6 +14,7 @@ from sslviz.statistics import (
     balanced_mean,
     bootstrap_balanced_mean,
     group_sizes,
+    low_of_perfect,
     percentile_interval,
 )
 
@@ -92,7 +93,7 @@ class Ranking(Fitted):
         for i, (name, value) in enumerate(self.values.items()):
             low, high = percentile_interval(draws[:, i].clip(0, 1)) if enough else (None, None)
             if enough and (value == 1).all():  # what three errors in n might hide (rule of three)
-                low = float(np.maximum(0, 1 - 3 / sizes).mean())
+                low = low_of_perfect(sizes)
             controls = {"chance": balanced_mean(self.chance[name], self.truth)}
             controls |= {c: balanced_mean(v[name], self.truth) for c, v in self.control_values.items()}
             scores[name] = Score(balanced_mean(value, self.truth), low, high, controls)

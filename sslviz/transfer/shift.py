@@ -182,18 +182,19 @@ def shift(
     `linear_probe` is fitted on `fit`, or on a stratified half of `features`, and reads the rest of the source and one half
     of the target.  A readout fitted on the other half of the target says what the features hold there.
 
-    The distance of the domains, whatever a readout minds: proxy A (arXiv 1505.07818) of a held-out linear classifier; MMD^2
-    (arXiv 0805.2368), unbiased, with the median distance as bandwidth; and Frechet less its own null, of at most 1,000
-    images each.  Pictures whose id is in both domains are never on both sides of a comparison.  All three also see other
-    shares of the classes; the p of MMD, by 200 shufflings within each class, does not.
+    The distance of the domains, whatever a readout minds, is measured in three ways.  Proxy A (arXiv 1505.07818) is
+    that of a held-out linear classifier.  MMD^2 (arXiv 0805.2368) is unbiased, with the median distance as bandwidth.
+    Frechet is less its own null, of at most 1,000 images each.  Pictures whose id is in both domains are never on both
+    sides of a comparison.  All three also see other shares of the classes; the p of MMD, by 200 shufflings within each
+    class, does not.
 
-    Images that share the `group` of the features stay on one side of every split, those of the target too where its table
-    has that column; of each, one takes part in the distances.
+    Images that share the `group` of the features stay on one side of every split, those of the target too where its
+    table has that column.  One of each takes part in the distances.
 
-    Controls: two halves of the source, as if one were the target; the head fitted on the target; and the same of
-    `control_features` {name: Features, or (Features, fit Features)} that `target_controls` {name: Features} has too.
-    Classes that one domain lacks, and images without a value, are left out and counted.  ValueError for features of
-    another width, fewer than two classes in common, and images of the target that were fitted on.
+    Controls: two halves of the source, as if one were the target; and the head fitted on the target.  Others are read
+    in the same way: the `control_features` {name: Features, or (Features, fit Features)} that `target_controls` {name:
+    Features} has too.  Classes that one domain lacks, and images without a value, are left out and counted.  ValueError
+    for features of another width, fewer than two classes in common, and images of the target that were fitted on.
 
     Example:
         >>> import numpy as np, sslviz

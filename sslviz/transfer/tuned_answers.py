@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sslviz.diagnostics.result import Fitted
+from sslviz.diagnostics.result import Fitted, OfRun
 from sslviz.statistics import (
     MIN_PER_CLASS,
     Score,
@@ -22,7 +22,7 @@ NOTHING = "no gain"
 
 
 @dataclass(frozen=True, eq=False)
-class FineTune(Fitted):
+class FineTune(OfRun, Fitted):
     """Result of `fine_tune`, of n scored images, s numbers of labels a class, and several draws of labelled images.
 
     - run: the run that the checkpoint comes from
@@ -61,11 +61,6 @@ class FineTune(Fitted):
     strength: list[float]
     left_out: dict[str, int]
     seed: int
-
-    @property
-    def name(self) -> str:
-        """How figures call it: the run it comes from."""
-        return self.run
 
     @property
     def chance(self) -> float:

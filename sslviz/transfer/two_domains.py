@@ -12,7 +12,7 @@ from sslviz.diagnostics.probes.control_features import ControlFeatures, aligned_
 from sslviz.diagnostics.probes.linear import linear_weights
 from sslviz.diagnostics.probes.probe import refuse_seen_images
 from sslviz.features import Features
-from sslviz.features.column_kinds import class_texts
+from sslviz.features.class_names import class_texts
 from sslviz.features.columns import apart, folds, in_order, place_in_class, refuse_one_sided, stratified_half
 
 NAMED = 3  # classes that a reason names
@@ -99,10 +99,10 @@ def fitted_head(fit: Features, label: str, seed: int) -> Head:
 def two_domains(features: Features, target: Features, label: str, fit: Features | None, seed: int) -> TwoDomains:
     """The images of both domains that can be compared; ValueError, in a sentence, where none can.
 
-    Without `fit` one half of each class of `features` is fitted on; the target is halved in the same way.  Images without
-    a value and classes that are not in both domains are left out, and counted.  What belongs together by the `group` of
-    `features` stays on one side, in the target too where its table has that column; images of the target are not scored
-    that belong with images of the source fitted on.
+    Without `fit` one half of each class of `features` is fitted on; the target is halved in the same way.  Images
+    without a value and classes that are not in both domains are left out, and counted.  What belongs together by the
+    `group` of `features` stays on one side, in the target too where its table has that column.  Images of the target
+    that belong with images of the source fitted on are not scored.
     """
     if features.x.shape[1] != target.x.shape[1]:
         raise ValueError(
@@ -135,8 +135,9 @@ def folds_of(
 ) -> tuple[np.ndarray, np.ndarray]:
     """A fold, 0 or 1, for each image of two domains, half of each class (`codes`) in either.
 
-    An id that is in both domains is in the same fold of both.  Random folds of classes of equal size would differ in their
-    shares, and always in opposite ways: a classifier of one fold would then be wrong in the other more often than not.
+    An id that is in both domains is in the same fold of both.  Random folds of classes of equal size would differ in
+    their shares, and always in opposite ways.  A classifier of one fold would then be wrong in the other more often
+    than not.
     """
     alone = ~np.isin(ids[1], ids[0])
     names, members = np.concatenate([ids[0], ids[1][alone]]), np.concatenate([codes[0], codes[1][alone]])

@@ -1,8 +1,8 @@
 """ViewPolicy: a batch of uint8 images becomes augmented views, on the device where it lies.
 
-Cropping, antialiased resizing, flipping and blurring are linear along each axis: every view has one matrix for its
-rows and one for its columns, and two batched products make all views at once.  Brightness, contrast, saturation,
-hue and grey are together one 3x4 matrix per view.  Nothing here waits for the device.
+Cropping, antialiased resizing, flipping and blurring are linear along each axis.  Every view has one matrix for its
+rows and one for its columns, and two batched products make all views at once.  Brightness, contrast, saturation, hue
+and grey are together one 3x4 matrix per view.  Nothing here waits for the device.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class ViewPolicy:
     - blur_prob: how often a view is blurred; one number, or one for each view (BYOL, arXiv 2006.07733)
     - blur_sigma: in pixels of the view, uniform between the two
     - solarize_prob: how often pixels of at least `solarize_threshold` are inverted; one number, or one for each view
-    - strength: how strong all but flips is at the beginning and at the end of a training, from 0 to 1 and linear between;
-      1 is as said here, 0 the whole picture in its own colours; the second may be the smaller one
+    - strength: how strong all but flips is at the beginning and at the end of a training, from 0 to 1 and linear
+      between.  1 is as said here, 0 the whole picture in its own colours; the second may be the smaller one
     - crop_draws: so many sets of global crops are drawn of each image, and the one whose crops overlap least is taken;
       hard pairs are those that share little (arXiv 2310.03940)
     - mean, std: what the views are normalised with; the encoder's
@@ -58,8 +58,8 @@ class ViewPolicy:
         >>> [x.shape for x in sslviz.ViewPolicy(local_views=4)(pixels, torch.Generator().manual_seed(0))]
         [torch.Size([2, 5, 3, 32, 32]), torch.Size([4, 5, 3, 16, 16])]
 
-    Caveat: colours differ from torchvision's: they are clamped to [0, 1] once, at the end, and hue turns the chroma plane
-    (YUV), which keeps the luma, where torchvision turns HSV, which keeps the largest channel.
+    Caveat: Colours differ from torchvision's.  They are clamped to [0, 1] once, at the end.  Hue turns the chroma plane
+    (YUV), which keeps the luma; torchvision turns HSV, which keeps the largest channel.
     """
 
     size: int = 32

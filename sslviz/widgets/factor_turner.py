@@ -39,10 +39,11 @@ def turn_factor(
     - label: the column that the readout tells, a linear probe fitted to the other images
     - method: of the attribution map, a key of ATTRIBUTION_METHODS
 
-    At each value: the picture as drawn and turned; how far the features move, beside every other factor changed alone;
-    what the readout answers, beside chance and the encoder untrained; and where its answer comes from, with the share that
-    lies on the object, beside the untrained encoder's map and the picture's edges.  Everything but the factor stays as it
-    was, noise included.  ValueError for images that no world here drew, and for unknown factors, labels and methods.
+    At each value it shows the picture as drawn and turned, and how far the features move, beside every other factor
+    changed alone.  It shows what the readout answers, beside chance and the encoder untrained.  And it shows where that
+    answer comes from, and how much of it lies on the object, beside the untrained encoder's map and the picture's
+    edges.  Everything but the factor stays as it was, noise included.  ValueError for images that no world here drew,
+    and for unknown factors, labels and methods.
 
     Example:
         >>> import sslviz

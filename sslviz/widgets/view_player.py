@@ -48,8 +48,8 @@ def play_views(
 ) -> ViewPlayer:
     """Which views shall an encoder find alike, and which does it?
 
-    An explorer for notebooks: a slider for each parameter of the views, some pictures with the views that come of it, and
-    how far the views move features on the way to another picture.
+    An explorer for notebooks.  It shows a slider for each parameter of the views, and some pictures with the views that
+    come of it.  Beside them stands how far the views move features on the way to another picture.
 
     - images: Images or uint8 pixels (n, h, w, 3), two at least
     - policy: a ViewPolicy, or the name of a method, whose views are played

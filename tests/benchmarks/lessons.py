@@ -146,7 +146,7 @@ def main():
             said = store(book, path.stem, options.out)
             if options.out.resolve() == LESSONS:
                 note_minutes(LESSONS / "README.md", path.stem[:2], seconds)
-        except BaseException:
+        except BaseException:  # an interrupt too; it is raised again
             rest = " ".join(one.stem[:2] for one in paths[i:])
             print(f"{path.stem} stopped.  Go on with: python {sys.argv[0]} --only {rest}", flush=True)
             raise

@@ -20,8 +20,7 @@ from torch.utils.data import DataLoader
 from views import TwoViews, torchvision_chain
 
 import sslviz
-from sslviz.methods import build_method
-from sslviz.training.pretrain import WEIGHT_DECAY
+from sslviz.methods import Recipe, build_method
 from sslviz.views import ViewPolicy
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -119,7 +118,7 @@ def plain(images, encoder, batch_size, workers, precision="32-true"):
         pin_memory=DEVICE == "cuda",
     )
     loss_of = NTXentLoss(model.temperature)
-    optimizer = torch.optim.AdamW(model.to(DEVICE).parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(model.to(DEVICE).parameters(), LEARNING_RATE, weight_decay=Recipe().weight_decay)
 
     def epoch():
         forget_memory()

@@ -50,7 +50,7 @@ def timed(task):
 def beside_umap(n, rounds):
     from umap import UMAP
 
-    warnings.filterwarnings("ignore", module="umap")
+    warnings.filterwarnings("ignore", module="umap")  # that a seed leaves it one thread
     tasks = {
         "sslviz.projection, with scores and null map": lambda f: sslviz.projection(f),
         "sslviz.projection again, other min_dist": lambda f: sslviz.projection(f, min_dist=0.5),

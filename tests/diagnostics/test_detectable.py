@@ -5,7 +5,8 @@ import pytest
 
 import sslviz
 from sslviz import Features
-from sslviz.diagnostics.bias.slices import Slices, judged_slices
+from sslviz.diagnostics.bias.excess_errors import judged_slices
+from sslviz.diagnostics.bias.slices import Slices
 from sslviz.diagnostics.probes import description_length as length_module
 from sslviz.diagnostics.probes.selectivity import Selectivity
 from sslviz.diagnostics.robustness.invariance import Invariance

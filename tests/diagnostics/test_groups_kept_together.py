@@ -101,7 +101,7 @@ def evidence():
 def ask(entry, evidence):
     columns = {"label": ("label",), "attribute": ("tone",), "columns": ("label", "tone")}[entry.scope]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # of scikit-learn, on fits to so few objects
         return compute_entry(entry, evidence, columns)
 
 

@@ -136,7 +136,7 @@ def test_how_torchvision_feeds_its_networks_is_taken_from_its_weights():
     assert "ResNet18_Weights" in fed.origins["mean"]
 
 
-@pytest.mark.filterwarnings("ignore:Tokens gives 17 tokens")
+@pytest.mark.filterwarnings("ignore:Tokens gives 17 tokens")  # what is assumed of them is right here
 @pytest.mark.parametrize("network", [Pooled, Grid, Tokens])
 def test_grad_cam_is_the_gradient_at_the_last_grid(network):
     """Where the features are the mean over the grid, each cell's gradient of their sum is one over the cells."""

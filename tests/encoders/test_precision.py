@@ -117,7 +117,6 @@ def test_the_processor_is_asked_for_its_instructions_not_for_its_speed():
     """The flags the system shows, read here without torch."""
     from sslviz.runtime.hardware import CPUINFO, multiplies_bfloat16
 
-    if not CPUINFO.exists():
-        pytest.skip("this system does not show its processor's flags")
-    flags = set(next(line for line in CPUINFO.read_text().splitlines() if line.startswith("flags")).split())
+    lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []  # a system without it has no such processor
+    flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
     assert multiplies_bfloat16("cpu") == bool(flags & {"avx512_bf16", "amx_tile"})

@@ -14,7 +14,8 @@ from timm.data import resolve_data_config
 from torch import nn
 
 from sslviz.encoders import create_encoder
-from sslviz.encoders.preprocessing import INTERPOLATIONS, resolve
+from sslviz.encoders.given_settings import INTERPOLATIONS
+from sslviz.encoders.preprocessing import resolve
 from sslviz.encoders.published import HINTS, hint_of, normalizations
 from sslviz.encoders.stems import STEMS, input_kernel, parse_stem
 from sslviz.features.embed import preprocess

@@ -315,7 +315,7 @@ def test_lidar_says_where_its_delta_is_all_there_is(planted_evidence):
     assert texts(small) == texts(sslviz.lidar(views))
 
 
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore")  # of torch, on its quantised tensors
 def test_tensors_of_types_that_numpy_has_not():
     x = torch.arange(24.0).reshape(6, 4) / 24
     quantised = torch.quantize_per_tensor(x, 1 / 64, 0, torch.qint8)

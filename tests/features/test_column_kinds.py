@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sslviz.data import load_images
-from sslviz.features.column_kinds import asked_columns, describe_columns, label_column, left_out_lines
+from sslviz.features.column_kinds import asked_columns, describe_columns, left_out_lines
+from sslviz.features.label_column import label_column
 
 N = 120
 THREE = np.arange(N) % 3

@@ -5,7 +5,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sslviz.features.column_kinds import class_counts
+from sslviz.features.class_names import class_counts
 from sslviz.features.complete_rows import complete_rows
 
 

@@ -156,7 +156,7 @@ def test_a_gpus_batches_grow_until_that_brings_nothing(monkeypatch):
 
 
 def test_many_at_once_are_each_alone_and_pictures_are_made_ready_once(images, monkeypatch):
-    from sslviz.features import embed as module
+    from sslviz.features import readers as module
 
     other = replace(CONV, run="blurred", config={**CONV.config, "mean": [0.4] * 3, "std": [0.2] * 3})
     all_of_them = [CONV, CONV.untrained(1), other, CONV.untrained(2)]

@@ -85,7 +85,7 @@ def test_pictures_are_made_ready_once_for_all_encoders(run, images, monkeypatch)
         ready.append(len(pixels))
         return preprocess(pixels, encoder, dtype)
 
-    monkeypatch.setattr("sslviz.features.embed.preprocess", counted)
+    monkeypatch.setattr("sslviz.features.readers.preprocess", counted)
     scored, fit = images.rows(np.arange(120)), images.rows(np.arange(120, 160))
     gather(run, run.checkpoints[0], scored, None)
     ready.clear()

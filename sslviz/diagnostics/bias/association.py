@@ -19,7 +19,7 @@ from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.neighbors.neighbors import unit_rows
 from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
-from sslviz.features.column_kinds import class_text
+from sslviz.features.class_names import class_text
 from sslviz.features.columns import coded, one_of_each, scored_and_fitted
 from sslviz.statistics import POWER_80_PAST_THRESHOLD, WIDTH_95, Score
 from sslviz.statistics.shuffling import Null, all_sums, drawn_sums
@@ -32,8 +32,7 @@ class Association(Fitted):
     """Result of `association`: margins and effects of every class (c of them) and value (v of them).
 
     - label, attribute: the two columns
-    - classes: names of the classes, (c,)
-    - values: names of the values, (v,)
+    - classes, values: their names, (c,) and (v,)
     - counts: images of each class that were scored, (c,)
     - n_fit: images that the values were learnt from
     - margin, margin_low, margin_high: extra cosine with which a class leans to a value, and its interval, (c, v)
@@ -193,10 +192,8 @@ def _association(
     if not (leaning.std(axis=0) > 1e-9).all():
         raise ValueError("All images lean alike to every value; are the features constant?")
     margin, spread = class_margins(leaning, codes), leaning.std(axis=0, ddof=1)
-    by_label, by_value = Null(np.abs(margin) / spread), Null(np.abs(margin))
-    exact = len(counts) == 2 and comb(len(codes), int(counts[0])) <= permutations
-    for sums in all_sums(leaning, counts) if exact else drawn_sums(leaning, counts, permutations, seed):
-        by_label.add(np.abs(minus_rest(sums, leaning.sum(axis=0), counts)) / spread)
+    by_label, exact = _shuffled_labels(leaning, counts, np.abs(margin) / spread, spread, permutations, seed)
+    by_value = Null(np.abs(margin))
     for drawn in shuffled_margins(unit, codes, bank, bank_codes, bank_values, permutations, seed):
         by_value.add(np.abs(drawn))
     uncentered = unit_rows(scored.x) @ value_directions(unit_rows(fitted.x), bank_codes, bank_values).T
@@ -227,6 +224,17 @@ def _association(
         confounded=all(len(np.unique(bank_values[bank_codes == c])) == 1 for c in np.unique(bank_codes)),
         **pictures_of(scored, fitted),
     )
+
+
+def _shuffled_labels(
+    leaning: np.ndarray, counts: np.ndarray, effect: np.ndarray, spread: np.ndarray, permutations: int, seed: int
+) -> tuple[Null, bool]:
+    """The effects where the labels are shuffled, and whether that is in every way there is."""
+    null = Null(effect)
+    exact = len(counts) == 2 and comb(len(leaning), int(counts[0])) <= permutations
+    for sums in all_sums(leaning, counts) if exact else drawn_sums(leaning, counts, permutations, seed):
+        null.add(np.abs(minus_rest(sums, leaning.sum(axis=0), counts)) / spread)
+    return null, exact
 
 
 def _with_names(features: Features, names: dict[str, Sequence[str] | None]) -> Features:

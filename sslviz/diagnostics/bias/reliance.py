@@ -8,21 +8,20 @@ from functools import cached_property
 
 import numpy as np
 
-from sslviz.diagnostics.bias.fit_draws import contrasting_classes, dependent, draw_at_biases, likely_pairs
+from sslviz.diagnostics.bias.contrasting_images import common_codes, contrasting_images, fit_biases
+from sslviz.diagnostics.bias.fit_draws import dependent, draw_at_biases
 from sslviz.diagnostics.bias.reliance_measures import MEASURES, reliance_measures
 from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.probes.control_features import ControlFeatures, aligned_controls
 from sslviz.diagnostics.probes.linear import PENALTIES
-from sslviz.diagnostics.probes.probe import refuse_unseen
 from sslviz.diagnostics.probes.small_classes import small_classes
 from sslviz.diagnostics.probes.standardization import standardization
 from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
-from sslviz.features.columns import coded, partners_of, scored_and_fitted
+from sslviz.features.columns import scored_and_fitted
 from sslviz.runtime.threads import one_thread
 from sslviz.statistics import POWER_80, Score, delete_groups, p_beyond, resampled_times
 
-BIASES = (0.7, 0.9, 0.95, 1.0)  # of the images fitted on; before them 1 / values, where the attribute says nothing
 HEADLINE = 0.95
 CORE, SHORTCUT = "core oracle", "shortcut oracle"
 
@@ -193,10 +192,10 @@ def reliance(
     encoder, and of nothing smaller than what could be found.
     """
     scored, fitted = scored_and_fitted(features, fit, label, attribute, seed=seed)
-    scored, fitted, pairs, left_out = _contrasting(scored, fitted, label, attribute, expected_pairs)
-    classes, codes, truth = _common(fitted, scored, label)
-    values, cues, cue = _common(fitted, scored, attribute)
-    biases = _biases(len(values))
+    scored, fitted, pairs, left_out = contrasting_images(scored, fitted, label, attribute, expected_pairs)
+    classes, codes, truth = common_codes(fitted, scored, label)
+    values, cues, cue = common_codes(fitted, scored, attribute)
+    biases = fit_biases(len(values))
     draws = draw_at_biases(codes, cues, pairs, len(values), biases, seed)
 
     def answers(x: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -224,55 +223,6 @@ def reliance(
         left_out=left_out,
         **pictures_of(scored, fitted),
     )
-
-
-def _contrasting(
-    scored: Features, fitted: Features, label: str, attribute: str, expected_pairs: Mapping[str, str] | None
-) -> tuple[Features, Features, np.ndarray, dict[str, int]]:
-    """The images of classes in which label and attribute can be told apart, their pairs, and {reason: images} of others.
-
-    Without a class other pairs may be the likely ones, so that it is asked again until all classes can stay.
-    """
-    left_out: dict[str, int] = {}
-    while True:
-        classes, codes, truth = _common(fitted, scored, label)
-        values, cues, cue = _common(fitted, scored, attribute)
-        pairs = _pairs(fitted, label, attribute, expected_pairs)
-        keep = contrasting_classes(codes, cues, truth, cue, pairs, _biases(len(values)), len(values))
-        if keep.all():
-            return scored, fitted, pairs, left_out
-        listed = ", ".join(f"{classes[c]} ({values[pairs[c]]})" for c in np.flatnonzero(~keep))
-        if keep.sum() < 2:
-            raise ValueError(
-                f"Label and attribute cannot be told apart: there are too few images of {label} {listed} with the {attribute} "
-                "in brackets, or too few without it; bring images of every combination."
-            )
-        why = f"{label} {listed} is not often enough with the {attribute} in brackets, or not often enough without it"
-        left_out[why] = int((~keep[truth]).sum() + (~keep[codes]).sum())
-        scored, fitted = scored.rows(keep[truth]), fitted.rows(keep[codes])
-        if expected_pairs is not None:
-            expected_pairs = {str(name): expected_pairs[str(name)] for name in classes[keep]}
-
-
-def _pairs(fitted: Features, label: str, attribute: str, expected_pairs: Mapping[str, str] | None) -> np.ndarray:
-    """The value that goes with each class, (k,): as it was said, or as the images to fit on show."""
-    (classes, codes), (values, cues) = coded(fitted, label), coded(fitted, attribute)
-    if expected_pairs is None:
-        return likely_pairs(codes, cues, len(classes), len(values))
-    return partners_of(fitted.table, label, attribute, expected_pairs)
-
-
-def _biases(values: int) -> np.ndarray:
-    """Shares of the images fitted on that show the pair; the first is even."""
-    return np.array([1 / values, *(b for b in BIASES if b > 1 / values)])
-
-
-def _common(fitted: Features, scored: Features, column: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The names of a column's classes, and the class of each image fitted on and of each scored."""
-    (names, codes), (scored_names, scored_codes) = coded(fitted, column), coded(scored, column)
-    index = {str(name): i for i, name in enumerate(names)}
-    refuse_unseen([str(name) for name in scored_names if str(name) not in index], column)
-    return names, codes, np.array([index[str(name)] for name in scored_names])[scored_codes]
 
 
 @small_classes()

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sslviz.diagnostics.bias.excess_errors import ExcessErrors, judged_slices
 from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.probes.linear import linear_probe
 from sslviz.diagnostics.result import Fitted
 from sslviz.features import Features
 from sslviz.features.columns import one_of_each, stratified_half
 from sslviz.runtime.threads import one_thread
-from sslviz.statistics import Score, permutation_p, wilson
-from sslviz.statistics.shuffling import chunks, permuted
+from sslviz.statistics import Score
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
@@ -30,7 +29,6 @@ MIN_IMAGES = 20  # per slice on average
 MIN_ERRORS = 5  # per slice that starts among the images read wrongly
 MIN_JUDGES = 5  # images that judge a slice
 POWER_DRAWS = 60  # of the errors of a slice at one rate, to see how often it is found
-DRAWS = 2000  # of errors shuffled within predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +86,7 @@ class Slices(Fitted):
             found = 0
             for _ in range(POWER_DRAWS):
                 drawn = np.where(slice_, rng.random(len(wrong)) < rate, wrong)
-                found += _ExcessErrors(drawn, predicted, membership).standardized(drawn)[0] > reach
+                found += ExcessErrors(drawn, predicted, membership).standardized(drawn)[0] > reach
             if found >= 0.8 * POWER_DRAWS:
                 return float(rate)
         return None
@@ -103,7 +101,7 @@ class Slices(Fitted):
     def _reach(self) -> float:
         """The standardised excess that the worst of random slices stayed below in 95 of 100 draws; 0 where not known."""
         membership, wrong, predicted = self._judged
-        excess = _ExcessErrors(wrong, predicted, membership)
+        excess = ExcessErrors(wrong, predicted, membership)
         told = (self.reach < 1) & (excess.spread > 1e-9)
         beyond = (self.reach * self.sizes - excess.expected)[told] / excess.spread[told]
         return float(np.median(beyond)) if told.any() else 0.0
@@ -183,7 +181,7 @@ def slices(
     if len(judged) == 0:
         raise ValueError(f"No slice has {MIN_JUDGES} images to judge it by; bring more than these {len(wrong)}.")
     membership = member[:, None] == judged  # (n, s)
-    discovery = _ExcessErrors(wrong[finds], probe.predicted[finds], membership[finds])
+    discovery = ExcessErrors(wrong[finds], probe.predicted[finds], membership[finds])
     judged = judged[np.argsort(-discovery.standardized(wrong[finds]), kind="stable")]
     membership, predicted = member[judges, None] == judged, probe.predicted[judges]
     return Slices(
@@ -201,59 +199,6 @@ def slices(
         group_column=scored.group,
         units=scored.rows(judges).units,
     )
-
-
-def judged_slices(wrong: np.ndarray, predicted: np.ndarray, membership: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """Sizes, errors, interval, expectation, reach and p of slices, from errors (n,), predictions (n,) and members (n, s)."""
-    sizes = membership.sum(axis=0)
-    excess = _ExcessErrors(wrong, predicted, membership)
-    worst = np.concatenate([excess.standardized(drawn).max(axis=-1) for drawn in _shuffled(wrong, predicted, seed)])
-    errors = wrong @ membership / sizes
-    low, high = wilson(errors, sizes)
-    return {
-        "sizes": sizes,
-        "errors": errors,
-        "low": low,
-        "high": high,
-        "expected": excess.expected / sizes,
-        "reach": np.minimum((excess.expected + np.quantile(worst, 0.95) * excess.spread) / sizes, 1),
-        "p_corrected": np.array([permutation_p(value, worst) for value in excess.standardized(wrong)]),
-    }
-
-
-class _ExcessErrors:
-    """Errors of slices beyond those of random slices with the same predictions, in standard deviations.
-
-    - membership: images of each slice, (n, s)
-    - expected, spread: mean and standard deviation of a random slice's errors, (s,)
-    """
-
-    def __init__(self, wrong: np.ndarray, predicted: np.ndarray, membership: np.ndarray) -> None:
-        self.membership = membership.astype(float)
-        n, errors = np.bincount(predicted), np.bincount(predicted, wrong)
-        drawn = np.stack(
-            [membership[predicted == c].sum(axis=0) for c in range(len(n))]
-        )  # from each prediction, (c, s)
-        n, rate = np.maximum(n, 1)[:, None], (errors / np.maximum(n, 1))[:, None]
-        self.expected = (drawn * rate).sum(axis=0)
-        variance = drawn * rate * (1 - rate) * (n - drawn) / np.maximum(n - 1, 1)  # hypergeometric
-        self.spread = np.sqrt(variance.sum(axis=0))
-
-    def standardized(self, wrong: np.ndarray) -> np.ndarray:
-        """For errors (..., n): (..., s); 0 where luck has no say."""
-        excess = wrong @ self.membership - self.expected
-        return np.divide(excess, self.spread, out=np.zeros_like(excess), where=self.spread > 1e-9)
-
-
-def _shuffled(wrong: np.ndarray, predicted: np.ndarray, seed: int) -> Iterator[np.ndarray]:
-    """The errors in other orders within each prediction, (b, n) at a time, DRAWS in all."""
-    rng = np.random.default_rng(seed)
-    members = [np.flatnonzero(predicted == c) for c in np.unique(predicted)]
-    for b in chunks(DRAWS, len(wrong)):
-        drawn = np.empty((b, len(wrong)))
-        for rows in members:
-            drawn[:, rows] = permuted(wrong[rows], b, rng)
-        yield drawn
 
 
 def _main_directions(x: np.ndarray, finds: np.ndarray) -> np.ndarray:

@@ -14,18 +14,17 @@ from sslviz.diagnostics.neighbors.neighbors import Neighbors
 from sslviz.diagnostics.probes.control_features import ControlFeatures, aligned_controls
 from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
-from sslviz.features.column_kinds import class_text
+from sslviz.features.class_names import class_text
 from sslviz.features.columns import apart, in_order, refuse_one_sided, stratified_half
 from sslviz.statistics import (
-    MIN_PER_CLASS,
     POWER_80,
     WIDTH_95,
     Score,
+    balanced_intervals,
     balanced_mean,
-    bootstrap_balanced_mean,
     group_sizes,
+    low_of_perfect,
     p_beyond,
-    percentile_interval,
 )
 
 # How the readout of each method is worded in a claim; neighbours are a matter of geometry, and claim nothing.
@@ -117,13 +116,10 @@ class Probe(Fitted):
 
     @cached_property
     def _scores(self) -> dict[str, Score]:
-        value, low, high = self.accuracy, None, None
-        counts = group_sizes(self.truth, self.units)
-        if counts.min() >= MIN_PER_CLASS:
-            draws = bootstrap_balanced_mean(self.correct, self.truth, seed=self.seed, units=self.units)
-            low, high = percentile_interval(draws)
-            if value == 1:  # no resample holds an error where there is none to draw; ...
-                low = float(np.maximum(0, 1 - 3 / counts).mean())  # ... 3 / n of a class may hide (rule of three)
+        value = self.accuracy
+        [(low, high)] = balanced_intervals(self.correct[None], self.truth, seed=self.seed, units=self.units)
+        if value == 1 and low is not None:
+            low = low_of_perfect(group_sizes(self.truth, self.units))
         controls = {"chance": self.chance}
         controls |= {name: balanced_mean(correct, self.truth) for name, correct in self.control_correct.items()}
         return {"accuracy": Score(value, low, high, controls)}

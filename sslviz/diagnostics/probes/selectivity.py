@@ -17,16 +17,7 @@ from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
 from sslviz.features.columns import coded, scored_and_fitted
 from sslviz.runtime.threads import one_thread
-from sslviz.statistics import (
-    MIN_PER_CLASS,
-    Score,
-    balanced_mean,
-    bootstrap_balanced_mean,
-    group_sizes,
-    least_found,
-    p_beyond,
-    percentile_interval,
-)
+from sslviz.statistics import Score, balanced_intervals, balanced_mean, least_found, p_beyond
 
 READOUTS: dict[str, Readout] = {"linear": linear_readout, "mlp": mlp_readout}
 MIN_PER_KIND = 10  # images on average, so that a kind is met in fitting and in scoring
@@ -96,11 +87,9 @@ class Selectivity(Fitted):
     @cached_property
     def _scores(self) -> dict[str, Score]:
         values = self.per_image()
-        draws = bootstrap_balanced_mean(np.stack(list(values.values())), self.truth, seed=self.seed, units=self.units)
-        enough = group_sizes(self.truth, self.units).min() >= MIN_PER_CLASS
+        ends = balanced_intervals(np.stack(list(values.values())), self.truth, seed=self.seed, units=self.units)
         scores = {}
-        for i, (name, value) in enumerate(values.items()):
-            low, high = percentile_interval(draws[:, i]) if enough else (None, None)
+        for (name, value), (low, high) in zip(values.items(), ends, strict=True):
             controls = {NOTHING: 0.0} | {control: value[name] for control, value in self.control_values.items()}
             scores[name] = Score(balanced_mean(value, self.truth), low, high, controls)
         return scores

@@ -11,5 +11,5 @@ from contextlib import contextmanager
 def small_classes() -> Iterator[None]:
     """Leaves out a warning that every fit to more classes than half the images would repeat, of columns known as classes."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # that they may be numbers
         yield

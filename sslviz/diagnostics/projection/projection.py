@@ -66,11 +66,8 @@ class Projection:
 
     def per_image(self) -> dict[str, np.ndarray]:
         """The quantities whose means are the scores, for each image in the order of `ids`: {score: (n,)}."""
-        points = {
-            "trustworthiness": self.trustworthiness,
-            "continuity": self.continuity,
-            "knn_preservation": self.preservation,
-        }
+        points = {"trustworthiness": self.trustworthiness, "continuity": self.continuity}
+        points |= {"knn_preservation": self.preservation}
         return points if self.stability is None else points | {"seed_stability": self.stability}
 
     @property

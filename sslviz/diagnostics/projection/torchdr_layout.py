@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from sslviz.diagnostics.projection.umap_layout import WARM, stretched
-from sslviz.runtime.memory_cache import cache
+from sslviz.diagnostics.projection.umap_layout import WARM, layout_in_memory, stretched
 from sslviz.runtime.random_state import global_state_kept
 
 MAX_POINTS = 20_000  # of which all distances fit into memory
@@ -47,10 +46,7 @@ class TorchJob:
 
     def layout(self) -> np.ndarray:
         """Positions float32 (n, 2)."""
-        if self.name is None:
-            return self._embedding()
-        seed = self.seed if isinstance(self.seed, int) else tuple(self.seed)
-        return cache.get(("torchdr", self.name, self.min_dist, self.epochs, seed), self._embedding)
+        return layout_in_memory("torchdr", self, self._embedding)
 
     def _embedding(self) -> np.ndarray:
         import torch

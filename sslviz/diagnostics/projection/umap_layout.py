@@ -8,7 +8,7 @@ takes ten seconds to be imported and holds Python's lock while it works.  A test
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -108,6 +108,14 @@ def layouts(jobs: Sequence[AnyLayoutJob]) -> Iterator[np.ndarray]:
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from pool.map(lambda job: job.layout(), jobs)
+
+
+def layout_in_memory(package: str, job: Any, make: Callable[[], np.ndarray]) -> np.ndarray:
+    """What `make` lays out for another package's job, or what is cached under the job's name; without a name, nothing is."""
+    if job.name is None:
+        return make()
+    seed = job.seed if isinstance(job.seed, int) else tuple(job.seed)
+    return cache.get((package, job.name, job.min_dist, job.epochs, seed), make)
 
 
 def stretched(start: np.ndarray, *, warm: bool) -> np.ndarray:

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from sslviz.diagnostics.neighbors.neighbors import Neighbors
-from sslviz.diagnostics.projection.umap_layout import WARM, stretched
-from sslviz.runtime.memory_cache import cache
+from sslviz.diagnostics.projection.umap_layout import WARM, layout_in_memory, stretched
 
 # umap-learn's parallel loops must not run twice at once (numba's thread pool), and its optimiser holds Python's lock.
 _lock = Lock()
@@ -42,10 +41,7 @@ class UmapLearnJob:
 
     def layout(self) -> np.ndarray:
         """Positions float32 (n, 2)."""
-        if self.name is None:
-            return self._embedding()
-        seed = self.seed if isinstance(self.seed, int) else tuple(self.seed)
-        return cache.get(("umap-learn", self.name, self.min_dist, self.epochs, seed), self._embedding)
+        return layout_in_memory("umap-learn", self, self._embedding)
 
     def _embedding(self) -> np.ndarray:
         with _lock, warnings.catch_warnings():

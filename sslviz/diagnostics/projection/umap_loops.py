@@ -1,7 +1,7 @@
 """The inner loops of maps, compiled by numba; importing this takes 0.3 s.
 
-They hold no lock and use one thread, so that several run side by side with the same results.  numba caches what it
-compiled beside this file or in the user's cache; the first time ever takes two seconds.
+They hold no lock and use one thread, so that several run side by side with the same results.  What numba compiled is
+cached beside this file or in the user's cache; the first time ever takes two seconds.
 
 Edges, their order and the random numbers (Tausworthe, L'Ecuyer 1996) are umap-learn's.  Its inner loop takes three and a
 half times as long as `move`: it serves any number of dimensions, and computes powers for every pair.

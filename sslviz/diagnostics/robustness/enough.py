@@ -7,8 +7,9 @@ import numpy as np
 from sslviz.diagnostics.robustness.drift import HALF_WIDTH, drift
 from sslviz.diagnostics.robustness.feature_steps import MIN_PICTURES
 from sslviz.features import Features
-from sslviz.features.column_kinds import asked_columns, describe_columns, label_column
+from sslviz.features.column_kinds import asked_columns, describe_columns
 from sslviz.features.complete_rows import complete_rows, kept
+from sslviz.features.label_column import label_column
 
 READ = ("accuracy_lost", "drift")
 

@@ -10,15 +10,12 @@ import numpy as np
 
 from sslviz.diagnostics.hypothesis import Hypothesis
 from sslviz.diagnostics.robustness.feature_steps import Steps, feature_steps, in_spreads, why_untold
+from sslviz.diagnostics.robustness.step_measures import StepMeasures, r_squared
 from sslviz.features import Features
 from sslviz.statistics import Score, least_found, p_beyond, percentile_interval
 
 OTHER_PICTURE, LOST = "another picture", "nothing of it left"
 OTHER_STEPS = "steps to another picture"
-FOLDS = 5
-RIDGE = 1e-2  # of the mean variance of a direction: what keeps a readout of a few pictures from learning them by heart
-DIRECTIONS = 3  # that stand for an augmentation
-MIN_AMOUNTS = 3  # different ones, for an amount to be read back
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +72,9 @@ class Invariance:
         scores = {}
         for i, name in enumerate(self.views):
             if np.isfinite(self.read[i]).all():
-                low, high = percentile_interval(_r_squared(self.amounts[i], self.read[i], self._times))
+                low, high = percentile_interval(r_squared(self.amounts[i], self.read[i], self._times))
                 controls = {c: float(values["read"][i]) for c, values in self.control_values.items()}
-                value = float(_r_squared(self.amounts[i], self.read[i], np.ones((1, len(self.ids))))[0])
+                value = float(r_squared(self.amounts[i], self.read[i], np.ones((1, len(self.ids))))[0])
                 scores[name] = Score(value, low, high, {LOST: 0.0} | controls, None)
         return scores
 
@@ -170,7 +167,7 @@ def invariance(
     """
     views = feature_steps(altered)
     factors = None if changed is None else _factors(changed, views)
-    measures = _StepMeasures(views, factors, seed)
+    measures = StepMeasures(views, factors, seed)
     control_values = {}
     for name, altered_control in (altered_controls or {}).items():
         changed_control = (changed_controls or {}).get(name)
@@ -178,9 +175,9 @@ def invariance(
             continue
         steps = feature_steps(altered_control, views.ids)
         own_factors = None if factors is None or changed_control is None else _factors(changed_control, steps)
-        control = _StepMeasures(steps, own_factors, seed)
+        control = StepMeasures(steps, own_factors, seed)
         read = [
-            _r_squared(amount, read, np.ones((1, len(amount))))[0]
+            r_squared(amount, read, np.ones((1, len(amount))))[0]
             for amount, read in zip(measures.amounts, control.read, strict=True)
         ]
         moved = in_spreads(control.moved.mean(axis=1), steps.spread, steps.difference)
@@ -211,61 +208,3 @@ def _factors(changed: Features, views: Steps) -> Steps:
             f"not among them, the first of them {str(missing[0])!r}."
         )
     return feature_steps(changed, views.ids)
-
-
-class _StepMeasures:
-    """What one encoder's steps measure: the arrays of `Invariance`, of views and then factors."""
-
-    def __init__(self, views: Steps, factors: Steps | None, seed: int) -> None:
-        factors_moved = {} if factors is None else factors.moved
-        self.moved = np.stack([*views.moved.values(), *factors_moved.values()])
-        self.spread = views.spread
-        self.amounts = np.stack(list(views.amounts.values()))
-        self.read = np.stack([_read(step, views.amounts[name], seed) for name, step in views.steps.items()])
-        half = np.random.default_rng(seed).permutation(len(views.ids)) % 2 == 0
-        own = {} if factors is None else {name: step[~half] for name, step in factors.steps.items()}
-        axes = [_main_directions(step[half]) for step in views.steps.values()]
-        self.spans = np.array([[_share(step, a) for a in axes] for step in own.values()]).reshape(len(own), len(axes))
-        to_another = _main_directions(np.roll(views.plain[half], 1, axis=0) - views.plain[half])
-        self.spans_any = np.array([_share(step, to_another) for step in own.values()])
-
-
-def _read(step: np.ndarray, amount: np.ndarray, seed: int) -> np.ndarray:
-    """The amount that ridge regression reads from the steps of pictures it was not fitted on, (n,); NaN without amounts."""
-    n = len(amount)
-    if not np.isfinite(amount).all() or len(np.unique(amount)) < MIN_AMOUNTS:
-        return np.full(n, np.nan)
-    fold = np.random.default_rng(seed).permutation(n) % FOLDS
-    read = np.empty(n)
-    for k in range(FOLDS):
-        fit = fold != k
-        center, mean = step[fit].mean(axis=0), amount[fit].mean()
-        x = step[fit] - center
-        ridge = RIDGE * (x**2).sum() / min(x.shape) or 1.0  # of steps that are all alike nothing can be read
-        y = amount[fit] - mean
-        if x.shape[1] <= len(x):
-            weights = np.linalg.solve(x.T @ x + ridge * np.eye(x.shape[1]), x.T @ y)
-        else:  # the same, by pictures instead of dimensions
-            weights = x.T @ np.linalg.solve(x @ x.T + ridge * np.eye(len(x)), y)
-        read[~fit] = (step[~fit] - center) @ weights + mean
-    return read
-
-
-def _r_squared(amount: np.ndarray, read: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """R^2 of the amounts read (n,) in samples that hold each picture so many times, (b, n) -> (b,); NaN without amounts."""
-    total = times.sum(axis=1)
-    mean = times @ amount / total
-    variance = times @ amount**2 / total - mean**2
-    return 1 - times @ (amount - read) ** 2 / total / np.maximum(variance, 1e-12)
-
-
-def _main_directions(step: np.ndarray) -> np.ndarray:
-    """The main directions of some steps, (d, DIRECTIONS or fewer); none where nothing moved."""
-    _, sizes, axes = np.linalg.svd(step, full_matrices=False)
-    return axes[:DIRECTIONS][sizes[:DIRECTIONS] > 1e-9 * max(sizes[0], 1e-30)].T
-
-
-def _share(step: np.ndarray, axes: np.ndarray) -> float:
-    """The share of the steps' squared length in these directions; 0 where nothing moved."""
-    total = (step**2).sum()
-    return float(((step @ axes) ** 2).sum() / total) if total > 0 else 0.0

@@ -71,8 +71,7 @@ def study(
     training = {name: value for name, value in given.items() if value is not None}
     arms = built_arms(combined_arms(*names, vary, settings or {}, training), min(images.size))
     _check_batches(arms, train)
-    if views is not None:
-        arms = [arm if arm.reason else arm.with_budget(views) for arm in arms]
+    arms = [arm if arm.reason or views is None else arm.with_budget(views) for arm in arms]
     arguments = {
         "images": images.spec,
         "images_digest": images.digest,
@@ -91,17 +90,24 @@ def study(
     with folder_lock(out, f"Another study is at work in {out} right now; wait for it, or stop it."):
         sweep(out)
         trials = Trials(out, train, watched, scored, fit, asked, seeds, precision)
-        begun = read_plan(out, arguments)
-        trials.measure_untrained(arms, min(images.size))  # says what cannot be asked before anything is trained
-        if begun is None:
-            timed = arms if seconds is None else [arm if arm.reason else trials.timed(arm, seconds) for arm in arms]
-            write_plan(out, arguments, timed)
-        arms = read_plan(out, arguments) or []
+        arms = _planned(trials, arms, arguments, min(images.size), seconds)
         trials.train_all(arms, progress)
         result = StudyResult.of(arguments, arms, trials.measured)
         with atomic_write(out / TABLE) as file:
             result.table().to_csv(file, index=False)
     return result
+
+
+def _planned(
+    trials: Trials, arms: list[Arm], arguments: Mapping[str, Any], image_size: int, seconds: float | None
+) -> list[Arm]:
+    """The arms with the steps of each, as the plan in the folder says; it is written where the study begins."""
+    begun = read_plan(trials.out, arguments)
+    trials.measure_untrained(arms, image_size)  # says what cannot be asked before anything is trained
+    if begun is None:
+        timed = arms if seconds is None else [arm if arm.reason else trials.timed(arm, seconds) for arm in arms]
+        write_plan(trials.out, arguments, timed)
+    return read_plan(trials.out, arguments) or []
 
 
 def _check(

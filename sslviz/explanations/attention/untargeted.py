@@ -9,7 +9,7 @@ import numpy as np
 
 from sslviz.data import Images
 from sslviz.explanations.attention.activation import activation_energy, eigen_cam
-from sslviz.explanations.attention.attention import Attention
+from sslviz.explanations.attention.attention_result import Attention
 from sslviz.explanations.passes import Passes
 from sslviz.runs import Checkpoint
 

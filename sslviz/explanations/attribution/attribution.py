@@ -168,10 +168,7 @@ def attribute(
         answer = known.compute(question, **options)
         twice, twice_by = _in_two_ways(question, known, answer, names, options) if check else (answer.maps[:0], "")
     complete, one_step = _completeness(answer, s, s_baseline)
-    tensors = [answer.maps.mean(0), answer.maps, twice, complete, one_step]
-    if not all(torch.isfinite(t).all() for t in tensors):
-        raise ValueError(f"{method} gave values that are not finite; does the encoder, on these images?")
-    arrays = [t.float().numpy() for t in tensors]
+    arrays = _finite_arrays(method, answer.maps.mean(0), answer.maps, twice, complete, one_step)
     return Attribution(
         maps=arrays[0],
         ids=images.ids,
@@ -194,6 +191,13 @@ def attribute(
         unit=float(s.abs().mean()) or 1.0 if explained.grows else 1.0,
         seed=seed,
     )
+
+
+def _finite_arrays(method: str, *tensors: Tensor) -> list[np.ndarray]:
+    """These as float32 arrays; ValueError where a value is not finite."""
+    if not all(torch.isfinite(t).all() for t in tensors):
+        raise ValueError(f"{method} gave values that are not finite; does the encoder, on these images?")
+    return [t.float().numpy() for t in tensors]
 
 
 def _values(question: Question) -> tuple[Tensor, Tensor]:

@@ -60,10 +60,10 @@ def passes_of_gradient(encoder: Encoder, images: Images, baselines: int) -> Pass
 def integrated_gradients(question: Question, *, steps: int = 64, tolerance: float = COMPLETE) -> Answer:
     """How is the way of s from a baseline to the image shared out among the pixels?  Summed over channels.
 
-    (x - b) times the gradient's mean along the straight path (arXiv:1703.01365), by Fejér's second rule.  Its
-    steps are doubled, from 8 to at most `steps`, until the map sums to s(x) - s(b) within `tolerance`, a share of all
-    that it holds; what was asked at fewer steps is used again.  How nearly it does, and `extra` "steps" (k, n), are
-    reported.  At most 2^17 pixels (128 images of 32 px) are in memory with their gradients at once, whatever the steps.
+    (x - b) times the gradient's mean along the straight path (arXiv:1703.01365), by Fejér's second rule.  Its steps are
+    doubled, from 8 to at most `steps`, until the map sums to s(x) - s(b) within `tolerance`, a share of all that it
+    holds.  What was asked at fewer steps is used again.  How nearly it does, and `extra` "steps" (k, n), are reported.
+    At most 2^17 pixels (128 images of 32 px) are in memory with their gradients at once, whatever the steps.
 
     Caveat: A pixel that looks like the baseline gets nothing.
     """

@@ -192,7 +192,7 @@ def faithfulness(
         ['centre', 'edge', 'luminance', 'random', 'saturation']
 
     Caveat: Removing pixels makes pictures unlike any the encoder has seen, and a mask shows where the object is, not
-    what the encoder reads: a map is only as good as its distance to the controls.
+    what the encoder reads.  A map is only as good as its distance to the controls.
     """
     array = map_array(maps, images)
     regions = masks_by_name(masks, images)

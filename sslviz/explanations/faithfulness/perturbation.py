@@ -108,8 +108,8 @@ class Perturbed:
 def removed(ranks: np.ndarray, x: Tensor, *, insert: bool = False, steps: int = STEPS) -> Tensor:
     """Which pixels are filled at each step but the ends, as the most relevant cells go, or come (`insert`).
 
-    `ranks` (n, h, w) as `order` gives them, on any grid, for pictures `x` (n, 3, s, s): bool (n, k - 1, s, s), one for
-    each of `counts` between the ends.
+    `ranks` (n, h, w) are as `order` gives them, on any grid, for pictures `x` (n, 3, s, s).  Returns bool (n, k - 1, s,
+    s), one for each of `counts` between the ends.
     """
     gone = torch.from_numpy(counts(ranks[0].size, steps)[1:-1]).to(x.device)
     cells = (torch.from_numpy(ranks).to(x.device)[:, None] < gone[:, None, None]) != insert

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import plotly.graph_objects as go
 
-from sslviz.diagnostics.bias.groups import Groups
+from sslviz.diagnostics.bias.groups_result import Groups
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.dot_rows import ROWS, Dot, dots
 from sslviz.statistics import MIN_PER_CLASS

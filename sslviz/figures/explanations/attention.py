@@ -13,7 +13,7 @@ from sslviz.figures.explanations.distinct_controls import distinct
 from sslviz.figures.parts import theme
 
 if TYPE_CHECKING:
-    from sslviz.explanations.attention.attention import Attention
+    from sslviz.explanations.attention.attention_result import Attention
 
 Measure = Literal["distance", "entropy", "homogeneity", "nmi", "redundancy"]
 

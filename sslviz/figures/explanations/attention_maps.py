@@ -17,7 +17,7 @@ from sslviz.figures.parts import theme
 from sslviz.figures.parts.saliency_sheet import SIDE, Panel, frame, patch_points, sheet
 
 if TYPE_CHECKING:
-    from sslviz.explanations.attention.attention import Attention
+    from sslviz.explanations.attention.attention_result import Attention
 
 TIMES = "times uniform attention"
 IMAGES = 8  # rows of a grid of maps, unless chosen

@@ -24,7 +24,7 @@ from sslviz.figures.parts import theme
 from sslviz.figures.parts.saliency_sheet import KEY, key_below
 
 if TYPE_CHECKING:
-    from sslviz.explanations.attention.attention import Attention
+    from sslviz.explanations.attention.attention_result import Attention
 
 
 def head_table(

@@ -27,8 +27,8 @@ def intrinsic_dimension(
     """How many dimensions do the images really fill?  One line per checkpoint, whose slope is the dimension.
 
     `results` is an IntrinsicDimension or {checkpoint: IntrinsicDimension}.  Across: second by first neighbour's
-    distance; up: the share of images whose ratio is larger; both log, so that the Pareto law of TwoNN is a straight
-    line of slope -d.  Noise of the same shape in grey, once for each n and d.
+    distance; up: the share of images whose ratio is larger.  Both are log, so that the Pareto law of TwoNN is a
+    straight line of slope -d.  Noise of the same shape in grey, once for each n and d.
     Caveat: noise on top of few directions counts as many dimensions.
     """
     named = theme.as_dict(results)

@@ -48,7 +48,8 @@ class ArgumentAxis:
         """The place of an argument, moved by a share of the least distance between two."""
         if self.texts:
             return self.texts.index(str(argument)) + shift
-        number = float(argument)  # type: ignore[arg-type]
+        assert argument is not None  # or else all places were texts
+        number = float(argument)
         return number * 10 ** (shift * self.gap) if self.logarithmic else number + shift * self.gap
 
     def beside(self, arguments: Mapping[str, Argument]) -> dict[str, float]:

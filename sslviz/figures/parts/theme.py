@@ -36,7 +36,7 @@ CLASS_COLORS = (
 COLOR_WORDS = {
     "red": "#C93545", "orange": "#DB7F2A", "yellow": "#C9B400", "green": "#3F9142", "blue": "#3F68D6",
     "purple": "#9559C6", "pink": "#E58FC0", "brown": "#8B5A33", "cyan": "#2FB5C4", "magenta": "#C73BB5",
-}  # fmt: skip
+}  # fmt: skip  # a table: several colours a line
 CLASS_SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "x", "star")
 # viridis between 12 % and 94 %: its ends would vanish on dark and on white.
 SCALE = ("#482576", "#3f4889", "#2f6c8e", "#21908c", "#2fb47c", "#73d056", "#c8e020")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -37,45 +38,13 @@ def displacement(
     rng = np.random.default_rng(0)
     fig = go.Figure()
     for name, result in named.items():
-        rows = np.sort(rng.permutation(len(result.ids))[:POINTS])
-        jitter = rng.uniform(-0.02, 0.02, len(rows))  # shares come in steps of 1 / k: dots would lie on lines
-        fig.add_trace(
-            go.Scattergl(
-                x=result.change[rows] + jitter,
-                y=result.moved[rows],
-                customdata=result.ids[rows][:, None],
-                mode="markers",
-                name=short[name] or "images",
-                marker={"color": palette[name], "size": 4, "opacity": 0.5},
-                hovertemplate=f"<b>{escape(name)}</b> %{{customdata[0]}}<br>moved %{{y:.2f}} radii<extra></extra>",
-            )
-        )
+        fig.add_trace(_points(result, name, short[name] or "images", palette[name], rng))
     for line in sorted({result.line for result in named.values()}):
-        fig.add_trace(
-            go.Scatter(
-                x=[-0.05, 1.05],
-                y=[line, line],
-                mode="lines",
-                name="another seed (control)",
-                hoverinfo="name",
-                line={"color": theme.CONTROL, "width": 2},
-            )
-        )
+        fig.add_trace(_another_seed(line))
     fig.add_vline(x=CHANGED, line={"color": theme.CONTROL, "width": 1, "dash": "dot"})
     shares = next(iter(named.values())).quadrants if len(named) == 1 else {}
-    for quadrant, (x, y, xanchor, yanchor, words) in CORNERS.items():
-        text = f"{words}: {shares[quadrant]:.0%}" if shares else words
-        fig.add_annotation(
-            x=x,
-            y=y,
-            xref="paper",
-            yref="paper",
-            xanchor=xanchor,
-            yanchor=yanchor,
-            text=text,
-            showarrow=False,
-            font={"size": 12},
-        )
+    for quadrant in CORNERS:
+        fig.add_annotation(_words(quadrant, shares))
     fig.update_layout(
         height=420 + theme.legend_room([*short.values(), "another seed (control)"]),
         xaxis={"title": {"text": "share of neighbours that changed (0 to 1)"}, "range": [-0.05, 1.05]},
@@ -86,3 +55,46 @@ def displacement(
         for name, r in named.items()
     )
     return theme.finish(fig, alt=f"Movement on the map against change of neighbours. {quadrants}.", caption=CAPTION)
+
+
+def _points(result: Displacement, name: str, short: str, color: str, rng: np.random.Generator) -> go.Scattergl:
+    """A dot for each image, or for some of them."""
+    rows = np.sort(rng.permutation(len(result.ids))[:POINTS])
+    jitter = rng.uniform(-0.02, 0.02, len(rows))  # shares come in steps of 1 / k: dots would lie on lines
+    return go.Scattergl(
+        x=result.change[rows] + jitter,
+        y=result.moved[rows],
+        customdata=result.ids[rows][:, None],
+        mode="markers",
+        name=short,
+        marker={"color": color, "size": 4, "opacity": 0.5},
+        hovertemplate=f"<b>{escape(name)}</b> %{{customdata[0]}}<br>moved %{{y:.2f}} radii<extra></extra>",
+    )
+
+
+def _another_seed(line: float) -> go.Scatter:
+    """How far another seed alone would move a point, as a line across."""
+    return go.Scatter(
+        x=[-0.05, 1.05],
+        y=[line, line],
+        mode="lines",
+        name="another seed (control)",
+        hoverinfo="name",
+        line={"color": theme.CONTROL, "width": 2},
+    )
+
+
+def _words(quadrant: str, shares: Mapping[str, float]) -> dict[str, Any]:
+    """What a quadrant means, in its corner, with its share where there is one result."""
+    x, y, xanchor, yanchor, words = CORNERS[quadrant]
+    return {
+        "x": x,
+        "y": y,
+        "xref": "paper",
+        "yref": "paper",
+        "xanchor": xanchor,
+        "yanchor": yanchor,
+        "text": f"{words}: {shares[quadrant]:.0%}" if shares else words,
+        "showarrow": False,
+        "font": {"size": 12},
+    }

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from sslviz.diagnostics.projection.projection import Projection
 from sslviz.figures.parts import theme
-from sslviz.figures.projection.point_colors import MOST_CLASSES, RELIABILITY, PointColors
+from sslviz.figures.projection.point_colors import MOST_CLASSES, RELIABILITY, PointColors, PointGroup
 
 SVG_POINTS = 1500  # in one figure: so few are drawn sooner without WebGL, and where a browser has none
 CAPTION = "Distances between clusters and sizes of clusters are not meaningful."
@@ -47,25 +47,35 @@ def point_traces(
     """A few traces per class (or one in all), with the sample ids as customdata."""
     size, ranks = _point_size(len(result.ids)), coloring.legend
     traces = []
-    for label, members, marker, hover in coloring.groups(rows, color):
-        trace = kind(
-            x=result.xy[members, 0],
-            y=result.xy[members, 1],
-            mode="markers",
-            customdata=result.ids[members][:, None],
-            name=theme.short_names([label])[label] or "images",
-            legendgroup=label,
-            showlegend=bool(label),
-            legendrank=1000 + (ranks.index(label) if label else 0),
-            marker={"size": size, "opacity": 0.9 if size > 4 else 0.65, **marker},
-            hovertemplate=f"%{{customdata[0]}}{hover}<extra>{escape(name)}</extra>",
-        )
+    for group in coloring.groups(rows, color):
+        label, members, _, _ = group
+        rank = {"legendrank": 1000 + (ranks.index(label) if label else 0)}
+        trace = group_trace(result, group, {"size": size, "opacity": 0.9 if size > 4 else 0.65}, kind, name, **rank)
         if chosen:
             trace.selectedpoints = np.flatnonzero(np.isin(result.ids[members], list(chosen)))
             trace.selected = {"marker": {"opacity": 1, "size": size + 3}}
             trace.unselected = {"marker": {"opacity": 0.12}}
         traces.append(trace)
     return traces
+
+
+def group_trace(
+    result: Projection, group: PointGroup, look: Mapping[str, Any], kind: TraceKind, name: str = "", **options: Any
+) -> go.Scatter | go.Scattergl:
+    """The points of one group as a trace; `look` of all markers, `name` of the map for the hover text."""
+    label, members, marker, hover = group
+    return kind(
+        x=result.xy[members, 0],
+        y=result.xy[members, 1],
+        mode="markers",
+        customdata=result.ids[members][:, None],
+        name=theme.short_names([label])[label] or "images",
+        legendgroup=label,
+        showlegend=bool(label),
+        marker={**look, **marker},
+        hovertemplate=f"%{{customdata[0]}}{hover}<extra>{escape(name)}</extra>",
+        **options,
+    )
 
 
 def null_trace(result: Projection, rows: np.ndarray, kind: TraceKind) -> go.Scatter | go.Scattergl:

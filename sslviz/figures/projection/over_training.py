@@ -13,6 +13,7 @@ from sslviz.diagnostics.projection.projection import Projection
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.legend import one_entry_a_group
 from sslviz.figures.parts.player import player
+from sslviz.figures.projection.map_parts import group_trace
 from sslviz.figures.projection.point_colors import PointColors
 
 POINTS = 5000  # of every map: each frame carries all of its points
@@ -40,7 +41,8 @@ def journey(
         raise ValueError("The maps of a journey must show the same images in the same order; project the same images.")
     rows = sample_rows(len(first.ids), POINTS)
     groups = list(PointColors.of(color, first.ids).groups(rows, point_color))
-    fig = go.Figure([_points(last, group, size=5 if len(rows) <= 3000 else 4) for group in groups])
+    look = {"size": 5 if len(rows) <= 3000 else 4, "opacity": 0.75}
+    fig = go.Figure([group_trace(last, group, look, go.Scattergl) for group in groups])
     one_entry_a_group(fig.data)
     fig.frames = [
         go.Frame(
@@ -67,21 +69,6 @@ def journey(
     shown = f"{len(rows):,} of {len(first.ids):,} images, always the same." if len(rows) < len(first.ids) else ""
     scores = "; ".join(f"step {name}: {_score(each)}" for name, each in zip(names, maps, strict=True))
     return theme.finish(fig, alt=f"Maps of a run through its training. {scores}.", caption=f"{CAPTION} {shown}".strip())
-
-
-def _points(result: Projection, group: tuple[str, np.ndarray, dict[str, Any], str], size: int) -> go.Scattergl:
-    label, members, marker, hover = group
-    return go.Scattergl(
-        x=result.xy[members, 0],
-        y=result.xy[members, 1],
-        mode="markers",
-        customdata=result.ids[members][:, None],
-        name=theme.short_names([label])[label] or "images",
-        legendgroup=label,
-        showlegend=bool(label),
-        marker={"size": size, "opacity": 0.75, **marker},
-        hovertemplate=f"%{{customdata[0]}}{hover}<extra></extra>",
-    )
 
 
 def _heading(name: str, result: Projection) -> dict[str, Any]:

@@ -16,6 +16,7 @@ RELIABILITY = "reliability"
 BY_CHANCE = "keeps no more than chance"
 LAYERS = 4  # in which the classes are drawn in turns, so that the last does not cover the others
 MOST_CLASSES = 20  # in a legend, and drawn in turns; of more, hovering shows the class
+PointGroup = tuple[str, np.ndarray, dict[str, Any], str]  # name, rows, marker, and what the hover text adds to the id
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class PointColors:
         """What stands in the legend."""
         return self.classes()[0] if self.kind == "classes" else [BY_CHANCE] if self.kind == RELIABILITY else []
 
-    def groups(self, rows: np.ndarray, color: str) -> Iterator[tuple[str, np.ndarray, dict[str, Any], str]]:
+    def groups(self, rows: np.ndarray, color: str) -> Iterator[PointGroup]:
         """For each trace: its name in the legend (if any), its rows, its marker, and what its hover text adds to the id.
 
         Up to four traces for each class.
@@ -90,7 +91,7 @@ class PointColors:
                     marker = {"color": self.values[members], "coloraxis": "coloraxis", **faded}
                     yield name, members, marker, f"{hover}%{{marker.color:.4g}}"
 
-    def _in_turns(self, rows: np.ndarray, hover: str) -> Iterator[tuple[str, np.ndarray, dict[str, Any], str]]:
+    def _in_turns(self, rows: np.ndarray, hover: str) -> Iterator[PointGroup]:
         """A few traces for each class: a random part of every class, then another, and so on; always the same parts.
 
         Every other layer is in reverse order, and layers become smaller.  So each class is seen on top about as often as

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import plotly.graph_objects as go
 
-from sslviz.diagnostics.robustness.drift import SAME, Drift
+from sslviz.diagnostics.robustness.drift_result import SAME, Drift
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.dot_rows import Dot, dots
 

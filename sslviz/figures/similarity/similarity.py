@@ -62,8 +62,8 @@ def similarity(results: Similarity | Mapping[str, Similarity], *, colors: Mappin
 def heatmap(results: Mapping[tuple[str, str], Similarity], *, score: str = "cka") -> go.Figure:
     """Which checkpoints or layers are alike?  One cell for each pair, on a scale that marks unrelated images.
 
-    `results` {(row, column): Similarity} may hold each pair of checkpoints once (the other half and the diagonal are
-    filled in), or every layer of one encoder with every layer of another.  `score` is "cka", "procrustes",
+    `results` {(row, column): Similarity} may hold each pair of checkpoints once; the other half and the diagonal are
+    filled in.  Or it holds every layer of one encoder with every layer of another.  `score` is "cka", "procrustes",
     "mutual_knn" or "rsa"; numbers are written into the cells of up to 12 rows.
     Caveat: neighbouring steps and layers are alike in any network; it is the breaks in the pattern that tell.
     """

@@ -10,10 +10,10 @@ import numpy as np
 import plotly.graph_objects as go
 
 from sslviz.figures.parts import theme
-from sslviz.figures.parts.boxed_pictures import Corner, panel_corners
-from sslviz.figures.parts.saliency_sheet import Panel, sheet
+from sslviz.figures.parts.boxed_pictures import Corner
+from sslviz.figures.parts.saliency_sheet import Panel
 from sslviz.figures.parts.thumbnails import pale
-from sslviz.figures.parts.worst_first import worst_of_each
+from sslviz.figures.parts.worst_pictures import worst_pictures
 
 if TYPE_CHECKING:
     from sslviz.transfer.dense.correspondence_result import Correspondence
@@ -40,16 +40,13 @@ def correspondence(
     """
     named = theme.as_dict(results)
     palette, short = theme.colors(named, colors), theme.short_names(named, 18)
-    columns, chosen = worst_of_each({name: len(one.shown) for name, one in named.items()}, columns, panels=ROWS)
-    panels = [p for name, result in named.items() for p in _panels(result, short[name], palette[name], chosen[name])]
-    fig = sheet(panels, columns)
-    corners = panel_corners(fig)
-    for name, result in named.items():
-        k = len(chosen[name])
-        rows, corners = [corners[k * i : k * (i + 1)] for i in range(ROWS)], corners[ROWS * k :]
-        fig.add_traces([*_traces(result, chosen[name], rows, palette[name], name)])
-    fig.update_xaxes(constraintoward="left")
-    fig.update_layout(height=fig.layout.height - 28, margin_t=8)
+    fig = worst_pictures(
+        named,
+        columns,
+        lambda name, chosen: _panels(named[name], short[name], palette[name], chosen),
+        lambda name, chosen, rows: _traces(named[name], chosen, rows, palette[name], name),
+        panels=ROWS,
+    )
     return theme.finish(fig, alt=_alt(named), caption=CAPTION)
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from sslviz.figures.parts import theme
-from sslviz.figures.parts.boxed_pictures import Corner, box_lines, panel_corners, with_boxes
-from sslviz.figures.parts.saliency_sheet import Panel, sheet
-from sslviz.figures.parts.worst_first import worst_of_each
+from sslviz.figures.parts.boxed_pictures import Corner, box_lines, with_boxes
+from sslviz.figures.parts.saliency_sheet import Panel
+from sslviz.figures.parts.worst_pictures import worst_pictures
 
 if TYPE_CHECKING:
     from sslviz.transfer.dense.detection_result import Detection
@@ -36,16 +36,15 @@ def detection(
     """
     named = theme.as_dict(results)
     palette, short = theme.colors(named, colors), theme.short_names(named, 18)
-    columns, chosen = worst_of_each({name: len(one.shown) for name, one in named.items()}, columns, rows=ROWS)
-    panels = [panel for name, result in named.items() for panel in _panels(result, short[name], chosen[name])]
-    fig = sheet(panels, columns)
-    corners = panel_corners(fig)
-    for name, result in named.items():
-        at, corners = corners[: len(chosen[name])], corners[len(chosen[name]) :]
-        places = dict(zip(result.shown[chosen[name]].tolist(), at, strict=True))
-        fig.add_traces([*_traces(result, places, palette[name], name)])
-    fig.update_xaxes(constraintoward="left")
-    fig.update_layout(height=fig.layout.height - 28, margin_t=8)
+
+    def panels(name: str, chosen: list[int]) -> Iterator[Panel]:
+        return _panels(named[name], short[name], chosen)
+
+    def traces(name: str, chosen: list[int], at: list[list[Corner]]) -> Iterator[go.Scatter]:
+        places = dict(zip(named[name].shown[chosen].tolist(), at[0], strict=True))
+        return _traces(named[name], places, palette[name], name)
+
+    fig = worst_pictures(named, columns, panels, traces, rows=ROWS)
     return theme.finish(fig, alt=_alt(named), caption=CAPTION)
 
 
@@ -63,15 +62,15 @@ def _panels(result: Detection, name: str, rows: list[int]) -> Iterator[Panel]:
 def _traces(result: Detection, places: Mapping[int, Corner], color: str, name: str) -> Iterator[go.Scatter]:
     """The boxes in the panels that show picture {picture: corner of its panel}, and their classes."""
 
-    def lines(boxes: np.ndarray, of: np.ndarray, *look: str | float) -> go.Scatter:
-        return box_lines(boxes, [places[int(i)] for i in of], result.size, *look)  # type: ignore[arg-type]
+    def lines(boxes: np.ndarray, of: np.ndarray, color: str, name: str, dash: str = "solid") -> go.Scatter:
+        return box_lines(boxes, [places[int(i)] for i in of], result.size, color, name, 2, dash)
 
     bare = np.isin(result.untrained_of, [*places])
-    yield lines(result.untrained_found[bare], result.untrained_of[bare], theme.CONTROL, "untrained (control)", 2)
+    yield lines(result.untrained_found[bare], result.untrained_of[bare], theme.CONTROL, "untrained (control)")
     there = np.isin(result.found_of, [*places]) & (result.confidence >= result.shown_from)
     for right, dash in ((True, "solid"), (False, "dot")):
         rows = np.flatnonzero(there & (result.right[:, 0] == right))
-        yield lines(result.found[rows], result.found_of[rows], color, name or "found", 2, dash)
+        yield lines(result.found[rows], result.found_of[rows], color, name or "found", dash)
     yield _dots(result, np.flatnonzero(there), places, color)
 
 

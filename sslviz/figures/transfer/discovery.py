@@ -10,9 +10,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from sslviz.figures.parts import theme
-from sslviz.figures.parts.boxed_pictures import box_lines, panel_corners, with_boxes
-from sslviz.figures.parts.saliency_sheet import Panel, sheet
-from sslviz.figures.parts.worst_first import worst_of_each
+from sslviz.figures.parts.boxed_pictures import Corner, box_lines, with_boxes
+from sslviz.figures.parts.saliency_sheet import Panel
+from sslviz.figures.parts.worst_pictures import worst_pictures
 
 if TYPE_CHECKING:
     from sslviz.transfer.dense.discovery import Discovery
@@ -35,19 +35,17 @@ def discovery(
     """
     named = theme.as_dict(results)
     palette, short = theme.colors(named, colors), theme.short_names(named, 18)
-    columns, chosen = worst_of_each({name: len(one.shown) for name, one in named.items()}, columns, rows=ROWS)
-    panels = [panel for name, result in named.items() for panel in _panels(result, short[name], chosen[name])]
-    fig = sheet(panels, columns)
-    corners = panel_corners(fig)
-    for name, result in named.items():
-        at, corners = corners[: len(chosen[name])], corners[len(chosen[name]) :]
-        pictures = result.shown[chosen[name]]
-        fig.add_trace(
-            box_lines(result.untrained_found[pictures], at, result.size, theme.CONTROL, "untrained (control)", 2)
-        )
-        fig.add_trace(box_lines(result.found[pictures], at, result.size, palette[name], name or "found", 3))
-    fig.update_xaxes(constraintoward="left")
-    fig.update_layout(height=fig.layout.height - 28, margin_t=8)
+
+    def panels(name: str, chosen: list[int]) -> Iterator[Panel]:
+        return _panels(named[name], short[name], chosen)
+
+    def traces(name: str, chosen: list[int], at: list[list[Corner]]) -> Iterator[go.Scatter]:
+        result, pictures = named[name], named[name].shown[chosen]
+        bare = result.untrained_found[pictures]
+        yield box_lines(bare, at[0], result.size, theme.CONTROL, "untrained (control)", 2)
+        yield box_lines(result.found[pictures], at[0], result.size, palette[name], name or "found", 3)
+
+    fig = worst_pictures(named, columns, panels, traces, rows=ROWS)
     return theme.finish(fig, alt=_alt(named), caption=CAPTION)
 
 

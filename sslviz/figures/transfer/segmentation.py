@@ -16,7 +16,7 @@ from sslviz.figures.parts.worst_first import worst_of_each
 from sslviz.transfer.dense.confusion import confusions, mean_overlap
 
 if TYPE_CHECKING:
-    from sslviz.transfer.dense.segmentation import Segmentation
+    from sslviz.transfer.dense.segmentation_result import Segmentation
 
 COLUMNS, ROWS = 8, 4  # pictures; and what is shown of each
 GROUND = "background"  # stays without colour where a class is called so

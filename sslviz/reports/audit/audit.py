@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from sslviz.catalog import HEALTH, Entry, diagnostics, find_entry
+from sslviz.catalog import Entry, diagnostics, find_entry
+from sslviz.catalog.sections import HEALTH
 from sslviz.data import Images
 from sslviz.diagnostics.result import ResultKey
 from sslviz.evaluation.answers import Columns, requirements, stored_result

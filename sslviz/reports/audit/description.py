@@ -11,7 +11,7 @@ from typing import Any
 
 from sslviz.data import Images
 from sslviz.evaluation.summary import sentence
-from sslviz.features.column_kinds import class_counts
+from sslviz.features.class_names import class_counts
 from sslviz.reports.audit.plan import AuditPlan
 from sslviz.runs import Checkpoint, Run
 from sslviz.runs.preprocessing import run_preprocessing

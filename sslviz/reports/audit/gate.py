@@ -44,9 +44,9 @@ def read_gate(path: str | Path) -> dict[str, Any]:
 def failures(report: Mapping[str, Any], gate: Mapping[str, Any]) -> list[str]:
     """Which conditions does the report not meet?  A sentence for each, for each checkpoint; empty where it passes.
 
-    What was not looked at has not passed: a score that a condition names and the report lacks is a failure, and so is a
-    number of findings of which none was tested.  An audit that stopped fails whatever the conditions, unless the gate says
-    `allow_stopped = true`.
+    What was not looked at has not passed.  A score that a condition names and the report lacks is a failure, and so is
+    a number of findings of which none was tested.  An audit that stopped fails whatever the conditions, unless the gate
+    says `allow_stopped = true`.
     """
     failed = []
     for name, run in report["runs"].items():

@@ -15,9 +15,10 @@ import pandas as pd
 from sslviz.catalog import diagnostics
 from sslviz.data.grouping import check_group
 from sslviz.evaluation.column_checks import check_named_columns
-from sslviz.features.column_kinds import LABEL, Column, asked_columns, describe_columns, label_column
+from sslviz.features.column_kinds import Column, asked_columns, describe_columns
 from sslviz.features.columns import partners_of
 from sslviz.features.complete_rows import complete_rows
+from sslviz.features.label_column import LABEL, label_column
 
 LATER = (
     "partners",

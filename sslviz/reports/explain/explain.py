@@ -17,7 +17,7 @@ from sslviz.reports.explain.expected_passes import evidence_parameters, explain_
 from sslviz.runs import Checkpoint, Run
 
 if TYPE_CHECKING:
-    from sslviz.explanations.attention.attention import Attention
+    from sslviz.explanations.attention.attention_result import Attention
     from sslviz.explanations.attention.untargeted import Look
     from sslviz.explanations.attribution.attribution import Attribution
     from sslviz.explanations.faithfulness.faithfulness import Faithfulness

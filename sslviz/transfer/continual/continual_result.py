@@ -9,14 +9,7 @@ from typing import Literal
 import numpy as np
 
 from sslviz.diagnostics.result import Fitted
-from sslviz.statistics import (
-    MIN_PER_CLASS,
-    Score,
-    balanced_mean,
-    bootstrap_balanced_mean,
-    group_sizes,
-    percentile_interval,
-)
+from sslviz.statistics import Score, balanced_intervals, balanced_mean, group_sizes
 from sslviz.transfer.continual.accuracy_matrix import best_before_last
 
 SEQUENCE, JOINT = "sequence", "joint"
@@ -134,11 +127,8 @@ class Continual(Fitted):
     @cached_property
     def _scores(self) -> dict[str, Score]:
         values = self.per_image()
-        draws = bootstrap_balanced_mean(np.stack(list(values.values())), self.truth, seed=self.seed, units=self.units)
-        counts = group_sizes(self.truth, self.units)
-        ends: dict[str, tuple[float, float] | tuple[None, None]] = dict.fromkeys(values, (None, None))
-        if counts.min() >= MIN_PER_CLASS:
-            ends = {name: percentile_interval(draws[:, i]) for i, name in enumerate(values)}
+        counts, every = group_sizes(self.truth, self.units), np.stack(list(values.values()))
+        ends = dict(zip(values, balanced_intervals(every, self.truth, seed=self.seed, units=self.units), strict=True))
         means = {name: balanced_mean(one, self.truth) for name, one in values.items()}
         scores = {}
         for name, value in means.items():

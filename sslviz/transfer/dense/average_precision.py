@@ -63,8 +63,8 @@ def in_order(found: Placed) -> np.ndarray:
 def matches(found: Placed, truth: Placed, pictures: int, classes: int, thresholds: np.ndarray = THRESHOLDS) -> Matches:
     """Greedy matching within each picture and class.
 
-    In the order of `in_order` each found box takes the true box that it overlaps most, of those not yet taken and overlapped
-    by the threshold or more; it is right if there is one.  No true box is taken twice.
+    Found boxes come in the order of `in_order`.  Each takes the true box that it overlaps most, of those not yet taken
+    and overlapped by the threshold or more.  It is right if there is one.  No true box is taken twice.
     """
     found = found.rows(in_order(found))
     truth = truth.rows(

@@ -29,7 +29,7 @@ class Targets(NamedTuple):
     """What the head shall say of n pictures.
 
     - heat: near the centres of each class 1, elsewhere 0, (n, c, rows, columns)
-    - shape: of cells with a centre: its place within the cell, x and y from 0 to 1, and the log of width and height in
+    - shape: the place of each centre within its cell, x and y from 0 to 1, and the log of its box's width and height in
       cells, (n, 4, rows, columns)
     - here: which cells have a centre, bool (n, rows, columns)
     """
@@ -78,7 +78,8 @@ class CentreHead(nn.Module):
         self.hidden = nn.Conv2d(width, WIDTH, 3, padding=1)
         self.heat = nn.Conv2d(WIDTH, classes, 1)
         self.shape = nn.Conv2d(WIDTH, 4, 1)
-        nn.init.constant_(self.heat.bias, float(np.log(PRIOR / (1 - PRIOR))))  # type: ignore[arg-type]
+        assert self.heat.bias is not None  # a convolution has one unless told otherwise
+        nn.init.constant_(self.heat.bias, float(np.log(PRIOR / (1 - PRIOR))))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """What it says of some tokens."""

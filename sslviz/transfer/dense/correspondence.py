@@ -46,8 +46,8 @@ def correspondence(
         >>> [*result.scores()]
         ['pck', 'pck shifted', 'pck mirrored', 'pck enlarged', 'of_ceiling']
 
-    Caveat: The same picture is found in itself, which is easier than an object in another photograph; colours alone find
-    much of a shifted picture, so read the score beside them.
+    Caveat: The same picture is found in itself, which is easier than an object in another photograph.  Colours alone
+    find much of a shifted picture, so read the score beside them.
     """
     require_pictures(images, "Correspondence needs pictures (n, h, w, 3), at least one")
     own = encoder_tokens(checkpoint, layer)
@@ -91,7 +91,7 @@ def correspondence_of(
     for images in (first, second):
         require_pictures(images, "Correspondence needs pictures (n, h, w, 3), at least one")
     asked = given_points(first, second, points)
-    moved = replace(second, ids=[f"{GIVEN} {id_}" for id_ in second.ids])  # type: ignore[arg-type]
+    moved = replace(second, ids=np.array([f"{GIVEN} {id_}" for id_ in second.ids]))
     own, untrained = encoder_tokens(checkpoint, layer), untrained_tokens(checkpoint, layer)
     result = _answered(own, untrained, _Pairs(first, moved, asked), [GIVEN], seed, progress)
     return replace(result, layer=layer or LAST)

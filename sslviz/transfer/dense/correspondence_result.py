@@ -7,12 +7,13 @@ from functools import cached_property
 
 import numpy as np
 
+from sslviz.diagnostics.result import OfRun
 from sslviz.explanations.mean_interval import FEWEST_IMAGES, mean_draws
 from sslviz.statistics import Score, percentile_interval
 
 
 @dataclass(frozen=True, eq=False)
-class Correspondence:
+class Correspondence(OfRun):
     """Result of `correspondence`, of n pictures that were moved in t ways.
 
     - run: the run it comes from
@@ -57,11 +58,6 @@ class Correspondence:
     moved_size: tuple[int, int]
     left_out: dict[str, int] = field(default_factory=dict)
     seed: int = 0
-
-    @property
-    def name(self) -> str:
-        """How figures call it: the run it comes from."""
-        return self.run
 
     @property
     def ceiling(self) -> float:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -21,27 +23,9 @@ from sslviz.transfer.dense.detection_result import Detection
 from sslviz.transfer.dense.patch_tokens import LAST, TokenReader, encoder_tokens, pixel_tokens, untrained_tokens
 from sslviz.transfer.dense.pixel_classes import shown_rows, small
 from sslviz.transfer.dense.true_boxes import objects_of
-from sslviz.transfer.picture_split import fitted_apart, named_only, random_halves
+from sslviz.transfer.picture_split import named_only, scored_and_fitted
 
 STEPS = 400  # of 32 pictures: 500 scenes take half a minute with all controls; twice as many read the same
-
-
-def _scored_and_fitted(images: Images, fit: Images | None, seed: int) -> tuple[Images, Images, dict[str, int]]:
-    """The pictures that are scored, those that are fitted on (others, or a random half), and {reason: pictures} left out."""
-    if fit is not None:
-        require_pictures(fit, "Detection is fitted on pictures (n, h, w, 3), at least one")
-        return images, *fitted_apart(images, fit)
-    if len(images) < 2:
-        raise ValueError("One picture cannot be fitted on and scored; give more, or others to fit on as `fit`.")
-    return *random_halves(images, seed), {}
-
-
-def _classes(truth: list[Boxes], fitted: list[Boxes]) -> list[str]:
-    """The names of all boxes; ValueError where there is nothing to fit on, or to be found."""
-    for objects, what in ((fitted, "to fit on"), (truth, "to be found")):
-        if not any(len(boxes.classes) for boxes in objects):
-            raise ValueError(f"None of these pictures has an object {what}; choose others.")
-    return sorted({str(name) for boxes in (*truth, *fitted) for name in boxes.classes})
 
 
 @one_thread
@@ -57,10 +41,10 @@ def detection(
 ) -> Detection:
     """Can objects be found, named and boxed by its frozen features?
 
-    A small head looks at the tokens of patches: one 3 x 3 convolution, then one map of centres for each class, the place of
-    a centre within its patch, and the size of its box (arXiv 1904.07850).  Cells that none of the 8 around them passes are
-    boxes, at most 100 in a picture.  True boxes come from the column `boxes`, or else lie around the regions of all masks
-    but "background", whose names are the classes.
+    A small head looks at the tokens of patches.  It is one 3 x 3 convolution, then one map of centres for each class,
+    the place of a centre within its patch, and the size of its box (arXiv 1904.07850).  Cells that none of the 8 around
+    them passes are boxes, at most 100 in a picture.  True boxes come from the column `boxes`, or else lie around the
+    regions of all masks but "background", whose names are the classes.
 
     - fit: pictures with boxes that the head is fitted on; None: a random half of `images`, by `seed`
     - layer: whose tokens, as `embed_layers` calls it; an earlier stage has a finer grid.  None: the last grid
@@ -80,28 +64,29 @@ def detection(
         >>> [*result.scores()], sorted(result.scores()["ap50"].controls)
         (['ap50', 'ap'], ['mean box', 'pixels and place', 'untrained'])
 
-    Caveat: Edges are as exact as the grid allows, so that `ap` compares encoders on grids of one size only; a larger head,
-    or more pictures to fit it on, would find more.
+    Caveat: Edges are as exact as the grid allows, so that `ap` compares encoders on grids of one size only.  A larger
+    head, or more pictures to fit it on, would find more.
     """
     require_pictures(images, "Detection needs pictures (n, h, w, 3), at least one")
     if steps < 1:
         raise ValueError(f"A head is fitted for at least one step; got steps={steps}.")
-    images, fit, left_out = _scored_and_fitted(images, fit, seed)
+    images, fit, left_out = scored_and_fitted(images, fit, seed, "Detection")
     own, untrained = encoder_tokens(checkpoint, layer), untrained_tokens(checkpoint, layer)
     objects, fitted = objects_of(images), objects_of(fit)
     classes = _classes(objects, fitted)
-    truth, known = placed(objects, classes), placed(fitted, classes)
+    truth = placed(objects, classes)
 
-    found, grid = _found(own, images, fit, classes, steps, seed, progress)
-    usual = usual_boxes(known, len(classes), grid, fit.size)
-    guesses = {"mean box": everywhere(usual, len(images), images.size)}
-    for name, tokens in {"pixels and place": pixel_tokens(*grid), "untrained": untrained}.items():
-        guesses[name] = _found(tokens, images, fit, classes, steps, seed, progress)[0]
-    said = targets(objects, classes, grid, images.size)
-    guesses["ceiling"] = boxes_at_peaks((said.heat == 1).float(), said.shape, images.size)
+    find = partial(_found, images=images, fit=fit, classes=classes, steps=steps, seed=seed, progress=progress)
+    found, grid = find(own)
+    usual = usual_boxes(placed(fitted, classes), len(classes), grid, fit.size)
+    guesses = {
+        "mean box": everywhere(usual, len(images), images.size),
+        "pixels and place": find(pixel_tokens(*grid))[0],
+        "untrained": find(untrained)[0],
+        "ceiling": _on_grid(objects, classes, grid, images.size),
+    }
     matched = {name: matches(each, truth, len(images), len(classes)) for name, each in guesses.items()}
     precision = {name: average_precisions(each) for name, each in matched.items()}
-    own_matches, kept = matches(found, truth, len(images), len(classes)), found.rows(in_order(found))
     bare = _sure_of(guesses["untrained"], matched["untrained"])
     result = Detection(
         run=checkpoint.run,
@@ -109,15 +94,7 @@ def detection(
         grid=grid,
         classes=classes,
         ids=images.ids,
-        found=kept.corners,
-        found_of=kept.picture,
-        found_class=kept.kind,
-        confidence=kept.score,
-        right=own_matches.right,
-        true_boxes=truth.corners,
-        true_of=truth.picture,
-        true_class=truth.kind,
-        true_counts=own_matches.true,
+        **_found_and_true(found, truth, len(images), len(classes)),
         ceiling_precision=precision.pop("ceiling"),
         control_precision=precision,
         untrained_found=bare.corners,
@@ -135,6 +112,20 @@ def detection(
     return _with_pictures(result, images)
 
 
+def _classes(truth: list[Boxes], fitted: list[Boxes]) -> list[str]:
+    """The names of all boxes; ValueError where there is nothing to fit on, or to be found."""
+    for objects, what in ((fitted, "to fit on"), (truth, "to be found")):
+        if not any(len(boxes.classes) for boxes in objects):
+            raise ValueError(f"None of these pictures has an object {what}; choose others.")
+    return sorted({str(name) for boxes in (*truth, *fitted) for name in boxes.classes})
+
+
+def _on_grid(objects: list[Boxes], classes: list[str], grid: tuple[int, int], size: tuple[int, int]) -> Placed:
+    """The true boxes as far as this grid can say them."""
+    said = targets(objects, classes, grid, size)
+    return boxes_at_peaks((said.heat == 1).float(), said.shape, size)
+
+
 def _found(
     tokens: TokenReader, images: Images, fit: Images, classes: list[str], steps: int, seed: int, progress: bool
 ) -> tuple[Placed, tuple[int, int]]:
@@ -149,6 +140,22 @@ def _found(
     return found.rows(
         np.isin(found.kind, placed(fitted, classes).kind)
     ), grid  # a class that was not fitted is not known
+
+
+def _found_and_true(found: Placed, truth: Placed, images: int, classes: int) -> dict[str, Any]:
+    """The fields of a result that say which boxes were found, which are true, and which of the found ones are right."""
+    matched, kept = matches(found, truth, images, classes), found.rows(in_order(found))
+    return {
+        "found": kept.corners,
+        "found_of": kept.picture,
+        "found_class": kept.kind,
+        "confidence": kept.score,
+        "right": matched.right,
+        "true_boxes": truth.corners,
+        "true_of": truth.picture,
+        "true_class": truth.kind,
+        "true_counts": matched.true,
+    }
 
 
 def _with_pictures(result: Detection, images: Images) -> Detection:

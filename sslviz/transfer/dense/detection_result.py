@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sslviz.diagnostics.result import Fitted
+from sslviz.diagnostics.result import Fitted, OfRun
 from sslviz.explanations.mean_interval import FEWEST_IMAGES
 from sslviz.statistics import Score, delete_groups, percentile_interval
 from sslviz.transfer.dense.average_precision import Matches, average_precisions, precision_draws, without_truth
@@ -15,7 +15,7 @@ from sslviz.transfer.dense.box_truth import agreement, surest_threshold
 
 
 @dataclass(frozen=True, eq=False)
-class Detection(Fitted):
+class Detection(OfRun, Fitted):
     """Result of `detection`, of n scored pictures and c classes.
 
     - run: the run it comes from
@@ -23,8 +23,9 @@ class Detection(Fitted):
     - grid: rows and columns of patches
     - classes: of the boxes, those that were fitted or are true, (c,)
     - ids: of the scored pictures, (n,)
-    - found, found_of, found_class, confidence: boxes x0 y0 x1 y1 in pixels (m, 4), the picture of each, an index into
-      `ids` (m,), its class (m,), and how sure it is, 0 to 1 (m,)
+    - found: boxes x0 y0 x1 y1 in pixels, (m, 4)
+    - found_of, found_class: the picture of each, an index into `ids`, and its class, (m,)
+    - confidence: how sure each is, 0 to 1, (m,)
     - right: whether each is right from an overlap of .5, .55, ... .95 on, bool (m, 10)
     - true_boxes, true_of, true_class: the same of true ones
     - true_counts: how many there are of each class in each picture, int (n, c)
@@ -63,11 +64,6 @@ class Detection(Fitted):
     steps: int
     seed: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """How figures call it: the run it comes from."""
-        return self.run
 
     @property
     def matches(self) -> Matches:

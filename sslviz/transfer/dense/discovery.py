@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from sslviz.data import Images
+from sslviz.diagnostics.result import OfRun
 from sslviz.explanations.mean_interval import mean_interval
 from sslviz.explanations.pictures import require_pictures
 from sslviz.runs import Checkpoint
@@ -30,7 +31,7 @@ MOST_PATCHES = 1024  # of a picture: the cut takes the third power of their numb
 
 
 @dataclass(frozen=True, eq=False)
-class Discovery:
+class Discovery(OfRun):
     """Result of `discovery`, of n pictures with an object.
 
     - run: the run it comes from
@@ -67,11 +68,6 @@ class Discovery:
     size: tuple[int, int]
     left_out: dict[str, int] = field(default_factory=dict)
     seed: int = 0
-
-    @property
-    def name(self) -> str:
-        """How figures call it: the run it comes from."""
-        return self.run
 
     def per_image(self) -> dict[str, np.ndarray]:
         """Whether the box of each picture is right, and how far it overlaps, for pairing two checkpoints."""
@@ -141,11 +137,7 @@ def discovery(
     require_pictures(images, "Discovery needs pictures (n, h, w, 3), at least one")
     if how not in WAYS:
         raise ValueError(f"There is no way {how!r} to find objects; choose one of: {', '.join(WAYS)}.")
-    truth = true_boxes(images)
-    there = np.array([len(boxes) > 0 for boxes in truth])
-    if not there.any():
-        raise ValueError("None of these pictures has an object, so there is nothing to find; choose others.")
-    images, truth = images.rows(there), [boxes for boxes in truth if len(boxes)]
+    images, truth, left_out = _with_objects(images)
     rng = np.random.default_rng(seed)
     title = checkpoint.run if progress else ""
     own = _centered(encoder_tokens(checkpoint, layer)(images, title), centered)
@@ -178,9 +170,19 @@ def discovery(
         shown=shown,
         pictures=small(images.pixels[shown]),
         size=images.size,
-        left_out={"no object in the picture": int((~there).sum())} if not there.all() else {},
+        left_out=left_out,
         seed=seed,
     )
+
+
+def _with_objects(images: Images) -> tuple[Images, list[np.ndarray], dict[str, int]]:
+    """The pictures with an object, the boxes of each, and {reason: pictures} of the others; ValueError where none has one."""
+    truth = true_boxes(images)
+    there = np.array([len(boxes) > 0 for boxes in truth])
+    if not there.any():
+        raise ValueError("None of these pictures has an object, so there is nothing to find; choose others.")
+    left_out = {"no object in the picture": int((~there).sum())} if not there.all() else {}
+    return images.rows(there), [boxes for boxes in truth if len(boxes)], left_out
 
 
 def _centered(tokens: np.ndarray, centered: bool) -> np.ndarray:

@@ -53,7 +53,7 @@ class Explorer(ipywidgets.VBox):
         """Calls `update`; an error becomes the message, since a notebook would swallow it, and goes with the next success."""
         try:
             update()
-        except Exception as error:
+        except Exception as error:  # of any kind: it is shown
             self.message.value = _told(error)
         else:
             self.message.value = ""

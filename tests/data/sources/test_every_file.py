@@ -72,7 +72,7 @@ def build(root, paths, broken):
 
 def read(root):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # what is passed over is counted below
         return folder(root, size=8, on_error="skip", cache=root.parent)
 
 

@@ -363,8 +363,9 @@ def test_a_suffix_of_other_programs_is_looked_into(tmp_path):
 
 
 def test_heic_is_read_with_its_package(tmp_path):
-    pillow_heif = pytest.importorskip("pillow_heif")
-    pillow_heif.register_heif_opener()
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
     root = lay(tmp_path / "p", {"cat/0.png": 1, "bird": None})
     Image.new("RGB", (64, 64), (200, 0, 0)).save(root / "bird" / "0.HEIC", format="HEIF")
     images = folder(root, size=16)

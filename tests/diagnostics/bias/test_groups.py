@@ -5,7 +5,8 @@ import pytest
 from scipy.stats import binom, binomtest, fisher_exact
 
 from sslviz.diagnostics.bias.group_accuracy import shuffled_extremes
-from sslviz.diagnostics.bias.groups import Groups, groups
+from sslviz.diagnostics.bias.groups import groups
+from sslviz.diagnostics.bias.groups_result import Groups
 from sslviz.diagnostics.similarity.compare import compare
 from sslviz.features import Features
 from sslviz.statistics import permutation_p, wilson

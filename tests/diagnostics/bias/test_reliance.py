@@ -97,7 +97,7 @@ class TestOraclesOfShapes:
 class TestVerdict:
     @pytest.fixture(autouse=True)
     def fitted_evenly_is_enough(self, monkeypatch):
-        monkeypatch.setattr("sslviz.diagnostics.bias.reliance.BIASES", ())
+        monkeypatch.setattr("sslviz.diagnostics.bias.contrasting_images.BIASES", ())
 
     def test_nothing_is_found_in_95_of_100_encoders_for_which_color_means_nothing_more_than_shape(self):
         found, held = 0, 0

@@ -8,7 +8,7 @@ import pytest
 import sslviz
 from sslviz import Features
 from sslviz.diagnostics.bias import retrieval as retrieval_module
-from sslviz.diagnostics.bias.groups import Groups
+from sslviz.diagnostics.bias.groups_result import Groups
 from sslviz.diagnostics.bias.slices import slices
 from sslviz.diagnostics.similarity.compare import compare
 

@@ -10,7 +10,8 @@ import torch
 import sslviz
 from sslviz.encoders import Encoder
 from sslviz.explanations.attention import streaming
-from sslviz.explanations.attention.attention import Attention, attention
+from sslviz.explanations.attention.attention import attention
+from sslviz.explanations.attention.attention_result import Attention
 from sslviz.explanations.attention.capture import capture_attention
 from sslviz.explanations.attention.layer_maps import attention_maps, query_maps
 from sslviz.explanations.attention.registers import normal_outliers

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import pytest
 
 from sslviz.data import Images
-from sslviz.explanations.attention.attention import Attention
+from sslviz.explanations.attention.attention_result import Attention
 from sslviz.explanations.attention.heads import uniform_distance
 from sslviz.figures.explanations.attention import attention
 from sslviz.figures.explanations.attention_maps import head_maps, map_grid, query_view

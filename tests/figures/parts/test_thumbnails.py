@@ -21,7 +21,7 @@ def decode(uri: str) -> np.ndarray:
 def tags(html: str, name: str) -> list[dict[str, str | None]]:
     found: list = []
     parser = HTMLParser()
-    parser.handle_starttag = lambda tag, attrs: found.append(dict(attrs)) if tag == name else None  # type: ignore[method-assign]
+    parser.handle_starttag = lambda tag, attrs: found.append(dict(attrs)) if tag == name else None
     parser.feed(html)
     return found
 

@@ -19,7 +19,8 @@ from sslviz.transfer.dense.label_maps import VOID, enlarged, label_maps, patch_s
 from sslviz.transfer.dense.patch_readouts import fit_readout, matching, softmax_regression
 from sslviz.transfer.dense.patch_tokens import TokenReader
 from sslviz.transfer.dense.pixel_classes import at_pixels, place_prior, shown_rows
-from sslviz.transfer.dense.segmentation import Segmentation, segmentation
+from sslviz.transfer.dense.segmentation import segmentation
+from sslviz.transfer.dense.segmentation_result import Segmentation
 
 CLASSES = sorted([*SHAPES, "background"])
 NANO = Checkpoint("mine", 0, {"name": "conv_nano", "image_size": 32}, None, 1)
