@@ -19,7 +19,7 @@ def answers_of_evidence(checkpoint: Checkpoint) -> int:
     from sslviz.explanations.faithfulness.perturbation import STEPS
 
     encoder = checkpoint.encoder()
-    return faithfulness_passes(1, encoder, encoder.image_size**2, 2, steps=STEPS).answers
+    return faithfulness_passes(1, encoder.image_size**2, 2, steps=STEPS).answers
 
 
 def no_attention(checkpoint: Checkpoint) -> str:

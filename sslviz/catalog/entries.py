@@ -219,24 +219,24 @@ CATALOG: tuple[Entry, ...] = (
         name="segmentation", question="Does it know where one thing ends and another begins?",
         home="transfer.dense.segmentation",
         control="the largest class, the most frequent one at each place, pixels and place, the encoder untrained",
-        page="worth", scope="images", options=("fit", "group"), on_demand=True, group="Parts of pictures",
+        page="worth", scope="images", options=("fit", "precision", "group"), on_demand=True, group="Parts of pictures",
     ),
     Entry(
         name="discovery", question="Does an object stand out from its ground without any label?",
         home="transfer.dense.discovery", control="the mean box, the whole picture, a random patch, the encoder untrained",
-        page="worth", scope="images", on_demand=True, group="Parts of pictures",
+        page="worth", scope="images", options=("precision",), on_demand=True, group="Parts of pictures",
     ),
     Entry(
         name="detection", question="Can objects be found, named and boxed by its frozen features?",
         home="transfer.dense.detection",
         control="the mean box where a class lies most often, pixels and place, the encoder untrained", page="worth",
-        scope="images", options=("fit", "group"), group="Parts of pictures", on_demand=True,
+        scope="images", options=("fit", "precision", "group"), group="Parts of pictures", on_demand=True,
     ),
     Entry(
         name="correspondence", question="Does it know a part of a picture again after the picture has moved?",
         home="transfer.dense.correspondence",
         control="a random patch, the same place, pixels of a patch, the encoder untrained", page="worth", scope="images",
-        group="Parts of pictures", on_demand=True,
+        options=("precision",), group="Parts of pictures", on_demand=True,
     ),
     Entry(
         name="cost", question="What does it cost to run?", home="transfer.cost",
@@ -252,7 +252,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         name="flips", question="Does changing one factor change the decision?", home="transfer.flips",
         control="noise redrawn, another picture, the factor alone, raw pixels, the encoder untrained", page="worth",
-        scope="images", options=("label", "fit", "group"), on_demand=True, group="Over time",
+        scope="images", options=("label", "fit", "precision", "group"), on_demand=True, group="Over time",
     ),
     # --- training
     Entry(

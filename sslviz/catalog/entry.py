@@ -28,8 +28,9 @@ class Entry:
       checkpoints.  "pictures": asked of a checkpoint and pictures that somebody chose, not of features.  "images":
       asked of a checkpoint and of images, because it trains or reads the encoder's grid (`sslviz transfer`)
     - inputs: what it looks at, in order, as `Evidence.given` names it; the columns come after
-    - options: what it is given by keyword, likewise; of scope "images": "label", "fit", "target", where it takes them.
-      "group" is no keyword: its features say which images belong together, and it keeps these on one side of its splits
+    - options: what it is given by keyword, likewise; of scope "images": "label", "fit", "target" and "precision", where it
+      takes them.  "group" is no keyword: its features say which images belong together, and it keeps these on one side of
+      its splits
     - group: under which question the page shows it, where it shows several
     - section: of the report, one of `SECTIONS`; empty: not reported
     - gravity: place of its hypothesis test among the findings of a report, 1 the gravest; 0: it tests nothing there

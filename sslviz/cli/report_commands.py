@@ -30,6 +30,7 @@ class Explain:
     """See `sslviz list maps`."""
     target: str | None = None
     """What is explained: self, self_cosine, loss, unit:N, component:N, similarity:ID or, against the others, COLUMN=VALUE."""
+    precision: Precision = "auto"
     seed: int = 0
     quick: Annotated[bool, arg(help="Measure on 8 pictures, the fewest that an interval needs, not on 16.")] = False
     cache: Cache = None
@@ -56,7 +57,8 @@ class Explain:
         images, shown = chosen(everything, self.ids, most=most)
         if self.quick:
             print(f"Quick: measured on {len(images)} pictures; without --quick on {MEASURED}.", flush=True)
-        found = explain(runs, images, method=self.method, target=self.target, everything=everything, seed=self.seed)
+        asked: dict[str, Any] = {"method": self.method, "target": self.target, "everything": everything}
+        found = explain(runs, images, **asked, precision=self.precision, seed=self.seed)
         said = [one.sentence(name) for name, one in found.items()]
         print_scores({name: one.results() for name, one in found.items()}, [*said, PAIRED])
         command = shlex.join(["sslviz", *sys.argv[1:]])

@@ -20,6 +20,7 @@ from sslviz.features.columns import partners_of
 from sslviz.features.complete_rows import complete_rows
 from sslviz.features.diagnosed import check_recordable, record_diagnosis
 from sslviz.features.evidence import Evidence
+from sslviz.features.pictures import shared_pictures
 from sslviz.runs import Checkpoint, Run
 
 
@@ -76,8 +77,10 @@ def diagnose(
     check_run_names(runs)
     stimuli = requirements(questions.entries)
     of_attributes = bool(questions.attributes)
-    inquiry = Inquiry(images, fit, target, questions, stimuli, of_attributes, expected_pairs, layout, precision)
-    results, problems = _answers(inquiry, list(_checkpoints(runs, every)), progress)
+    checkpoints = list(_checkpoints(runs, every))
+    how: Any = {"layout": layout, "precision": precision, "drawn": shared_pictures(len(checkpoints))}
+    inquiry = Inquiry(images, fit, target, questions, stimuli, of_attributes, expected_pairs, **how)
+    results, problems = _answers(inquiry, checkpoints, progress)
     if not any(results.values()):
         alone = (
             f"{questions.of_pairs[0].name} compares two checkpoints: name a second run." if questions.of_pairs else ""
@@ -111,7 +114,7 @@ def _answers(
     with weighted_bar("diagnosing", total.seconds, shown=progress) as step:
         for name, run, checkpoint in checkpoints:
             todo = work.get(name, Workload())
-            with step(f"{name}: embedding", todo.encoding, todo.forward):
+            with step(f"{name}: embedding", todo.drawing + todo.encoding, todo.forward):
                 evidence = inquiry.gather(run, checkpoint)
             found = results[name] = {}
             for entry, columns, key, other in inquiry.in_turn(first):

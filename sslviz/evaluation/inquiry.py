@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from sslviz.catalog import Entry
 from sslviz.data import Images
@@ -14,8 +14,9 @@ from sslviz.evaluation.questions import Questions
 from sslviz.evaluation.workload import Workload, answer_seconds
 from sslviz.features.diagnosed import read_evidence, recorded_pairs
 from sslviz.features.evidence import Evidence, asked_stimuli
-from sslviz.features.passes import Passes, Place, stimulus_passes
+from sslviz.features.passes import Passes, Place, drawing_seconds, stimulus_passes
 from sslviz.runs import Checkpoint, Run
+from sslviz.runtime.memory_cache import MemoryCache
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,7 @@ class Inquiry:
     - expected_pairs: {"label~attribute": {class: value}}
     - layout: by which method maps are laid out
     - precision: in which encoders are to look, as of `embed`
+    - drawn: pictures that were drawn for one checkpoint, for those that come after it
     """
 
     images: Images
@@ -40,6 +42,7 @@ class Inquiry:
     expected_pairs: Mapping[str, Mapping[str, str]]
     layout: str = DEFAULT_LAYOUT
     precision: str = "auto"
+    drawn: MemoryCache = field(default_factory=lambda: MemoryCache(0))
 
     def gather(self, run: Run, checkpoint: Checkpoint) -> Evidence:
         """The evidence of a checkpoint: embedded, or read where it is stored."""
@@ -55,6 +58,7 @@ class Inquiry:
             expected_pairs=self.expected_pairs,
             target=self.target,
             precision=self.precision,
+            drawn=self.drawn,
         )
 
     def in_turn(
@@ -80,14 +84,18 @@ class Inquiry:
         written: set[Place] = set()
         found: dict[str, Workload] = {}
         first: tuple[str, Evidence] | None = None
+        drawn = 0.0  # seconds that drawing takes for those before, which draw it for this one too
         for name, run, checkpoint in checkpoints:
-            passes = [
-                one
-                for stimulus, pictures, encoders in asked
-                for one in stimulus_passes(run, checkpoint, stimulus, pictures, encoders, written, self.precision)
+            shown = [
+                (one, pictures, [*stimulus_passes(run, checkpoint, one, pictures, encoders, written, self.precision)])
+                for one, pictures, encoders in asked
             ]
+            passes = [one for *_, of_one in shown for one in of_one]
             evidence = None if any(one.pictures for one in passes) else self._read(run, checkpoint)
-            found[name] = self._workload(run, passes, evidence, first, compared=bool(found))
+            work = self._workload(run, passes, evidence, first, compared=bool(found))
+            drawing = sum(drawing_seconds(*one) for one in shown)
+            found[name] = replace(work, drawing=max(0.0, drawing - drawn))
+            drawn = max(drawn, drawing)
             first = first or (None if evidence is None else (name, evidence))
         return found
 
@@ -120,7 +128,7 @@ class Inquiry:
     ) -> Workload:
         """What one checkpoint takes; without evidence nothing of it is stored."""
         if evidence is None:
-            pace = measured_pace(run, self.images)
+            pace = measured_pace(run, self.images, self.precision)
             entries = [entry for entry, _ in self.questions.of_checkpoints]
             entries += self.questions.of_pairs if compared else []
             statistics = sum(answer_seconds(entry, self._n, pace.width) for entry in entries)

@@ -35,16 +35,17 @@ class Pace:
         return passes / self.images_per_second
 
 
-def measured_pace(run: Run, images: Images) -> Pace:
+def measured_pace(run: Run, images: Images, precision: str = "auto") -> Pace:
     """How fast does a run's encoder read these images here?  Read from the run folder, or timed on a few of them.
 
-    It is remembered with the hardware that it was timed on.  Untrained encoders of the same architecture are as fast.
+    It is remembered with the hardware that it was timed on, and with a precision that was named, as of `embed`.
+    Untrained encoders of the same architecture are as fast.
     """
-    machine = hardware()
+    machine = hardware() if precision == "auto" else f"{hardware()}, {precision}"
     try:
         return Pace(**run.info.get("pace", {})[machine])
     except (KeyError, TypeError):
-        pace = _timed(run, images)
+        pace = _timed(run, images, precision)
         with suppress(OSError):  # a folder that cannot be written remembers nothing
             run.update(pace={machine: asdict(pace)})
         return pace
@@ -57,11 +58,11 @@ def hardware() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else f"{processor()}, {cores()} cores"
 
 
-def _timed(run: Run, images: Images) -> Pace:
+def _timed(run: Run, images: Images, precision: str) -> Pace:
     from sslviz.features.embed import embed_pixels, to_device
     from sslviz.features.readers import ready_encoder
 
-    encoder, _ = ready_encoder(to_device(run.last.encoder()), images, said=False)  # as `gather` will
+    encoder, _ = ready_encoder(to_device(run.last.encoder()), images, precision, said=False)  # as `gather` will
     rows = spread_rows(len(images), MOST)
     embed_pixels(encoder, images.pixels[rows[:FIRST]])  # the first batch also loads and compiles
     n = min(FIRST, len(rows))

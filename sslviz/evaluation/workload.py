@@ -30,6 +30,7 @@ class Workload:
     - statistics: seconds that these take
     - stored: answers that are only read
     - at_most: those of the forward passes that may not be needed, as what they serve ends once it has told enough
+    - drawing: seconds that drawing the pictures takes that encoders are shown
 
     Workloads add up.
 
@@ -47,6 +48,7 @@ class Workload:
     statistics: float = 0.0
     stored: int = 0
     at_most: int = 0
+    drawing: float = 0.0
 
     def __add__(self, other: Workload) -> Workload:
         return Workload(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
@@ -54,18 +56,20 @@ class Workload:
     @property
     def seconds(self) -> float:
         """How long all of it takes."""
-        return self.encoding + self.statistics
+        return self.drawing + self.encoding + self.statistics
 
     @property
     def line(self) -> str:
-        """In a sentence: the passes, the answers, the time, and which share of it statistics take."""
+        """In a sentence: the passes, the answers, the time, and which share of it statistics and drawing take."""
         if not (self.forward or self.answers):
             return "Everything is stored; nothing to compute."
         back = f", {self.backward:,} of them with the gradient," if self.backward else ""
         most = "at most " if self.at_most else ""
         parts = [f"{most}{self.forward:,} forward passes{back}"] * bool(self.forward)
         parts += [f"{self.answers:,} {'answer' if self.answers == 1 else 'answers'}"] * bool(self.answers)
-        share = f", {self.statistics / self.seconds:.0%} of it statistics" if self.answers and self.seconds else ""
+        shares = [f"{self.statistics / self.seconds:.0%} of it statistics"] if self.answers and self.seconds else []
+        shares += [f"{self.drawing / self.seconds:.0%} drawing pictures"] if self.drawing else []
+        share = f", {' and '.join(shares)}" if shares else ""
         known = f"; {self.stored:,} {'answer is' if self.stored == 1 else 'answers are'} stored" if self.stored else ""
         said = " and ".join(parts)
         return f"{said[:1].upper()}{said[1:]} to compute: {duration(self.seconds)}{share.replace('%', ' %')}{known}."

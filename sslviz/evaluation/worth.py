@@ -31,6 +31,7 @@ class Asked:
     - label: the column that is learnt; empty where there is none with classes
     - target: images of another domain, or None
     - left_out: {reason: images} without a value of the label, or of classes too small
+    - precision: of encoders that are only looked through, as of `embed`; training has its own
     """
 
     images: Images
@@ -38,10 +39,11 @@ class Asked:
     label: str
     target: Images | None
     left_out: dict[str, int]
+    precision: str = "auto"
 
     def arguments(self, entry: Entry) -> dict[str, Any]:
         """The keywords of an entry: the same ones from Python, terminal and app, so that its result is found again."""
-        known = {"label": self.label, "fit": self.fit, "target": self.target}
+        known = {"label": self.label, "fit": self.fit, "target": self.target, "precision": self.precision}
         return {name: known[name] for name in entry.options if name != GROUP}
 
     def images_for(self, entry: Entry) -> Images:
@@ -65,7 +67,13 @@ class Asked:
         return ""
 
 
-def prepared(images: Images, fit: Images | None, label: str | None, target: Images | None = None) -> Asked:
+def prepared(
+    images: Images,
+    fit: Images | None,
+    label: str | None,
+    target: Images | None = None,
+    precision: str = "auto",
+) -> Asked:
     """What is asked with: the first column with classes where no label is named, and the images that have a value of it.
 
     Where images belong together (`images.grouped_by`), those to fit on that belong with scored ones are left out.
@@ -79,14 +87,14 @@ def prepared(images: Images, fit: Images | None, label: str | None, target: Imag
         check_named_columns(*tables, label, (), group)
     if not label:
         fit, shared = (None, {}) if fit is None else fitted_apart(images, fit)
-        return Asked(images, fit, "", target, shared)
+        return Asked(images, fit, "", target, shared, precision)
     rows = complete_rows(*tables, (label,), group=group)
     if rows.all:
-        return Asked(images, fit, label, target, {})
+        return Asked(images, fit, label, target, {}, precision)
     images = images.rows(rows.keep)
     if fit is not None and rows.keep_fit is not None:
         fit = fit.rows(rows.keep_fit)
-    return Asked(images, fit, label, target, rows.left_out)
+    return Asked(images, fit, label, target, rows.left_out, precision)
 
 
 def named_transfers(only: str | Sequence[str] | None) -> list[Entry]:
@@ -112,6 +120,7 @@ def worth(
     label: str | None = None,
     target: Images | None = None,
     group: str | None = None,
+    precision: str = "auto",
     progress: bool = True,
 ) -> dict[str, dict[str, Any]]:
     """What are these encoders worth downstream, where it takes training or their grid of features to tell?
@@ -126,6 +135,8 @@ def worth(
     - target: images of another domain, for the questions that take some
     - group: a column, such as author or object; by default the one that `images` have.  Images that share its value
       stay on one side of every split, and count as one in every interval
+    - precision: of encoders that are only looked through, as of `embed`; "auto" takes an answer that is stored, a
+      precision that is named only one in it
 
     ValueError for unknown names and columns, and where nothing can be asked.  Warnings name what was left out.
 
@@ -138,7 +149,7 @@ def worth(
     runs = [runs] if isinstance(runs, Run) else list(runs)
     check_run_names(runs)
     images, fit = kept_together(images, fit, group or images.group)
-    asked = prepared(images, fit, label, target)
+    asked = prepared(images, fit, label, target, precision)
     entries = [entry for entry in named_transfers(only) if only or target is not None or not entry.needs_target]
     results: dict[str, dict[str, Any]] = {run.name: {} for run in runs}
     plans, problems = plans_of(runs, entries, asked)
@@ -181,6 +192,15 @@ def left_out_of(asked: Asked, entries: Sequence[Entry], results: dict[str, dict[
         for sentence in left_out_sentences(result.left_out) if isinstance(result, Partial) else ():
             reasons.setdefault(sentence, []).append(key)
     return {reason: list(dict.fromkeys(keys)) for reason, keys in reasons.items()}
+
+
+def precisions_of(entries: Sequence[Entry], results: dict[str, dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """{run: {answer: the precision of the encoder}} of those that only look through one."""
+    looking = {entry.name for entry in entries if "precision" in entry.options}
+    return {
+        run: {key: one.precision for key, one in of_run.items() if ResultKey.parse(key).name in looking}
+        for run, of_run in results.items()
+    }
 
 
 def _all(results: dict[str, dict[str, Any]]) -> Iterator[tuple[str, Any]]:

@@ -160,6 +160,18 @@ def pictures_shown(stimulus: Stimulus, images: Images) -> int:
     return each * min(len(images), stimulus.max_images or len(images))
 
 
+def drawing_seconds(stimulus: Stimulus, images: Images, passes: Iterable[Passes]) -> float:
+    """About how long drawing takes what these encoders, all of one checkpoint, have yet to see of a stimulus.
+
+    It is drawn once for all of them, by one processor.
+    """
+    if not stimulus.drawing:
+        return 0.0
+    pictures, each = max((one.pictures for one in passes), default=0), pictures_shown(stimulus, images)
+    shown = min(len(images), stimulus.max_images or len(images))
+    return float(find_function(stimulus.drawing)(images) * shown * pictures / max(1, each))
+
+
 def passes_line(passes: Iterable[Passes]) -> str:
     """One sentence: how many forward passes, and of which stimuli."""
     counts: dict[str, int] = {}

@@ -11,6 +11,11 @@ import pandas as pd
 from sslviz.data import Images
 from sslviz.data.sampling import sample_rows
 from sslviz.features.evidence import Stimulus, find_function, find_stimulus
+from sslviz.runtime.memory_cache import MemoryCache
+
+# Bytes of drawn pictures that one checkpoint leaves for the next: two rounds of fifty pictures of 224 px with 75 corruptions.
+# Larger ones are drawn again for each.
+MOST_DRAWN = 5 << 28
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +25,8 @@ class Pictures:
     stimulus: Stimulus
     images: Images
     precision: str = "auto"  # in which encoders look at them
-    _drawn_rounds: dict[int, Images] = field(default_factory=dict, repr=False)
+    shared: MemoryCache = field(default_factory=lambda: MemoryCache(0))  # of rounds, with other checkpoints
+    _drawn_rounds: dict[int, Images] = field(default_factory=dict, repr=False)  # for all encoders of this one
 
     @cached_property
     def sample(self) -> Images:
@@ -44,14 +50,18 @@ class Pictures:
         A picture of it is the one that would be drawn with all of the sample.
         """
         if number not in self._drawn_rounds:
-            n, size = len(self.images), self.stimulus.round_size
-            assert size is not None
-            sample = sample_rows(n, self.stimulus.max_images)
-            shown, before = (sample_rows(n, min(size * k, len(sample))) for k in (number + 1, number))
-            rows = np.setdiff1d(shown, before)
-            drawn = find_function(self.stimulus.pictures)(self.images.rows(rows), np.searchsorted(sample, rows))
-            self._drawn_rounds[number] = drawn
+            key = self.stimulus.name, self.images.digest, number
+            self._drawn_rounds[number] = self.shared.get(key, lambda: self._draw(number))
         return self._drawn_rounds[number]
+
+    def _draw(self, number: int) -> Images:
+        n, size = len(self.images), self.stimulus.round_size
+        assert size is not None
+        sample = sample_rows(n, self.stimulus.max_images)
+        shown, before = (sample_rows(n, min(size * k, len(sample))) for k in (number + 1, number))
+        rows = np.setdiff1d(shown, before)
+        drawn: Images = find_function(self.stimulus.pictures)(self.images.rows(rows), np.searchsorted(sample, rows))
+        return drawn
 
     @property
     def digest(self) -> str | None:
@@ -61,6 +71,11 @@ class Pictures:
         if self.stimulus.pictures and self.stimulus.layer == "pooled":
             return self.drawn.digest if self.drawn is not None else None
         return self.images.digest
+
+
+def shared_pictures(checkpoints: int) -> MemoryCache:
+    """Where so many checkpoints find pictures that were drawn for one of them; nothing is kept for a single one."""
+    return MemoryCache(MOST_DRAWN if checkpoints > 1 else 0)
 
 
 def count_factors(images: Images) -> int:
@@ -99,6 +114,13 @@ def count_corruptions(images: Images) -> int:
         return 1 + len(known_corruptions(images)) * len(SEVERITIES)
     except ValueError:
         return 0
+
+
+def corruption_seconds(images: Images) -> float:
+    """About how long one processor draws one of these images under every corruption and severity."""
+    from sslviz.data.corruptions import drawing_seconds
+
+    return max(0, count_corruptions(images) - 1) * drawing_seconds(images)
 
 
 def corrupted_images(images: Images, numbers: np.ndarray | None = None) -> Images:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -28,6 +28,7 @@ from sslviz.features.projector import NoProjectorError, has_projector
 from sslviz.features.rounds import show_in_rounds
 from sslviz.runs import Checkpoint, Run
 from sslviz.runtime.files import atomic_write
+from sslviz.runtime.memory_cache import MemoryCache
 
 # Bytes of weights that lie in memory side by side: of three ViT-B.  A larger encoder takes so long for a picture that
 # making it ready once for several of them saves nothing.
@@ -46,6 +47,7 @@ def gather(
     expected_pairs: Mapping[str, Mapping[str, str]] | None = None,
     target: Images | None = None,
     precision: str = "auto",
+    drawn: MemoryCache | None = None,
 ) -> Evidence:
     """Embeds, or reads, what is to be known of a checkpoint, and keeps in the run folder what the app needs of it.
 
@@ -53,19 +55,21 @@ def gather(
     Of the stimuli that are shown on request, those that `requested` names.  With `attributes`, also what stands beside
     answers about those.
     - precision: as of `embed`; "auto" takes what lies there, a precision that is named only what was embedded in it
+    - drawn: rounds of pictures that were drawn for other checkpoints, which is added to
     """
     run.save_thumbnails(images)
-    for stimulus, pictures, encoders in asked_stimuli(images, fit, target, requested, attributes):
-        drawn = Pictures(stimulus, pictures, precision)
+    drawn = MemoryCache(0) if drawn is None else drawn
+    for stimulus, of_images, encoders in asked_stimuli(images, fit, target, requested, attributes):
+        pictures = Pictures(stimulus, of_images, precision, drawn)
         if stimulus.round_size:
-            show_in_rounds(run, checkpoint, drawn, encoders, None if fit is None else fit.digest)
+            show_in_rounds(run, checkpoint, pictures, encoders, None if fit is None else fit.digest)
         else:
-            show(run, checkpoint, drawn, encoders)
+            show(run, checkpoint, pictures, encoders)
         if stimulus.shown == "with an attribute":
-            _record_pictures(run, images, drawn)
+            _record_pictures(run, images, pictures)
     pairs = {**recorded_pairs(run, images.digest), **(expected_pairs or {})}
     digests = {
-        name: None if pictures is None else pictures.digest for name, pictures in (("fit", fit), ("target", target))
+        name: None if of_images is None else of_images.digest for name, of_images in (("fit", fit), ("target", target))
     }
     recorded = {**digests, "expected_pairs": pairs, "attributes": attributes}
     return read_evidence(run, checkpoint, images.digest, recorded).grouped_by(images.group)
@@ -150,15 +154,14 @@ def stored_embed(
     )
 
 
-def _embedded(encoders: Sequence[Checkpoint], pictures: Pictures) -> Iterator[Features]:
-    """What each encoder makes of the pictures, as soon as it is known."""
+def _embedded(encoders: Sequence[Checkpoint], pictures: Pictures) -> list[Features]:
+    """What each encoder makes of the pictures."""
     stimulus, precision = pictures.stimulus, pictures.precision
-    if not stimulus.embed:
-        assert pictures.drawn is not None
-        yield from embed_many(encoders, pictures.drawn, precision=precision, progress=False)
-        return
-    for encoder in encoders:
-        yield find_function(stimulus.embed)(encoder, pictures.images, objects=stimulus.max_images, precision=precision)
+    if stimulus.embed:
+        embed_each = find_function(stimulus.embed)
+        return embed_each(encoders, pictures.images, objects=stimulus.max_images, precision=precision)
+    assert pictures.drawn is not None
+    return embed_many(encoders, pictures.drawn, precision=precision, progress=False)
 
 
 def _projected(run: Run, checkpoint: Checkpoint, pictures: Pictures) -> Features:

@@ -40,6 +40,7 @@ class Flips(Fitted):
     - n_fit: pictures that the head was fitted on
     - seed: of halves, fits and resamples
     - left_out: {reason: pictures} that were not changed
+    - precision: in which the encoder made the features, where `flips` embedded them
     - example_at: factor and picture, as indices, of some whose decision flipped and should not have, (m, 2)
     - example_pixels: these pictures before and after, uint8 (m, 2, h, w, 3)
     """
@@ -59,6 +60,7 @@ class Flips(Fitted):
     n_fit: int
     seed: int
     left_out: dict[str, int] = field(default_factory=dict)
+    precision: str = "fp32"
     example_at: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
     example_pixels: np.ndarray = field(default_factory=lambda: np.zeros((0, 2, 1, 1, 3), np.uint8))
 

@@ -33,6 +33,7 @@ def flips(
     label: str = "label",
     *,
     fit: Images | None = None,
+    precision: str = "auto",
     seed: int = 0,
     progress: bool = True,
 ) -> Flips:
@@ -41,6 +42,8 @@ def flips(
     In a world drawn here each factor can be changed alone (`counterfactual`), so that a changed decision has one cause
     (arXiv 2106.00545).  A linear head for the label is fitted as in `linear_probe` on `fit`, or else on a stratified half
     of `images`.  It reads up to 300 of the other pictures before and after each change.
+
+    - precision: of the encoder, as of `embed`; the result keeps which it was
 
     Scores, as shares of pictures from 0 to 1, every class counting the same:
     - `follows F`: decisions that move to the new value where the label itself was changed; 1 is wanted
@@ -77,8 +80,10 @@ def flips(
 
         def seen_by(encoder: Checkpoint | None) -> Pairs:
             def look(pictures: Images) -> Features:
-                features = raw_pixels(pictures) if encoder is None else embed(encoder, pictures, progress=False)
-                advance(encoder is not None)
+                if encoder is None:
+                    return raw_pixels(pictures)
+                features = embed(encoder, pictures, precision=precision, progress=False)
+                advance(1)
                 return features
 
             return Pairs(look(some), {name: look(changed) for name, changed in drawn.items()}, look(fitted))
@@ -93,6 +98,7 @@ def flips(
         result,
         control_outcome=result.control_outcome | {ALONE: alone},
         left_out=shared | (unseen if len(scored) > len(some) else {}),
+        precision=own.before.source.get("precision", "fp32"),
         example_at=at,
         example_pixels=np.array(pixels, np.uint8).reshape(len(at), 2, *some.pixels.shape[1:]),
     )

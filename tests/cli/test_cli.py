@@ -225,6 +225,9 @@ def test_explaining_writes_a_page_prints_scores_beside_controls_and_reads_what_w
     assert here(*command, "--out", tmp_path / "again.html", **cache)[0] == 0
     assert {path: path.stat().st_mtime_ns for path in (runs / "mine" / "results").iterdir()} == kept
     assert (tmp_path / "again.html").read_text() == html.replace("maps.html", "again.html")
+    assert here(*command, "--out", tmp_path / "half.html", "--precision", "bf16", **cache)[0] == 0
+    half = (tmp_path / "half.html").read_text()
+    assert "maps in fp32, their evidence in fp32" in html and "maps in fp32, their evidence in bf16" in half
 
 
 def test_what_cannot_be_explained_is_one_sentence(runs, photos, cache, here, tmp_path):

@@ -1,6 +1,7 @@
 """Corruptions: what is drawn is the package's, seeded, ever stronger, and leaves the global state as it was."""
 
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import sslviz
 from sslviz.data import digits, shapes
 from sslviz.data.corruptions import corrupted
 from sslviz.features.evidence import find_stimulus
+from sslviz.features.pictures import corruption_seconds
 
 ALL = (
     *(
@@ -28,6 +30,17 @@ ALL = (
 @pytest.fixture(scope="module")
 def drawn():
     return corrupted(shapes(n=3, seed=0), severities=(1, 5), progress=False)
+
+
+@pytest.mark.parametrize("size", [32, 128])
+def test_the_time_that_is_told_is_about_what_drawing_takes(drawn, size):
+    """Within a factor of five, as processors differ; what is compiled first was compiled for `drawn`."""
+    images = shapes(n=2, seed=0, size=size)
+    began = time.process_time()
+    corrupted(images, progress=False)
+    took = time.process_time() - began
+    assert took / 5 < 2 * corruption_seconds(images) < 5 * took
+    assert corruption_seconds(shapes(n=2, size=16)) == 0  # too small for any
 
 
 def test_every_picture_comes_once_for_each_of_fifteen_corruptions(drawn):

@@ -7,8 +7,11 @@ import sslviz
 from sslviz.catalog import find_entry
 from sslviz.encoders import Encoder
 from sslviz.evaluation import pace
+from sslviz.evaluation.inquiry import Inquiry
 from sslviz.evaluation.pace import Pace, measured_pace
+from sslviz.evaluation.questions import make_questions, named_entries
 from sslviz.evaluation.workload import Workload, answer_seconds
+from sslviz.features import pictures
 from sslviz.runtime.progress import duration, watched
 
 PROBE = 4  # pictures at most that an encoder is checked on
@@ -74,6 +77,21 @@ def test_as_many_passes_and_answers_are_announced_as_are_made(run, images, seen)
     assert line == "Everything is stored; nothing to compute." and not seen
 
 
+def test_the_time_to_draw_corruptions_is_told_once_for_all_checkpoints(run, monkeypatch):
+    large = sslviz.shapes(n=90, size=32, seed=0)
+    run.update(pace={pace.hardware(): {"images_per_second": 1e9, "width": 1}})
+    monkeypatch.setattr(pictures, "corruption_seconds", lambda images: 3.0)
+    questions = make_questions(named_entries("drift"), large, None, label="shape", attributes=[])
+    inquiry = Inquiry(large, None, None, questions, {"corrupted"}, False, {})
+    work = inquiry.workloads([(f"step {one.step}", run, one) for one in run.checkpoints])
+    assert [one.drawing for one in work.values()] == [pytest.approx(90 * 3.0), 0.0]
+    first = work["step 1"]
+    assert first.seconds == pytest.approx(first.drawing + first.encoding + first.statistics)
+    assert first.line.endswith(
+        f"% of it statistics and {first.drawing / first.seconds:.0%} drawing pictures.".replace("%", " %")
+    )
+
+
 def test_what_is_stored_is_left_out_of_it(run, images, seen):
     sslviz.diagnose(run, images, label="shape", only=["spectrum"], progress=False)
     seen.clear()
@@ -111,6 +129,8 @@ def test_a_pace_is_timed_on_real_pictures_and_remembered_with_its_hardware(run, 
     monkeypatch.setattr(pace, "hardware", lambda: "another machine")
     assert measured_pace(run, images).images_per_second == pytest.approx(20) and seen
     assert len(sslviz.Run(run.path).info["pace"]) == 2
+    assert measured_pace(run, images, "fp32").images_per_second == pytest.approx(20)
+    assert len(sslviz.Run(run.path).info["pace"]) == 3  # a precision that is named has a pace of its own
     run.update(pace={"another machine": {"of an older": "sslviz"}})
     assert measured_pace(run, images).images_per_second == pytest.approx(20)
 
@@ -142,4 +162,7 @@ def test_workloads_add_up_and_say_so():
         "7 answers are stored."
     )
     assert Workload(50, encoding=600.0).line == "50 forward passes to compute: about 10 min."
+    assert Workload(50, encoding=450.0, drawing=150.0).line == (
+        "50 forward passes to compute: about 10 min, 25 % drawing pictures."
+    )
     assert Pace(2.0, 8).seconds(np.float64(10)) == 5.0

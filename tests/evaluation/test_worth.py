@@ -8,7 +8,7 @@ import pytest
 import sslviz
 from sslviz.catalog import find_entry, transfers
 from sslviz.cli.main import main
-from sslviz.evaluation.worth import named_transfers, prepared
+from sslviz.evaluation.worth import named_transfers, precisions_of, prepared
 from sslviz.runs import Run
 
 
@@ -30,6 +30,21 @@ def test_an_answer_is_kept_in_the_run_and_read_from_there(run, images, monkeypat
     monkeypatch.setattr(sslviz.Checkpoint, "encoder", lambda *_: pytest.fail("it was computed again"))
     again = sslviz.worth(run, images, only="flips", progress=False)["mine"]["flips:shape"]
     assert again.scores() == first.scores()
+
+
+def test_a_precision_that_is_named_is_asked_for_anew_and_auto_takes_what_is_stored(run, images):
+    """Of all that only look through an encoder, and of nothing that trains one."""
+    looking = [entry.name for entry in transfers() if "precision" in entry.options]
+    assert looking == ["segmentation", "discovery", "detection", "correspondence", "flips"]
+    only = ["flips", "correspondence"]
+    asked = {"only": only, "label": "color", "progress": False}
+    found = [sslviz.worth(run, images, precision=p, **asked) for p in ("bf16", "auto", "fp32")]
+    entries = named_transfers([*only, "cost"])
+    assert [precisions_of(entries, one)["mine"] for one in found] == [
+        dict.fromkeys(["flips:color", "correspondence"], precision) for precision in ("bf16", "bf16", "fp32")
+    ]
+    half, auto, _ = (one["mine"]["correspondence"].scores() for one in found)
+    assert half == auto
 
 
 def test_the_label_is_the_first_column_with_classes_and_named_in_the_key(run, images):
@@ -75,10 +90,24 @@ def test_all_are_asked_that_need_not_be_named():
 
 def test_the_command_prints_scores_beside_controls_and_writes_json(run, tmp_path, capsys):
     file = tmp_path / "scores.json"
-    main(["transfer", str(run.path), "--images", "shapes:n=160", "--only", "flips", "--json", str(file)])
+    main(
+        [
+            "transfer",
+            str(run.path),
+            "--images",
+            "shapes:n=160",
+            "--only",
+            "flips",
+            "--json",
+            str(file),
+            "--precision",
+            "fp32",
+        ]
+    )
     said = capsys.readouterr().out
     assert "learnt on" in said and "follows shape" in said and "noise redrawn" in said
     written = json.loads(file.read_text())
     assert {"mine", "_images"} == set(written) and written["_images"]["label"] == "shape"
+    assert written["_images"]["precision"] == {"mine": {"flips:shape": "fp32"}}
     for score in written["mine"]["flips:shape"].values():
         assert score["control"] is not None

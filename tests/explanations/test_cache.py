@@ -93,6 +93,27 @@ def test_results_that_older_versions_stored_are_found(run):
     assert path.pop("revision") and run.result_path(path) != run.result_path(path | {"revision": 2})
 
 
+def test_auto_takes_any_precision_and_one_that_is_named_only_its_own(run):
+    maps = np.random.default_rng(0).random((4, 8, 8))
+
+    def asked(precision):
+        given = {"compute": faithfulness, "steps": 2, "precision": precision}
+        known = is_cached(run, faithfulness, maps, run.last, IMAGES, steps=2, precision=precision)
+        return known, ask(run, maps, run.last, IMAGES, **given).precision
+
+    assert [asked("bf16"), asked("auto"), asked("bf16")] == [(False, "bf16"), (True, "bf16"), (True, "bf16")]
+    assert [asked("fp32"), asked("fp32")] == [(False, "fp32"), (True, "fp32")] and len(files(run)) == 2
+    for file in files(run):
+        file.unlink()
+    # What "auto" came to be answers for the precision that it took, as do results of before there was a choice.
+    assert [asked("auto"), asked("fp32"), asked("bf16")] == [(False, "fp32"), (True, "fp32"), (False, "bf16")]
+    broken = run.result_path(module._key(faithfulness, (maps, run.last, IMAGES), {"steps": 2}))
+    broken.write_bytes(b"not a result")
+    assert asked("fp32") == (False, "fp32")
+    with pytest.raises(ValueError, match="no precision 'half'"):
+        asked("half")
+
+
 def test_a_function_cannot_be_told_from_another_so_nothing_is_cached(run):
     mine = Target("the first", lambda f: f[:, 0])
     first = ask(run, run.last, IMAGES, target=mine, **QUICK)

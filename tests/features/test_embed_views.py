@@ -6,7 +6,7 @@ import torch
 
 from sslviz.data import shapes
 from sslviz.features.embed import embed
-from sslviz.features.embed_views import embed_altered
+from sslviz.features.embed_views import embed_altered, embed_altered_many, embed_views, embed_views_many
 from sslviz.runs import Checkpoint
 from sslviz.views import ViewPolicy
 from sslviz.views.parameters import ALTERED, single_steps
@@ -82,3 +82,22 @@ def test_every_checkpoint_sees_the_same_steps(checkpoint):
     assert a.table.equals(b.table) and list(a.ids) == list(b.ids) and not np.allclose(a.x, b.x)
     np.testing.assert_array_equal(a.x, embed_altered(checkpoint, images, objects=20).x)
     assert not a.table.equals(embed_altered(checkpoint, images, objects=20, seed=1).table)
+
+
+@pytest.mark.parametrize("together, alone", [(embed_altered_many, embed_altered), (embed_views_many, embed_views)])
+def test_several_checkpoints_see_what_is_drawn_once_and_each_gives_what_it_gives_alone(
+    checkpoint, monkeypatch, together, alone
+):
+    images, both = shapes(n=60, seed=0), [checkpoint, checkpoint.untrained(3)]
+    expected = [alone(one, images, objects=20) for one in both]
+    drawn = []
+    draw = ViewPolicy.draw
+    monkeypatch.setattr(ViewPolicy, "draw", lambda self, x, *rest: drawn.append(len(x)) or draw(self, x, *rest))
+    found = together(both, images, objects=20)
+    assert sum(drawn) == 20
+    for one, same in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.x, same.x)
+        assert one.table.equals(same.table) and dict(one.source) == dict(same.source)
+    small = Checkpoint("small", 0, {"name": "conv_nano", "image_size": 16}, None)
+    with pytest.raises(ValueError, match="one image size, mean and std"):
+        together([checkpoint, small], images, objects=20)

@@ -32,8 +32,8 @@ def seen(monkeypatch):
 
         return shown
 
-    # The three pictures by which an encoder is checked before are no part of what is announced.
-    monkeypatch.setattr("sslviz.features.checked_encoder._check_output", lambda encoder, x: None)
+    # The few pictures by which an encoder is checked before are no part of what is announced.
+    monkeypatch.setattr("sslviz.features.checked_encoder._checked_output", lambda encoder, x: None)
     for name in ("forward", "layers"):
         monkeypatch.setattr(Encoder, name, counting(getattr(Encoder, name)))
     return counts

@@ -14,13 +14,14 @@ from torch import Tensor
 
 from sslviz.data import Images
 from sslviz.encoders import Encoder
-from sslviz.encoders.precision import PROBE, SMALLEST, chosen_precision, in_precision, quick_copy
+from sslviz.encoders.precision import PROBE
 from sslviz.explanations.control_maps import MODEL_FREE
 from sslviz.explanations.faithfulness import perturbation
 from sslviz.explanations.faithfulness.perturbation import BLOCKS, Fill, Perturbed, Similarity
 from sslviz.explanations.passes import Passes
 from sslviz.explanations.pictures import as_input
 from sslviz.explanations.targets.targets import Target
+from sslviz.features.checked_encoder import checked_encoder
 from sslviz.features.embed import batch_size, to_device
 from sslviz.runs import Checkpoint
 from sslviz.runtime.progress import progress_bar
@@ -56,12 +57,14 @@ class PerturbedAnswers:
 
     - checkpoint: whose encoder
     - images: the pictures
+    - asked: in which precision the encoder is to answer, as of `embed`
     - losses: what each block costs, (n, BLOCKS)
     - curves: deletion and insertion in the order of one map of each picture, (2, n, k + 1)
     """
 
     checkpoint: Checkpoint
     images: Images
+    asked: str = "auto"
     losses: dict[Asked, np.ndarray] = field(default_factory=dict)
     curves: dict[CurveKey, np.ndarray] = field(default_factory=dict)
 
@@ -71,20 +74,21 @@ class PerturbedAnswers:
         return to_device(self.checkpoint.encoder())
 
     @cached_property
-    def quick(self) -> Encoder:
-        """One that gives the same features faster; see `quick_copy`."""
-        return quick_copy(self.encoder, as_input(self.images.pixels[:1], self.encoder))
+    def checked(self) -> tuple[Encoder, str]:
+        """One that gives the same features faster, and its precision; ValueError as of `checked_encoder`."""
+        pictures = as_input(self.images.pixels[:PROBE], self.encoder)
+        network, kept = checked_encoder(self.encoder, pictures, self.asked, said=False)
+        return network, kept["precision"]
 
-    @cached_property
+    @property
     def precision(self) -> str:
-        """ "bf16" or "bf16-mixed" where that is faster and the features agree, else "fp32"; see `chosen_precision`."""
-        return chosen_precision(self.quick, as_input(self.images.pixels[:PROBE], self.encoder))
+        """ "bf16" or "bf16-mixed" where it was named, or is faster and the features agree; else "fp32"."""
+        return self.checked[1]
 
-    @cached_property
-    def network(self) -> Callable[[Tensor], Tensor]:
-        """Pictures as the encoder expects them -> features, in this precision."""
-        network = in_precision(self.quick, self.precision)
-        return (lambda x: network(x.to(torch.bfloat16))) if self.precision == "bf16" else network
+    def __call__(self, x: Tensor) -> Tensor:
+        """The features (b, d) of pictures as the encoder expects them, in this precision."""
+        network, _ = self.checked
+        return network(x.to(next(network.parameters()).dtype))
 
 
 def similarity_target(target: str | Similarity | Target) -> Target:
@@ -148,7 +152,7 @@ def _perturbed(
 ) -> Perturbed:
     x, target = as_input(answers.images.pixels[part], answers.encoder), similarity_target(asked.target)
     return Perturbed(
-        answers.network,
+        answers,
         x,
         fill=asked.fill,
         similarity=target.value,
@@ -195,9 +199,9 @@ def removal_passes(cells: int, steps: int, *, drawn: bool) -> Passes:
 
 
 def faithfulness_passes(
-    n: int, encoder: Encoder, cells: int, maps: int, *, steps: int, first: bool = True, controls: bool = True
+    n: int, cells: int, maps: int, *, steps: int, first: bool = True, controls: bool = True
 ) -> Passes:
-    """How many pictures go through the encoder for the evidence of maps of n images, at most.
+    """How many pictures go through the encoder for the evidence of maps of n images; the few it is checked by, apart.
 
     - cells: of one map
     - maps: how many there are of each image: the map itself and others, but for those that no model makes
@@ -207,8 +211,7 @@ def faithfulness_passes(
     """
     curve, drawn = (removal_passes(cells, steps, drawn=drawn) for drawn in (False, True))
     others = (len(MODEL_FREE) - 1) * curve + drawn if controls else Passes()
-    compared = Passes(2 * min(n, PROBE)) if first and encoder.image_size >= SMALLEST else Passes()  # two precisions
-    return n * (maps * curve + others + Passes(2 + BLOCKS * first)) + compared
+    return n * (maps * curve + others + Passes(2 + BLOCKS * first))
 
 
 def area(curves: np.ndarray, fractions: np.ndarray) -> np.ndarray:

@@ -153,6 +153,7 @@ def faithfulness(
     steps: int = STEPS,
     control_maps: Mapping[str, Any] | None = None,
     answers: PerturbedAnswers | None = None,
+    precision: str = "auto",
     seed: int = 0,
     progress: bool = True,
 ) -> Faithfulness:
@@ -166,8 +167,9 @@ def faithfulness(
     - fill: what is put in place of pixels: "mean" (the image's mean colour) or "blur"
     - steps: of deletion and insertion, at most
     - control_maps: further controls, {name: maps}, such as {"untrained": the re-initialised encoder's}
-    - answers: of this checkpoint on these images; where several maps are measured, what was asked for one is not asked
-      for the next
+    - answers: of this checkpoint on these images, in this precision; where several maps are measured, what was asked for
+      one is not asked for the next
+    - precision: in which the encoder is asked, as of `embed`; the result keeps which it was
 
     Measured on the encoder:
 
@@ -202,9 +204,12 @@ def faithfulness(
     for name, control in (control_maps or {}).items():
         controls[name] = resized(map_array(control, images), array.shape[1:])
     rows = {"map": array, **controls}
-    answers = PerturbedAnswers(checkpoint, images) if answers is None else answers
-    if answers.checkpoint is not checkpoint or answers.images is not images:
-        raise ValueError("These answers are of another checkpoint or of other images; begin with new ones.")
+    answers = PerturbedAnswers(checkpoint, images, precision) if answers is None else answers
+    if answers.checkpoint is not checkpoint or answers.images is not images or answers.asked != precision:
+        raise ValueError(
+            "These answers are of another checkpoint or of other images, or were asked for in another precision; begin with "
+            "new ones."
+        )
     curves, values = measure_on_encoder(rows, answers, Asked(target, fill, steps, seed), progress=progress)
     return Faithfulness(
         ids=images.ids,

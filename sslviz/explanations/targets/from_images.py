@@ -88,17 +88,20 @@ def target_passes(
     return Passes(len(images) + sum(len(group) for group in _groups(reference)))
 
 
-def target_from_text(text: str | None, checkpoint: Checkpoint, images: Images, among: Images) -> str | Target | None:
+def target_from_text(
+    text: str | None, checkpoint: Checkpoint, images: Images, among: Images, precision: str = "auto"
+) -> str | Target | None:
     """The target of `images` that a text of the command line means, as `attribute` takes it; see `question_in_text`.
 
     `among` are the images that the text may speak of.  Texts that need nothing but the image itself stay as they are.
+    Directions that many images spread in are looked for in this precision, as of `embed`.
     """
     if text is None or text in TEXT_KINDS:
         return text
     question = question_in_text(text, among)
     if question.kind == "component":
         sample = among.rows(sample_rows(len(among), 10 * GROUP))
-        return target_of(question, np.arange(0), embed(checkpoint, sample, progress=False))
+        return target_of(question, np.arange(0), embed(checkpoint, sample, precision=precision, progress=False))
     if not question.near:
         return target_of(question, np.arange(0), None)
     groups = [among.rows(np.array(rows)) for rows in (*question.near, *question.far)]

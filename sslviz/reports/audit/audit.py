@@ -25,6 +25,7 @@ from sslviz.evaluation.summary import HEALTHY
 from sslviz.evaluation.workload import Workload
 from sslviz.features.diagnosed import check_recordable, record_diagnosis
 from sslviz.features.evidence import Evidence
+from sslviz.features.pictures import shared_pictures
 from sslviz.reports.audit.asked import asked_of_images, audit_questions, not_asked
 from sslviz.reports.audit.description import describe, describe_images, made, said_of
 from sslviz.reports.audit.drawn import drawn_figures, examples
@@ -60,7 +61,7 @@ def audit(
 
     - schema, plan (with its digest), made (versions, hardware, seconds), images, quick (None: all images were asked)
     - asked: what was chosen of which columns, what each holds, and what is left out, in `lines` too
-    - runs: {name: its checkpoint, verdict, whether the audit stopped, scores, what was skipped and why}
+    - runs: {name: its checkpoint, precision, verdict, whether the audit stopped, scores, what was skipped and why}
     - findings: the gravest first, each with effect, interval, p corrected over the audit, examples, what it does not mean
     - not_found: each with the least effect that would have been found
     - figures: of every result, beside those of the other runs
@@ -80,7 +81,8 @@ def audit(
     asked = audit_questions(plan, images, fit, target)
     about = {run.name: _begun(run, plan, target) for run in runs}
     stimuli = _by_default() | requirements(_opt_in(plan))
-    inquiry = Inquiry(images, fit, target, asked, stimuli, True, plan.by_columns, precision=precision)
+    how: dict[str, Any] = {"precision": precision, "drawn": shared_pictures(len(runs))}
+    inquiry = Inquiry(images, fit, target, asked, stimuli, True, plan.by_columns, **how)
     shown = replace(plan, maps=min(plan.maps, QUICK_PICTURES)) if quick else plan
     results, explained = _answers(runs, inquiry, shown, about, progress)
     tests = _tests(results)
@@ -138,15 +140,16 @@ def _answers(
     results: dict[str, dict[str, Any]] = {run.name: {} for run in runs}
     explained: dict[str, Any] = {}
     work = inquiry.workloads([(run.name, run, run.last) for run in runs]) if progress else {}
-    mapping = {run.name: _maps_workload(run, inquiry.images, plan) for run in runs} if progress else {}
+    mapping = {run.name: _maps_workload(run, inquiry, plan) for run in runs} if progress else {}
     total = sum([*work.values(), *mapping.values()], Workload())
     if progress:
         say(total.line)
     with weighted_bar("auditing", total.seconds, shown=progress) as step:
         for run in runs:
             todo = work.get(run.name, Workload())
-            with step(f"{run.name}: embedding", todo.encoding, todo.forward):
+            with step(f"{run.name}: embedding", todo.drawing + todo.encoding, todo.forward):
                 evidence = _evidence(run, inquiry, plan, about[run.name])
+            about[run.name]["precision"] = evidence.features.source.get("precision", "fp32")
             record_diagnosis(run, inquiry.images, inquiry.fit, plan.by_columns, inquiry.target)
             for entry, columns in inquiry.questions.of_checkpoints:
                 seconds = inquiry.seconds(run, entry, evidence, columns)
@@ -155,7 +158,7 @@ def _answers(
         for run in runs:
             seconds = mapping[run.name].seconds if progress else 0.0
             with step(f"{run.name}: maps", seconds, count=seconds) as tell:
-                explained |= _maps(run, inquiry.images, plan, about[run.name], tell if progress else None)
+                explained |= _maps(run, inquiry, plan, about[run.name], tell if progress else None)
     return results, explained
 
 
@@ -164,7 +167,8 @@ def _evidence(run: Run, inquiry: Inquiry, plan: AuditPlan, about: dict[str, Any]
     from sslviz.features.stored import gather
 
     given = run, run.last, inquiry.images, inquiry.fit
-    evidence = gather(*given, expected_pairs=plan.by_columns, precision=inquiry.precision)
+    how: dict[str, Any] = {"precision": inquiry.precision, "drawn": inquiry.drawn}
+    evidence = gather(*given, expected_pairs=plan.by_columns, **how)
     collapse = find_entry("collapse")
     health = HEALTHY if "collapse" in plan.skip else stored_result(run, collapse, evidence).encoder_verdict
     about["stopped"] = "" if health == HEALTHY or plan.despite_collapse else health
@@ -172,7 +176,7 @@ def _evidence(run: Run, inquiry: Inquiry, plan: AuditPlan, about: dict[str, Any]
         return evidence
     for entry in _opt_in(plan):
         try:  # its stimulus may take a package that is not installed
-            gather(*given, requested=requirements([entry]), precision=inquiry.precision)
+            gather(*given, requested=requirements([entry]), **how)
         except ValueError as error:
             about["skipped"].append({"what": entry.name, "why": str(error)})
     return replace(inquiry, stimuli=_by_default()).gather(run, run.last)
@@ -203,21 +207,22 @@ def _answer(
         about["skipped"].append({"what": key, "why": str(error)})
 
 
-def _maps_workload(run: Run, images: Images, plan: AuditPlan) -> Workload:
+def _maps_workload(run: Run, inquiry: Inquiry, plan: AuditPlan) -> Workload:
     """How much the maps of a checkpoint have yet to compute; none where they cannot be had."""
     from sslviz.reports.explain.expected_passes import explain_workload
     from sslviz.reports.explain.explain import chosen
 
     if not plan.maps:
         return Workload()
+    few, _ = chosen(inquiry.images, most=plan.maps)
     try:
-        return explain_workload(run, chosen(images, most=plan.maps)[0], everything=images)
+        return explain_workload(run, few, everything=inquiry.images, precision=inquiry.precision)
     except ValueError:
         return Workload()
 
 
 def _maps(
-    run: Run, images: Images, plan: AuditPlan, about: dict[str, Any], tell: Callable[[str], None] | None
+    run: Run, inquiry: Inquiry, plan: AuditPlan, about: dict[str, Any], tell: Callable[[str], None] | None
 ) -> dict[str, Any]:
     """What the maps of a healthy checkpoint show and are worth, on a few of the images; `tell` is told what is at work."""
     from sslviz.reports.explain.explain import chosen, explain
@@ -227,10 +232,11 @@ def _maps(
         why = "The plan asks for none." if not plan.maps else "The encoder has collapsed."
         about["skipped"].append({"what": "maps", "why": why})
         return {}
-    few, _ = chosen(images, most=plan.maps)
+    few, _ = chosen(inquiry.images, most=plan.maps)
+    asked: dict[str, Any] = {"everything": inquiry.images, "precision": inquiry.precision}
     try:
         with watched(lambda title, _: tell(f"{run.name}: maps: {title}") if tell else None):
-            found: dict[str, Any] = explain([run], few, everything=images, progress=tell is not None)
+            found: dict[str, Any] = explain([run], few, **asked, progress=tell is not None)
     except ValueError as error:
         about["skipped"].append({"what": "maps", "why": str(error)})
         return {}

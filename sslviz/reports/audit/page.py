@@ -103,6 +103,7 @@ def _details(report: Mapping[str, Any]) -> str:
         arguments = checkpoint["arguments"]
         training = ", ".join(f"{key} {arguments[key]}" for key in TRAINING if key in arguments)
         encoder = f"{checkpoint['encoder'].get('name', '')}, step {checkpoint['step']}"
+        encoder += f", in {run['precision']}" if "precision" in run else ""  # likewise
         rows.append([name, encoder, checkpoint["sha256"], training or checkpoint["kind"]])
     return fragment("audit", "details", report["plan"]["details"], rows, fed)
 

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 STEPS = 8  # of deletion and insertion
 
 
-def evidence_parameters(target: str | Target | None, control: np.ndarray, seed: int) -> dict[str, Any]:
+def evidence_parameters(
+    target: str | Target | None, control: np.ndarray, precision: str = "auto", seed: int = 0
+) -> dict[str, Any]:
     """How maps are measured: on the number explained, or else on how near the features stay to themselves."""
     similarity = "cosine" if target is None or isinstance(target, str) else target
-    return {"target": similarity, "steps": STEPS, "control_maps": {"untrained": control}, "seed": seed}
+    beside = {"control_maps": {"untrained": control}, "precision": precision, "seed": seed}
+    return {"target": similarity, "steps": STEPS, **beside}
 
 
 def explain_passes(
@@ -34,13 +37,15 @@ def explain_passes(
     method: str = "integrated_gradients",
     target: str | None = None,
     everything: Images | None = None,
+    precision: str = "auto",
     seed: int = 0,
 ) -> Passes:
     """About how many pictures go through the run's encoder and its control for `explain` with these arguments?
 
-    Exactly as many, but for what depends on the pictures: the steps of integrated gradients, and the patches of a
-    transformer that stand out.  What lies in the run folder is left out.  Where the number explained compares with other
-    images, what lies there cannot be told before these are embedded, and all is counted.  ValueError as for `explain`.
+    Exactly as many, but for the few by which an encoder is checked, and for what depends on the pictures: the steps of
+    integrated gradients, and the patches of a transformer that stand out.  What lies in the run folder is left out.  Where
+    the number explained compares with other images, what lies there cannot be told before these are embedded, and all is
+    counted.  ValueError as for `explain`.
     """
     import torch
 
@@ -52,11 +57,11 @@ def explain_passes(
     among = images if everything is None else everything
     encoder, compared = run.last.encoder(), text_passes(target, images, among)
     # Of a number that compares, any other that embeds nothing stands in: it takes as many passes.
-    explained = unit(0) if compared.forward else target_from_text(target, run.last, images, among)
+    explained = unit(0) if compared.forward else target_from_text(target, run.last, images, among, precision)
     if isinstance(explained, Target) and not explained.references:
         explained.value(torch.zeros(1, encoder.dim))  # says whether there is such a number before anything is announced
     expected = attribution_passes(method, images, encoder, target=explained)
-    count = _Count(run, encoder, images, explained, seed)
+    count = _Count(run, encoder, images, explained, precision, seed)
     maps = [
         count.result(
             expected, attribute, checkpoint, known=not compared.forward, method=method, target=explained, seed=seed
@@ -73,15 +78,18 @@ def explain_workload(run: Run, images: Images, **asked: Any) -> Workload:
     passes = explain_passes(run, images, **asked)
     if not passes.forward:
         return Workload()
-    seconds = measured_pace(run, images).seconds(passes.answers)
+    seconds = measured_pace(run, images, asked.get("precision", "auto")).seconds(passes.answers)
     return Workload(passes.forward, passes.backward, seconds)
 
 
 class _Count:
     """What is stored is read; of what is not, the passes are added up."""
 
-    def __init__(self, run: Run, encoder: Encoder, images: Images, target: str | Target | None, seed: int) -> None:
-        self.run, self.encoder, self.images, self.target, self.seed = run, encoder, images, target, seed
+    def __init__(
+        self, run: Run, encoder: Encoder, images: Images, target: str | Target | None, precision: str, seed: int
+    ) -> None:
+        self.run, self.encoder, self.images, self.target = run, encoder, images, target
+        self.precision, self.seed = precision, seed
         self.passes = Passes()
         self.grids: set[int] = set()  # the cells of maps whose controls will be at hand
 
@@ -100,10 +108,9 @@ class _Count:
         from sslviz.explanations.faithfulness.encoder_measures import faithfulness_passes
         from sslviz.explanations.faithfulness.faithfulness import faithfulness
 
-        asked, before = evidence_parameters(self.target, control, self.seed), self.passes
+        asked, before = evidence_parameters(self.target, control, self.precision, self.seed), self.passes
         expected = faithfulness_passes(
             len(self.images),
-            self.encoder,
             cells,
             2,
             steps=asked["steps"],

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sslviz.explanations.attribution.attribution import Attribution
     from sslviz.explanations.faithfulness.faithfulness import Faithfulness
 
-MEASURED = 16  # images that the evidence is measured on: an interval needs 8, and more say little more
+MEASURED = 16  # images that the evidence is measured on: an interval needs 8, and more say little more; see `chosen`
 PAIRED = "Sentences compare map and control image by image, which shows smaller differences than the intervals do."
 
 
@@ -64,14 +64,16 @@ def explain(
     method: str = "integrated_gradients",
     target: str | None = None,
     everything: Images | None = None,
+    precision: str = "auto",
     seed: int = 0,
     progress: bool = True,
 ) -> dict[str, Explained]:
     """What do the last checkpoints of these runs go by, on these images, and is it to be believed?
 
     Returns {run: Explained}.  `target` is a text as `question_in_text` reads it; the images and columns that it names are
-    those of `everything`, by default `images`.  Every finished result is stored in its run folder and read from there the
-    next time.  ValueError for two runs of one name, and for what `attribute` refuses.
+    those of `everything`, by default `images`.  `precision` is that of the evidence, which only looks, as of `embed`; maps
+    take gradients, which are in float32.  Every finished result is stored in its run folder and read from there the next
+    time.  ValueError for two runs of one name, and for what `attribute` refuses.
     """
     from sslviz.runtime.progress import say, watched, weighted_bar
 
@@ -80,7 +82,8 @@ def explain(
             f"Runs are told apart by name, but two are called the same: {', '.join(r.name for r in runs)}."
         )
     among = everything or images
-    asked: dict[str, Any] = {"method": method, "target": target, "everything": among, "seed": seed}
+    asked: dict[str, Any] = {"method": method, "target": target, "everything": among}
+    asked |= {"precision": precision, "seed": seed}
     work = {run.name: explain_workload(run, images, **asked) for run in runs} if progress else {}
     total = sum(work.values(), Workload())
     if progress:
@@ -94,7 +97,7 @@ def explain(
                     tell(f"{name}: {title} {share:.0%}")
 
                 with watched(report):
-                    explained[run.name] = _explained(run, images, method, target, among, seed)
+                    explained[run.name] = _explained(run, images, **asked)
     return explained
 
 
@@ -103,6 +106,12 @@ def chosen(images: Images, ids: Sequence[str] = (), *, most: int = MEASURED) -> 
 
     `ids` if there are any, and others to make up `most`, so that what is said does not hang on a few.  Of a table with
     splits the others are those that are scored.  ValueError for an id that is not there.
+
+    No rule stops the evidence before all of them are measured.  Counted for an audit of 1,610 pictures by
+    EfficientNet-Lite0, 50 of them corrupted: 5,248 of 23,088 forward passes explain, 328 a picture, and 1,088 take a
+    gradient.  Had all maps stopped at 8 pictures, 11 % of the passes were saved, 15 % with a gradient as two more; of 500
+    pictures 14 % and 18 %.  And a stop at 8 is no valid one: a bootstrap interval of 8 normal numbers holds their mean in
+    0.88 of draws, of 16 in 0.94; of exponential ones in 0.80 and 0.88.
     """
     first = [row_of(images, id_) for id_ in dict.fromkeys(ids)]
     scored, _ = scored_and_fit(images)
@@ -112,7 +121,9 @@ def chosen(images: Images, ids: Sequence[str] = (), *, most: int = MEASURED) -> 
     return images.rows(rows), list(range(len(first))) or None
 
 
-def _explained(run: Run, images: Images, method: str, text: str | None, everything: Images, seed: int) -> Explained:
+def _explained(
+    run: Run, images: Images, *, method: str, target: str | None, everything: Images, precision: str, seed: int
+) -> Explained:
     from sslviz.explanations.attribution.attribution import attribute
     from sslviz.explanations.cache import cached_result
     from sslviz.explanations.faithfulness.encoder_measures import PerturbedAnswers
@@ -120,15 +131,14 @@ def _explained(run: Run, images: Images, method: str, text: str | None, everythi
     from sslviz.explanations.targets.from_images import target_from_text
 
     checkpoint, blank = run.last, run.last.untrained()
-    target = target_from_text(text, checkpoint, images, everything)
-    maps = cached_result(run, attribute, checkpoint, images, method=method, target=target, seed=seed)
-    target_of_blank = target_from_text(text, blank, images, everything)
-    untrained = cached_result(run, attribute, blank, images, method=method, target=target_of_blank, seed=seed)
+    own, of_blank = (target_from_text(target, one, images, everything, precision) for one in (checkpoint, blank))
+    maps = cached_result(run, attribute, checkpoint, images, method=method, target=own, seed=seed)
+    untrained = cached_result(run, attribute, blank, images, method=method, target=of_blank, seed=seed)
 
-    answers = PerturbedAnswers(checkpoint, images)
+    answers = PerturbedAnswers(checkpoint, images, precision)
 
     def measure(maps: Any, control: np.ndarray) -> Faithfulness:
-        asked = evidence_parameters(target, control, seed)
+        asked = evidence_parameters(own, control, precision, seed)
         return cached_result(run, faithfulness, maps, checkpoint, images, answers=answers, **asked)
 
     measured = {method: measure(maps, untrained.maps)}

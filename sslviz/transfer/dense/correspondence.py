@@ -22,7 +22,13 @@ GIVEN = "given"  # the only move, where points were given
 
 
 def correspondence(
-    checkpoint: Checkpoint, images: Images, *, layer: str | None = None, seed: int = 0, progress: bool = True
+    checkpoint: Checkpoint,
+    images: Images,
+    *,
+    layer: str | None = None,
+    precision: str = "auto",
+    seed: int = 0,
+    progress: bool = True,
 ) -> Correspondence:
     """Does it know a part of a picture again after the picture has moved?
 
@@ -33,6 +39,7 @@ def correspondence(
     looked for, within a tenth of the picture's longer side.
 
     - layer: whose tokens, as `embed_layers` calls it; an earlier stage has a finer grid.  None: the last grid
+    - precision: of the encoder, as of `embed`; the result keeps which it was
 
     Scores: `pck`, `of_ceiling`, and `pck` of each move.  Controls: a patch at random; the patch at the same place; colours
     of a patch, compared in the same way; and the encoder untrained.  The ceiling is that of the grid: the nearest patch.
@@ -50,13 +57,13 @@ def correspondence(
     find much of a shifted picture, so read the score beside them.
     """
     require_pictures(images, "Correspondence needs pictures (n, h, w, 3), at least one")
-    own = encoder_tokens(checkpoint, layer)
+    own, untrained = (make(checkpoint, images, layer, precision) for make in (encoder_tokens, untrained_tokens))
     grid = own.read(images.pixels[:1]).shape[1:3]
     points, there = points_of(images, grid)
     images = images.rows(there)
     moved, asked = asked_points(images, grid, points, seed)
     pairs = _Pairs(images, moved, [one for of_move in asked for one in of_move])
-    result = _answered(own, untrained_tokens(checkpoint, layer), pairs, [*MOVES], seed, progress)
+    result = _answered(own, untrained, pairs, [*MOVES], seed, progress)
     return replace(
         result, layer=layer or LAST, left_out={"no patch on an object": int((~there).sum())} if not there.all() else {}
     )
@@ -69,6 +76,7 @@ def correspondence_of(
     points: Sequence[np.ndarray],
     *,
     layer: str | None = None,
+    precision: str = "auto",
     seed: int = 0,
     progress: bool = True,
 ) -> Correspondence:
@@ -77,8 +85,8 @@ def correspondence_of(
     - first, second: n pictures each; those of a pair have the same place
     - points: of each pair x and y in the first, and where the same point lies in the second, in pixels (m, 4)
 
-    A point is found where the nearest patch lies within a tenth of the longer side of the second picture.  Scores, controls
-    and errors as for `correspondence`; ValueError for points outside their picture, and for other numbers of pictures.
+    A point is found where the nearest patch lies within a tenth of the longer side of the second picture.  Everything else
+    is as for `correspondence`; ValueError for points outside their picture, and for other numbers of pictures.
 
     Example:
         >>> import numpy as np, sslviz
@@ -92,7 +100,7 @@ def correspondence_of(
         require_pictures(images, "Correspondence needs pictures (n, h, w, 3), at least one")
     asked = given_points(first, second, points)
     moved = replace(second, ids=np.array([f"{GIVEN} {id_}" for id_ in second.ids]))
-    own, untrained = encoder_tokens(checkpoint, layer), untrained_tokens(checkpoint, layer)
+    own, untrained = (make(checkpoint, first, layer, precision) for make in (encoder_tokens, untrained_tokens))
     result = _answered(own, untrained, _Pairs(first, moved, asked), [GIVEN], seed, progress)
     return replace(result, layer=layer or LAST)
 
@@ -177,6 +185,7 @@ def _answered(
         size=images.size,
         moved_size=moved.size,
         seed=seed,
+        precision=own.precision,
     )
 
 

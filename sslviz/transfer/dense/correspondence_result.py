@@ -34,6 +34,7 @@ class Correspondence(OfRun):
     - size, moved_size: height and width in pixels of the first pictures, and of the others
     - left_out: {reason: images}
     - seed: of moves and intervals
+    - precision: in which the encoder computed the tokens
     """
 
     run: str
@@ -58,6 +59,7 @@ class Correspondence(OfRun):
     moved_size: tuple[int, int]
     left_out: dict[str, int] = field(default_factory=dict)
     seed: int = 0
+    precision: str = "fp32"
 
     @property
     def ceiling(self) -> float:

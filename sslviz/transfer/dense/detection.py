@@ -36,6 +36,7 @@ def detection(
     fit: Images | None = None,
     layer: str | None = None,
     steps: int = STEPS,
+    precision: str = "auto",
     seed: int = 0,
     progress: bool = True,
 ) -> Detection:
@@ -48,6 +49,7 @@ def detection(
 
     - fit: pictures with boxes that the head is fitted on; None: a random half of `images`, by `seed`
     - layer: whose tokens, as `embed_layers` calls it; an earlier stage has a finer grid.  None: the last grid
+    - precision: of the encoder, as of `embed`; the result keeps which it was
     - steps: of fitting, 32 pictures each
 
     Scores: `ap50` and `ap`, average precision as COCO defines it; a class that no scored picture shows counts nothing.
@@ -71,7 +73,7 @@ def detection(
     if steps < 1:
         raise ValueError(f"A head is fitted for at least one step; got steps={steps}.")
     images, fit, left_out = scored_and_fitted(images, fit, seed, "Detection")
-    own, untrained = encoder_tokens(checkpoint, layer), untrained_tokens(checkpoint, layer)
+    own, untrained = (make(checkpoint, images, layer, precision) for make in (encoder_tokens, untrained_tokens))
     objects, fitted = objects_of(images), objects_of(fit)
     classes = _classes(objects, fitted)
     truth = placed(objects, classes)
@@ -86,7 +88,7 @@ def detection(
         "ceiling": _on_grid(objects, classes, grid, images.size),
     }
     matched = {name: matches(each, truth, len(images), len(classes)) for name, each in guesses.items()}
-    precision = {name: average_precisions(each) for name, each in matched.items()}
+    averages = {name: average_precisions(each) for name, each in matched.items()}
     bare = _sure_of(guesses["untrained"], matched["untrained"])
     result = Detection(
         run=checkpoint.run,
@@ -95,8 +97,8 @@ def detection(
         classes=classes,
         ids=images.ids,
         **_found_and_true(found, truth, len(images), len(classes)),
-        ceiling_precision=precision.pop("ceiling"),
-        control_precision=precision,
+        ceiling_precision=averages.pop("ceiling"),
+        control_precision=averages,
         untrained_found=bare.corners,
         untrained_of=bare.picture,
         shown=np.arange(0),
@@ -105,6 +107,7 @@ def detection(
         steps=steps,
         seed=seed,
         left_out=left_out,
+        precision=own.precision,
         scored_on=images.digest,
         fitted_on=fit.digest,
         **units_of(named_only(images)),

@@ -38,6 +38,7 @@ class Detection(OfRun, Fitted):
     - steps: that each head was fitted for
     - seed: of halves, fits and resamples
     - left_out: {reason: pictures}
+    - precision: in which the encoder computed the tokens
     """
 
     run: str
@@ -64,6 +65,7 @@ class Detection(OfRun, Fitted):
     steps: int
     seed: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
+    precision: str = "fp32"
 
     @property
     def matches(self) -> Matches:
@@ -76,14 +78,14 @@ class Detection(OfRun, Fitted):
         return surest_threshold(self.found_class, self.confidence, self.right[:, 0], self.true_counts.sum(0))
 
     @cached_property
-    def precision(self) -> np.ndarray:
+    def class_precision(self) -> np.ndarray:
         """The average precision of each class at each overlap, (c, 10); NaN for a class that no picture shows."""
         return average_precisions(self.matches)
 
     @property
     def ap50_of(self) -> dict[str, float]:
         """{class: average precision at an overlap of a half}; NaN for a class that no picture shows."""
-        return dict(zip(self.classes, self.precision[:, 0].tolist(), strict=True))
+        return dict(zip(self.classes, self.class_precision[:, 0].tolist(), strict=True))
 
     @property
     def without_truth(self) -> dict[str, int]:
@@ -120,7 +122,7 @@ class Detection(OfRun, Fitted):
         for name, overlaps in (("ap50", slice(0, 1)), ("ap", slice(None))):
             controls = {control: float(_mean(each[:, overlaps])) for control, each in self.control_precision.items()}
             low, high = (None, None) if draws is None else percentile_interval(_known(_mean(draws[..., overlaps])))
-            scores[name] = Score(float(_mean(self.precision[:, overlaps])), low, high, controls)
+            scores[name] = Score(float(_mean(self.class_precision[:, overlaps])), low, high, controls)
         return scores
 
 

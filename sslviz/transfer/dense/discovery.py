@@ -50,6 +50,7 @@ class Discovery(OfRun):
     - size: height and width in pixels of the pictures that boxes are of
     - left_out: {reason: images}
     - seed: of what is drawn, and of intervals
+    - precision: in which the encoder computed the tokens
     """
 
     run: str
@@ -68,6 +69,7 @@ class Discovery(OfRun):
     size: tuple[int, int]
     left_out: dict[str, int] = field(default_factory=dict)
     seed: int = 0
+    precision: str = "fp32"
 
     def per_image(self) -> dict[str, np.ndarray]:
         """Whether the box of each picture is right, and how far it overlaps, for pairing two checkpoints."""
@@ -103,6 +105,7 @@ def discovery(
     how: How = "tokencut",
     layer: str | None = None,
     centered: bool = True,
+    precision: str = "auto",
     seed: int = 0,
     progress: bool = True,
 ) -> Discovery:
@@ -115,6 +118,7 @@ def discovery(
     - how: "tokencut" cuts the graph of patches whose cosine is above 0.2 in two (arXiv 2202.11539).  "lost" starts at the
       patch that is like fewest others, and adds those like it (arXiv 2109.14279)
     - layer: whose tokens, as `embed_layers` calls it; an earlier stage has a finer grid.  None: the last grid
+    - precision: of the encoder, as of `embed`; the result keeps which it was
     - centered: whether the mean token of all pictures is taken away first.  Both papers group the keys of transformers;
       tokens of other networks have no negative entries, so that without it all patches are alike
 
@@ -140,11 +144,12 @@ def discovery(
     images, truth, left_out = _with_objects(images)
     rng = np.random.default_rng(seed)
     title = checkpoint.run if progress else ""
-    own = _centered(encoder_tokens(checkpoint, layer)(images, title), centered)
+    reader = encoder_tokens(checkpoint, images, layer, precision)
+    own = _centered(reader(images, title), centered)
     found, grid = _found(own, how, images.size, title), own.shape[1:3]
     at_random = [_around_random_patches(own, how, images.size, rng) for _ in range(RANDOM_SEEDS)]
     del own
-    bare = _centered(untrained_tokens(checkpoint, layer)(images), centered)
+    bare = _centered(untrained_tokens(checkpoint, images, layer, precision)(images), centered)
     untrained = _found(bare, how, images.size, "the control" if progress else "")
     everywhere = np.concatenate(truth)
     controls = {
@@ -172,6 +177,7 @@ def discovery(
         size=images.size,
         left_out=left_out,
         seed=seed,
+        precision=reader.precision,
     )
 
 

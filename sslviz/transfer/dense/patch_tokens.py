@@ -8,9 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from sslviz.data import Images
+from sslviz.data.sampling import spread_rows
+from sslviz.encoders import Encoder
+from sslviz.encoders.precision import PROBE
 from sslviz.explanations.pictures import as_input, require_pictures
+from sslviz.features.checked_encoder import checked_encoder
 from sslviz.features.embed import batch_size, to_device
 from sslviz.runs import Checkpoint
 from sslviz.runtime.progress import progress_bar
@@ -26,11 +31,13 @@ class TokenReader:
     - name: what it is called
     - read: uint8 pixels (b, h, w, 3) -> float32 (b, rows, columns, d)
     - batch: how many pictures it is given at once
+    - precision: in which an encoder computes them
     """
 
     name: str
     read: Callable[[np.ndarray], np.ndarray]
     batch: int = 256
+    precision: str = "fp32"
 
     def __call__(self, images: Images, title: str = "") -> np.ndarray:
         """The tokens of all images, float32 (n, rows, columns, d); with a bar if there is a title."""
@@ -53,16 +60,35 @@ class PatchTokens:
     - ids: the pictures', (n,)
     - run: the run that they come from
     - layer: of the encoder; "last" is the grid that is pooled
+    - precision: in which the encoder computed them
     """
 
     x: np.ndarray
     ids: np.ndarray
     run: str
     layer: str
+    precision: str = "fp32"
+
+
+class GridEncoder(Encoder):
+    """An encoder whose features (b, d) are the grid of a layer, laid flat, so that it is checked as any other is."""
+
+    def __init__(self, encoder: Encoder, layer: str | None) -> None:
+        super().__init__(encoder.model, encoder.spec, encoder.mean, encoder.std, encoder.preprocessing, encoder.face)
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The grid, (b, channels * rows * columns)."""
+        return self.grid(x, self.layer).flatten(1)
 
 
 def patch_tokens(
-    checkpoint: Checkpoint, images: Images, layer: str | None = None, *, progress: bool = True
+    checkpoint: Checkpoint,
+    images: Images,
+    layer: str | None = None,
+    *,
+    precision: str = "auto",
+    progress: bool = True,
 ) -> PatchTokens:
     """What does this checkpoint make of each patch of these images?
 
@@ -70,6 +96,7 @@ def patch_tokens(
 
     - layer: as `embed_layers` calls it; the earlier stages of a convolutional network have finer grids.  None: the last
       grid, which pooling averages
+    - precision: as of `embed`, where it is the grid that bf16 has to leave as it is
 
     ValueError for no images, for clips, for models and layers without a grid, and for an encoder that is shown only the
     middle of a picture.
@@ -85,29 +112,39 @@ def patch_tokens(
     Caveat: A token has seen more than its patch: all of the picture in a transformer, a neighbourhood in other networks.
     """
     require_pictures(images, "Patch tokens need pictures (n, h, w, 3), at least one")
-    tokens = encoder_tokens(checkpoint, layer)(images, checkpoint.run if progress else "")
-    return PatchTokens(tokens, images.ids, checkpoint.run, layer or LAST)
+    read = encoder_tokens(checkpoint, images, layer, precision)
+    tokens = read(images, checkpoint.run if progress else "")
+    return PatchTokens(tokens, images.ids, checkpoint.run, layer or LAST, read.precision)
 
 
-def encoder_tokens(checkpoint: Checkpoint, layer: str | None = None) -> TokenReader:
-    """The grid of a checkpoint's encoder; arguments and errors as for `patch_tokens`."""
-    encoder = to_device(checkpoint.encoder())
+@torch.inference_mode()
+def encoder_tokens(
+    checkpoint: Checkpoint, images: Images, layer: str | None = None, precision: str = "auto"
+) -> TokenReader:
+    """The grid of a checkpoint's encoder, which is checked on a few of these images; the rest as for `patch_tokens`."""
+    with torch.inference_mode(False):  # some methods take gradients while they are built
+        encoder = to_device(checkpoint.encoder())
+    try:
+        few = as_input(images.pixels[spread_rows(len(images), PROBE)], encoder)
+    except ValueError as error:
+        raise ValueError(f"Patches have no place in these pictures: {error}.") from error
+    shape = encoder.grid(few[:1], layer).shape[1:]  # (d, rows, columns)
+    network, kept = checked_encoder(GridEncoder(encoder, layer), few, precision)
 
     @torch.inference_mode()
     def read(pixels: np.ndarray) -> np.ndarray:
-        try:
-            x = as_input(pixels, encoder)
-        except ValueError as error:
-            raise ValueError(f"Patches have no place in these pictures: {error}.") from error
-        return encoder.grid(x, layer).float().movedim(1, -1).cpu().numpy()
+        x = as_input(pixels, encoder).to(next(network.parameters()).dtype)
+        return network(x).float().unflatten(1, shape).movedim(1, -1).cpu().numpy()
 
-    return TokenReader(checkpoint.run, read, batch_size(encoder))
+    return TokenReader(checkpoint.run, read, batch_size(encoder), kept["precision"])
 
 
-def untrained_tokens(checkpoint: Checkpoint, layer: str | None = None) -> TokenReader:
+def untrained_tokens(
+    checkpoint: Checkpoint, images: Images, layer: str | None = None, precision: str = "auto"
+) -> TokenReader:
     """The same of the encoder with fresh random weights: other ones, where the checkpoint has not been trained either."""
     seed = int(checkpoint.path is None and checkpoint.seed == 0)
-    return replace(encoder_tokens(checkpoint.untrained(seed), layer), name="untrained")
+    return replace(encoder_tokens(checkpoint.untrained(seed), images, layer, precision), name="untrained")
 
 
 def pixel_tokens(rows: int, columns: int) -> TokenReader:

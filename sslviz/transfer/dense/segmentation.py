@@ -31,6 +31,7 @@ def segmentation(
     fit: Images | None = None,
     readout: PatchReadout = "linear",
     layer: str | None = None,
+    precision: str = "auto",
     seed: int = 0,
     progress: bool = True,
 ) -> Segmentation:
@@ -45,6 +46,7 @@ def segmentation(
       similar of 8,000 patches, weighted by exp(cosine / 0.02) (arXiv 2306.01667).  "clusters": k-means with as many clusters
       as classes, each named after one class so that they overlap most
     - layer: whose tokens, as `embed_layers` calls it; an earlier stage has a finer grid.  None: the last grid
+    - precision: of the encoder, as of `embed`; the result keeps which it was
 
     Score: `miou`, the intersection over union, from one count of all pixels.  Controls: the largest class everywhere; the
     most frequent class at each place; pixels and place of a patch, and the encoder untrained, by the same readout.  The
@@ -69,9 +71,9 @@ def segmentation(
     if fit is None and len(images) > 1:
         classes_of(images)  # which says what is wrong with the masks before they are divided
     images, fit, left_out = scored_and_fitted(images, fit, seed, "Segmentation")
-    own, untrained = encoder_tokens(checkpoint, layer), untrained_tokens(checkpoint, layer)
     classes = _same_classes(images, fit)
     truth, fitted = label_maps(images, classes), label_maps(fit, classes)
+    own, untrained = (make(checkpoint, images, layer, precision) for make in (encoder_tokens, untrained_tokens))
 
     read = partial(_read, images=images, fit=fit, fitted=fitted, classes=len(classes), readout=readout, seed=seed)
     predicted, grid = read(own, title=own.name if progress else "")
@@ -103,6 +105,7 @@ def segmentation(
         untrained=small(guess["untrained"][shown]),
         left_out=left_out | ({"no pixel lies in exactly one mask": unknown} if unknown else {}),
         seed=seed,
+        precision=own.precision,
         scored_on=images.digest,
         fitted_on=fit.digest,
         **units_of(named_only(images)),

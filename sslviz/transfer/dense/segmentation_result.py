@@ -32,6 +32,7 @@ class Segmentation(OfRun, Fitted):
     - pictures, truth, predicted, untrained: of these, uint8 (k, h, w, 3) and classes of pixels int16 (k, h, w), -1: unknown
     - left_out: {reason: images}
     - seed: of halves, fits and resamples
+    - precision: in which the encoder computed the tokens
     """
 
     run: str
@@ -50,6 +51,7 @@ class Segmentation(OfRun, Fitted):
     untrained: np.ndarray
     left_out: dict[str, int] = field(default_factory=dict)
     seed: int = 0
+    precision: str = "fp32"
 
     @property
     def ceiling(self) -> float:

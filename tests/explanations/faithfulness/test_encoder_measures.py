@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import sslviz
-from sslviz.explanations.faithfulness import encoder_measures
 from sslviz.explanations.faithfulness.encoder_measures import PerturbedAnswers
 from sslviz.explanations.faithfulness.faithfulness import faithfulness
 from sslviz.explanations.faithfulness.perturbation import block_masks, block_sums, square_blocks
@@ -47,8 +46,9 @@ def test_what_was_asked_is_not_asked_again():
 
 
 def test_answers_of_others_are_refused():
-    with pytest.raises(ValueError, match="of another checkpoint or of other images"):
-        faithfulness(some_maps((8, 8)), NANO, IMAGES, answers=PerturbedAnswers(NANO.untrained(3), IMAGES), **QUIET)
+    for answers in (PerturbedAnswers(NANO.untrained(3), IMAGES), PerturbedAnswers(NANO, IMAGES, "bf16")):
+        with pytest.raises(ValueError, match="of another checkpoint or of other images, or .* in another precision"):
+            faithfulness(some_maps((8, 8)), NANO, IMAGES, answers=answers, **QUIET)
 
 
 def test_the_random_order_comes_backwards_as_it_goes():
@@ -66,15 +66,14 @@ def test_sums_over_blocks_are_those_over_their_masks():
     np.testing.assert_allclose(block_sums(maps, blocks), (masks * maps[:, None]).sum((2, 3)), atol=1e-9)
 
 
-def test_bfloat16_is_said_and_says_the_same(monkeypatch):
+def test_bfloat16_is_said_and_says_the_same():
     """Of an encoder whose features agree; a processor that multiplies bfloat16 slowly computes it all the same."""
     images = sslviz.shapes(n=8, seed=0, size=96)
     checkpoint = Checkpoint("mine", 0, {"name": "conv_nano", "image_size": 96}, None, 1)
     maps = np.random.default_rng(0).random((8, 6, 6))
     found = {}
     for precision in ("fp32", "bf16"):
-        monkeypatch.setattr(encoder_measures, "chosen_precision", lambda *_, precision=precision: precision)
-        found[precision] = faithfulness(maps, checkpoint, images, **QUIET)
+        found[precision] = faithfulness(maps, checkpoint, images, precision=precision, **QUIET)
         assert found[precision].precision == precision
     for name, values in found["fp32"].values.items():
         assert np.abs(found["bf16"].values[name] - values).max() < 0.02, name

@@ -54,7 +54,7 @@ def some_images(n=12, size=SIDE, seed=0):
 class Linear(nn.Module):
     """f(x) = (sum of w x over all pixels, 1): an additive score, whose true map is w x."""
 
-    image_size, mean, std = SIDE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+    name, image_size, mean, std = "linear", SIDE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
     preprocessing = Preprocessing(mean, std, SIDE)
 
     def __init__(self, seed=0):

@@ -10,6 +10,7 @@ from PIL import Image
 
 import sslviz
 from sslviz.cli.main import main
+from sslviz.features.diagnosed import stored_source
 from sslviz.reports.audit.page import audit_page, not_found_html
 from sslviz.reports.audit.plan import AuditPlan, make_plan, read_plan
 from sslviz.runs import Run
@@ -75,13 +76,18 @@ def written(folder, imported, tmp_path_factory):
     return out, answer
 
 
-def test_an_imported_encoder_is_audited_on_a_folder(written, folder):
+def test_an_imported_encoder_is_audited_on_a_folder(written, folder, imported):
     out, answer = written
     report = json.loads((out / "report.json").read_text())
     assert report["schema"] == 1 and report["plan"]["label"] == "shape" and report["images"]["n"] == 240
     run = report["runs"]["theirs"]
     assert len(run["checkpoint"]["sha256"]) == 64 and run["verdict"] and not run["stopped"]
     assert run["checkpoint"]["preprocessing"]["origins"]["mean"] == "timm's test_vit.r160_in1k"
+    source = stored_source(imported, imported.last.key, report["images"]["digest"])
+    assert (
+        run["precision"] == source["precision"]
+        and f"step 0, in {run['precision']}<" in (out / "report.html").read_text()
+    )
     assert {"what": "hubness", "why": "The plan skips it."} in run["skipped"]
     assert "Not asked: The plan skips it. (hubness" in answer.stdout
     asked = set(run["scores"])

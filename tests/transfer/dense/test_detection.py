@@ -184,7 +184,7 @@ def test_every_score_has_its_controls_and_follows_from_the_boxes(result):
     found = truth._replace(
         picture=result.found_of, kind=result.found_class, corners=result.found, score=result.confidence
     )
-    np.testing.assert_array_equal(average_precisions(matches(found, truth, 30, 4)), result.precision)
+    np.testing.assert_array_equal(average_precisions(matches(found, truth, 30, 4)), result.class_precision)
     assert (result.shown[:8] == np.argsort(result.of_pictures(), kind="stable")[:8]).all()
     assert set(result.untrained_of) <= set(result.shown)
 

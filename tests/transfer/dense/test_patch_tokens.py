@@ -9,6 +9,8 @@ import torch
 
 import sslviz
 from sslviz.data import Images
+from sslviz.encoders import Encoder
+from sslviz.encoders import precision as precisions
 from sslviz.runs import Checkpoint
 from sslviz.transfer.dense.label_maps import VOID, classes_of, enlarged, label_maps, patch_shares
 from sslviz.transfer.dense.patch_tokens import encoder_tokens, pixel_tokens, position_tokens, untrained_tokens
@@ -46,7 +48,7 @@ def test_every_layer_by_name_is_the_one_whose_mean_embed_layers_gives(name, scen
 
 
 def test_batches_make_no_difference(scenes):
-    read = encoder_tokens(checkpoint())
+    read = encoder_tokens(checkpoint(), scenes)
     np.testing.assert_allclose(read(scenes), replace(read, batch=2)(scenes), atol=1e-5)
 
 
@@ -78,7 +80,28 @@ def test_pixels_and_place_are_the_pictures_own(scenes):
 def test_untrained_tokens_are_never_those_of_the_checkpoint_itself(scenes):
     for seed in (0, 1):
         one = replace(checkpoint(), seed=seed)
-        assert not np.allclose(encoder_tokens(one)(scenes), untrained_tokens(one)(scenes))
+        assert not np.allclose(encoder_tokens(one, scenes)(scenes), untrained_tokens(one, scenes)(scenes))
+
+
+def test_tokens_in_bfloat16_point_where_those_in_float32_do_and_say_so(scenes, monkeypatch):
+    large = checkpoint("test_resnet", image_size=96)
+    full, half = (sslviz.patch_tokens(large, scenes, precision=p, progress=False) for p in ("fp32", "bf16"))
+    assert (full.precision, half.precision) == ("fp32", "bf16") and not np.array_equal(full.x, half.x)
+    x, y = (tokens.x.reshape(-1, tokens.x.shape[-1]) for tokens in (full, half))
+    assert np.median((x * y).sum(1) / np.linalg.norm(x, axis=1) / np.linalg.norm(y, axis=1)) > 0.999
+    monkeypatch.setattr(precisions, "multiplies_bfloat16", lambda device: True)
+    auto = sslviz.patch_tokens(large, scenes, progress=False)
+    np.testing.assert_array_equal(auto.x, half.x)
+    assert sslviz.patch_tokens(checkpoint(), scenes, progress=False).precision == "fp32"  # 32 px: as it always was
+
+
+def test_auto_looks_at_the_grid_that_is_read_and_not_at_pooled_features(scenes, monkeypatch):
+    """So far from zero that rounding takes all that tells tokens apart, which pooled features know nothing of."""
+    monkeypatch.setattr(precisions, "multiplies_bfloat16", lambda device: True)
+    large, grid = checkpoint("test_resnet", image_size=96), Encoder.grid
+    monkeypatch.setattr(Encoder, "grid", lambda self, x, layer=None: grid(self, x, layer) + 1e4)
+    assert sslviz.embed(large, scenes, progress=False).source["precision"] == "bf16"
+    assert sslviz.patch_tokens(large, scenes, progress=False).precision == "fp32"
 
 
 def test_global_randomness_and_images_are_left_alone(scenes):
