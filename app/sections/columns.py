@@ -23,7 +23,8 @@ def source_of_images(choice: Choice) -> None:
     columns = columns_here(choice)
     features = next(iter(choice.evidence.values())).features
     asked = [column.name for column in columns if column.asked]
-    others = f"; {len(columns) - len(asked)} columns are not" if len(columns) > len(asked) else ""
+    left = len(columns) - len(asked)
+    others = f"; {left} {'column is' if left == 1 else 'columns are'} not" if left else ""
     title = f"{len(features):,} images: asked about {', '.join(asked) or 'no column'}{others}"
     with st.expander(literal(title), icon=":material/rule_folder:"):
         made: Mapping[str, Any] = known(choice) or {}

@@ -90,7 +90,7 @@ def explore(choice: Choice, names: list[str], found: dict[str, Projection], colo
             )
             fig.update_layout(height=680 if len(found) == 1 else 370)
             if len(found) == 1:  # the axes fill the page, and the map is in their middle
-                fig.update_xaxes(constrain="range").update_yaxes(constrain="range")
+                fig.update_xaxes(constrain="range", constraintoward="center").update_yaxes(constrain="range")
             caption = fig.layout.meta["caption"]
             chart(fig, choice, key, caveat=None, selection_mode="lasso", on_select=_remembering(key, state))
     maps.caption(f"{caption} Draw around points to see their images.")

@@ -20,9 +20,13 @@ from sslviz.runs import argument_table, flat_arguments
 from sslviz.statistics import Score, SeedSpread
 
 RUN = "run"
-LIST, SCATTER = 478, 396  # pixels, side by side on a page of 1,280; on a narrower one the scatter comes below
-WIDTHS = {RUN: 126, "score": 124, "control": 92}  # pixels; with BAR, that of the score bar, they fill the list
-BAR = 100
+LIST, SCATTER = 478, 396  # pixels at least, side by side on a page of 1,280; on a narrower one the scatter comes below
+WIDTHS = {RUN: 140, "score": 124, "control": 92}  # pixels; with BAR, that of the score bar, they fill the list
+BAR = 86
+STYLE = f"""<style>
+div:has(> .st-key-ranking_list){{flex:1 1 {LIST}px}}
+div:has(> .st-key-ranking_scatter){{flex:1 1 {SCATTER}px}}
+</style>"""
 HEIGHT = 470  # pixels, of the scatter and of the list beside it
 Scores = Mapping[str, Mapping[str, Score]]  # {title: {run: Score}}
 
@@ -39,10 +43,11 @@ def ranking(choice: Choice, scores: Scores) -> None:
         st.caption(f":material/block: Not among them, because they have no {by}: {literal(', '.join(lacking))}.")
     if not of_runs:
         return
+    st.html(STYLE)
     with st.container(horizontal=True):
-        with st.container(width=LIST):
+        with st.container(key="ranking_list"):
             _list(choice, by, of_runs, spreads, arguments)
-        with st.container(width=SCATTER):
+        with st.container(key="ranking_scatter"):
             _scatter(choice, by, across, of_runs, spreads, scores)
 
 

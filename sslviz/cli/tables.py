@@ -23,8 +23,9 @@ def print_scores(results: dict[str, dict[str, Any]], sentences: list[str] | None
     for name, of_run in results.items():
         untold: set[str] = set()
         table = Table(title=escape(name), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
-        for heading in ("score", "  value [95 %]", "control"):
+        for heading in ("score", "  value [95 %]"):
             table.add_column(heading, no_wrap=True)
+        table.add_column("control")  # which goes to the next line where the numbers need the room
         for diagnostic, result in of_run.items():
             table.add_row(f"[bold]{escape(diagnostic)}[/bold]")
             scores = result.scores()

@@ -116,7 +116,9 @@ def plan_lines(plans: dict[str, dict[Entry, Plan]]) -> list[str]:
     """A line for each question that is not stored, about how long it takes and what was made shorter, and all in all."""
     asked = [(run, entry, one) for run, of_run in plans.items() for entry, one in of_run.items() if not one.stored]
     lines = [f"{run}: {entry.name}: {one.sentence}." for run, entry, one in asked]
-    total = [f"All in all {_minutes(sum(one.seconds for *_, one in asked))}, if the machine has nothing else to do."]
+    total = [
+        f"In total about {_minutes(sum(one.seconds for *_, one in asked))}, if the machine has nothing else to do."
+    ]
     return lines + total * (len(lines) > 1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 import plotly.graph_objects as go
 
@@ -14,9 +14,10 @@ from sslviz.figures.parts.argument_axis import Argument, ArgumentAxis
 from sslviz.statistics import Score, SeedSpread
 
 CAPTION = (
-    "Dot: a run, open where it is not shown to beat its control; line: 95 % interval over images. Grey dash: its "
+    "Dot: {dot}, open where it is not shown to beat its control; line: 95 % interval over {over}. Grey dash: its "
     "strongest control. {more}Runs that differ in one argument may differ in others."
 )
+DOT = {"images": "a run", "seeds": "the mean of runs that differ in nothing but the seed"}
 MEANS_APART = 0.4  # of the distance between two arguments, by which a mean stands beside the dots it is of
 SEEDS = "Diamond: their mean over seeds; its thin line with ends: 95 % interval over seeds, where there are three. "
 BESIDE = "Dots of one argument are set beside each other. "
@@ -31,6 +32,7 @@ def run_scatter(
     colors: Mapping[str, str] | None = None,
     seeds: Mapping[str, tuple[SeedSpread | Argument, SeedSpread]] | None = None,
     chosen: str = "",
+    over: Literal["images", "seeds"] = "images",
 ) -> go.Figure:
     """A dot for each run: a score of it against one of its arguments, or against another score.
 
@@ -40,6 +42,7 @@ def run_scatter(
     - seeds: {group: (its place, SeedSpread)}, of runs that differ in nothing but the seed; a group named as in `colors`
       has that colour
     - chosen: the run that stands out
+    - over: what the intervals of `scores` are over, for the caption; "seeds" where each is a mean over seeds, as a study's
 
     Caveat: runs that differ in one argument may differ in others too; what goes with a score need not cause it.
     """
@@ -69,7 +72,9 @@ def run_scatter(
         yaxis={"title": {"text": escape(y)}},
     )
     more = (SEEDS if seeds else "") + (BESIDE if axis is not None and axis.gap else "")
-    return theme.finish(fig, alt=_alt(scores, drawn, of_runs, y, x), caption=CAPTION.format(more=more))
+    return theme.finish(
+        fig, alt=_alt(scores, drawn, of_runs, y, x), caption=CAPTION.format(dot=DOT[over], over=over, more=more)
+    )
 
 
 def _has_place(name: str, places: Mapping[str, Any]) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 WIDTH = 760  # pixels of the column that figures are made for
+PRINTED = 730, 860  # pixels of a figure on paper at most: a page of A4 or Letter cuts none, at its side or at its end
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,13 @@ class Section:
     - title: text.
     - lead: what stands before the figures, HTML as `fragment` returns it; any other text is escaped.
     - figures: plotly figures, with their alt text and caption in `layout.meta`.
+    - before: what stands before each of them, HTML as that of `lead`; empty: nothing before any.
     """
 
     title: str
     lead: str = ""
     figures: Sequence[go.Figure] = ()
+    before: Sequence[str] = ()
 
 
 def page(title: str, lead: str, sections: Iterable[Section], *, contents: bool = False) -> str:
@@ -46,7 +49,11 @@ def page(title: str, lead: str, sections: Iterable[Section], *, contents: bool =
     plots: list[str] = []
     for section in sections:
         first = len(plots)
-        figures = [_described(figure, first + i) for i, figure in enumerate(section.figures)]
+        before = section.before or [""] * len(section.figures)
+        figures = [
+            {**_described(figure, first + i), "before": said}
+            for i, (figure, said) in enumerate(zip(section.figures, before, strict=True))
+        ]
         parts.append({"title": section.title, "lead": section.lead, "figures": figures})
         plots += [_without_template(figure).to_json() for figure in section.figures]
     scripts = {
@@ -91,7 +98,9 @@ def _templates() -> Environment:
 def _described(figure: go.Figure, number: int) -> dict[str, Any]:
     meta = figure.layout.meta or {}
     height = int(figure.layout.height or 450)
-    return {"number": number, "alt": meta.get("alt", ""), "caption": meta.get("caption", ""), "height": height}
+    said = {"alt": meta.get("alt", ""), "caption": meta.get("caption", "")}
+    fit = min(PRINTED[0] / WIDTH, PRINTED[1] / height)
+    return {"number": number, **said, "height": height, "fit": f"{fit:.3f}"}
 
 
 def _without_template(figure: go.Figure) -> go.Figure:

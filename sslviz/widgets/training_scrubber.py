@@ -24,6 +24,7 @@ from sslviz.widgets.parts.explorer import Explorer
 from sslviz.widgets.parts.given import as_images, named_features
 from sslviz.widgets.parts.html import note
 from sslviz.widgets.parts.live_figure import LiveFigure
+from sslviz.widgets.parts.passing_progress import passing_progress
 
 GIVEN = "training"  # what a training is called of which only features are at hand
 
@@ -63,7 +64,10 @@ def scrub_training(
     if all(isinstance(key, int | np.integer) for key in given):
         given = {GIVEN: given}
     of_runs = {str(name): one for name, one in given.items() if isinstance(one, Run)}
-    found = steps_of_runs(of_runs, pictures) if of_runs else {}
+    found: dict[str, TrainingSteps] = {}
+    if of_runs:
+        with passing_progress():
+            found = steps_of_runs(of_runs, pictures)
     for name, one in given.items():
         if not isinstance(one, Run):
             features = named_features(one, pictures)

@@ -202,6 +202,22 @@ def test_nothing_sticks_out(page, app, name):
         assert main.evaluate("e => e.scrollWidth <= e.clientWidth"), f"/{name} must be scrolled sideways at {width} px"
 
 
+def test_the_list_of_runs_and_its_scatter_fill_the_page(page, app):
+    opened(page, app)
+    parts = [page.locator(f".st-key-ranking_{name}") for name in ("list", "scatter")]
+    for width, beside in ((1280, True), (700, False)):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(500)
+        settle(page)
+        boxes = [part.bounding_box() for part in parts]
+        assert (boxes[0]["y"] == boxes[1]["y"]) == beside
+        room = (
+            page.get_by_test_id("stMainBlockContainer").get_by_test_id("stVerticalBlock").first.bounding_box()["width"]
+        )
+        filled = sum(box["width"] for box in boxes) if beside else min(box["width"] for box in boxes)
+        assert room - 20 <= filled <= room  # but the gap between them
+
+
 def test_an_imported_transformer_and_a_resnet_pass_through_both_pages(page, foreign_app):
     opened(page, f"{foreign_app}/attention?attention_count=4")
     for what in (

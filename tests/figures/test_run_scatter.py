@@ -69,6 +69,16 @@ def test_means_over_seeds_have_intervals_of_their_own_with_ends():
     assert "over seeds" in fig.layout.meta["caption"] and "over images" in fig.layout.meta["caption"]
 
 
+def test_the_caption_says_what_the_intervals_are_over():
+    told = {
+        over: run_scatter(SCORES, SCORES, y="a", x="b", over=over).layout.meta["caption"]
+        for over in ("images", "seeds")
+    }
+    for over, other in (("images", "seeds"), ("seeds", "images")):
+        assert f"95 % interval over {over}" in told[over] and f"over {other}" not in told[over]
+    assert "Dot: a run" in told["images"] and "Dot: the mean of runs" in told["seeds"]
+
+
 def test_runs_without_a_place_are_named_and_none_at_all_is_an_error():
     fig = run_scatter({**SCORES, "lost": Score.unknown("too few", {})}, dict.fromkeys(NAMES[1:], 1.0), y="a", x="b")
     assert len(dots(fig)) == 19 and "Without a place: lost, run0." in fig.layout.meta["alt"]

@@ -1,5 +1,7 @@
 """The training scrubber: do all figures show exactly what the library's functions give for the step of the slider?"""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -154,3 +156,25 @@ class TestRuns:
         marks = scrubber.curves.widget.layout.shapes
         assert {mark.x0 for mark in marks} == {1} and len(marks) == 4  # in every panel
         assert any(t.name == "small" and list(t.x) == [0, 1, 2, 3, 4] for t in scrubber.curves.widget.data)
+
+    def test_the_line_that_tells_how_far_it_is_goes(self, run, shell, monkeypatch, tmp_path, capsys):
+        from sslviz.widgets.parts import passing_progress
+
+        said = []
+
+        class Handle:
+            def display(self, bundle, raw):
+                said.append(bundle["text/html"])
+
+            update = display
+
+        monkeypatch.setattr(passing_progress, "DisplayHandle", Handle)
+        again = Run(shutil.copytree(run.path, tmp_path / "again"))
+        shell.run("cell", "first")
+        sslviz.scrub_training(again, sslviz.shapes(n=800, seed=5).split("test"))
+        assert any("%" in line for line in said) and said[-1] == ""
+        captured = capsys.readouterr()
+        assert "diagnosing" not in captured.err + captured.out  # no bar of another kind
+        before = len(said)
+        sslviz.scrub_training(again)  # nothing is computed, and nothing told
+        assert len(said) == before

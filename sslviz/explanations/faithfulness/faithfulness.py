@@ -114,9 +114,9 @@ class Faithfulness:
         """What may be said of the map, for its title: on insertion, and on deletion where they differ."""
         text = self.verdict_on("insertion")
         if self.beats("deletion") != self.beats("insertion"):
-            text += "; on deletion it " + (
-                "does" if self.beats("deletion") else "does not: " + self._numbers("deletion")
-            )
+            numbers = self._numbers("deletion")
+            beaten = f"beats its best control ({numbers})" if self.beats("deletion") else f"does not: {numbers}"
+            text += f"; on deletion it {beaten}"
         return text
 
     def _numbers(self, measure: str) -> str:

@@ -96,6 +96,6 @@ def _table_scale(tables: list[np.ndarray], uniform: float) -> dict[str, object]:
     high = float(np.nanmax(values)) * 1.02 or 1.0
     ticks = [t for t in (0.0, high / 2, high) if abs(t - uniform) > 0.3 * high]
     text = [f"{t:.2g}" for t in ticks]
-    key = key_below("", [*ticks, uniform], [*text, f"{uniform:.2g} = uniform (control)"])
+    key = key_below([*ticks, uniform], [*text, f"{uniform:.2g} = uniform (control)"])
     scale = [[i / (len(theme.SCALE) - 1), c] for i, c in enumerate(theme.SCALE)]
     return {"cmin": 0, "cmax": high, "colorscale": scale, "colorbar": key}

@@ -17,7 +17,7 @@ SIDE = 130  # pixels of a panel at most, unless asked
 PICTURE = 160  # pixels that a picture is sent with at most
 GAP, LINE = 0.08, 0.16  # of a panel's side: between panels, and a line of text
 COLOR = ",".join(str(int(theme.CLASS_COLORS[0][i : i + 2], 16)) for i in (1, 3, 5))  # of no checkpoint
-KEY = 62  # pixels of height that the key below takes
+KEY, KEY_LEFT = 62, 0.1  # pixels of height that the key below takes, and where it begins, as a share of the width
 MOST = 120  # panels: more are too small to be seen, and plotly becomes slow
 
 
@@ -83,22 +83,26 @@ def sheet(panels: Sequence[Panel], columns: int, *, unit: str = "", reference: s
     values = [panel.map.ravel() for panel in panels if panel.map is not None]
     key = KEY if values else 0  # pictures alone need none
     fig.update_layout(height=round(height * across) + 36 + key, margin={"t": 36, "b": key}, showlegend=False)
-    return fig.update_layout(coloraxis=color_axis(values, unit, reference)) if values else fig
+    if values:
+        fig.update_layout(coloraxis=color_axis(values, reference))
+        # Not as the bar's own title, which plotly sets upon the bar where the figure is low.
+        above = {"xref": "paper", "yref": "paper", "x": KEY_LEFT, "y": 0, "xanchor": "left", "yanchor": "top"}
+        fig.add_annotation(text=escape(unit), showarrow=False, font={"size": 12}, **above)
+    return fig
 
 
-def color_axis(values: Sequence[np.ndarray], unit: str, reference: str) -> dict[str, Any]:
+def color_axis(values: Sequence[np.ndarray], reference: str) -> dict[str, Any]:
     """One scale for all maps: clear where there is nothing, full from the 99.5th percentile on, a tick at the control."""
     top = max(1.25, float(np.quantile(np.concatenate(values), 0.995)) if values else 0.0)
     ticks = [*([0] if top < 5 else []), 1, *([top] if top > 2.2 else [])]  # those there is room for
     text = [reference if t == 1 else f"{t:.3g}" for t in ticks]
     ends = [[0, f"rgba({COLOR},0)"], [1, f"rgba({COLOR},0.95)"]]
-    return {"cmin": 0, "cmax": top, "colorscale": ends, "colorbar": key_below(unit, ticks, text)}
+    return {"cmin": 0, "cmax": top, "colorscale": ends, "colorbar": key_below(ticks, text)}
 
 
-def key_below(title: str, ticks: Sequence[float], text: Sequence[str]) -> dict[str, Any]:
+def key_below(ticks: Sequence[float], text: Sequence[str]) -> dict[str, Any]:
     """The key of a colour scale, lying below the whole figure; it takes `KEY` pixels of its height."""
     return {
-        "title": {"text": title, "side": "top"},
         "orientation": "h",
         "tickvals": list(ticks),
         "ticktext": list(text),
@@ -106,7 +110,7 @@ def key_below(title: str, ticks: Sequence[float], text: Sequence[str]) -> dict[s
         "y": 0,
         "yref": "container",
         "yanchor": "bottom",
-        "x": 0.1,
+        "x": KEY_LEFT,
         "xanchor": "left",
         "len": 0.6,
     }

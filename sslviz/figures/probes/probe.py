@@ -63,7 +63,9 @@ def confusion(result: Probe, *, color: str = theme.CHECKPOINT_COLORS[0]) -> go.F
     fig.add_traces(_recall(result, shares.diagonal(), names, color), rows=1, cols=2)
     fig.update_yaxes(autorange="reversed", showgrid=False, ticks="", showline=False)
     fig.update_yaxes(title_text=f"true {result.label}", col=1)
-    fig.update_xaxes(title_text=f"{result.label} as read", showgrid=False, ticks="", showline=False, col=1)
+    # Names that do not fit beside each other end below their columns: to the right they would run into the next panel.
+    fig.update_xaxes(autotickangles=[0, -30, -90], showgrid=False, ticks="", showline=False, col=1)
+    fig.update_xaxes(title_text=f"predicted {result.label}", col=1)
     fig.update_xaxes(title_text="right (0 to 1)", range=[-0.03, 1.03], dtick=0.5, col=2)
     fig.update_layout(height=max(240, 34 * min(len(names), MAX_WRITTEN) + 17 * max(0, len(names) - MAX_WRITTEN) + 130))
     worst = int(np.argmin(shares.diagonal()))

@@ -22,9 +22,14 @@ WORDS = {"accuracy": "accuracy", "forgetting": "forgotten", "lost_features": "lo
 CAPTION = (
     "Matrices: accuracy on each task after learning each, darker is more; downwards one reads what is kept. Dots: "
     "accuracy over all tasks at the end (more is better), what was forgotten, and what no new head brings back (less is "
-    "better), with 95 % intervals over pictures. Grey: encoders not trained further, joint training, the plain sequence. "
-    "Each was trained once, so that small differences may be luck."
+    "better), with 95 % intervals over pictures. Grey: encoders not trained further, joint training, the plain sequence.{how}"
 )
+CALLED = {"ewc": "EWC"}  # of the ways, which are called otherwise than they are asked for
+AGAINST_FORGETTING = {
+    "replay": "shows old pictures again",
+    "ewc": "holds weights that mattered",
+    "distillation": "holds old answers",
+}
 
 
 def continual(results: Continual | Mapping[str, Continual], *, colors: Mapping[str, str] | None = None) -> go.Figure:
@@ -51,9 +56,11 @@ def continual(results: Continual | Mapping[str, Continual], *, colors: Mapping[s
         vertical_spacing=BETWEEN / height,
         horizontal_spacing=0.04,
         subplot_titles=[
-            way if col or not name else f"<b>{escape(short[name])}</b><br>{way}"  # the name above the first of its row
+            called
+            if col or not name
+            else f"<b>{escape(short[name])}</b><br>{called}"  # the name above the first of a row
             for name in named
-            for col, way in enumerate(ways)
+            for col, called in enumerate(CALLED.get(way, way) for way in ways)
         ],
     )
     fig.update_annotations(font_size=12)
@@ -68,7 +75,8 @@ def continual(results: Continual | Mapping[str, Continual], *, colors: Mapping[s
     fig.update_xaxes(below.layout.xaxis.to_plotly_json(), **last)
     fig.update_yaxes(below.layout.yaxis.to_plotly_json(), **last)
     fig.update_layout(height=round(height), margin_t=TOP)
-    return theme.finish(fig, alt=_alt(named), caption=f"{CAPTION} {_tasks(named)}")
+    caption = CAPTION.format(how=_against_forgetting(ways))
+    return theme.finish(fig, alt=_alt(named), caption=f"{caption} {_tasks(named)}")
 
 
 def _matrix(result: Continual, way: str, name: str) -> go.Heatmap:
@@ -107,7 +115,7 @@ def _axes(fig: go.Figure, result: Continual, row: int, col: int, *, visible: boo
     """Tasks by number; titles where there is room for them: below each matrix, and left of the first."""
     n = len(result.tasks)
     plain = {"tickvals": list(range(1, n + 1)), "showgrid": False, "ticks": "", "showline": False, "fixedrange": True}
-    fig.update_xaxes(**plain, title_text="accuracy on task", title_font_size=12, visible=visible, row=row, col=col)
+    fig.update_xaxes(**plain, title_text="on task", title_font_size=12, visible=visible, row=row, col=col)
     title = "after task" if col == 1 else ""
     fig.update_yaxes(
         **plain, title_text=title, title_font_size=12, autorange="reversed", visible=visible, row=row, col=col
@@ -125,12 +133,18 @@ def _dots(result: Continual) -> Iterator[Dot]:
             controls |= {ALL_TASKS: joint} if what == "accuracy" else {}
             controls |= {PLAIN: score.controls[PLAIN]} if PLAIN in score.controls else {}
             text = f"{len(result.ids):,} pictures of {result.label}, {len(result.tasks)} tasks"
-            yield Dot(f"{word}, {way}", score.value, score.low, score.high, controls, text)
+            yield Dot(f"{word}, {CALLED.get(way, way)}", score.value, score.low, score.high, controls, text)
 
 
 def _ends(series: Mapping[str, list[Dot]]) -> tuple[float, float]:
     lowest = min(min(dot.value, dot.low if dot.low is not None else 0.0) for own in series.values() for dot in own)
     return min(-0.02, lowest - 0.02), 1.02
+
+
+def _against_forgetting(ways: list[str]) -> str:
+    """What each way does, in a sentence; empty where none does anything."""
+    told = ", ".join(f"{CALLED.get(way, way)} {AGAINST_FORGETTING[way]}" for way in ways if way in AGAINST_FORGETTING)
+    return f" {told[:1].upper()}{told[1:]}." if told else ""
 
 
 def _tasks(named: Mapping[str, Continual]) -> str:

@@ -11,6 +11,7 @@ from plotly.subplots import make_subplots
 
 from sslviz.figures.parts import theme
 from sslviz.figures.parts.dot_rows import Dot, dots
+from sslviz.figures.parts.log_axis import log_axis
 
 if TYPE_CHECKING:
     from sslviz.transfer.cost_result import Cost
@@ -92,7 +93,8 @@ def _in_one(panels: list[go.Figure]) -> go.Figure:
             trace.update(showlegend=trace.name not in named, legendgroup=trace.name)
             named.add(trace.name)
             fig.add_trace(trace, **place)
-        fig.update_xaxes(title=panel.layout.xaxis.title, type="log", dtick="D2", **place)
+        reach = [value for trace in panel.data for value in (*trace.x, *_ends(trace))]
+        fig.update_xaxes(title=panel.layout.xaxis.title, **log_axis(reach), **place)
         axis = panel.layout.yaxis
         fig.update_yaxes(
             tickvals=axis.tickvals, ticktext=axis.ticktext, range=axis.range, ticks="", showline=False, **place
@@ -100,6 +102,15 @@ def _in_one(panels: list[go.Figure]) -> go.Figure:
     fig.update_yaxes(fixedrange=True)
     fig.update_layout(height=round(total))
     return fig
+
+
+def _ends(trace: go.Scatter) -> list[float]:
+    """Where the intervals of a trace end."""
+    up, down = trace.error_x.array, trace.error_x.arrayminus
+    if up is None or down is None:
+        return []
+    ends = [(x - minus, x + plus) for x, minus, plus in zip(trace.x, down, up, strict=True)]
+    return [end for pair in ends for end in pair]
 
 
 def _caption(named: Mapping[str, Cost]) -> str:

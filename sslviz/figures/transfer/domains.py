@@ -35,7 +35,7 @@ def domains(results: Domains | Mapping[str, Domains], *, colors: Mapping[str, st
     )
     summary = "; ".join(f"{name or 'this checkpoint'}: {_summary(result)}" for name, result in named.items())
     said = "; ".join(f"{name} {result.scores()['oracle'].value:+.2f}".strip() for name, result in named.items())
-    caption = f"{CAPTION} Penalties chosen on the scored images would claim {said}: never report that."
+    caption = f"{CAPTION} Penalties chosen by the scored images would add {said}: never report that."
     return theme.finish(fig, alt=f"Accuracy of {first.label} in domains left out. {summary}.", caption=caption)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from sslviz.figures.parts import theme
@@ -15,7 +16,12 @@ from sslviz.transfer.tuned_answers import FROZEN, PIXELS, SCRATCH, TUNED, UNTRAI
 
 MARKS = CONTROL_MARKS | {SCRATCH: "triangle-up-open"}
 DASHES = {"chance": "dot", UNTRAINED: "dash", PIXELS: "longdash", SCRATCH: "dashdot"}
+CHANCE = "control chance"  # its group in the legend
 STEP = 1.035  # times as far right stands what else belongs to a number of labels, so that no interval hides another
+BESIDE, LEAST = (
+    0.1,
+    0.35,
+)  # decades: left and right of all numbers of labels, and of the whole axis however few they are
 CAPTION = (
     "Filled: accuracy when all weights move; open, dashed: a readout of the frozen encoder; upright: 95 % intervals over "
     "draws of labels and images. Grey: the network from scratch with as many steps and rates tried, readouts of raw pixels and "
@@ -42,6 +48,10 @@ def fine_tune(results: FineTune | Mapping[str, FineTune], *, colors: Mapping[str
             place = 2 * i + (arm == FROZEN)
             curve = _curve(result, arm, name, words, palette[name], look, STEP ** (apart * place))
             fig.add_trace(curve.update(legendrank=place + 1))
+    ends = _ends(fig)
+    for trace in fig.data:  # chance is the same for any number of labels
+        if trace.legendgroup == CHANCE:
+            trace.update(x=[10**end for end in ends], y=[trace.y[0]] * 2, text=[trace.text[0]] * 2, mode="lines")
     shots = sorted({int(k) for result in named.values() for k in result.shots})
     labels = " and ".join(dict.fromkeys(result.label for result in named.values()))
     legend = [trace.name for trace in fig.data if trace.showlegend is not False]
@@ -50,6 +60,7 @@ def fine_tune(results: FineTune | Mapping[str, FineTune], *, colors: Mapping[str
         xaxis={
             "title": {"text": "labelled images a class"},
             "type": "log",
+            "range": ends,
             "tickvals": shots,
             "ticktext": [*map(str, shots)],
         },
@@ -63,6 +74,13 @@ def fine_tune(results: FineTune | Mapping[str, FineTune], *, colors: Mapping[str
 _WORDS = {"linear": "head only", "full": "fine-tuned", "linear_then_full": "fine-tuned"}
 _FILLED: dict[str, Any] = {"symbol": "circle", "dash": "solid", "width": 2.5}
 _OPEN: dict[str, Any] = {"symbol": "circle-open", "dash": "dash", "width": 1.5}
+
+
+def _ends(fig: go.Figure) -> list[float]:
+    """The ends of the axis, in powers of ten: with one number of labels, what belongs to it stands together in the middle."""
+    places = np.log10(np.concatenate([np.asarray(trace.x, float) for trace in fig.data]))
+    reach = max(np.ptp(places) / 2 + BESIDE, LEAST / 2)
+    return [float((places.min() + places.max()) / 2 + side * reach) for side in (-1, 1)]
 
 
 def _curve(
@@ -117,7 +135,7 @@ def _control(arm: str, result: FineTune, scores: list[Score]) -> go.Scatter:
         error_y=_reach(scores, theme.CONTROL, 1.5) if arm == SCRATCH else None,
         mode="lines+markers",
         name="from scratch (control)" if arm == SCRATCH else f"{arm} (control)",
-        legendgroup=f"control {arm}",
+        legendgroup=CHANCE if arm == "chance" else f"control {arm}",
         legendrank=2000,  # after the checkpoints, though drawn below them
         line={"color": theme.CONTROL, "width": 1.5, "dash": DASHES[arm]},
         marker={"color": theme.CONTROL, "size": 8, "symbol": MARKS[arm]},

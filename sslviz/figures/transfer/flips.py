@@ -16,7 +16,7 @@ COLUMNS = 6  # of the sheet: three pairs of pictures
 CAPTION = (
     "Dot and line: the share of decisions that follow the label once it is changed (1 is wanted), or that change with a "
     "factor that is not the label (0 is wanted), with its 95 % interval. Grey: the same for the controls; as often as with "
-    "noise redrawn is nothing. A head that always says the same is never flipped: read the rates beside the accuracy."
+    "noise redrawn is nothing."
 )
 PICTURES_CAPTION = (
     "Left: a picture that was read rightly. Right, framed: the same picture with one factor changed, and what it was then "

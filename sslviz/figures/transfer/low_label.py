@@ -148,7 +148,7 @@ def _caption(named: Mapping[str, LowLabel]) -> str:
     dots = DOTS if len(named) == 1 and next(iter(named.values())).draws > 1 else ""
     most = max(named.values(), key=lambda result: result.shared.max())
     overlap = (
-        f" At {shots_said(most.shots[-1])} draws share {most.shared[-1]:.0%} of their images, which narrows the band."
+        f" At {shots_said(most.shots[-1])} draws share {100 * most.shared[-1]:.0f} % of their images, which narrows the band."
         if most.shared[-1] > 0
         else ""
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import plotly.graph_objects as go
 
 from sslviz.figures.parts import theme
+from sslviz.figures.parts.log_axis import log_axis
 from sslviz.statistics import Score
 from sslviz.transfer.pareto_front import dominated, steps
 
@@ -52,11 +53,12 @@ def pareto(
     beaten_by = dominated(placed)
     fig = go.Figure([_controls(placed), *_steps(placed, steps(placed), palette)])
     short = theme.short_names(named)
+    prices = [end for price, _ in placed.values() for end in (price.value, price.low, price.high)]
     for name, (price, score) in placed.items():
         fig.add_trace(_dot(name, short[name], price, score, beaten_by[name], palette[name]))
     fig.update_layout(
         height=380 + theme.legend_room(["strongest control", *short.values()]),
-        xaxis={"title": {"text": AXES[cost]}, "type": "log", "dtick": "D2"},
+        xaxis={"title": {"text": AXES[cost]}, **log_axis(prices)},
         yaxis={"title": {"text": escape(accuracy)}},
     )
     return theme.finish(fig, alt=_alt(placed, beaten_by, cost, accuracy), caption=CAPTION)

@@ -23,8 +23,8 @@ GROUND = "background"  # stays without colour where a class is called so
 STRENGTH = 0.75  # of a class's colour over the picture
 KEY = 24  # pixels of a line of the key
 CAPTION = (
-    "Columns: pictures, from the left the worst, then others up to the best; below each its own mean overlap. Framed in grey: "
-    "the same readout of the encoder untrained. One picture says little: the score counts the pixels of all of them."
+    "Columns: pictures, from the left the worst, then others up to the best; below each its own mean overlap (mIoU). Framed in "
+    "grey: the same readout of the encoder untrained. One picture says little: the score counts the pixels of all of them."
 )
 
 
@@ -69,8 +69,8 @@ def _panels(result: Segmentation, name: str, color: str, tints: Mapping[str, str
     for title, codes, frame, control in (
         ("picture", None, "", False),
         ("true classes", result.truth, "", False),
-        (f"<b>{escape(name)}</b>: mIoU {score.text}", result.predicted, color, False),
-        (f"untrained (control): mIoU {score.controls['untrained']:.2f}", result.untrained, "", True),
+        (f"<b>{escape(name)}</b>: mean overlap {score.text}", result.predicted, color, False),
+        (f"untrained (control): mean overlap {score.controls['untrained']:.2f}", result.untrained, "", True),
     ):
         overlap = None
         if codes is not None and codes is not result.truth:

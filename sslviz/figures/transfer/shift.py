@@ -17,7 +17,7 @@ ROWS = {
 }
 CAPTION = (
     "Dot and line: the accuracy of one readout at home and in the target, and of one fitted on the target, with 95 % "
-    "intervals. Grey: the same for chance, raw pixels and the encoder untrained. A distance of the domains is no loss."
+    "intervals. Grey: the same for chance, raw pixels and the encoder untrained."
 )
 
 
@@ -36,8 +36,9 @@ def shift(results: Shift | Mapping[str, Shift], *, colors: Mapping[str, str] | N
         x_range=(-0.02, 1.02),
     )
     summary = "; ".join(f"{name or 'this checkpoint'}: {_summary(result)}" for name, result in named.items())
-    said = "; ".join(f"{name} {_apart(result)}".strip() for name, result in named.items())
-    return theme.finish(fig, alt=f"Accuracy of {label} in two domains. {summary}.", caption=f"{CAPTION} Apart: {said}.")
+    distances = "; ".join(f"{name} {_apart(result)}".strip() for name, result in named.items())
+    said = f"How far apart the domains lie (proxy A-distance, 0 to 2; p of MMD): {distances}"
+    return theme.finish(fig, alt=f"Accuracy of {label} in two domains. {summary}.", caption=f"{CAPTION} {said}.")
 
 
 def _rows(result: Shift) -> list[Dot]:
@@ -54,11 +55,11 @@ def _rows(result: Shift) -> list[Dot]:
 
 def _apart(result: Shift) -> str:
     scores = result.scores()
-    return f"proxy A {scores['proxy_a'].value_text} of 2, MMD p {result.p:.3g}"
+    return f"{scores['proxy_a'].value_text}, p = {result.p:.2g}"
 
 
 def _summary(result: Shift) -> str:
     return (
         f"{result.source_accuracy:.2f} at home, {result.accuracy:.2f} in the target, {result.ceiling:.2f} fitted there; "
-        f"drop {result.scores()['drop']}; {_apart(result)}"
+        f"drop {result.scores()['drop']}; proxy A-distance {_apart(result)} of MMD"
     )

@@ -141,17 +141,19 @@ def _data(images: Mapping[str, Any]) -> str:
 
 
 def _answers(figures: Sequence[Mapping[str, Any]]) -> list[Section]:
-    """The figures under the catalog's sections, each question before them once; what stands under none comes last."""
+    """The figures under the catalog's sections, each question before its own; what stands under no section comes last."""
     drawn = dict.fromkeys(figure["diagnostic"] for figure in figures)
     placed = {entry.name for section in SECTIONS for entry in entries_in(section)}
     others = [find_entry(name) for name in drawn if name not in placed]
     sections = []
     for title, entries in (*((section, entries_in(section)) for section in SECTIONS), ("More", others)):
-        questions = [entry for entry in entries if entry.name in drawn]
-        if questions:
-            here = [figure for entry in questions for figure in figures if figure["diagnostic"] == entry.name]
-            lead = fragment("audit", "questions", questions)
-            sections.append(Section(title, lead, [_captioned(figure) for figure in here]))
+        here, before = [], []
+        for entry in (entry for entry in entries if entry.name in drawn):
+            own = [_captioned(figure) for figure in figures if figure["diagnostic"] == entry.name]
+            here += own
+            before += [fragment("audit", "question", entry), *[""] * (len(own) - 1)]
+        if here:
+            sections.append(Section(title, figures=here, before=before))
     return sections
 
 

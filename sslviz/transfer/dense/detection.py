@@ -66,7 +66,7 @@ def detection(
         >>> [*result.scores()], sorted(result.scores()["ap50"].controls)
         (['ap50', 'ap'], ['mean box', 'pixels and place', 'untrained'])
 
-    Caveat: Edges are as exact as the grid allows, so that `ap` compares encoders on grids of one size only.  A larger
+    Caveat: Edges are as exact as the grid allows, so that AP compares encoders on grids of one size only.  A larger
     head, or more pictures to fit it on, would find more.
     """
     require_pictures(images, "Detection needs pictures (n, h, w, 3), at least one")

@@ -10,6 +10,7 @@ from typing import Any
 import ipywidgets
 import plotly.graph_objects as go
 
+from sslviz.widgets.parts import page_theme
 from sslviz.widgets.parts.debounced import Debounced
 from sslviz.widgets.parts.html import note
 from sslviz.widgets.parts.running_cell import replace_earlier
@@ -32,11 +33,12 @@ class Explorer(ipywidgets.VBox):
         super().__init__()
         self.still, self.message = still, ipywidgets.HTML()
         self._waiting: list[Debounced] = []
+        self.add_class(page_theme.EXPLORER)
         replace_earlier(self)
 
     def show(self, *rows: ipywidgets.Widget) -> None:
         """What is seen, from top to bottom; the message stands below."""
-        self.children = (*rows, self.message)
+        self.children = (*rows, self.message, ipywidgets.HTML(page_theme.style(), layout={"display": "none"}))
 
     def connect(self, controls: list[ipywidgets.Widget], update: Callable[[], None], trait: str = "value") -> None:
         """Calls `update` once these controls rest after a change; its errors are shown."""

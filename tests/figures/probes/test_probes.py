@@ -76,3 +76,8 @@ def test_confusion_writes_numbers_only_where_they_fit():
     assert confusion(result()).data[0].texttemplate
     many = confusion(result(classes=tuple(f"class {i}" for i in range(40)), n=400))
     assert many.data[0].texttemplate is None and many.layout.height > confusion(result()).layout.height
+
+
+def test_names_below_the_columns_never_lean_towards_the_next_panel():
+    angles = confusion(result()).layout.xaxis.autotickangles
+    assert angles[0] == 0 and all(angle < 0 for angle in angles[1:])

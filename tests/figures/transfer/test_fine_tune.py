@@ -68,6 +68,22 @@ def test_no_interval_hides_another():
     assert len(set(places)) == 18 and max(places) < 1.4 * SHOTS[0]
 
 
+@pytest.mark.parametrize("shots", [(5,), (1, 10, 100)])
+def test_what_belongs_to_a_number_of_labels_stands_together_inside_the_axis(shots):
+    one = result(shots=np.array(shots), predicted=np.repeat(result().predicted[:, :1], len(shots), axis=1))
+    fig = figure({"a": one, "b": one})
+    low, high = fig.layout.xaxis.range
+    for i, k in enumerate(shots):
+        places = np.log10([trace.x[i] for trace in fig.data if trace.mode != "lines"])
+        assert low < places.min() and places.max() < high
+        assert np.ptp(places) < 0.2 * (high - low) and abs(places - np.log10(k)).min() == 0
+    (chance,) = (trace for trace in fig.data if trace.name == "chance (control)")
+    assert np.log10(chance.x) == pytest.approx([low, high]) and list(chance.y) == [
+        0.25,
+        0.25,
+    ]  # seen at one number, too
+
+
 def test_colours_legend_words_and_themes():
     fig = draw({"a": result(), "b": result(how="linear")}, colors={"a": "#009E73", "b": "#E69F00"})
     assert {t.line.color for t in fig.data} == {"#009E73", "#E69F00", theme.CONTROL}

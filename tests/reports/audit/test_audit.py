@@ -1,16 +1,20 @@
 """An audit from end to end: an encoder that is not ours on a folder of files, as a stranger to this house would run it."""
 
 import json
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from markupsafe import escape
 from PIL import Image
 
 import sslviz
+from sslviz.catalog import find_entry
 from sslviz.cli.main import main
 from sslviz.features.diagnosed import stored_source
+from sslviz.figures import theme
 from sslviz.reports.audit.page import audit_page, not_found_html
 from sslviz.reports.audit.plan import AuditPlan, make_plan, read_plan
 from sslviz.runs import Run
@@ -141,7 +145,22 @@ def test_the_page_is_made_from_the_report_alone_and_needs_nothing_else(written):
         audit_page(report | {"schema": 99})
 
 
-@pytest.mark.browser
+def test_each_question_stands_before_its_own_figures(written):
+    """The last question before a figure is the one that it answers, and every question stands there once."""
+    report = json.loads((written[0] / "report.json").read_text())
+    html = (written[0] / "report.html").read_text()
+    asked = {escape(one["figure"]["layout"]["meta"]["alt"]): one["diagnostic"] for one in report["figures"]}
+    questions, last, figures = [], "", 0
+    for question, alt in re.findall(r'<p class="question"><b>([^<]+)</b>|class="plot"[^>]+aria-label="([^"]+)"', html):
+        if question:
+            last = question
+            questions.append(question)
+        else:
+            assert last == escape(find_entry(asked[alt]).question)
+            figures += 1
+    assert figures == len(report["figures"]) > len(questions) == len(set(questions)) > 3
+
+
 def test_hints_stand_apart_from_findings(written):
     report = json.loads((written[0] / "report.json").read_text())
     quiet = [one | {"follow_up": False} for one in report["not_found"]]
@@ -151,6 +170,18 @@ def test_hints_stand_apart_from_findings(written):
     assert "No findings, but worth asking of new images" in text and quiet[0]["question"] in text.partition("<table")[0]
 
 
+# Of what is printed: the widest figure, whether anything is folded away, and the colours of the figures' text.
+PRINTED = """() => ({
+    widest: Math.max(...Array.from(document.querySelectorAll(".main-svg"), e => e.getBoundingClientRect().width)),
+    folded: document.querySelectorAll("details:not([open])").length,
+    tallest: Math.max(...Array.from(document.querySelectorAll(".main-svg"), e => e.getBoundingClientRect().height)),
+    text: getComputedStyle(document.querySelector(".main-svg .xtick text")).fill,
+    words: getComputedStyle(document.querySelector("h1")).color,
+})"""
+A4 = 210 / 25.4 * 96  # pixels of a page's width
+
+
+@pytest.mark.browser
 def test_the_page_opens_from_disk_without_an_error_or_a_request(written):
     import os
     import shutil
@@ -177,8 +208,28 @@ def test_the_page_opens_from_disk_without_an_error_or_a_request(written):
         assert page.evaluate("document.activeElement.textContent") == "Findings"
         pictures = page.evaluate("[...document.querySelectorAll('img, [role=img]')].every(e => e.alt || e.ariaLabel)")
         assert pictures  # what a screen reader says of each
+        page.set_viewport_size({"width": 1280, "height": 900})
+        page.emulate_media(color_scheme="dark")
+        page.wait_for_function(f"({PRINTED})().text == '{rgb(theme.ink(dark=True)['muted'])}'")
+        assert page.evaluate(PRINTED)["folded"]
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        page.emulate_media(media="print", color_scheme="dark")
+        printed = page.evaluate(PRINTED)
+        (margin,) = re.findall(r"@page { margin: \d+mm (\d+)mm }", (out / "report.html").read_text())
+        assert printed["widest"] <= A4 - 2 * float(margin) / 25.4 * 96
+        assert printed["tallest"] <= (279 - 2 * 12) / 25.4 * 96  # Letter is the lower one
+        ink = theme.ink(dark=False)
+        assert (printed["folded"], printed["text"], printed["words"]) == (0, rgb(ink["muted"]), rgb(ink["text"]))
+        page.emulate_media(media="screen", color_scheme="dark")
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        after = page.evaluate(PRINTED)
+        assert after["folded"] and after["text"] == rgb(theme.ink(dark=True)["muted"])
         browser.close()
     assert said == []
+
+
+def rgb(color):
+    return f"rgb({', '.join(str(int(color[i : i + 2], 16)) for i in (1, 3, 5))})"
 
 
 def test_a_stopped_audit_goes_on_where_it_was(written, imported, folder, monkeypatch):

@@ -105,7 +105,7 @@ def test_the_page_stands_alone_and_says_everything(explained):
     assert "does not weigh" not in outside and "holds no attention" in outside
     drawn = 1 + 2 + 2 * 4 + 1  # maps, two of the evidence, two of each way of looking, heads
     assert outside.count('class="plot"') == outside.count("<figcaption>") == drawn
-    assert "@media (prefers-color-scheme: dark)" in html
+    assert "@media screen and (prefers-color-scheme: dark)" in html
 
 
 def test_two_runs_of_one_name_are_refused(tmp_path):
