@@ -163,10 +163,12 @@ def planted_evidence():
 
     `label` is one of three directions, `coin` has nothing to do with anything; the projector keeps half of the
     dimensions, and of 40 objects there are five views each; 40 are drawn again with label, coin or tilt changed, and seen
-    again with hue or flip alone, or through fog and snow; the target is another domain, moved by half."""
+    again with hue or flip alone, or through fog and snow; the target is another domain, moved by half.
+    It is made once: nothing in it can be written into."""
     from sslviz.features import Features
     from sslviz.features.evidence import Evidence
 
+    @cache
     def make(n=240, d=24, seed=0, shift=3.0):
         rng = np.random.default_rng(seed)
         label = np.arange(n) % 3

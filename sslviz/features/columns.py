@@ -27,14 +27,28 @@ def coded_values(values: np.ndarray | pd.Series, label: str) -> tuple[np.ndarray
         raise ValueError(
             f"The column {label!r} has no value for {missing} of {len(values)} images; drop those rows or fill them in."
         )
-    text = pd.Index([class_text(value) for value in values])
+    text = written(values)
     names = in_order(set(text))
     if len(names) < 2:
         raise ValueError(
             f"All {len(text)} images have the {label!r} {names[0]!r}, so there is nothing to tell apart; choose another "
             "column or more images."
         )
-    return np.array(names), pd.Index(names).get_indexer(text)
+    return np.array(names), numbers_of(names, text)
+
+
+def written(values: np.ndarray | pd.Series) -> np.ndarray:
+    """The name of each image's class (n,), of a column without gaps; each different number is written once."""
+    if values.dtype == object:  # of mixed values each is written as it is: pandas would take True for 1
+        return np.array([class_text(value) for value in values], dtype=object)
+    codes, different = pd.factorize(values)
+    return np.array([class_text(value) for value in different], dtype=object)[codes]
+
+
+def numbers_of(names: Iterable[str], text: Iterable[str]) -> np.ndarray:
+    """Which of the `names` each text is: (n,); KeyError for one that is none of them."""
+    number = {name: i for i, name in enumerate(names)}
+    return np.fromiter((number[one] for one in text), np.intp)
 
 
 def in_order(names: Iterable[str]) -> list[str]:

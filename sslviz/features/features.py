@@ -132,9 +132,11 @@ class Features(Grouped):
 
     def select(self, ids: Sequence[str]) -> Features:
         """The features of the images with these ids, in this order; ValueError if one is missing."""
-        where = pd.Index(self.ids).get_indexer(pd.Index(np.asarray(ids, dtype=str)))
+        row = {one: i for i, one in enumerate(self.ids.tolist())}
+        wanted = np.asarray(ids, dtype=str)
+        where = np.fromiter((row.get(one, -1) for one in wanted.tolist()), np.intp, len(wanted))
         if (where < 0).any():
-            missing = np.asarray(ids, dtype=str)[where < 0]
+            missing = wanted[where < 0]
             raise ValueError(f"{len(missing)} ids are not among these features, the first of them {str(missing[0])!r}.")
         return self.rows(where)
 

@@ -23,6 +23,7 @@ class MemoryCache:
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self._values: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._bytes = 0  # of all values; counted as they come and go, since there may be ten thousand small ones
         self._lock = Lock()
         self._key_locks: WeakValueDictionary[Hashable, Any] = WeakValueDictionary()
 
@@ -52,16 +53,18 @@ class MemoryCache:
     def _store(self, key: Hashable, value: Any) -> None:
         size = _frozen_bytes(value)
         with self._lock:
-            self._values.pop(key, None)
+            self._bytes -= self._values.pop(key, (None, 0))[1]
             if size <= self.max_bytes:
                 self._values[key] = value, size
-            while sum(size for _, size in self._values.values()) > self.max_bytes:
-                self._values.popitem(last=False)
+                self._bytes += size
+            while self._bytes > self.max_bytes:
+                self._bytes -= self._values.popitem(last=False)[1][1]
 
     def clear(self) -> None:
         """Drops all values."""
         with self._lock:
             self._values.clear()
+            self._bytes = 0
 
 
 def _frozen_bytes(value: Any) -> int:

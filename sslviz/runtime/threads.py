@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import wraps
-from typing import Any, TypeVar
+from contextlib import AbstractContextManager
+from functools import lru_cache, wraps
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sslviz.runtime.hardware import cores
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -23,9 +28,7 @@ def one_thread(fit: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(fit)
     def run(*args: Any, **kwargs: Any) -> Any:
-        from threadpoolctl import threadpool_limits
-
-        with threadpool_limits(1, user_api="blas"):
+        with _one_blas_thread():
             return fit(*args, **kwargs)
 
     return run
@@ -37,8 +40,21 @@ def side_by_side(task: Callable[[T], R], items: Iterable[T]) -> list[R]:
     Two decompositions of a thousand rows side by side take less time than one after the other with two threads each: half
     of their work waits for memory.
     """
-    from threadpoolctl import threadpool_limits
-
     workers = min(MOST_THREADS, cores())
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
+    with _one_blas_thread(), ThreadPoolExecutor(workers) as pool:
         return list(pool.map(task, items))
+
+
+def _one_blas_thread() -> AbstractContextManager[Any]:
+    return _libraries(len(sys.modules)).limit(limits=1, user_api="blas")
+
+
+@lru_cache(maxsize=1)
+def _libraries(modules: int) -> ThreadpoolController:
+    """The BLAS libraries that are loaded; looked up again once another number of modules is, one of which may bring one.
+
+    Looking them up reads all that the process has mapped into memory, which takes longer than a small fit.
+    """
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

@@ -1,5 +1,6 @@
 """Which network of a file is taken, and that every tensor of it is loaded, a head, another's, or an error.  8 s in all."""
 
+import copy
 import json
 
 import pytest
@@ -14,14 +15,19 @@ from sslviz.runs import Checkpoint
 from sslviz.runtime.random_state import seeded
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def state():
     return create_encoder("conv_nano", seed=1).model.state_dict()
 
 
-@pytest.fixture
-def encoder():
+@pytest.fixture(scope="module")
+def built():
     return create_encoder("conv_nano", seed=0)
+
+
+@pytest.fixture
+def encoder(built):
+    return copy.deepcopy(built)  # takes a fifth of the time of building it
 
 
 def saved(tree, folder, name="weights.pt"):

@@ -52,23 +52,29 @@ def trained():
     return encoder
 
 
-@pytest.fixture
-def file(trained, tmp_path):
-    theirs = theirs_of(trained.model.state_dict())
-    torch.save({name: tensor.clone() for name, tensor in theirs.items()}, tmp_path / "lite0.pth")
-    return tmp_path / "lite0.pth"
+@pytest.fixture(scope="module")
+def other():
+    """The same network with other weights, which no file that is refused or only looked into may change."""
+    return create_encoder(NAME, image_size=32, seed=1)
+
+
+@pytest.fixture(scope="module")
+def file(trained, tmp_path_factory):
+    path = tmp_path_factory.mktemp("theirs") / "lite0.pth"
+    torch.save({name: tensor.clone() for name, tensor in theirs_of(trained.model.state_dict()).items()}, path)
+    return path
 
 
 def pictures():
     return torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
-def test_where_only_names_differ_the_way_to_load_it_is_told(file, trained, tmp_path):
-    (problem,) = inspect_weights(create_encoder(NAME, image_size=32), file).problems
+def test_where_only_names_differ_the_way_to_load_it_is_told(file, trained, other, tmp_path):
+    (problem,) = inspect_weights(other, file).problems
     assert problem.endswith("If it is the same network, load it with --match order.")
     theirs = theirs_of(trained.model.state_dict())
     torch.save({name: theirs[name] for name in reversed(theirs)}, tmp_path / "reversed.pth")
-    (problem,) = inspect_weights(create_encoder(NAME, image_size=32), tmp_path / "reversed.pth").problems
+    (problem,) = inspect_weights(other, tmp_path / "reversed.pth").problems
     assert "--match order" not in problem
 
 
@@ -120,25 +126,23 @@ def swapped(state, a, b):
         (lambda s: {name: t * float("nan") for name, t in s.items()}, "NaN"),
     ],
 )
-def test_what_does_not_agree_is_refused_and_named(trained, tmp_path, change, sentence):
-    encoder = create_encoder(NAME, image_size=32, seed=1)
-    before = {name: tensor.clone() for name, tensor in encoder.model.state_dict().items()}
+def test_what_does_not_agree_is_refused_and_named(trained, other, tmp_path, change, sentence):
+    before = {name: tensor.clone() for name, tensor in other.model.state_dict().items()}
     torch.save(change(theirs_of(trained.model.state_dict())), tmp_path / "theirs.pth")
     with pytest.raises(ValueError, match=sentence):
-        load_weights(encoder, tmp_path / "theirs.pth", match="order")
-    assert all(torch.equal(before[name], tensor) for name, tensor in encoder.model.state_dict().items())
-    assert inspect_weights(encoder, tmp_path / "theirs.pth", match="order").problems
+        load_weights(other, tmp_path / "theirs.pth", match="order")
+    assert all(torch.equal(before[name], tensor) for name, tensor in other.model.state_dict().items())
+    assert inspect_weights(other, tmp_path / "theirs.pth", match="order").problems
 
 
-def test_a_file_that_keeps_no_order_is_told_as_the_reason(trained, tmp_path):
+def test_a_file_that_keeps_no_order_is_told_as_the_reason(trained, other, tmp_path):
     theirs = {name: tensor.contiguous() for name, tensor in theirs_of(trained.model.state_dict()).items()}
     safetensors.torch.save_file(theirs, tmp_path / "theirs.safetensors")
     with pytest.raises(ValueError, match="keeps no order"):
-        load_weights(create_encoder(NAME, image_size=32), tmp_path / "theirs.safetensors", match="order")
+        load_weights(other, tmp_path / "theirs.safetensors", match="order")
 
 
-def test_weights_that_change_nothing_are_refused(trained, tmp_path):
-    encoder = create_encoder(NAME, image_size=32, seed=1)
-    torch.save(theirs_of(encoder.model.state_dict()), tmp_path / "same.pth")
+def test_weights_that_change_nothing_are_refused(other, tmp_path):
+    torch.save(theirs_of(other.model.state_dict()), tmp_path / "same.pth")
     with pytest.raises(ValueError, match="the same features as before"):
-        load_weights(encoder, tmp_path / "same.pth", match="order")
+        load_weights(other, tmp_path / "same.pth", match="order")

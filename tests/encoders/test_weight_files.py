@@ -1,6 +1,7 @@
 """What may lie in a file: nothing in it is run, and each thing that is refused has its own sentence.  10 s in all."""
 
 import argparse
+import copy
 import importlib
 import io
 import json
@@ -25,14 +26,19 @@ from sslviz.encoders.weight_files import read_weights
 from sslviz.runtime.random_state import seeded
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def state():
     return create_encoder("conv_nano", seed=1).model.state_dict()
 
 
-@pytest.fixture
-def encoder():
+@pytest.fixture(scope="module")
+def built():
     return create_encoder("conv_nano", seed=0)
+
+
+@pytest.fixture
+def encoder(built):
+    return copy.deepcopy(built)  # takes a fifth of the time of building it
 
 
 # --- nothing is run ----------------------------------------------------------------------------------------------------

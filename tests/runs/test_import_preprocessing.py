@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -76,13 +77,18 @@ def vit(small, tmp_path):
 
 @pytest.fixture(scope="module")
 def dino(tmp_path_factory):
-    """A file as DINO's code saves it, and the network in it."""
-    with seeded(1):
-        model = timm.create_model("vit_small_patch16_224", num_classes=0, depth=12)
-    path = tmp_path_factory.mktemp("dino") / "dino.pth"
-    teacher = {f"backbone.{name}": tensor for name, tensor in model.state_dict().items()}
-    torch.save({"teacher": teacher | {"head.mlp.0.weight": torch.zeros(2, 2)}}, path)
-    return model, path
+    """A file as DINO's code saves it, and the network in it: timm's ViT-S, of which here any has two narrow blocks."""
+    from timm.models import _registry
+
+    with pytest.MonkeyPatch.context() as patched:
+        narrow = partial(_registry._model_entrypoints["vit_small_patch16_224"], embed_dim=48, depth=2, num_heads=2)
+        patched.setitem(_registry._model_entrypoints, "vit_small_patch16_224", narrow)
+        with seeded(1):
+            model = timm.create_model("vit_small_patch16_224", num_classes=0)
+        path = tmp_path_factory.mktemp("dino") / "dino.pth"
+        teacher = {f"backbone.{name}": tensor for name, tensor in model.state_dict().items()}
+        torch.save({"teacher": teacher | {"head.mlp.0.weight": torch.zeros(2, 2)}}, path)
+        yield model, path
 
 
 def test_a_tag_says_how_the_file_is_fed(dino, tmp_path):

@@ -2,64 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from sslviz.statistics import permutation_p, wilson
-from sslviz.statistics.shuffling import chunks, permuted
 
-DRAWS = 2000  # of errors shuffled within predictions
+DRAWS = 2000  # of errors by luck
 
 
 def judged_slices(wrong: np.ndarray, predicted: np.ndarray, membership: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     """Sizes, errors, interval, expectation, reach and p of slices, from errors (n,), predictions (n,) and members (n, s)."""
     sizes = membership.sum(axis=0)
     excess = ExcessErrors(wrong, predicted, membership)
-    worst = np.concatenate([excess.standardized(drawn).max(axis=-1) for drawn in _shuffled(wrong, predicted, seed)])
-    errors = wrong @ membership / sizes
-    low, high = wilson(errors, sizes)
+    worst = excess.standardized(_errors_by_luck(wrong, predicted, membership, seed)).max(axis=-1)
+    errors = wrong @ membership
+    low, high = wilson(errors / sizes, sizes)
     return {
         "sizes": sizes,
-        "errors": errors,
+        "errors": errors / sizes,
         "low": low,
         "high": high,
         "expected": excess.expected / sizes,
         "reach": np.minimum((excess.expected + np.quantile(worst, 0.95) * excess.spread) / sizes, 1),
-        "p_corrected": np.array([permutation_p(value, worst) for value in excess.standardized(wrong)]),
+        "p_corrected": np.array([permutation_p(value, worst) for value in excess.standardized(errors)]),
     }
 
 
 class ExcessErrors:
     """Errors of slices beyond those of random slices with the same predictions, in standard deviations.
 
-    - membership: images of each slice, (n, s)
-    - expected, spread: mean and standard deviation of a random slice's errors, (s,)
+    `wrong` (..., n) may be many assignments of errors at once.
+
+    - expected, spread: mean and standard deviation of a random slice's errors, (..., s)
     """
 
     def __init__(self, wrong: np.ndarray, predicted: np.ndarray, membership: np.ndarray) -> None:
-        self.membership = membership.astype(float)
-        n, errors = np.bincount(predicted), np.bincount(predicted, wrong)
-        drawn = np.stack(
-            [membership[predicted == c].sum(axis=0) for c in range(len(n))]
-        )  # from each prediction, (c, s)
-        n, rate = np.maximum(n, 1)[:, None], (errors / np.maximum(n, 1))[:, None]
-        self.expected = (drawn * rate).sum(axis=0)
-        variance = drawn * rate * (1 - rate) * (n - drawn) / np.maximum(n - 1, 1)  # hypergeometric
-        self.spread = np.sqrt(variance.sum(axis=0))
+        order = np.argsort(predicted, kind="stable")
+        _, starts, n = np.unique(predicted[order], return_index=True, return_counts=True)
+        rate = np.add.reduceat(wrong[..., order], starts, axis=-1) / n  # (..., c)
+        drawn = np.add.reduceat(membership[order].astype(float), starts, axis=0)  # from each prediction, (c, s)
+        self.expected = rate @ drawn
+        hypergeometric = drawn * (n[:, None] - drawn) / np.maximum(n - 1, 1)[:, None]
+        self.spread = np.sqrt((rate * (1 - rate)) @ hypergeometric)
 
-    def standardized(self, wrong: np.ndarray) -> np.ndarray:
-        """For errors (..., n): (..., s); 0 where luck has no say."""
-        excess = wrong @ self.membership - self.expected
+    def standardized(self, errors: np.ndarray) -> np.ndarray:
+        """For errors in each slice (..., s): as many numbers; 0 where luck has no say."""
+        excess = errors - self.expected
         return np.divide(excess, self.spread, out=np.zeros_like(excess), where=self.spread > 1e-9)
 
 
-def _shuffled(wrong: np.ndarray, predicted: np.ndarray, seed: int) -> Iterator[np.ndarray]:
-    """The errors in other orders within each prediction, (b, n) at a time, DRAWS in all."""
+def _errors_by_luck(wrong: np.ndarray, predicted: np.ndarray, membership: np.ndarray, seed: int) -> np.ndarray:
+    """The errors in each slice with errors in another order within each prediction, (DRAWS, s).
+
+    Which of a prediction's errors fall into which slice is a draw without replacement, so that nothing needs shuffling.
+    """
     rng = np.random.default_rng(seed)
-    members = [np.flatnonzero(predicted == c) for c in np.unique(predicted)]
-    for b in chunks(DRAWS, len(wrong)):
-        drawn = np.empty((b, len(wrong)))
-        for rows in members:
-            drawn[:, rows] = permuted(wrong[rows], b, rng)
-        yield drawn
+    drawn = np.zeros((DRAWS, membership.shape[1]))
+    for c in np.unique(predicted):
+        own = predicted == c
+        inside = membership[own].sum(axis=0)
+        places = np.append(inside, own.sum() - inside.sum())  # the last are of no slice
+        drawn += rng.multivariate_hypergeometric(places, int(wrong[own].sum()), size=DRAWS)[:, :-1]
+    return drawn

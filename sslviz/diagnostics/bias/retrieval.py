@@ -12,6 +12,7 @@ from sslviz.diagnostics.neighbors.neighbors import first_true, with_spare
 from sslviz.features import Features
 from sslviz.features.columns import coded, one_of_each
 from sslviz.statistics import POWER_80_PAST_THRESHOLD, Score, delete_groups, jackknife_interval, permutation_p
+from sslviz.statistics.shuffling import chunks
 
 SHUFFLED = "attribute shuffled, 95 of 100"
 T_95 = 2.26  # standard errors from value to end of the jackknife's interval, by t of ten groups
@@ -129,11 +130,11 @@ def retrieval(
         counts=counts,
         precision=np.bincount(values, whole.share(values)) / counts,
         expected=np.bincount(values, whole.expected(values)) / counts,
-        excess=whole.excess(values),
+        excess=float(whole.excess(values)),
         replicates=np.array(
             [_NeighborShares(graph.indices, k, codes, values, rows).excess(values) for rows in subsets]
         ),
-        null=np.array([whole.excess(drawn) for drawn in _shuffled(codes, values, seed)]),
+        null=np.concatenate([whole.excess(drawn) for drawn in _shuffled(codes, values, seed)]),
         images=features.images,
         seed=seed,
         group_column=features.group,
@@ -141,43 +142,54 @@ def retrieval(
 
 
 class _NeighborShares:
-    """What the `k` nearest among the images to `keep` share, and what they would share if only classes mattered."""
+    """What the `k` nearest among the images to `keep` share, and what they would share if only classes mattered.
+
+    Its numbers are those of values (n,), or of many assignments of them at once, (draws, n).
+    """
 
     def __init__(self, near: np.ndarray, k: int, codes: np.ndarray, values: np.ndarray, keep: np.ndarray) -> None:
         c, v = codes.max() + 1, values.max() + 1
-        self.near, self.keep = near[keep], keep
-        counted = first_true(keep[self.near], k)
-        self.weight = counted / np.maximum(counted.sum(axis=1), 1)[:, None]
+        near, self.rows = near[keep], np.flatnonzero(keep)
+        counted = first_true(keep[near], k)
+        weight = counted / np.maximum(counted.sum(axis=1), 1)[:, None]
         table = np.bincount(codes[keep] * v + values[keep], minlength=c * v).reshape(c, v).astype(float)
         sizes = table.sum(axis=1)
         frequency = table / np.maximum(sizes, 1)[:, None]  # of each value in each class, (c, v)
         without_itself = (table - 1) / np.maximum(sizes - 1, 1)[:, None]  # in an image's own class, the image left out
-        cell = np.arange(len(self.near))[:, None] * c + codes[self.near]
-        classes = np.bincount(cell.ravel(), self.weight.ravel(), minlength=len(self.near) * c).reshape(-1, c)
+        cell = np.arange(len(near))[:, None] * c + codes[near]
+        classes = np.bincount(cell.ravel(), weight.ravel(), minlength=len(near) * c).reshape(-1, c)
         own = codes[keep]
         correction = classes[np.arange(len(own)), own][:, None] * (without_itself - frequency)[own]
         self.by_value = classes @ frequency + correction  # (n, v)
+        looked_at = weight.any(axis=0)  # the spare neighbours of no row are
+        self.near, self.weight = near.T[looked_at].astype(np.intp), weight.T[looked_at].copy()  # (k, n)
 
     def share(self, values: np.ndarray) -> np.ndarray:
-        """The share of its neighbours that has each image's value, (n,)."""
-        return ((values[self.near] == values[self.keep][:, None]) * self.weight).sum(axis=1)
+        """The share of its neighbours that has each image's value, (..., n)."""
+        own = values.take(self.rows, axis=-1)
+        shared = np.zeros(own.shape)
+        for near, weight in zip(self.near, self.weight, strict=True):
+            shared += (values.take(near, axis=-1) == own) * weight
+        return shared
 
     def expected(self, values: np.ndarray) -> np.ndarray:
-        """That share if only the neighbours' classes mattered, (n,)."""
-        return self.by_value[np.arange(len(self.near)), values[self.keep]]
+        """That share if only the neighbours' classes mattered, (..., n)."""
+        n, v = self.by_value.shape
+        return self.by_value.ravel().take(values.take(self.rows, axis=-1) + v * np.arange(n))
 
-    def excess(self, values: np.ndarray) -> float:
-        """What is shared beyond that, in units of what is left to gain; 0 where nothing is."""
-        expected = self.expected(values).mean()
-        return float((self.share(values).mean() - expected) / max(1 - expected, 1e-9))
+    def excess(self, values: np.ndarray) -> np.ndarray:
+        """What is shared beyond that, in units of what is left to gain, (...); 0 where nothing is."""
+        expected = self.expected(values).mean(axis=-1)
+        return (self.share(values).mean(axis=-1) - expected) / np.maximum(1 - expected, 1e-9)
 
 
 def _shuffled(codes: np.ndarray, values: np.ndarray, seed: int) -> Iterator[np.ndarray]:
-    """The values in another order within each class, DRAWS times."""
+    """The values in other orders within each class, (b, n) at a time, DRAWS in all."""
     rng = np.random.default_rng(seed)
-    members = [np.flatnonzero(codes == c) for c in range(codes.max() + 1)]
-    for _ in range(DRAWS):
-        drawn = values.copy()
-        for rows in members:
-            drawn[rows] = rng.permutation(values[rows])
+    members = [(rows, values[rows]) for rows in (np.flatnonzero(codes == c) for c in range(codes.max() + 1))]
+    for b in chunks(DRAWS, 32 * len(values)):  # few enough to stay in the processor's cache
+        drawn = np.empty((b, len(values)), values.dtype)
+        for one in drawn:
+            for rows, own in members:
+                one[rows] = rng.permutation(own)
         yield drawn

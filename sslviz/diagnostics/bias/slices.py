@@ -83,11 +83,9 @@ class Slices(Fitted):
         # What the largest of as many standard normal deviates stays below in 95 of 100 draws.
         reach = max(float(ndtri(0.95 ** (1 / len(self.sizes)))), self._reach)
         for rate in np.arange(0.05, 1.001, 0.05):
-            found = 0
-            for _ in range(POWER_DRAWS):
-                drawn = np.where(slice_, rng.random(len(wrong)) < rate, wrong)
-                found += ExcessErrors(drawn, predicted, membership).standardized(drawn)[0] > reach
-            if found >= 0.8 * POWER_DRAWS:
+            drawn = np.where(slice_, rng.random((POWER_DRAWS, len(wrong))) < rate, wrong)
+            excess = ExcessErrors(drawn, predicted, membership[:, :1])
+            if (excess.standardized(drawn @ membership[:, :1])[:, 0] > reach).sum() >= 0.8 * POWER_DRAWS:
                 return float(rate)
         return None
 
@@ -182,7 +180,7 @@ def slices(
         raise ValueError(f"No slice has {MIN_JUDGES} images to judge it by; bring more than these {len(wrong)}.")
     membership = member[:, None] == judged  # (n, s)
     discovery = ExcessErrors(wrong[finds], probe.predicted[finds], membership[finds])
-    judged = judged[np.argsort(-discovery.standardized(wrong[finds]), kind="stable")]
+    judged = judged[np.argsort(-discovery.standardized(wrong[finds] @ membership[finds]), kind="stable")]
     membership, predicted = member[judges, None] == judged, probe.predicted[judges]
     return Slices(
         label=label,

@@ -81,11 +81,13 @@ def heaps_beside_noise(
     unit = power_of_two(x[rows])  # so that no square overflows or vanishes in float32
     order, distances = nearest_first(x[rows] / unit)
     noise = rng.standard_normal((len(rows), len(eigenvalues))) * (np.sqrt(eigenvalues) / unit)
-    group = delete_groups(n, seed=seed)[rows]
+    group = delete_groups(n, seed=seed)[rows].astype(np.int8)
+    of_neighbors = group[order]
     without = []
     for g in range(group.max() + 1) if group.any() else ():
-        kept = group != g
-        near = distances[kept][kept[order[kept]]]  # each row loses as many neighbours: those of the group
-        without.append(np.median(_gaps(near.reshape(kept.sum(), kept.sum() - 1))[0]))
+        # Each row that stays loses as many neighbours: those of the group.
+        near = distances[(of_neighbors != g) & (group != g)[:, None]]
+        left = int((group != g).sum())
+        without.append(np.median(_gaps(near.reshape(left, left - 1))[0]))
     among_noise = np.sort(_distances(noise), axis=1)[:, 1:]  # many times as fast as with their order
     return heaps(distances), float(np.median(_gaps(among_noise)[0])), np.array(without)

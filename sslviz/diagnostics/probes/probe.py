@@ -14,8 +14,7 @@ from sslviz.diagnostics.neighbors.neighbors import Neighbors
 from sslviz.diagnostics.probes.control_features import ControlFeatures, aligned_controls
 from sslviz.diagnostics.result import Fitted, pictures_of
 from sslviz.features import Features
-from sslviz.features.class_names import class_text
-from sslviz.features.columns import apart, in_order, refuse_one_sided, stratified_half
+from sslviz.features.columns import apart, in_order, numbers_of, refuse_one_sided, stratified_half, written
 from sslviz.statistics import (
     POWER_80,
     WIDTH_95,
@@ -181,7 +180,7 @@ def _complete(features: Features, label: str) -> np.ndarray:
         raise ValueError(
             f"The column {label!r} has no value for {missing} of {len(values)} images; drop those rows or fill them in."
         )
-    return np.array([class_text(value) for value in values], dtype=object)
+    return written(values)
 
 
 def class_codes(scored: Features, fitted: Features, label: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -195,8 +194,7 @@ def class_codes(scored: Features, fitted: Features, label: str) -> tuple[np.ndar
                 f"A probe tells classes apart, but all images {name} have the {label!r} {values[0]!r}; "
                 "choose another column or more images."
             )
-    index = pd.Index(names)
-    return np.array(names), index.get_indexer(pd.Index(truth)), index.get_indexer(pd.Index(fit_truth))
+    return np.array(names), numbers_of(names, truth), numbers_of(names, fit_truth)
 
 
 def refuse_unseen(unseen: Sequence[str], label: str) -> None:

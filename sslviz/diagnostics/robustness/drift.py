@@ -111,10 +111,8 @@ Kinds = list[tuple[str, dict[int, str]]]  # corruptions, and the name of the cha
 def _kinds(corrupted: Features) -> Kinds:
     """The corruptions and severities; ValueError where a corruption has not every severity."""
     kinds: dict[str, dict[int, str]] = {}
-    table = corrupted.table.assign(severity=corrupted.column("severity"), corruption=corrupted.column("corruption"))
-    for name, severity, change in (
-        table[["corruption", "severity", "changed"]].drop_duplicates().itertuples(index=False)
-    ):
+    columns = (corrupted.column(name) for name in ("corruption", "severity", "changed"))
+    for name, severity, change in dict.fromkeys(zip(*columns, strict=True)):
         if change:
             kinds.setdefault(str(name), {})[int(severity)] = str(change)
     if len({tuple(sorted(changes)) for changes in kinds.values()}) != 1:

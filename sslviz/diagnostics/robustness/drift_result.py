@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
@@ -94,10 +94,9 @@ class Drift(Fitted):
 
     def _times(self, n: int) -> np.ndarray:
         """How often each picture is in other samples of n, (1000, n)."""
-        rng = np.random.default_rng(self.seed)
         if self.units is None:
-            return rng.multinomial(n, np.full(n, 1 / n), size=1000)
-        times = resampled_times(np.zeros(n), 1000, rng, self.units)
+            return _times_drawn(n, self.seed)
+        times = resampled_times(np.zeros(n), 1000, np.random.default_rng(self.seed), self.units)
         return times * (n / times.sum(axis=1, keepdims=True))
 
     def scores(self) -> dict[str, Score]:
@@ -142,3 +141,11 @@ def values_of_controls(pictures: Mapping[str, Mapping[str, np.ndarray]]) -> dict
         }
         for name, seen in pictures.items()
     }
+
+
+@lru_cache(maxsize=8)
+def _times_drawn(n: int, seed: int) -> np.ndarray:
+    """How often each of n is in samples of n, (1000, n): the same for every encoder that was shown as many pictures."""
+    times = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=1000)
+    times.flags.writeable = False
+    return times

@@ -1,5 +1,7 @@
 """Associations: the papers' definition, scipy's permutation test, oracles on a planted table, and false alarms."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -43,8 +45,10 @@ def four_sets(each=6, d=5, shift=0.7, seed=0):
 def world():
     """`world(bias, column, split)`: an oracle that sees one factor of the shapes and noise, on a split of them."""
 
+    drawn = cache(lambda bias, seed: shapes(4000, size=16, bias=bias, seed=seed))
+
     def make(bias, column, split, noise=0.3, seed=0):
-        table = shapes(4000, size=16, bias=bias, seed=seed).split(split).table
+        table = drawn(bias, seed).split(split).table
         seen = np.unique(table[column], return_inverse=True)[1]
         x = np.eye(4)[seen] + noise * np.random.default_rng(seed).normal(size=(len(seen), 4))
         return Features.from_array(x, table=table)

@@ -1,5 +1,7 @@
 """Remedies and erasure: LEACE's properties, planted attributes that survive, and what the remedies gain."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -62,12 +64,17 @@ class TestLeace:
         assert loss == pytest.approx(blind, abs=1e-6)
 
 
+@cache
+def world(n, bias, seed):
+    return shapes(n, size=16, bias=bias, seed=seed)
+
+
 def encoder(core, shortcut, bias, split, seed=0, n=5000, noise=0.7, xor=False):
     """What an encoder with these weights on shape and colour makes of a split of the shapes.
 
     With `xor`, colour is written as the product of signs of two coordinates that alone say nothing.
     """
-    table = shapes(n, size=16, bias=bias, seed=seed).split(split).table
+    table = world(n, bias, seed).split(split).table
     rng = np.random.default_rng([seed, len(table)])
     shape, color = (np.unique(table[c], return_inverse=True)[1] for c in ("shape", "color"))
     x = np.concatenate([core * np.eye(4)[shape], shortcut * np.eye(4)[color]], axis=1)
@@ -79,6 +86,7 @@ def encoder(core, shortcut, bias, split, seed=0, n=5000, noise=0.7, xor=False):
     return Features.from_array(x, table=table, ids=[f"{split} {i}" for i in range(len(x))])
 
 
+@cache
 def asked(*weights, bias=0.95, **kind):
     fit, test = (encoder(*weights, bias, split, **kind) for split in ("train", "test"))
     return mitigation(test, "shape", "color", fit=fit)

@@ -1,5 +1,7 @@
 """Slices: a planted failing group is found, with the right images in it; luck is seldom taken for a slice."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,13 @@ def planted(seed=0, n=4000, d=16, share=0.06, fails=0.8, apart=4):
     return Features.from_array(x, table={"label": np.where(wrong, (label + 1) % 3, label), "group": group})
 
 
+@cache
+def found(seed):
+    """A sample with such a region, and what is found in it."""
+    features = planted(seed)
+    return features, slices(features, seed=seed)
+
+
 def conflict(seed=0, bias=0.95):
     """What an encoder that holds shape a little and colour a lot makes of shapes: fitted with a bias, scored without."""
     parts = []
@@ -32,8 +41,7 @@ def conflict(seed=0, bias=0.95):
 
 def test_a_planted_failing_region_is_found_and_its_images_are_in_it():
     for seed in range(5):
-        features = planted(seed)
-        result = slices(features, seed=seed)
+        features, result = found(seed)
         first = result.images(0)[:10]
         share = features.select(list(first)).table["group"].mean()
         assert result.found and result.p_corrected[0] < 0.01
@@ -45,8 +53,7 @@ def test_of_a_region_that_fails_the_share_is_what_was_planted():
     """The slice is chosen on other images, so that its errors are not flattered: 0.8 within the interval, mostly."""
     covered = []
     for seed in range(30):
-        features = planted(seed)
-        result = slices(features, seed=seed)
+        features, result = found(seed)
         if features.select(list(result.images(0))).table["group"].mean() > 0.95:
             covered.append(result.low[0] <= 0.8 <= result.high[0])
     assert len(covered) >= 10 and np.mean(covered) > 0.8
@@ -62,8 +69,7 @@ def test_the_groups_that_go_against_the_bias_are_recovered():
 
 
 def test_what_is_counted_is_what_is_there():
-    features = planted()
-    result = slices(features)
+    features, result = found(0)
     assert result.n_discovery + len(result.ids) == np.sum(~stratified_half(features.column("label")))  # of those scored
     for i in range(len(result.sizes)):
         rows = result.member == i
@@ -79,7 +85,7 @@ def test_what_is_counted_is_what_is_there():
 
 def test_random_slices_expect_the_errors_of_their_predictions():
     """By hand, and by the mean of shufflings."""
-    result = slices(planted())
+    _, result = found(0)
     wrong = result.truth != result.predicted
     for i in range(len(result.sizes)):
         rates = [wrong[result.predicted == c].mean() for c in result.predicted[result.member == i]]

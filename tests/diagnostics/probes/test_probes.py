@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -101,7 +103,14 @@ class TestPlanted:
         shift, samples = 1.0, 200
         bayes = norm.cdf(shift / np.sqrt(2))
         fit = blobs(4000, 2, 2, shift, prefix="fit")
-        scores = [linear_probe(blobs(400, 2, 2, shift, seed + 1), fit=fit).scores() for seed in range(samples)]
+        drawn = [blobs(400, 2, 2, shift, seed + 1, prefix=f"sample {seed}, ") for seed in range(samples)]
+        x, ids = (np.concatenate([getattr(one, part) for one in drawn]) for part in ("x", "ids"))
+        table = {"label": np.concatenate([one.column("label") for one in drawn])}
+        read = linear_probe(Features.from_array(x, ids=ids, table=table), fit=fit)  # one readout reads all samples
+        scores = [
+            replace(read, truth=read.truth[rows], predicted=read.predicted[rows], ids=read.ids[rows]).scores()
+            for rows in np.split(np.arange(len(ids)), samples)
+        ]
         held = np.mean([score["accuracy"].low <= bayes <= score["accuracy"].high for score in scores])
         assert 0.90 <= held <= 0.99
 

@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -92,11 +94,16 @@ class TestPlanted:
         np.testing.assert_array_equal(here.ids, there.ids)
 
 
+@cache
+def sampled(shared):
+    """What changed between two spaces that share so much, in each of 100 samples."""
+    return [changed(*map(features, pair(shared=shared, seed=seed))) for seed in range(100)]
+
+
 class TestControl:
     def test_unrelated_spaces_read_the_ceiling_and_its_distribution(self):
         counts, means = np.zeros(11), []
-        for seed in range(100):
-            result = changed(*map(features, pair(shared=0.0, seed=seed)))
+        for result in sampled(0.0):
             means.append(result.change.mean())
             counts += np.bincount(np.rint(10 * result.change).astype(int), minlength=11)
         score = result.scores()["neighbours_changed"]
@@ -110,10 +117,7 @@ class TestControl:
 
     @pytest.mark.parametrize("shared", [0.0, 0.7])
     def test_the_interval_holds_the_expected_change_in_at_least_90_of_100_samples(self, shared):
-        scores = [
-            changed(*map(features, pair(shared=shared, seed=seed))).scores()["neighbours_changed"]
-            for seed in range(100)
-        ]
+        scores = [result.scores()["neighbours_changed"] for result in sampled(shared)]
         expected = np.mean([score.value for score in scores])
         assert sum(score.low <= expected <= score.high for score in scores) >= 90
 

@@ -4,6 +4,8 @@ The encoder is the one whose weights are set by hand: it knows how much of each 
 Where the tag's colour goes with the shape, a readout of the shape can go by nothing else; where it does not, by nothing.
 """
 
+from functools import cache
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -21,6 +23,7 @@ ENCODER = color_encoder()
 ASKED = tagged_shapes(n=1200, bias=0.95, seed=1).split("test-biased")  # the same pictures for both readouts
 
 
+@cache
 def readout(bias, seed=0):
     """The logit of each picture's own shape, by a readout fitted where the tag goes with the shape by `bias`."""
     images = tagged_shapes(n=2000, bias=bias, seed=seed).split("train")
