@@ -2,6 +2,7 @@ import inspect
 import os
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,7 +59,6 @@ def freeze(monkeypatch):
     Nothing is mounted and no permission taken away, which would not bind a superuser: opening a file there fails."""
     import builtins
     import errno
-    from pathlib import Path
 
     def make(folder):
         open_before, mkdir_before = builtins.open, os.mkdir
@@ -82,62 +82,45 @@ def freeze(monkeypatch):
     return make
 
 
-FORKS = '''
-import json, os, signal, sys
-from importlib import import_module
-import sslviz.training.pretrain
-from sslviz.cli.main import main
-
-def dies(module, name, call):
-    """This process is killed in the call-th call of a function."""
-    of, calls = import_module(module), []
-    real = getattr(of, name)
-    def counted(*args, **options):
-        calls.append(name)
-        if len(calls) == call:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real(*args, **options)
-    setattr(of, name, counted)
-
-for words, death in json.loads(sys.argv[1]):
-    child = os.fork()
-    if not child:
-        if death:
-            dies(*death)
-        try:
-            main(words)
-        except SystemExit as ended:
-            os._exit(ended.code or 0)
-        except BaseException:  # a forked child must not go on as its parent
-            import traceback
-            traceback.print_exc()
-            os._exit(70)
-        sys.stdout.flush()
-        os._exit(0)
-    print("\\nended", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-'''
-
-
 @pytest.fixture(scope="session")
-def in_processes():
+def in_processes(tmp_path_factory):
     """`in_processes([(words, death), ...])`: commands one after the other, each in a process of its own: their exit codes.
 
     `death` is None, or (module, function, n): the process is killed (kill -9) in the n-th call of that function, which is
-    the same moment on an idle machine and on a busy one.  The processes are forks of one that has loaded torch."""
+    the same moment on an idle machine and on a busy one.  With a fourth, a pattern, only calls count whose last argument
+    is like it.  With `at_once=True` they are the processes of one launch, as torchrun would begin them.  What they print is
+    printed.  All are forks of one process, which loads torch once for all tests that ask for it."""
     import json
     import subprocess
     import sys
 
-    def run(commands):
-        arguments = json.dumps([[[str(word) for word in words], death] for words, death in commands])
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-c", FORKS, arguments]
-        answer = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
-        codes = [int(line.split()[1]) for line in answer.stdout.splitlines() if line.startswith("ended ")]
-        assert 70 not in codes, answer.stderr
+    errors = tmp_path_factory.mktemp("processes") / "errors"
+    with open(errors, "w") as file:
+        forks = subprocess.Popen(
+            [sys.executable, "-P", str(Path(__file__).with_name("forks.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+
+    def run(commands, at_once=False):
+        begun = [([str(word) for word in words], death) for words, death in commands]
+        print(json.dumps([begun, at_once]), file=forks.stdin, flush=True)
+        for line in forks.stdout:
+            if line.startswith("ended "):
+                codes = json.loads(line.removeprefix("ended "))
+                break
+            print(line, end="")
+        else:
+            pytest.fail(errors.read_text())
+        assert 70 not in codes, errors.read_text()
         return codes
 
-    return run
+    yield run
+    forks.stdin.close()
+    forks.wait()
 
 
 @pytest.fixture(scope="session")

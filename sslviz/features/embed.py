@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "batch_size",
     "embed",
+    "embed_each",
     "embed_layers",
     "embed_many",
     "embed_pixels",
@@ -102,6 +103,23 @@ def embed_many(
     """
     found = _embedded(checkpoints, images, layer, precision, progress)
     return [features[layer] for features in found]
+
+
+@torch.inference_mode()
+def embed_each(checkpoint: Checkpoint, several: Iterable[Images], precision: str = "auto") -> Iterator[Features]:
+    """Features of one set of images after the other by one checkpoint, as `embed` gives them.
+
+    The encoder is built once, and checked on the first set, which also decides the precision.
+    """
+    reader: Reader | None = None
+    for images in several:
+        if len(images) == 0:
+            raise ValueError(NO_IMAGE)
+        if reader is None:
+            reader = reader_of(checkpoint, images, "pooled", precision, said=False)
+        (found,) = read_together([reader], images.pixels, "")
+        source = feature_source(checkpoint, images, "pooled", reader.precision)
+        yield Features(found["pooled"], images.ids, images.table, source, images.group)
 
 
 def embed_layers(

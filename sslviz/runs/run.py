@@ -18,7 +18,7 @@ import json
 import subprocess
 import zipfile
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -198,10 +198,12 @@ def check_new_run(path: Path) -> None:
     check_folder(path)
 
 
+@cache
 def _versions() -> dict[str, str]:
     return {name: version(name) for name in ("sslviz", "torch", "timm", "numpy", "scikit-learn")}
 
 
+@cache
 def _git_sha() -> str | None:
     """The commit of the checkout sslviz runs from, if it is one."""
     here = Path(__file__).parent

@@ -43,12 +43,18 @@ def _torch_state() -> tuple[Any, list[Any]]:
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """What torch draws in here, weights above all, depends on `seed` alone; afterwards the global state is restored."""
+    with global_state_kept():
+        seed_torch(seed)
+        yield
+
+
+def seed_torch(seed: int) -> None:
+    """Seeds torch's generators, the CPU's and those of GPUs that are in use.
+
+    `torch.manual_seed` also keeps the seed for GPUs that are used only later, each time with the text of the whole stack.
+    """
     import torch
 
-    with global_state_kept():
-        torch.default_generator.manual_seed(
-            seed
-        )  # not torch.manual_seed, which also seeds GPUs that are used only later
-        if torch.cuda.is_initialized():
-            torch.cuda.manual_seed_all(seed)
-        yield
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)

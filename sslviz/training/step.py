@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from sslviz.methods import Batch
+from sslviz.runtime.random_state import seed_torch
 
 
 def descend(
@@ -34,5 +35,5 @@ def step_generator(fabric: Fabric, seed: int, step: int, rank: int | None = None
     mixed = np.random.SeedSequence([seed, step, fabric.global_rank if rank is None else rank]).generate_state(
         2, np.uint64
     )
-    torch.manual_seed(int(mixed[0] >> np.uint64(1)))
+    seed_torch(int(mixed[0] >> np.uint64(1)))
     return torch.Generator(fabric.device).manual_seed(int(mixed[1] >> np.uint64(1)))

@@ -11,7 +11,7 @@ from sslviz.data import Images, counterfactual
 from sslviz.data.sampling import sample_rows
 from sslviz.data.worlds import factors_of, redrawn_noise
 from sslviz.features import Features
-from sslviz.features.embed import embed
+from sslviz.features.embed import embed_each
 from sslviz.features.evidence import PIXELS, UNTRAINED
 from sslviz.features.pixel_controls import raw_pixels
 from sslviz.runs import Checkpoint
@@ -79,14 +79,12 @@ def flips(
     ) as advance:
 
         def seen_by(encoder: Checkpoint | None) -> Pairs:
-            def look(pictures: Images) -> Features:
-                if encoder is None:
-                    return raw_pixels(pictures)
-                features = embed(encoder, pictures, precision=precision, progress=False)
-                advance(1)
-                return features
-
-            return Pairs(look(some), {name: look(changed) for name, changed in drawn.items()}, look(fitted))
+            sets = [some, *drawn.values(), fitted]
+            found = []
+            for features in map(raw_pixels, sets) if encoder is None else embed_each(encoder, sets, precision):
+                found.append(features)
+                advance(encoder is not None)
+            return Pairs(found[0], dict(zip(drawn, found[1:-1], strict=True)), found[-1])
 
         own, controls = seen_by(checkpoint), {UNTRAINED: seen_by(fresh), PIXELS: seen_by(None)}
     result = flips_between(own.before, own.after, label, fit=own.fit, null=NOISE, control_features=controls, seed=seed)

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 import warnings
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -79,18 +81,23 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def runs(photos, cache, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs")
+    from sslviz.cli.main import main
+
+    folder, said = tmp_path_factory.mktemp("runs"), StringIO()
     options = "--epochs 2 --batch-size 32 --set temperature=0.3 --set hue=0.0"
-    answer = sslviz("pretrain", "--images", f"folder:{photos}", "--out", folder / "mine", *options.split(), **cache)
-    assert "no `train` split" in answer.stdout
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(), redirect_stdout(said):
+        for name, value in cache.items():
+            patch.setenv(name, value)
+        main(["pretrain", "--images", f"folder:{photos}", "--out", str(folder / "mine"), *options.split()])
+    assert "no `train` split" in said.getvalue()
     return folder
 
 
 def test_pretraining_on_a_folder_of_images_and_all_that_follows(runs, photos, cache, here, tmp_path):
     run = Run(runs / "mine")
     assert run.info["arguments"]["settings"] == {"temperature": 0.3, "hue": 0.0}
-    unknown = sslviz("embed", runs / "mine", "--images", f"folder:{photos}", "--layer", "attic", **cache, check=False)
-    assert unknown.returncode == 2 and "no layer 'attic'; it has: " in unknown.stderr
+    code, _, said = here("embed", runs / "mine", "--images", f"folder:{photos}", "--layer", "attic", **cache)
+    assert code == 2 and "no layer 'attic'; it has: " in said
     command = ["diagnose", runs / "mine", "--images", f"folder:{photos}", "--json", tmp_path / "scores.json"]
     code, said, _ = here(*command, "--only", "spectrum,knn_probe,linear_probe", **cache)
     assert code == 0 and "linear_probe" in said and "mine: " in said and "directions in use" in said
@@ -103,18 +110,25 @@ def test_pretraining_on_a_folder_of_images_and_all_that_follows(runs, photos, ca
     assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]
 
 
-@pytest.mark.slow
-def test_two_processes_train_one_run(tmp_path):
-    options = "--images shapes:n=640 --method vicreg --epochs 1 --batch-size 64 --devices 2"
-    answer = sslviz("pretrain", *options.split(), "--out", tmp_path / "two", OMP_NUM_THREADS="1")
+def test_bad_input_ends_a_process_with_exit_code_2(tmp_path):
+    answer = sslviz("diagnose", tmp_path / "nothing", "--images", "digits", check=False)
+    assert answer.returncode == 2 and not answer.stdout
+    assert answer.stderr.startswith("sslviz: ") and "holds no run.json" in answer.stderr
+
+
+@pytest.mark.slow  # a process that loads torch, and two forks of it
+def test_two_processes_train_one_run(in_processes, tmp_path, capsys):
+    options = "--images shapes:n=320,size=16 --method vicreg --epochs 1 --batch-size 32 --devices 2"
+    words = ["pretrain", *options.split(), "--out", tmp_path / "two"]
+    assert in_processes([(words, None)] * 2, at_once=True) == [0, 0]
     run = Run(tmp_path / "two")
     assert run.info["world_size"] == 2 and run.info["finished"] and np.isfinite(run.history["loss"][1])
     terms = run.history[["loss_invariance", "loss_variance", "loss_covariance"]].iloc[1]
     assert terms.sum() == pytest.approx(run.history["loss"][1])
-    assert answer.stdout.count("checkpoints, the last at step 6") == 1
+    assert capsys.readouterr().out.count("checkpoints, the last at step 6") == 1  # one of them speaks
 
 
-@pytest.mark.slow  # two processes, each of which loads torch
+@pytest.mark.slow  # two processes, each of which loads torch: the command itself begins the second one
 def test_two_processes_embed_what_one_does(tmp_path, runs, here, cache):
     copy, spec = tmp_path / "two", "shapes:n=37,size=40"  # an odd number of pictures
     shutil.copytree(runs / "mine", copy)

@@ -1,9 +1,6 @@
 """What a killed process had finished is not computed again: a second start loses at most the answer at work."""
 
-import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
@@ -12,42 +9,6 @@ from sslviz.cli.main import main
 from sslviz.runs import Run
 
 SPEC = "shapes:n=400,size=16,seed=0"
-# A process that says so and stops where it computes, or writes, its n-th answer, so that it is killed in the middle of it.
-PROCESS = """
-import os, sys, time
-from sslviz.runs import Run
-
-where, n, words = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
-begun, embedded, replace, result = [], [], os.replace, Run.result
-
-def stop():
-    print("at work", flush=True)
-    time.sleep(600)
-
-def reached(place):
-    if where == place and len(begun) == n:
-        stop()
-
-def begin(self, key, kind, compute):
-    def computed():
-        begun.append(key)
-        reached("computing")
-        return compute()
-    return result(self, key, kind, computed)
-
-def write(source, target):
-    if str(target).endswith(".npz"):
-        reached("writing")
-    if "/features/" in str(target) and str(target).endswith(".npy"):
-        embedded.append(target)
-        if where == "embedding" and len(embedded) == n:
-            stop()
-    replace(source, target)
-
-Run.result, os.replace = begin, write
-from sslviz.cli.main import main
-main(words)
-"""
 PLAN = """
 label = "shape"
 attributes = []
@@ -55,30 +16,6 @@ maps = 0
 despite_collapse = true
 skip = ["drift", "low_label", "noise_tolerance", "calibration", "novelty", "slices", "ranking", "hubness"]
 """
-
-
-@pytest.fixture
-def run(tmp_path):
-    made = Run.create(tmp_path / "mine", {"encoder": {"name": "conv_nano", "image_size": 16}})
-    made.save_checkpoint(1, sslviz.create_encoder("conv_nano", image_size=16, seed=1).state_dict())
-    return made
-
-
-def kill_in_the_middle(where, n, words):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", PROCESS, where, str(n), *words]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
-    ) as process:
-        said = ""
-        for line in process.stdout:
-            said += line
-            if line == "at work\n":
-                break
-        else:
-            pytest.fail(said + process.stderr.read())
-        os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
 
 
 def stored(run):
@@ -91,35 +28,46 @@ def stored(run):
     }
 
 
+DIAGNOSE = ["diagnose", "--label", "shape", "--only", "spectrum,knn_probe,linear_probe,invariance"]
+COMPUTING = ("sslviz.runs.run", "save_result", 4)  # when the fourth answer is computed, and nothing of it written
+WRITING = ("os", "replace", 4, r"/results/[^/]+\.npz$")  # as the fourth answer is put in its place
+EMBEDDING = ("os", "replace", 4, r"/features/[^/]+\.npy$")
 ASKED = {
-    "diagnose, computing": (
-        ["diagnose", "--only", "spectrum,knn_probe,linear_probe,invariance", "--label", "shape"],
-        "computing",
-    ),
-    "diagnose, writing": (
-        ["diagnose", "--only", "spectrum,knn_probe,linear_probe,invariance", "--label", "shape"],
-        "writing",
-    ),
-    "diagnose, embedding": (["diagnose", "--only", "spectrum,knn_probe,invariance", "--label", "shape"], "embedding"),
-    "audit, computing": (["audit"], "computing"),
-    "explain, computing": (["explain", "--method", "saliency", "--quick"], "computing"),
+    "diagnose, computing": (DIAGNOSE, COMPUTING),
+    "diagnose, writing": (DIAGNOSE, WRITING),
+    "diagnose, embedding": ([*DIAGNOSE[:-1], "spectrum,knn_probe,invariance"], EMBEDDING),
+    "audit, computing": (["audit"], COMPUTING),
+    "explain, computing": (["explain", "--method", "saliency", "--quick"], COMPUTING),
 }
 
 
-@pytest.mark.parametrize(("asked", "where"), ASKED.values(), ids=ASKED)
-def test_a_second_start_computes_only_what_was_not_finished(run, tmp_path, asked, where, monkeypatch, capsys):
-    command, *options = asked
-    (tmp_path / "plan.toml").write_text(PLAN)
-    options += {
-        "audit": ["--config", str(tmp_path / "plan.toml"), "--out", str(tmp_path / "report.html")],
-        "explain": ["--out", str(tmp_path / "maps.html")],
-        "diagnose": [],
-    }[command]
-    words = [command, str(run.path), "--images", SPEC, *options]
-    kill_in_the_middle(where, 4, words)
-    before = stored(run)
+@pytest.fixture(scope="module")
+def killed(in_processes, tmp_path_factory):
+    """{asked: (the folder, the command that was killed in it)}, each in a process of its own."""
+    commands = {}
+    for asked, ((command, *options), _) in ASKED.items():
+        folder = tmp_path_factory.mktemp("killed")
+        made = Run.create(folder / "mine", {"encoder": {"name": "conv_nano", "image_size": 16}})
+        made.save_checkpoint(1, sslviz.create_encoder("conv_nano", image_size=16, seed=1).state_dict())
+        (folder / "plan.toml").write_text(PLAN)
+        written = {
+            "audit": ["--config", str(folder / "plan.toml"), "--out", str(folder / "report.html")],
+            "explain": ["--out", str(folder / "maps.html")],
+            "diagnose": [],
+        }[command]
+        commands[asked] = folder, [command, str(made.path), "--images", SPEC, *options, *written]
+    deaths = [death for _, death in ASKED.values()]
+    codes = in_processes([(words, death) for (_, words), death in zip(commands.values(), deaths, strict=True)])
+    assert codes == [-signal.SIGKILL] * len(ASKED)
+    return commands
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_a_second_start_computes_only_what_was_not_finished(killed, asked, monkeypatch, capsys):
+    folder, words = killed[asked]
+    run, before = Run(folder / "mine"), stored(Run(folder / "mine"))
     answered = sum(path.suffix == ".npz" for path in before)
-    assert (len(before) if where == "embedding" else answered) == 3
+    assert (len(before) if "embedding" in asked else answered) == 3
     computed, result = [], Run.result
 
     def counting(self, key, kind, compute):
@@ -131,7 +79,7 @@ def test_a_second_start_computes_only_what_was_not_finished(run, tmp_path, asked
     assert {path: after[path] for path in before} == before, "something finished was made again"
     assert len(computed) == sum(path.suffix == ".npz" for path in after) - answered >= 1
     computed.clear()
-    for path in (tmp_path / "report.html", tmp_path / "report.json", tmp_path / "maps.html"):
+    for path in (folder / "report.html", folder / "report.json", folder / "maps.html"):
         path.unlink(missing_ok=True)
     capsys.readouterr()
     main(words)

@@ -1,5 +1,8 @@
 """Which encoder to take, in words: of planted encoders the right one, and none where nothing tells them apart."""
 
+import dataclasses
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -57,8 +60,6 @@ def test_it_says_where_the_answer_turns():
     """One encoder is better with one label, the other with many: a near direction of few classes, a far one of noise."""
     results = asked(weak=1.5, strong=6.0)
     strong = results["strong"]["low_label"]
-    import dataclasses
-
     swapped = dataclasses.replace(strong, correct=strong.correct.copy(), correct_of_all=~strong.correct_of_all)
     results["strong"] = {"low_label": swapped}
     advice = recommendation(results)[0]
@@ -76,14 +77,17 @@ def test_the_cheaper_one_is_named_where_it_is_surely_cheaper():
         assert said or "None of them is surely faster than strong" in cost.text
 
 
+@cache
+def measured_cost():
+    checkpoint = sslviz.Checkpoint("measured", 0, {"name": "conv_nano", "image_size": 16}, path=None)
+    return sslviz.cost(checkpoint, sslviz.shapes(n=4, size=16), batch_sizes=(1, 4), rounds=1, progress=False)
+
+
 def planted_cost(name, images_per_second):
     """A measured cost, with other times in its place."""
-    import dataclasses
-
-    checkpoint = sslviz.Checkpoint(name, 0, {"name": "conv_nano"}, path=None)
-    found = sslviz.cost(checkpoint, sslviz.shapes(n=4), batch_sizes=(1, 4), rounds=1, progress=False)
+    found = measured_cost()
     seconds = {key: np.full((2, 9), 4 / images_per_second) for key in found.seconds}
-    return dataclasses.replace(found, seconds=seconds)
+    return dataclasses.replace(found, run=name, seconds=seconds)
 
 
 def test_in_another_domain_it_says_who_bears_it_and_what_labels_there_would_win():

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import inspect
 import io
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from sslviz.runtime.random_state import seeded
 from sslviz.views import ViewPolicy
 
 from .pretended_gpu import host_work
+from .small_transformer import small_transformer
 
 
 def draw_batch(policy, n=8, seed=0):
@@ -24,15 +26,20 @@ def draw_batch(policy, n=8, seed=0):
     return Batch(policy(pixels, generator), pixels, torch.arange(n), torch.arange(n) % 3 - 1, progress=0.5)
 
 
-def an_encoder(cls, seed=0):
-    """The convolutional encoder, or the transformer for methods that say that they need one."""
-    encoder = create_encoder("conv_nano", seed=seed)
+@cache
+def needs_a_transformer(cls):
+    """Whether a method says that the convolutional encoder is none for it."""
     try:
-        cls(encoder)
-        return encoder
+        cls(create_encoder("conv_nano"))
+        return False
     except ValueError as error:
         assert "transformer" in str(error) and "transformer" in cls.__doc__
-        return create_encoder("vit_nano", seed=seed)
+        return True
+
+
+def an_encoder(cls, seed=0):
+    """The convolutional encoder, or the transformer for methods that say that they need one."""
+    return small_transformer(seed) if needs_a_transformer(cls) else create_encoder("conv_nano", seed=seed)
 
 
 def begin(method, batch):

@@ -1,11 +1,12 @@
 """A short training on drawn shapes, and how well hidden pixels are painted after it."""
 
+from dataclasses import replace
+from functools import cache
+
 import torch
-from timm.models.vision_transformer import VisionTransformer
 
 import sslviz
 from sslviz.diagnostics.geometry.collapse import collapse
-from sslviz.encoders import Encoder
 from sslviz.features import Features
 from sslviz.methods import Batch
 from sslviz.methods.parts.momentum import update_ema
@@ -14,24 +15,20 @@ from sslviz.runtime.random_state import seeded
 from .contract import total
 
 
-def small_transformer(seed=0):
-    """A vision transformer of 64 patches that trains in a few seconds."""
-    with seeded(seed):
-        model = VisionTransformer(32, 4, embed_dim=64, depth=2, num_heads=2, num_classes=0)
-    return Encoder(model, {"name": "small", "image_size": 32}, (0.5,) * 3, (0.5,) * 3)
-
-
-def the_shapes(n=512):
-    return torch.from_numpy(sslviz.shapes(n=n, seed=0).pixels)
+@cache
+def the_shapes(n=512, size=32):
+    return torch.from_numpy(sslviz.shapes(n=n, size=size, seed=0).pixels)
 
 
 def trained_on_shapes(method, steps, lr=1e-3, batch_size=64):
-    """The method after so many steps, and the losses of all."""
-    pixels, generator, losses = the_shapes(), torch.Generator().manual_seed(0), []
+    """The method after so many steps on pictures of its encoder's size, and the losses of all."""
+    size = method.encoder.image_size
+    pixels, policy = the_shapes(size=size), replace(method.views, size=size)
+    generator, losses = torch.Generator().manual_seed(0), []
     optimizer = torch.optim.AdamW([p for p in method.parameters() if p.requires_grad], lr=lr, weight_decay=0.05)
     for step in range(steps):
         rows = torch.randperm(len(pixels), generator=generator)[:batch_size]
-        views, labels = method.views(pixels[rows], generator), torch.full((batch_size,), -1)
+        views, labels = policy(pixels[rows], generator), torch.full((batch_size,), -1)
         with seeded(step):
             loss = total(method.loss(Batch(views, pixels[rows], rows, labels, step / steps)))
         optimizer.zero_grad()
@@ -42,8 +39,8 @@ def trained_on_shapes(method, steps, lr=1e-3, batch_size=64):
     return method, losses
 
 
-def inputs(n=256):
-    return the_shapes(n).permute(0, 3, 1, 2) / 127.5 - 1
+def inputs(n=256, size=32):
+    return the_shapes(n, size).permute(0, 3, 1, 2) / 127.5 - 1
 
 
 @torch.no_grad()

@@ -18,6 +18,7 @@ from sslviz.methods import METHODS
 from .contract import CHECKS
 
 ROOT = Path(__file__).parents[2]
+SIDE, BATCH = 16, 32  # pixels and pictures
 SOURCE = '''
 """Made up: views agree with a slow copy, and features stay near centres.  https://arxiv.org/abs/0000.00000"""
 
@@ -88,11 +89,11 @@ def made_up(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def images():
-    return sslviz.shapes(n=320, seed=0)
+    return sslviz.shapes(n=160, size=SIDE, seed=0)
 
 
 def pretrain(images, out, **changes):
-    options = {"epochs": 2, "batch_size": 64, "held_out": images.split("probe"), "progress": False, **changes}
+    options = {"epochs": 2, "batch_size": BATCH, "held_out": images.split("probe"), "progress": False, **changes}
     return sslviz.pretrain(images.split("train"), method="made_up", out=out, precision="32-true", **options)
 
 
@@ -112,12 +113,13 @@ def test_it_is_told_of_epochs_and_batches_and_its_slow_copy_follows(made_up, ima
     run, train = pretrain(images, tmp_path / "run"), images.split("train")
     state = torch.load(run.path / "resume.pt", weights_only=True)["model"]
     assert state["begun"] == 2
-    before = next(c for c in run.checkpoints if c.step == len(train) // 64)
+    before = next(c for c in run.checkpoints if c.step == len(train) // BATCH)
     known = sslviz.embed(before, train, progress=False).x
     gaps = np.linalg.norm(state["centers"].numpy()[:, None] - known, axis=2).min(1)
     assert gaps.max() < 1e-4  # the centres are features of training images, as the encoder saw them after an epoch
     rows, labels, pixels = state["shown"].tolist()
-    assert 63 * 64 / 2 <= rows < 64 * len(train) and 0 < labels < 64 * 3 and 0 < pixels < 64 * 32 * 32 * 3 * 255
+    assert (BATCH - 1) * BATCH / 2 <= rows < BATCH * len(train)
+    assert 0 < labels < BATCH * 3 and 0 < pixels < BATCH * SIDE**2 * 3 * 255
     saved = load_file(run.last.path)
     assert not any(name.startswith("target.") for name in saved) and any(name.startswith("target.") for name in state)
     moved = [(a - state[k.replace("encoder.", "target.", 1)]).abs().max() for k, a in saved.items() if "conv" in k]

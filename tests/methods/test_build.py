@@ -45,12 +45,12 @@ def test_local_views_of_any_method_of_two_views_are_half_as_large_in_whole_patch
     made = []
     monkeypatch.setitem(METHODS, "watching", Watching)
     monkeypatch.setattr(Watching, "__init__", _noted(Watching.__init__, made))
-    images = sslviz.shapes(n=96, size=size, seed=0)
-    options = {"encoder": encoder, "epochs": 1, "batch_size": 32, "progress": False}
+    images = sslviz.shapes(n=24, size=size, seed=0)
+    options = {"encoder": encoder, "epochs": 1, "batch_size": 8, "progress": False}
     settings = {"local_views": 3, "local_scale": (0.1, 0.3)}
     run = sslviz.pretrain(images, "watching", out=tmp_path / "run", settings=settings, **options)
     assert run.info["views"]["local_size"] == local and run.info["views"]["local_scale"] == [0.1, 0.3]
-    assert made[0].shapes == {((2, 32, 3, size, size), (3, 32, 3, local, local))}
+    assert made[0].shapes == {((2, 8, 3, size, size), (3, 8, 3, local, local))}
 
 
 def _noted(init, made):

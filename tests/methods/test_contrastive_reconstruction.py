@@ -118,9 +118,9 @@ def test_its_guess_of_the_noise_starts_at_none():
 
 
 def test_it_learns_to_complete_pictures_that_it_tells_apart():
-    method, losses = trained_on_shapes(a_method(), 40)
+    method, losses = trained_on_shapes(ContrastiveReconstruction(create_encoder("conv_nano", image_size=16)), 40)
     assert losses[-1] < losses[0]
-    made = painted(method, inputs())
+    made = painted(method, inputs(size=16))
     hidden = (made.shown == method.color).all(1, keepdim=True)
     error, of_mean_color = error_beside_mean_color(made, hidden)
     assert error < of_mean_color

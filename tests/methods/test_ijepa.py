@@ -11,7 +11,8 @@ from sslviz.methods.parts.masking import places_outside, random_blocks
 from sslviz.runtime.random_state import seeded
 
 from .contract import draw_batch, loss_of
-from .shapes_training import small_transformer, trained_on_shapes
+from .shapes_training import trained_on_shapes
+from .small_transformer import small_transformer
 from .toys import normal, trained_on_noise
 
 
@@ -130,5 +131,5 @@ def test_without_its_stop_gradient_it_says_the_same_of_all_pictures():
 
 
 def test_it_learns_what_blocks_of_shapes_are_like():
-    _, losses = trained_on_shapes(IJEPA(small_transformer()), 25)
+    _, losses = trained_on_shapes(IJEPA(small_transformer()), 25, batch_size=32)
     assert losses[-1] < losses[0] / 2

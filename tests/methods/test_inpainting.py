@@ -85,12 +85,12 @@ def test_blocks_that_make_no_sense_are_refused(settings):
 
 def plain(step, b=16):
     """Pictures of one colour each."""
-    return noise(step, b, size=1).expand(1, b, 3, 32, 32)
+    return noise(step, b, size=1).expand(1, b, 3, 16, 16)
 
 
 def test_it_learns_what_the_rest_tells_and_nothing_else():
     told, untold = (
-        taught(Inpainting(create_encoder("conv_nano"), width=16), pictures, steps=60)
-        for pictures in (plain, lambda step: noise(step, 16))
+        taught(Inpainting(create_encoder("conv_nano", image_size=16), width=16), pictures, steps=60)
+        for pictures in (plain, lambda step: noise(step, 16, size=16))
     )
     assert told < 0.7 and untold > 0.95  # 1 is the variance of what is hidden

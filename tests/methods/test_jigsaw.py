@@ -104,7 +104,8 @@ def test_puzzles_that_cannot_be_are_refused(settings):
 
 def test_it_learns_where_pieces_differ_and_nowhere_else():
     different, alike = (
-        taught(Jigsaw(create_encoder("conv_nano"), orders=8, hidden=64), pictures) for pictures in (mosaic, noise)
+        taught(Jigsaw(create_encoder("conv_nano"), orders=8, hidden=64), lambda step, of=of: of(step, 16))
+        for of in (mosaic, noise)
     )
     assert different < 0.1 * math.log(8)
     assert alike > 0.9 * math.log(8)

@@ -12,7 +12,8 @@ from sslviz.methods.parts.visible_patches import at_places
 from sslviz.runtime.random_state import seeded
 
 from .contract import draw_batch, loss_of
-from .shapes_training import error_beside_mean_color, inputs, painted, small_transformer, trained_on_shapes
+from .shapes_training import error_beside_mean_color, inputs, painted, trained_on_shapes
+from .small_transformer import small_transformer
 from .toys import normal
 
 STORED = np.load(Path(__file__).parents[1] / "fixtures" / "losses_masked.npz", allow_pickle=False)
@@ -93,7 +94,7 @@ def test_a_share_that_hides_nothing_is_refused():
 
 
 def test_it_learns_to_paint_better_than_the_mean_colour_of_what_is_visible():
-    method, losses = trained_on_shapes(MAE(small_transformer()), 60)
+    method, losses = trained_on_shapes(MAE(small_transformer()), 60, batch_size=32)
     assert losses[-1] < losses[0] / 2
     error, of_mean_color = error_beside_mean_color(painted(method, inputs()))
     assert error < 0.95 * of_mean_color

@@ -89,10 +89,12 @@ def test_local_views_are_turned_too(encoder):
 
 
 def test_it_learns_where_there_is_an_upright_side_and_nowhere_else():
-    sky = torch.linspace(2, -2, 32)[:, None]
+    sky = torch.linspace(2, -2, 16)[:, None]
     bright_above, nothing = (
         taught(
-            Rotation(create_encoder("conv_nano"), hidden=32), lambda step, x=x: x + noise(step, 16, views=4), steps=30
+            Rotation(create_encoder("conv_nano", image_size=16), hidden=32),
+            lambda step, x=x: x + noise(step, 16, views=4, size=16),
+            steps=30,
         )
         for x in (sky, 0)
     )

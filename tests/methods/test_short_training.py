@@ -7,26 +7,20 @@ import pytest
 import torch
 
 import sslviz
+from sslviz.encoders.presets import PRESETS
 from sslviz.methods import METHODS
 
-EPOCHS, BATCH = 3, 32
+from .contract import needs_a_transformer
+from .small_transformer import vit_small
+
+SIDE, EPOCHS, BATCH = 16, 3, 32
 STOP = 7  # the step in which a training is cut off: amid an epoch of five
 SETTINGS = {"moco": {"queue_size": 64}}  # full after two steps: until then most negatives are random directions
 
 
 @pytest.fixture(scope="module")
 def images():
-    return sslviz.shapes(n=280, seed=0)
-
-
-def encoder_for(method):
-    """The convolutional encoder, or the transformer where the method says that it needs one."""
-    try:
-        METHODS[method](sslviz.create_encoder("conv_nano"))
-        return "conv_nano"
-    except ValueError as error:
-        assert "transformer" in str(error)
-        return "vit_nano"
+    return sslviz.shapes(n=280, size=SIDE, seed=0)
 
 
 def pretrain(images, method, out, **changes):
@@ -37,7 +31,7 @@ def pretrain(images, method, out, **changes):
         method,
         out=out,
         held_out=held_out,
-        encoder=encoder_for(method),
+        encoder="vit_small" if needs_a_transformer(METHODS[method]) else "conv_nano",
         settings=SETTINGS.get(method),
         precision="32-true",
         **options,
@@ -49,6 +43,7 @@ def pretrain(images, method, out, **changes):
 def test_it_learns_without_collapsing_and_survives_being_cut_off(method, images, tmp_path, monkeypatch):
     from sslviz.training import pretrain as loop
 
+    monkeypatch.setitem(PRESETS, "vit_small", vit_small)
     calls, real = [], loop.update_ema
 
     def copied(*arguments):

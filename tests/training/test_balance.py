@@ -166,12 +166,12 @@ def test_what_only_a_small_group_shows_is_learnt_where_groups_are_balanced(tmp_p
     monkeypatch.setitem(METHODS, "autoencoder", Autoencoder)
     images, rare = flat_colours(2000, 0.05, seed=0), flat_colours(800, 1.0, seed=1)
     halves = rare.rows(np.arange(400)), rare.rows(np.arange(400, 800))
-    options = {"encoder": "mean_color", "epochs": 20, "batch_size": 100, "learning_rate": 0.05, "held_out": halves[0]}
+    options = {"encoder": "mean_color", "epochs": 10, "batch_size": 100, "learning_rate": 0.1, "held_out": halves[0]}
     bounds = {}
     for balance in (None, "kind"):
         path = tmp_path / str(balance)
         run = sslviz.pretrain(
-            images, "autoencoder", out=path, balance=balance, eval_every=20, progress=False, **options
+            images, "autoencoder", out=path, balance=balance, eval_every=10, progress=False, **options
         )
         fit, scored = (sslviz.embed(run.last, half, progress=False) for half in halves)
         accuracy = sslviz.linear_probe(scored, "blue", fit=fit).accuracy

@@ -12,23 +12,24 @@ import torch
 import sslviz
 from sslviz.data import Images
 from sslviz.encoders import create_encoder
-from sslviz.features.embed import embed_pixels, preprocess
+from sslviz.features.embed import batch_size, embed_pixels, preprocess
 from sslviz.methods import METHODS, Recipe
 from sslviz.runs import Run
 from sslviz.training.optimizers import OPTIMIZERS
 from sslviz.training.resume import BEFORE
 from sslviz.views import ViewPolicy
 
-ARGUMENTS = ["--images", "shapes:n=640", "--epochs", "3", "--batch-size", "64", "--seed", "3"]
+SIDE, BATCH = 16, 32  # pixels and pictures: bits are the same or not at any size, and these take an eighth of the time
+ARGUMENTS = ["--images", f"shapes:n=320,size={SIDE}", "--epochs", "3", "--batch-size", str(BATCH), "--seed", "3"]
 
 
 @pytest.fixture(scope="module")
 def images():
-    return sslviz.shapes(n=640, seed=0)
+    return sslviz.shapes(n=320, size=SIDE, seed=0)
 
 
 def pretrain(images, out, **changes):
-    options = {"epochs": 2, "batch_size": 64, "held_out": images.split("probe"), "progress": False, **changes}
+    options = {"epochs": 2, "batch_size": BATCH, "held_out": images.split("probe"), "progress": False, **changes}
     return sslviz.pretrain(images.split("train"), out=out, **options)
 
 
@@ -59,7 +60,7 @@ def run(images, tmp_path_factory):
 
 def test_the_run_folder_says_all_that_was_done(run, images):
     info = json.loads((run.path / "run.json").read_text())
-    assert info["finished"] and info["seconds"] > 0 and info["device"] and info["views"]["size"] == 32
+    assert info["finished"] and info["seconds"] > 0 and info["device"] and info["views"]["size"] == SIDE
     assert info["arguments"]["images_digest"] == images.split("train").digest
     history = run.history
     assert list(history["epoch"]) == [0, 1, 2] and list(history["step"]) == [0, 6, 12]
@@ -188,9 +189,9 @@ def test_settings_with_several_numbers_survive_the_way_through_run_json(images, 
 def test_a_run_of_so_many_steps_is_scheduled_for_them_whatever_epochs_says(run, images, tmp_path, monkeypatch):
     assert weights(pretrain(images, tmp_path / "as_many", epochs=9, steps=12)) == weights(run)  # 2 epochs of 6 steps
     part = pretrain(images, tmp_path / "part", steps=8)
-    assert [c.step for c in part.checkpoints] == [0, 6, 8] and list(part.history["images"]) == [0, 384, 512]
+    assert [c.step for c in part.checkpoints] == [0, 6, 8] and list(part.history["images"]) == [0, 6 * BATCH, 8 * BATCH]
     assert part.info["arguments"]["steps"] == 8 and part.info["arguments"]["epochs"] == 2
-    peak, warmed_up = 1e-3 * (64 / 256) ** 0.5, 1  # one step of eight
+    peak, warmed_up = 1e-3 * (BATCH / 256) ** 0.5, 1  # one step of eight
     cosine = [peak / 2 * (1 + math.cos(math.pi * (step - warmed_up) / 7)) for step in (5, 7)]
     assert list(part.history["lr"][1:]) == pytest.approx(cosine)
     few = pretrain(images, tmp_path / "few", steps=1)
@@ -240,7 +241,7 @@ def test_other_optimisers_come_with_their_usual_rate_and_are_resumed_to_the_same
         "weight_decay": f"usual for {optimizer}",
     }
     assert np.isfinite(whole.history["loss"][1:]).all() and weights(whole) != weights(run)
-    assert whole.history["lr"][1] <= usual.learning_rate / 4  # a batch of 64
+    assert whole.history["lr"][1] <= usual.learning_rate * BATCH / 256
     interrupted(images, tmp_path / "killed", monkeypatch, optimizer=optimizer)
     assert weights(pretrain(images, tmp_path / "killed", resume=True)) == weights(whole)
 
@@ -294,7 +295,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing_behind(run, images, tmp_pa
         "already exists": {"out": run.path},
         "no method 'simclear'; the methods are: .*simclr": {"method": "simclear"},
         "simclr has no setting 'temprature'; it has .*temperature": {"settings": {"temprature": 1}},
-        "384 images to train on, fewer than one batch of 512": {"batch_size": 512},
+        "192 images to train on, fewer than one batch of 512": {"batch_size": 512},
         "no encoder 'resnet19'; did you mean": {"encoder": "resnet19"},
         "epochs must be at least 1; got 0": {"epochs": 0},
         "batch_size must be at least 2; got 1": {"batch_size": 1},
@@ -323,17 +324,18 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_what_was_good(images, 
 
 def test_images_without_labels_and_without_held_out_ones_are_enough(images, tmp_path):
     plain = Images(images.pixels, images.ids, pd.DataFrame(index=range(len(images))))
-    run = sslviz.pretrain(plain, out=tmp_path / "plain", epochs=1, batch_size=128, progress=False)
+    run = sslviz.pretrain(plain, out=tmp_path / "plain", epochs=1, batch_size=BATCH, progress=False)
     assert "knn" not in run.history and run.history["rankme"].notna().all()
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_trains_a_vision_transformer(method, images, tmp_path):
+def test_every_method_trains_a_vision_transformer(method, tmp_path):
     """A step of it; tests/methods/test_short_training.py trains convolutional nets longer."""
-    few = images.split("test").rows(range(16))
-    run = pretrain(images, tmp_path / "run", method=method, encoder="vit_nano", steps=1, batch_size=16, held_out=few)
+    few, others = (sslviz.shapes(n=8, seed=seed) for seed in (0, 1))
+    options = {"encoder": "vit_nano", "steps": 1, "batch_size": 8, "held_out": others, "progress": False}
+    run = sslviz.pretrain(few, method, out=tmp_path / "run", **options)
     assert np.isfinite(run.history["loss"][1])
-    assert sslviz.embed(run.last, few, progress=False).x.shape == (16, 128)
+    assert sslviz.embed(run.last, few, progress=False).x.shape == (8, 128)
 
 
 def test_held_out_images_in_the_order_of_their_classes_are_sampled_not_cut_off(images, tmp_path, monkeypatch):
@@ -348,7 +350,7 @@ def test_held_out_images_in_the_order_of_their_classes_are_sampled_not_cut_off(i
 def test_images_of_which_some_have_no_label_are_trained_on(images, tmp_path):
     table = images.table.assign(label=[None, *images.table["label"][1:]])
     gaps = Images(images.pixels, images.ids, table)
-    run = sslviz.pretrain(gaps, out=tmp_path / "gaps", epochs=1, batch_size=128, held_out=gaps, progress=False)
+    run = sslviz.pretrain(gaps, out=tmp_path / "gaps", epochs=1, batch_size=BATCH, held_out=gaps, progress=False)
     assert run.info["finished"]
 
 
@@ -356,17 +358,21 @@ def test_a_memory_map_is_trained_on_without_being_loaded(images, tmp_path):
     train = images.split("train")
     np.save(tmp_path / "pixels.npy", train.pixels)
     mapped = Images(np.load(tmp_path / "pixels.npy", mmap_mode="r"), train.ids, train.table, spec=train.spec)
-    options = {"epochs": 1, "batch_size": 64, "held_out": images.split("probe"), "progress": False}
+    options = {"epochs": 1, "batch_size": BATCH, "held_out": images.split("probe"), "progress": False}
     one = sslviz.pretrain(mapped, out=tmp_path / "mapped", **options)
     two = sslviz.pretrain(train, out=tmp_path / "whole", **options)
     assert weights(one) == weights(two)
 
 
-def test_embedding_does_not_depend_on_the_batch_and_restores_the_encoders_mode(run, images):
+def test_embedding_does_not_depend_on_the_batch_and_restores_the_encoders_mode(run, images, monkeypatch):
     encoder = run.last.encoder().train()
-    few, many = embed_pixels(encoder, images.pixels[:7]), embed_pixels(encoder, images.pixels[:600])
+    monkeypatch.setattr("sslviz.features.batches.BATCH", 64)  # at 32 pixels, so that these pictures are two batches
+    assert batch_size(encoder) < len(images)
+    many = embed_pixels(encoder, images.pixels)
+    first, last = (embed_pixels(encoder, some) for some in (images.pixels[:7], images.pixels[-7:]))
     assert encoder.training
-    np.testing.assert_allclose(few, many[:7], atol=1e-5)
+    np.testing.assert_allclose(first, many[:7], atol=1e-5)
+    np.testing.assert_allclose(last, many[-7:], atol=1e-5)
 
 
 def test_images_are_brought_to_the_encoders_size_with_anti_aliasing():
@@ -383,7 +389,7 @@ def test_images_are_brought_to_the_encoders_size_with_anti_aliasing():
 
 def test_every_layer_can_be_embedded_and_an_unknown_one_is_named(run, images):
     few = images.split("test")
-    layers = list(run.last.encoder().layers(torch.zeros(1, 3, 32, 32)))
+    layers = list(run.last.encoder().layers(torch.zeros(1, 3, SIDE, SIDE)))
     for layer in layers:
         features = sslviz.embed(run.last, few, layer=layer, progress=False)
         assert features.source["layer"] == layer and features.source["images"] == few.digest
@@ -394,8 +400,8 @@ def test_every_layer_can_be_embedded_and_an_unknown_one_is_named(run, images):
 
 def test_raw_pixels_are_block_means(images):
     few = images.split("test")
-    features = sslviz.raw_pixels(few, size=16)
-    blocks = few.pixels.reshape(len(few), 16, 2, 16, 2, 3).mean((2, 4)) / 255
+    features = sslviz.raw_pixels(few, size=SIDE // 2)
+    blocks = few.pixels.reshape(len(few), SIDE // 2, 2, SIDE // 2, 2, 3).mean((2, 4)) / 255
     np.testing.assert_allclose(features.x, blocks.transpose(0, 3, 1, 2).reshape(len(few), -1), atol=1e-6)
 
 

@@ -35,7 +35,7 @@ def domains():
 @pytest.fixture(scope="module")
 def asked(run, domains):
     source, target = domains
-    return continued_pretraining(run.last, source, "shape", target=target, steps=8, progress=False)
+    return continued_pretraining(run.last, source, "shape", target=target, steps=4, progress=False)
 
 
 def test_no_steps_gain_exactly_nothing(run, domains):
@@ -107,7 +107,7 @@ def test_nobody_is_scored_who_was_trained_on_and_all_arms_are_paired(asked, doma
 def test_it_is_the_same_again_and_the_file_stays(run, domains, asked, tmp_path):
     before, state = run.last.digest, torch.get_rng_state()
     source, target = domains
-    again = continued_pretraining(run.last, source, "shape", target=target, steps=8, progress=False)
+    again = continued_pretraining(run.last, source, "shape", target=target, steps=4, progress=False)
     assert again.scores() == asked.scores() and run.last.digest == before
     assert torch.equal(torch.get_rng_state(), state)
     save_result(tmp_path / "r.npz", asked)

@@ -12,6 +12,7 @@ import sslviz
 from sslviz.catalog import draw
 from sslviz.data.worlds import redrawn_noise
 from sslviz.features import Features
+from sslviz.features.embed import embed_each
 from sslviz.figures.parts import theme
 from sslviz.figures.transfer.flips import flipped_pictures, flips
 from sslviz.runs import load_result, save_result
@@ -209,8 +210,18 @@ class TestOfACheckpoint:
         before, fitted = (sslviz.embed(CHECKPOINT, images, progress=False) for images in (few, fit))
         by_hand = flips_between(before, spaces, fit=fitted)
         np.testing.assert_array_equal(by_hand.new_predicted, result.new_predicted)
+        for one, each in zip((before, fitted), embed_each(CHECKPOINT, [few, fit]), strict=True):
+            np.testing.assert_array_equal(one.x, each.x)
+            assert one.source == each.source
         assert result.factors == ["shape", "color", "texture", "x", "y", "radius", "angle", "phase"]
         assert list(result.moves) == [True] + 7 * [False]
+
+    def test_each_encoder_is_built_once_for_all_changes(self, of_an_encoder, monkeypatch):
+        few, fit, _ = of_an_encoder
+        built, encoder = [], sslviz.Checkpoint.encoder
+        monkeypatch.setattr(sslviz.Checkpoint, "encoder", lambda one: built.append(one.key) or encoder(one))
+        sslviz.flips(CHECKPOINT, few.rows(np.arange(20)), fit=fit, progress=False)
+        assert built == ["untrained1", "untrained0"]
 
     def test_each_factor_stands_beside_a_head_that_sees_it_alone(self, of_an_encoder):
         scores = of_an_encoder[2].scores()

@@ -56,7 +56,7 @@ def study(
     Example:
         >>> import sslviz, tempfile
         >>> options = {"views": 192, "seeds": 2, "batch_size": 32, "progress": False}
-        >>> images, out = sslviz.shapes(n=200, seed=0), tempfile.mkdtemp() + "/study"
+        >>> images, out = sslviz.shapes(n=200, size=16), tempfile.mkdtemp() + "/study"
         >>> result = sslviz.study(images, methods="simclr,vicreg", out=out, **options)
         >>> [(name, arm.arm.steps) for name, arm in result.arms.items()]
         [('simclr', 3), ('vicreg', 3)]
