@@ -22,16 +22,18 @@ def main_stays_main():
 
 @pytest.fixture
 def open_app(monkeypatch):
-    """`open_app(folder, page="overview", **query)` opens the app on a folder of runs, and fails if it raises anything."""
+    """`open_app(folder, page="overview", dark=False, **query)` opens a page of the app, as a link to it does, on a folder
+    of runs, and fails if it raises anything."""
 
-    def open_app(folder, page="overview", **query):
+    def open_app(folder, page="overview", dark=False, **query):
         monkeypatch.setenv("SSLVIZ_RUNS", str(folder))
         app = AppTest.from_file(str(MAIN), default_timeout=600)  # a busy machine takes long, and is no failure
+        app.context = {"theme": "dark"} if dark else {}
         for name, value in query.items():
             app.query_params[name] = value
+        if page != "overview":  # which asks all questions of all runs
+            app.switch_page(f"app_pages/{page}.py")
         app.run()
-        if page != "overview":
-            app.switch_page(f"app_pages/{page}.py").run()
         assert not app.exception, app.exception[0].value
         return app
 

@@ -58,6 +58,7 @@ def plant(
     Without `extras` it has nothing but the features of its last checkpoint, as an old or a foreign one.  Pixels and
     thumbnails are those of the run `like`, if given: one file, however many runs.  More `arguments` go into run.json."""
     scored, fit = scored_and_fit(images)
+    parts = [part for part in (scored, fit) if part is not None]
     usual = {"method": "simclr", "encoder": "conv_nano", "epochs": len(losses), "images": images.spec, "seed": seed}
     arguments = {**usual, **arguments}
     run = Run.create(
@@ -80,7 +81,7 @@ def plant(
     (run.path / "checkpoints").mkdir()
     for step in (0, 400):
         (run.path / "checkpoints" / f"{step:06d}.safetensors").write_bytes(b"")
-    for part in (scored, fit):
+    for part in parts:
         for key, kept, spread in ((run.last.key, factor, noise), (run.last.untrained().key, None, 1.0)):
             x = keeping(part, kept, noise=spread, seed=seed + len(part))
             source = {"run": run.name, "step": 400, "images": part.digest, "spec": part.spec}
@@ -93,14 +94,15 @@ def plant(
             there.parent.mkdir(exist_ok=True)
             os.link(file, there)
     if extras:
-        plant_extras(run, scored, fit, factor, noise=noise, seed=seed)
+        plant_extras(run, parts, factor, noise=noise, seed=seed)
     run.save_thumbnails(scored)
     record_diagnosis(run, scored, fit)
     return run
 
 
-def plant_extras(run: Run, scored: Images, fit: Images, factor: str | None, *, noise: float, seed: int) -> None:
+def plant_extras(run: Run, parts: list[Images], factor: str | None, *, noise: float, seed: int) -> None:
     """An earlier step that keeps nothing, layers that keep more and more, a projector, and four views of 30 images."""
+    scored = parts[0]
     x = keeping(scored, factor, noise=noise, seed=seed + len(scored))
     rng = np.random.default_rng(seed)
 
@@ -108,7 +110,7 @@ def plant_extras(run: Run, scored: Images, fit: Images, factor: str | None, *, n
         source = {"run": run.name, "images": part.digest, "spec": part.spec, "layer": layer}
         Features(rows, part.ids, part.table, source).save(run.features_stem(key, part.digest, layer))
 
-    for part in (scored, fit):
+    for part in parts:
         save(keeping(part, factor, noise=3 + noise, seed=seed + 7 + len(part)), run.checkpoints[0].key, "pooled", part)
     layers = {"stages.0": x + 9 * rng.standard_normal(x.shape), "stages.1": x + rng.standard_normal(x.shape)}
     for layer, rows in layers.items():
@@ -237,9 +239,8 @@ def plant_results(run: Run, right: float = 0.6, *, seed: int = 0) -> None:
         predicted = np.where(rng.random(len(truth)) < right, truth, guessed)
         controls = {name: guessed == truth for name in evidence.control_features()}
         for name in ("knn_probe", "linear_probe"):
-            probe = Probe(
-                name[:-6], column, classes, truth, predicted, features.ids, len(evidence.fit), {}, controls, 0
-            )
+            fitted_on = len(features) // 2 if evidence.fit is None else len(evidence.fit)
+            probe = Probe(name[:-6], column, classes, truth, predicted, features.ids, fitted_on, {}, controls, 0)
             save_result(run.result_path(storage_key(find_entry(name), evidence, (column,))), probe)
     half = np.full(len(features), 0.5)
     null = rng.standard_normal((len(features), 2)).astype(np.float32)

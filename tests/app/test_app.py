@@ -82,16 +82,10 @@ def test_every_page_works_on_runs_the_library_made(open_app, trained, page):
 
 
 @pytest.mark.parametrize("page", QUESTIONS)
-def test_the_page_is_dark_where_the_theme_is(planted, page, monkeypatch, open_app):
-    from streamlit.testing.v1 import AppTest
-
-    plain = charts(open_app(planted, page))
-    app = AppTest.from_file(str(open_app.__globals__["MAIN"]), default_timeout=60)
-    app.context = {"theme": "dark"}
-    app.run()
-    app.switch_page(f"app_pages/{page}.py").run()
-    assert charts(app).keys() == plain.keys()
-    for alt, spec in charts(app).items():
+def test_the_page_is_dark_where_the_theme_is(planted, page, open_app):
+    plain, dark = (charts(open_app(planted, page, dark=dark)) for dark in (False, True))
+    assert dark.keys() == plain.keys()
+    for alt, spec in dark.items():
         paper = [s["layout"]["template"]["layout"]["paper_bgcolor"] for s in (plain[alt], spec)]
         assert paper == [theme.ink(False)["paper"], theme.ink(True)["paper"]]
 

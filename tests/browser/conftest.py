@@ -5,21 +5,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "lessons"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from planted import plant, plant_foreign, plant_results, plant_three
 from server import answering, free_port
 
-from sslviz.data import shapes
+from sslviz.data import load_images, shapes
 from sslviz.figures.projection.map_parts import SVG_POINTS
 
 ROOT = Path(__file__).parents[2]
 # WebGL in software; but not the page around it, which no browser without a GPU draws that way: it takes three times as long.
+# No network but this machine's: names lead nowhere.
 FLAGS = [
     "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-gpu-compositing",
-    "--disable-background-networking",
+    "--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]  # fmt: skip
 
 
@@ -81,21 +84,15 @@ def foreign_app(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def folder_app(tmp_path_factory):
-    """The address of the app on two encoders pretrained on files in class folders, one of them hardly."""
-    from PIL import Image
-
-    from sslviz import diagnose, pretrain, shapes
-    from sslviz.data import load_images
-
+    """The address of the app on two encoders of files in class folders, one of which tells the classes hardly apart."""
     folder, world = tmp_path_factory.mktemp("files") / "photos", shapes(400, seed=1)
     for pixels, id_, kind in zip(world.pixels, world.ids, world.table["shape"], strict=True):
         (folder / kind).mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(folder / kind / f"{id_}.png")
-    images = load_images(f"folder:{folder}")
-    runs = folder.parent / "runs"
-    for name, epochs in (("untuned", 1), ("tuned", 6)):
-        run = pretrain(images, out=runs / name, epochs=epochs, batch_size=64, progress=False)
-        diagnose(run, images, only=["collapse", "spectrum", "knn_probe", "linear_probe"], progress=False)
+    images, runs = load_images(f"folder:{folder}"), folder.parent / "runs"
+    for seed, (name, noise, right) in enumerate((("untuned", 4.0, 0.2), ("tuned", 1.0, 0.8))):
+        run = plant(runs / name, images, "label", losses=[3.0, 2.0], knn=[0.4, 0.5], noise=noise, seed=seed)
+        plant_results(run, right)
     with served(runs) as address:
         yield address
 
@@ -124,12 +121,20 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture
-def page(chromium):
+@pytest.fixture(scope="module")
+def context(chromium):
+    """What the pages of one file share: scripts of an app are fetched and compiled once."""
     context = chromium.new_context(viewport={"width": 1280, "height": 1000})
     context.set_default_timeout(120_000)
-    yield context.new_page()
+    yield context
     context.close()
+
+
+@pytest.fixture
+def page(context):
+    page = context.new_page()
+    yield page
+    page.close()
 
 
 @pytest.hookimpl(wrapper=True)

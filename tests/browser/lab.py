@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
+from exercises import code_cells, rehearsal
 from playwright.sync_api import expect
 from server import answering, free_port
 
@@ -52,14 +53,12 @@ def write_notebook(path, cells):
     nbformat.write(book, path)
 
 
-def copy_lesson(path, folder):
-    """A lesson as a student finds it, but without what its cells showed; returns the number of each code cell by its text."""
-    book = nbformat.read(path, as_version=4)
-    code = [cell for cell in book.cells if cell.cell_type == "code"]
-    for cell in code:
-        cell.outputs, cell.execution_count = [], None
+def write_lesson(path, folder):
+    """A lesson with its exercises answered, rightly and nearly, never run; returns the number of each code cell by its text."""
+    folder.mkdir()
+    book = rehearsal(path)
     nbformat.write(book, folder / path.name)
-    return {cell.source: number for number, cell in enumerate(code)}
+    return {cell.source: number for number, cell in enumerate(code_cells(book))}
 
 
 class Lab:
@@ -70,19 +69,17 @@ class Lab:
         self.outside, self.console = [], []
         page.on("console", self._note)
         page.on("pageerror", lambda error: self.console.append(("pageerror", str(error))))
-        page.route("**/*", self._local_only)
+        page.on("request", self._note_outside)
 
     def _note(self, message):
         """Warnings and errors, but those of a browser that draws WebGL without a GPU."""
         if message.type in ("warning", "error") and "GL Driver Message" not in message.text:
             self.console.append((message.type, message.text))
 
-    def _local_only(self, route):
-        if route.request.url.startswith((self.address, "data:", "blob:")):
-            route.continue_()
-        else:
-            self.outside.append(route.request.url)
-            route.abort()
+    def _note_outside(self, request):
+        """What the browser, whose network is cut, asks of others; routes would do it too, but with them nothing is cached."""
+        if not request.url.startswith((self.address, "data:", "blob:")):
+            self.outside.append(request.url)
 
     def open(self, name):
         """Opens a notebook alone on the page, and waits for its kernel."""

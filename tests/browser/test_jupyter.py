@@ -3,11 +3,15 @@
 import json
 import re
 
+import nbformat
 import pytest
-from lab import ROOT, Lab, copy_lesson, served_notebooks, write_notebook
+from exercises import answers_are_told_apart, code_cells, said
+from lab import ROOT, Lab, served_notebooks, write_lesson, write_notebook
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
+
+LIVE = "application/vnd.jupyter.widget-view+json"
 
 SETUP, MAP, VIEWS, POINTER, COUNT = CELLS = [
     """
@@ -120,13 +124,21 @@ def a_patch_is_pointed_at(lab, output):
     ("name", "call", "touch"),
     [("05_geometry", "explore_map", drawn_around), ("07_attention", "browse_attention", a_patch_is_pointed_at)],
 )
-def test_a_lesson_is_run_and_touched(page, server, name, call, touch):
+def test_a_lesson_is_run_and_touched_and_its_solutions_are_right(page, server, name, call, touch):
     folder, address = server
-    cells = copy_lesson(ROOT / "notebooks" / f"{name}.ipynb", folder)
-    lab = Lab(page, address).open(f"{name}.ipynb")
+    path = ROOT / "notebooks" / f"{name}.ipynb"
+    cells = write_lesson(path, folder / name)
+    lab = Lab(page, address).open(f"{name}/{path.name}")
     lab.run_all()
-    touch(lab, lab.output(next(number for source, number in cells.items() if f"sslviz.{call}(" in source)))
+    explorer = next(number for source, number in cells.items() if f"sslviz.{call}(" in source)
+    touch(lab, lab.output(explorer))
     assert not lab.outside and not lab.console
+
+    lab.save()
+    assert (folder / name / "runs").exists()
+    kept = code_cells(nbformat.read(folder / name / path.name, as_version=4))
+    assert any({"image/png", LIVE} <= set(output.get("data", {})) for output in kept[explorer].outputs)
+    answers_are_told_apart(path, list(map(said, kept)))
 
 
 COUNTING = CELLS.index(COUNT)
