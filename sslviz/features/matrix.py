@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -70,8 +69,7 @@ def _as_float32(values: np.ndarray) -> np.ndarray:
         values = _from_objects(values)
     elif kind in KINDS or values.dtype.names:
         raise ValueError(f"Features need real numbers; got {KINDS.get(kind, 'records')} ({values.dtype}).")
-    with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        warnings.simplefilter("ignore")
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         result = values.astype(np.float32)
     if values.dtype.kind in "iuf" and values.dtype.itemsize > 4:
         largest = float(np.max(np.abs(values.astype(np.float64))))

@@ -162,12 +162,12 @@ def test_every_question_can_be_asked(open_app, foreign, kind):
 def test_what_was_drawn_around_is_set_against_the_others_or_against_the_kept(open_app, foreign):
     features = evidence_of(foreign, "their-vit").features
     first, second = list(features.ids[:6]), list(features.ids[10:14])
-    app = open_app(foreign, runs="their-resnet", **QUICK)
+    app = open_app(foreign, "collapse", runs="their-resnet", **QUICK)
     app.session_state["map_ids"] = first
     app.switch_page("app_pages/attribution.py").run()
     assert any("near drawn around on the Map and not the others" in alt for alt in charts(app))
     app.session_state["map_kept"] = second
-    app.switch_page("app_pages/overview.py").run()
+    app.switch_page("app_pages/collapse.py").run()
     app.switch_page("app_pages/attribution.py").run()
     assert not app.exception and any("near its own group and not the others" in alt for alt in charts(app))
 
@@ -227,7 +227,7 @@ def test_a_group_of_the_image_alone_is_refused(foreign):
 
 
 def test_the_images_are_as_many_of_each_class_and_always_the_same(open_app, foreign):
-    app = open_app(foreign)
+    app = open_app(foreign, "attention")
     from components import image_picker as pictured
 
     pools = {name: np.arange(start, start + 10) for name, start in (("a", 0), ("b", 10), ("c", 20))}

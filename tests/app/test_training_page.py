@@ -98,9 +98,8 @@ def test_an_earlier_checkpoint_can_be_looked_at(open_app, folder):
 def test_pictures_that_take_long_wait_for_a_button(open_app, folder, tmp_path, monkeypatch):
     copy = shutil.copytree(folder / "paints", tmp_path / "paints")
     shutil.rmtree(copy / "results")
-    app = open_app(tmp_path, "overview")
     monkeypatch.setattr("components.progress.PATIENCE", 0.0)
-    app.switch_page("app_pages/training.py").run()
+    app = open_app(tmp_path, "training")
     assert any(button.label.startswith("Make the pictures (about") for button in app.button)
     assert not [alt for alt in charts(app) if alt.startswith("Pictures as they were shown")]
 

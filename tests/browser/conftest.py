@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "app"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "lessons"))
 sys.path.insert(0, str(Path(__file__).parent))
@@ -85,7 +86,7 @@ def foreign_app(tmp_path_factory):
 @pytest.fixture(scope="session")
 def folder_app(tmp_path_factory):
     """The address of the app on two encoders of files in class folders, one of which tells the classes hardly apart."""
-    folder, world = tmp_path_factory.mktemp("files") / "photos", shapes(400, seed=1)
+    folder, world = tmp_path_factory.mktemp("files") / "photos", shapes(200, seed=1)
     for pixels, id_, kind in zip(world.pixels, world.ids, world.table["shape"], strict=True):
         (folder / kind).mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(folder / kind / f"{id_}.png")
@@ -141,6 +142,7 @@ def page(context):
 def pytest_runtest_makereport(item, call):
     """What the page said when a test failed stands in its report: a page that is late looks like one that is wrong."""
     report = yield
-    if report.failed and report.when == "call" and "page" in item.funcargs:
-        report.sections.append(("The page", item.funcargs["page"].locator("body").inner_text()))
+    pages = [item.funcargs[name] for name in ("page", "dark_page") if name in item.funcargs]
+    if report.failed and report.when == "call" and pages:
+        report.sections.append(("The page", pages[0].locator("body").inner_text()))
     return report

@@ -150,10 +150,14 @@ def test_embedding_a_layer_stores_it_in_the_run(runs, photos, cache, here):
     assert code == 0 and "120 images" in said and len(list((runs / "mine" / "features").glob(f"*-{layer}.npy"))) == 1
 
 
+@pytest.fixture(scope="module")
+def theirs():
+    return create_encoder("resnet10t", image_size=64, seed=5, stem="standard")
+
+
 @pytest.mark.parametrize("prefix", ["", "module.", "backbone.", "encoder.", "student.", "model."])
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
-def test_an_encoder_trained_elsewhere_becomes_a_run(prefix, suffix, tmp_path):
-    theirs = create_encoder("resnet10t", image_size=64, seed=5, stem="standard")
+def test_an_encoder_trained_elsewhere_becomes_a_run(theirs, prefix, suffix, tmp_path):
     state = {prefix + k: v for k, v in theirs.model.state_dict().items()} | {"fc.weight": torch.zeros(10, 512)}
     file = tmp_path / f"weights{suffix}"
     save_file(state, file) if suffix == ".safetensors" else torch.save(state, file)
@@ -165,13 +169,12 @@ def test_an_encoder_trained_elsewhere_becomes_a_run(prefix, suffix, tmp_path):
     assert all(torch.equal(v, ours.model.state_dict()[k]) for k, v in theirs.model.state_dict().items())
 
 
-def test_an_imported_encoder_is_diagnosed_beside_our_own(runs, photos, cache, here, tmp_path):
-    save_file(
-        create_encoder("resnet10t", image_size=64, stem="standard").model.state_dict(), tmp_path / "w.safetensors"
-    )
+def test_an_imported_encoder_is_diagnosed_beside_our_own(theirs, runs, photos, cache, here, tmp_path):
+    save_file(theirs.model.state_dict(), tmp_path / "w.safetensors")
     imported = runs / "imported"
-    code, said, _ = here("import", "--encoder", "resnet10t", "--weights", tmp_path / "w.safetensors", "--out", imported)
-    assert code == 0 and "weights loaded" in said
+    command = ["import", "--encoder", "resnet10t", "--weights", tmp_path / "w.safetensors", "--image-size", "96"]
+    code, said, _ = here(*command, "--out", imported)
+    assert code == 0 and "weights loaded" in said and Run(imported).info["encoder"]["image_size"] == 96
     command = ["diagnose", runs / "mine", imported, "--images", f"folder:{photos}", "--json", tmp_path / "s.json"]
     code, said, _ = here(*command, "--only", "spectrum,knn_probe", "--label", "camera", **cache)
     assert code == 0 and "imported: " in said

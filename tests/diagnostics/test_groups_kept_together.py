@@ -1,7 +1,6 @@
 """Copies of one object with labels that mean nothing: a readout reads chance where they stay together, and memory where not."""
 
 import dataclasses
-import warnings
 from functools import cache
 
 import numpy as np
@@ -101,9 +100,7 @@ def evidence(objects):
 
 def ask(entry, evidence):
     columns = {"label": ("label",), "attribute": ("tone",), "columns": ("label", "tone")}[entry.scope]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of scikit-learn, on fits to so few objects
-        return compute_entry(entry, evidence, columns)
+    return compute_entry(entry, evidence, columns)
 
 
 @pytest.mark.parametrize("entry", HEEDING, ids=lambda e: e.name)

@@ -62,14 +62,15 @@ def test_of_an_explained_run_and_of_what_is_stored_no_more(tmp_path, name, metho
     run = Run.create(tmp_path / "run", {"encoder": {"name": name, "image_size": 32}})
     run.save_checkpoint(1, sslviz.create_encoder(name, seed=1).state_dict())
     asked = {"method": method, "target": target, "everything": sslviz.shapes(n=20, seed=0)}
+    images = IMAGES.rows(np.arange(2))
     with counted() as counts:
-        found = explain([run], IMAGES, progress=False, **asked)["run"]
+        found = explain([run], images, progress=False, **asked)["run"]
     outliers = 3 * int(found.attention.outliers.any((1, 2)).sum()) if found.attention else 0
-    of_stored = explain_passes(run, IMAGES, **asked)
+    of_stored = explain_passes(run, images, **asked)
     assert (of_stored == Passes()) == (target != "shape=disc")  # which compares: what is stored cannot be told
     (tmp_path / "run" / "results").rename(tmp_path / "away")
-    assert explain_passes(run, IMAGES, **asked) == Passes(*counts) + Passes(
-        3 * len(IMAGES) - outliers if found.attention else 0
+    assert explain_passes(run, images, **asked) == Passes(*counts) + Passes(
+        3 * len(images) - outliers if found.attention else 0
     )
 
 

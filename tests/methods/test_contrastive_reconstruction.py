@@ -118,7 +118,7 @@ def test_its_guess_of_the_noise_starts_at_none():
 
 
 def test_it_learns_to_complete_pictures_that_it_tells_apart():
-    method, losses = trained_on_shapes(ContrastiveReconstruction(create_encoder("conv_nano", image_size=16)), 40)
+    method, losses = trained_on_shapes(ContrastiveReconstruction(create_encoder("conv_nano", image_size=16)), 60)
     assert losses[-1] < losses[0]
     made = painted(method, inputs(size=16))
     hidden = (made.shown == method.color).all(1, keepdim=True)

@@ -94,7 +94,7 @@ def test_it_learns_where_there_is_an_upright_side_and_nowhere_else():
         taught(
             Rotation(create_encoder("conv_nano", image_size=16), hidden=32),
             lambda step, x=x: x + noise(step, 16, views=4, size=16),
-            steps=30,
+            steps=45,
         )
         for x in (sky, 0)
     )

@@ -74,7 +74,7 @@ def test_settings_that_hide_nothing_or_all_are_refused(settings, word):
 
 
 def test_it_learns_to_paint_better_than_the_mean_colour_of_what_is_visible():
-    method, losses = trained_on_shapes(SimMIM(create_encoder("conv_nano", image_size=16)), 60)
+    method, losses = trained_on_shapes(SimMIM(create_encoder("conv_nano", image_size=16)), 90)
     assert losses[-1] < losses[0] / 2
     error, of_mean_color = error_beside_mean_color(painted(method, inputs(size=16)))
     assert error < 0.95 * of_mean_color

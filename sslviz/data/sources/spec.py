@@ -13,6 +13,7 @@ from sslviz.data.sources.digits import digits
 from sslviz.data.sources.folder import folder
 from sslviz.data.sources.timm_datasets import PACKAGES, named
 from sslviz.data.worlds import STYLES, randbit, restyled, scenes, shapes, tagged_shapes, textured
+from sslviz.data.worlds.restyled import find_style
 
 # Sources without a place of their own; what may be set, and of which type, is read from their signatures.
 DRAWN: dict[str, Callable[..., Images]] = {
@@ -72,6 +73,8 @@ def load_images(spec: str, image_size: int | None = None) -> Images:
         kinds = {name: type(p.default) for name, p in inspect.signature(DRAWN[source]).parameters.items()}
         settings, chosen = _typed(source, _pairs(rest), kinds | ({"style": str} if source in STYLED else {}))
         style = settings.pop("style", None)
+        if style:
+            find_style(style)  # before thousands of pictures are drawn
         images = DRAWN[source](**settings)
         images = restyled(images, style) if style else images
     elif source.partition("/")[0].lower() in PACKAGES and "/" in source:

@@ -40,8 +40,13 @@ def restyled(images: Images, style: str) -> Images:
         >>> night.table.equals(images.table), bool(night.pixels.mean() < images.pixels.mean())
         (True, True)
     """
-    if style not in STYLES:
-        raise ValueError(f"There is no style {style!r}; the styles are: {', '.join(STYLES)}.")
-    pixels, _ = render(world_of(images, "Another style"), images.table, images.size[0], STYLES[style])
+    pixels, _ = render(world_of(images, "Another style"), images.table, images.size[0], find_style(style))
     drawn, split, rest = images.spec.partition(",split=")
     return replace(images, pixels=pixels, spec=f"{drawn},style={style}{split}{rest}" if drawn else "")
+
+
+def find_style(name: str) -> Style:
+    """The style of this name; ValueError where there is none."""
+    if name not in STYLES:
+        raise ValueError(f"There is no style {name!r}; the styles are: {', '.join(STYLES)}.")
+    return STYLES[name]
