@@ -221,9 +221,8 @@ def test_the_list_of_runs_and_its_scatter_fill_the_page(page, app):
         settle(page)
         boxes = [part.bounding_box() for part in parts]
         assert (boxes[0]["y"] == boxes[1]["y"]) == beside
-        room = (
-            page.get_by_test_id("stMainBlockContainer").get_by_test_id("stVerticalBlock").first.bounding_box()["width"]
-        )
+        inside = page.get_by_test_id("stMainBlockContainer").get_by_test_id("stVerticalBlock").first
+        room = inside.bounding_box()["width"]
         filled = sum(box["width"] for box in boxes) if beside else min(box["width"] for box in boxes)
         assert room - 20 <= filled <= room  # but the gap between them
 

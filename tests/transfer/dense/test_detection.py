@@ -146,7 +146,7 @@ def test_a_head_on_tokens_that_are_the_truth_finds_every_object():
     images = sslviz.scenes(n=400, bias=0.25)
     fit, images = images.rows(np.arange(320)), images.rows(np.arange(320, 400))
     said = targets(objects_of(fit), CLASSES, (8, 8), (64, 64))
-    head = fit_head(truth_as_tokens(fit, (8, 8))(fit), said, 300, 0)
+    head = fit_head(truth_as_tokens(fit, (8, 8))(fit), said, 400, 0)
     found = head(truth_as_tokens(images, (8, 8))(images), (64, 64))
     each = average_precisions(matches(found, placed(objects_of(images), CLASSES), 80, 4))
     assert each[:, 0].mean() > 0.98 and each.mean() > 0.85
