@@ -19,15 +19,19 @@ def _conv_nano(image_size: int) -> nn.Module:
 
 
 def _vit_nano(image_size: int) -> nn.Module:
-    """A ViT with 8x8 patches whatever the size, so that its attention is a map worth looking at; smaller crops pass."""
     if image_size % 8:
         raise ValueError(f"vit_nano divides an image into 8x8 patches; {image_size} pixels are no multiple of 8.")
+    return patch_grid_transformer(image_size, width=128, depth=6, heads=4)
+
+
+def patch_grid_transformer(image_size: int, *, width: int, depth: int, heads: int) -> VisionTransformer:
+    """A ViT with 8x8 patches whatever the size, so that its attention is a map worth looking at; smaller crops pass."""
     return VisionTransformer(
         img_size=image_size,
         patch_size=image_size // 8,
-        embed_dim=128,
-        depth=6,
-        num_heads=4,
+        embed_dim=width,
+        depth=depth,
+        num_heads=heads,
         num_classes=0,
         dynamic_img_size=True,  # crops of another size pass
     )

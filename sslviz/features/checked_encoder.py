@@ -23,8 +23,8 @@ def checked_encoder(encoder: Encoder, x: Tensor, asked: str, *, said: bool = Tru
     - asked: one of `PRECISIONS`
     - said: whether the user is told in a line where bfloat16 was possible and not taken
 
-    ValueError where it does not give finite features (b, d) that stay the same, where it does not run in the precision
-    that was named, and where memory does not hold a picture.
+    ValueError where it does not give finite features (b, d) that stay the same.  Also where it does not run in the
+    precision that was named, and where memory does not hold a picture.
     """
     reasons: list[str] = []
     try:

@@ -10,7 +10,10 @@ DRAWS = 2000  # of errors by luck
 
 
 def judged_slices(wrong: np.ndarray, predicted: np.ndarray, membership: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """Sizes, errors, interval, expectation, reach and p of slices, from errors (n,), predictions (n,) and members (n, s)."""
+    """Sizes, errors, interval, expectation, reach and p of slices, from errors (n,), predictions (n,) and members (n, s).
+
+    No image is a member of two slices.
+    """
     sizes = membership.sum(axis=0)
     excess = ExcessErrors(wrong, predicted, membership)
     worst = excess.standardized(_errors_by_luck(wrong, predicted, membership, seed)).max(axis=-1)

@@ -146,8 +146,8 @@ def slices(
     The label is read by a `linear_probe`.  One half of the images it is scored on finds slices.  They are a mixture of
     Gaussians (at most `components`) over the 16 main directions of the features, the label and the error.  The other
     half is put into them by its features alone and judges them.  The share of errors of each slice stands beside random
-    slices of the same predictions.  In these, errors are shuffled within each predicted class, 2,000 times.  Each p is
-    corrected for all slices by the worst of each draw.
+    slices of the same predictions.  In these, the errors of each predicted class fall on any of its images, in 2,000
+    draws.  Each p is corrected for all slices by the worst of each draw.
 
     Of images kept together by a column, all are on one side of the halves, and one judges.
 

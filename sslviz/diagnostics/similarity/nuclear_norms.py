@@ -38,8 +38,8 @@ def shuffles_needed(n: int, squares_x: float, squares_y: float) -> int:
     """How many shuffles of n rows give `procrustes` of unrelated images to NULL_ERROR.
 
     `squares` are the squared Frobenius norms of x^T x and y^T y, of `scaled` spaces.  Shuffled, the entries of x^T y have
-    the covariance x^T x (x) y^T y / (n - 1).  A sum of singular values changes along Q, orthonormal; its variance is at
-    most tr(x^T x Q y^T y Q^T) / (n - 1) (Poincare), and that at most sqrt(squares_x squares_y) / (n - 1).
+    the covariance x^T x (x) y^T y / (n - 1).  A sum of singular values changes along Q, orthonormal.  Its variance is
+    therefore at most tr(x^T x Q y^T y Q^T) / (n - 1) (Poincare).  That is at most sqrt(squares_x squares_y) / (n - 1).
     """
     variance = 4 * np.sqrt(squares_x * squares_y) / (n - 1)
     return int(np.clip(np.ceil(variance / NULL_ERROR**2), 1, MAX_SHUFFLES))
