@@ -157,10 +157,17 @@ def plant_twenty(folder: Path, n: int = 400, *, epochs: int = 6, extras: bool = 
     for place, (recipe, (factor, noise, arguments)) in enumerate(RECIPES.items()):
         for seed in range(SEEDS):
             run = plant(
-                folder / recipe / f"seed-{seed}", images, factor, noise=noise * (1 + 0.02 * seed), seed=seed + 10 * place,
-                losses=list(5 - done / 3 + place), knn=list(0.3 + done / 20), extras=extras,
-                like=runs[0] if runs else None, arguments={**arguments, "seed": seed},
-            )  # fmt: skip
+                folder / recipe / f"seed-{seed}",
+                images,
+                factor,
+                noise=noise * (1 + 0.02 * seed),
+                seed=seed + 10 * place,
+                losses=list(5 - done / 3 + place),
+                knn=list(0.3 + done / 20),
+                extras=extras,
+                like=runs[0] if runs else None,
+                arguments={**arguments, "seed": seed},
+            )
             plant_results(run, right_share(recipe, seed), seed=seed)
             runs.append(run)
     return runs

@@ -421,9 +421,18 @@ def test_the_sidebar_says_how_pictures_are_fed_and_who_says_so(open_app, trained
     del info["preprocessing"]
     (tmp_path / "old" / "run.json").write_text(json.dumps(info))
     stem = {"encoder": {"name": "resnet18", "image_size": 64}, "arguments": {"encoder": "resnet18"}}
-    Run.create(tmp_path / "theirs", {**stem, "kind": "import", "preprocessing": {
-        "values": {"mean": [0.485, 0.456, 0.406], "stem": "solo-learn", "stem_layers": "3x3, stride 1"},
-        "origins": {"mean": "given", "stem": "<given>"}, "notes": ["also --tag <dino>"]}})  # fmt: skip
+    Run.create(
+        tmp_path / "theirs",
+        {
+            **stem,
+            "kind": "import",
+            "preprocessing": {
+                "values": {"mean": [0.485, 0.456, 0.406], "stem": "solo-learn", "stem_layers": "3x3, stride 1"},
+                "origins": {"mean": "given", "stem": "<given>"},
+                "notes": ["also --tag <dino>"],
+            },
+        },
+    )
     both = fed(open_app(tmp_path))
     assert "the views it was trained on" in both and "solo-learn (3x3, stride 1)" in both
     assert "&lt;given&gt;" in both and "also --tag &lt;dino&gt;." in both

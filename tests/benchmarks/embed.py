@@ -88,8 +88,12 @@ def compare(name, n, rounds):
     ]  # the size of the input, as photographs are
     images = sslviz.Images(np.ascontiguousarray(pixels), images.ids, images.table)
     encoder = to_device(checkpoint.encoder())
-    x = torch.cat([preprocess(torch.from_numpy(part).to(next(encoder.parameters()).device), encoder)
-                   for part in np.array_split(images.pixels, 8)])  # fmt: skip
+    x = torch.cat(
+        [
+            preprocess(torch.from_numpy(part).to(next(encoder.parameters()).device), encoder)
+            for part in np.array_split(images.pixels, 8)
+        ]
+    )
     few = x[: 512 if CUDA else 32]
     tried = {words: (seconds(task), seconds(task))[1] for words, task in candidates(encoder, few)}
     best = min(tried, key=tried.get)

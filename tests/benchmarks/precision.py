@@ -87,10 +87,14 @@ def main():
         seconds = timed(networks, x, args.rounds)
         first = next(iter(seconds.values()))
         features = {
-            words: torch.cat([through(network, preprocess(torch.tensor(part), encoder))
-                              for part in np.array_split(images.pixels, -(-args.n // BATCH))])
+            words: torch.cat(
+                [
+                    through(network, preprocess(torch.tensor(part), encoder))
+                    for part in np.array_split(images.pixels, -(-args.n // BATCH))
+                ]
+            )
             for words, network in networks.items()
-        }  # fmt: skip
+        }
         print(f"\n{name}")
         for words, taken in seconds.items():
             said = told(features[words], features["fp32"])

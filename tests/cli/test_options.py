@@ -59,8 +59,10 @@ def test_options_are_read_as_the_signature_types_them(capsys):
         "width": 4,
     }
     assert parsed(train, "--out", "a", "--devices", "2", "--columns", "x,y") == {
-        **parsed(train, "--out", "a"), "devices": 2, "columns": "x,y",
-    }  # fmt: skip
+        **parsed(train, "--out", "a"),
+        "devices": 2,
+        "columns": "x,y",
+    }
     for wrong in (
         ["--width", "x"],
         ["--schedule", "steep"],

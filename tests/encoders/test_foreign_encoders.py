@@ -377,9 +377,12 @@ def test_transfer_and_cascade_take_a_network_in_memory():
     images = sslviz.shapes(n=60, seed=1)
     checkpoint = Checkpoint.of(in_memory(), **FED)
     found = sslviz.cascade(
-        lambda c, i: sslviz.attribute(c, i, method="saliency", progress=False), checkpoint, images.rows(range(8)),
-        seeds=1, progress=False,
-    )  # fmt: skip
+        lambda c, i: sslviz.attribute(c, i, method="saliency", progress=False),
+        checkpoint,
+        images.rows(range(8)),
+        seeds=1,
+        progress=False,
+    )
     assert found.layers == ["none", "second", "norm", "first"]
     with pytest.raises(ValueError, match="is a network in memory"):
         sslviz.pretrain(images, encoder="Pooled", start=checkpoint, batch_size=16, out="never written")

@@ -169,8 +169,12 @@ def test_a_folder_is_inspected_and_diagnosed_by_the_command_line(folder, run, co
     assert "have a copy" not in said
     written = json.loads((tmp_path / "scores.json").read_text())
     assert written["_images"]["duplicates"] == {
-        "looked_at": 320, "exact": 0, "near": 0, "fitted": None, "group": "author",
-    }  # fmt: skip
+        "looked_at": 320,
+        "exact": 0,
+        "near": 0,
+        "fitted": None,
+        "group": "author",
+    }
     accuracy = written[run.name]["linear_probe"]["accuracy"]
     assert accuracy["low"] < 0.5 and accuracy["value"] < 0.75
     with pytest.raises(SystemExit):

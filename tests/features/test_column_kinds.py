@@ -139,9 +139,13 @@ def test_classes_that_differ_in_case_or_blanks_only_are_said_in_whichever_images
 
 
 VALUES = st.one_of(
-    st.none(), st.booleans(), st.integers(-3, 3), st.floats(allow_nan=True), st.text("abÄ²1 ", max_size=2),
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 3),
+    st.floats(allow_nan=True),
+    st.text("abÄ²1 ", max_size=2),
     st.lists(st.integers(), max_size=2),
-)  # fmt: skip
+)
 TABLES = st.integers(0, 12).flatmap(
     lambda n: st.dictionaries(
         st.text("abcl", min_size=1, max_size=3), st.lists(VALUES, min_size=n, max_size=n), min_size=1, max_size=5

@@ -107,8 +107,10 @@ def after_training(**settings):
 
 def test_without_centring_all_images_choose_one_prototype_and_without_sharpening_none():
     (honest, verdict), (perfect, collapsed), (uniform, _) = (
-        after_training(), after_training(centering=False), after_training(sharpening=False)
-    )  # fmt: skip
+        after_training(),
+        after_training(centering=False),
+        after_training(sharpening=False),
+    )
     assert verdict == "healthy" and honest < 0.9 * math.log(64)
     assert collapsed == "complete collapse" and perfect < 0.1
     assert uniform == pytest.approx(math.log(64), rel=0.01)

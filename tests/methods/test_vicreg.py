@@ -61,8 +61,10 @@ def after_training(**settings):
 
 def test_without_its_variance_term_all_images_get_the_same_features_and_without_covariance_few_directions_are_left():
     (_, healthy), (perfect, collapsed), (_, narrow) = (
-        after_training(), after_training(variance=0.0), after_training(covariance=0.0)
-    )  # fmt: skip
+        after_training(),
+        after_training(variance=0.0),
+        after_training(covariance=0.0),
+    )
     assert collapse_of(healthy).verdict == "healthy"
     assert perfect < 0.01 and collapse_of(collapsed).projector_verdict == "complete collapse"
     assert collapse_of(narrow).projector_verdict == "dimensional collapse"

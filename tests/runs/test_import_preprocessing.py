@@ -261,7 +261,7 @@ def test_the_size_that_a_file_beside_states_is_taken(tmp_path):
         ({"preprocessor_config.json": {"image_mean": [120, 110, 100], "image_std": [1, 1, 1]}}, "divide those"),
         ({"preprocessor_config.json": {**TRANSFORMERS, "rescale_factor": 0.00784}}, "where 1/255 was expected"),
     ],
-)  # fmt: skip
+)
 def test_a_file_beside_that_is_not_understood_is_passed_over_with_a_word(vit, beside, said):
     found = inspect_import("test_vit", weights=vit(beside=beside))
     assert found.encoder.mean == HALF[0] and any(said in note for note in found.preprocessing["notes"])
@@ -332,7 +332,7 @@ FIVE = "5x5,stride=1,padding=2,maxpool"
         ({"pool": False}, {"stem": "7x7,stride=2,padding=3,no-maxpool"}, 64, "7x7,stride=2,padding=3,no-maxpool"),
         ({"kernel": 5, "stride": 1, "padding": 2}, {"stem": FIVE}, 48, FIVE),
     ],
-)  # fmt: skip
+)
 @torch.no_grad()
 def test_a_resnet_begins_as_its_file_says(tmp_path, stem, options, size, name):
     model = theirs(**stem)

@@ -28,9 +28,14 @@ class Other:
 @pytest.fixture
 def planted():
     return Planted(
-        "a", 3, None, np.arange(6.0).reshape(2, 3), np.array(["x", "yy"]),
-        {"null map": np.ones(2), "deep": {"value": 0.5}}, [np.zeros(1), "word", 2],
-    )  # fmt: skip
+        "a",
+        3,
+        None,
+        np.arange(6.0).reshape(2, 3),
+        np.array(["x", "yy"]),
+        {"null map": np.ones(2), "deep": {"value": 0.5}},
+        [np.zeros(1), "word", 2],
+    )
 
 
 @pytest.fixture

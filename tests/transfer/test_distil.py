@@ -235,9 +235,16 @@ class TestDistil:
         other = Checkpoint("other", 7, TEACHER.config, None, 2)
         with pytest.raises(ValueError, match="was started with teacher=.*'run': 'teacher'.* not .*'run': 'other'"):
             distil(
-                other, images.split("train"), out=taught.path, held_out=images.split("probe"), batch_size=64,
-                steps=36, learning_rate=4e-3, resume=True, progress=False,
-            )  # fmt: skip
+                other,
+                images.split("train"),
+                out=taught.path,
+                held_out=images.split("probe"),
+                batch_size=64,
+                steps=36,
+                learning_rate=4e-3,
+                resume=True,
+                progress=False,
+            )
         with pytest.raises(ValueError, match="was started with how='cosine', not 'mse'"):
             learn(images, taught.path, how="mse", resume=True)
 

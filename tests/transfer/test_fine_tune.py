@@ -111,10 +111,26 @@ def planted(right, seed=0, n=120, draws=3):
     answers = {arm: np.broadcast_to(right.get(arm, 0.25), (draws, n)) for arm in ARMS}
     predicted = [np.where(rng.random((draws, n)) < p, truth, (truth + 1) % 4)[None] for p in answers.values()]
     return FineTune(
-        run="planted", label="label", classes=np.array(list("abcd")), ids=np.arange(n).astype(str), truth=truth,
-        shots=np.array([5]), n_labels=np.full((1, draws), 20), arms=list(ARMS), predicted=np.array(predicted), rates={},
-        steps=1, how="full", layer_decay=1.0, pull=0.0, interpolate=1.0, unfreeze="all", strength=[], left_out={}, seed=seed,
-    )  # fmt: skip
+        run="planted",
+        label="label",
+        classes=np.array(list("abcd")),
+        ids=np.arange(n).astype(str),
+        truth=truth,
+        shots=np.array([5]),
+        n_labels=np.full((1, draws), 20),
+        arms=list(ARMS),
+        predicted=np.array(predicted),
+        rates={},
+        steps=1,
+        how="full",
+        layer_decay=1.0,
+        pull=0.0,
+        interpolate=1.0,
+        unfreeze="all",
+        strength=[],
+        left_out={},
+        seed=seed,
+    )
 
 
 def test_gains_are_differences_of_what_was_planted():

@@ -126,9 +126,10 @@ def test_cosines_below_zero_still_count():
 def test_chance_is_the_closed_form():
     n, r = 200, 20
     gallery = Features.from_array(
-        np.random.default_rng(0).normal(size=(n, 4)), table={"label": np.r_[np.zeros(r), np.ones(n - r)]},
+        np.random.default_rng(0).normal(size=(n, 4)),
+        table={"label": np.r_[np.zeros(r), np.ones(n - r)]},
         ids=[f"g{i}" for i in range(n)],
-    )  # fmt: skip
+    )
     query = Features.from_array(np.ones((1, 4)), table={"label": [0]})
     result = ranking(query, gallery=gallery, at=(1, 10))
     h = sum(1 / i for i in range(1, n + 1))

@@ -127,9 +127,14 @@ class TestSliders:
         assert player.settings == {"scale": (0.5, 1.0), "hue": 0.0, "solarize_prob": 0.3}
         assert player.policy == replace(METHODS["byol"].views, **player.settings)
         run = sslviz.pretrain(
-            sslviz.shapes(n=64), "byol", out=tmp_path / "run", steps=1, batch_size=16, settings=player.settings,
+            sslviz.shapes(n=64),
+            "byol",
+            out=tmp_path / "run",
+            steps=1,
+            batch_size=16,
+            settings=player.settings,
             progress=False,
-        )  # fmt: skip
+        )
         assert run.info["arguments"]["settings"]["hue"] == 0.0
 
     def test_back_to_the_start(self, halves):
@@ -156,8 +161,20 @@ class TestDraws:
     def test_a_parameter_changes_no_other(self):
         """Turning the hue leaves crops and flips where they were: the luma of the views stays."""
         pixels = np.random.default_rng(0).integers(100, 150, (5, 16, 16, 3), dtype=np.uint8)  # nothing is cut off
-        policies = [replace(OFF, scale=(0.3, 1.0), flip_prob=0.5, jitter_prob=1.0, hue=hue, size=16, brightness=0.0,
-                            contrast=0.0, saturation=0.0) for hue in (0.0, 0.2)]  # fmt: skip
+        policies = [
+            replace(
+                OFF,
+                scale=(0.3, 1.0),
+                flip_prob=0.5,
+                jitter_prob=1.0,
+                hue=hue,
+                size=16,
+                brightness=0.0,
+                contrast=0.0,
+                saturation=0.0,
+            )
+            for hue in (0.0, 0.2)
+        ]
         views = [plain_and_views(policy, pixels, seed=1)[1].numpy() for policy in policies]
         luma = [np.einsum("vbchw,c->vbhw", x, LUMA) for x in views]
         assert np.abs(views[0] - views[1]).max() > 0.02

@@ -220,7 +220,7 @@ class TestStepsAgainstUmapLearn:
         start = np.random.default_rng(0).normal(size=(600, 2)).astype(np.float32)
         job = LayoutJob(edges(fuzzy_weights(neighbors(f, K)), 200), start, 0.1, 0)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # of umap-learn, that a seed leaves it one thread
             other = [
                 umap.UMAP(metric="cosine", n_epochs=200, init=start, random_state=s).fit_transform(f.x) for s in (0, 1)
             ]

@@ -25,11 +25,26 @@ def result(right=0.8, seed=0, **given):
         draws = (rng if arm in (TUNED, FROZEN) else controls).random((len(SHOTS), 3, n))
         predicted.append(np.where(draws < p, truth, (truth + 1) % 4))
     fields = {
-        "run": "mine", "label": "shape", "classes": np.array(list("abcd")), "ids": np.arange(n).astype(str),
-        "truth": truth, "shots": np.array(SHOTS), "n_labels": np.full((2, 3), 20), "arms": list(ARMS),
-        "predicted": np.array(predicted), "rates": {}, "steps": 300, "how": "full", "layer_decay": 0.65, "pull": 0.0,
-        "interpolate": 1.0, "unfreeze": "all", "strength": [], "left_out": {}, "seed": seed,
-    }  # fmt: skip
+        "run": "mine",
+        "label": "shape",
+        "classes": np.array(list("abcd")),
+        "ids": np.arange(n).astype(str),
+        "truth": truth,
+        "shots": np.array(SHOTS),
+        "n_labels": np.full((2, 3), 20),
+        "arms": list(ARMS),
+        "predicted": np.array(predicted),
+        "rates": {},
+        "steps": 300,
+        "how": "full",
+        "layer_decay": 0.65,
+        "pull": 0.0,
+        "interpolate": 1.0,
+        "unfreeze": "all",
+        "strength": [],
+        "left_out": {},
+        "seed": seed,
+    }
     return FineTune(**fields | given)
 
 

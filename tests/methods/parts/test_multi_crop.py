@@ -23,8 +23,13 @@ def test_two_large_views_are_one_pair_and_small_ones_meet_large_ones_only():
     p, z = torch.arange(4.0)[:, None, None], torch.arange(2.0)[:, None, None]
     p, z = against_targets(p, z)
     assert list(zip(p.flatten().tolist(), z.flatten().tolist(), strict=True)) == [
-        (1, 0), (2, 0), (3, 0), (0, 1), (2, 1), (3, 1),
-    ]  # fmt: skip
+        (1, 0),
+        (2, 0),
+        (3, 0),
+        (0, 1),
+        (2, 1),
+        (3, 1),
+    ]
 
 
 def test_pairs_are_stacked_two_by_two():
